@@ -1,0 +1,86 @@
+"""Every error raised on purpose, by what is done about it.
+
+    ControllerError
+    ├── UserError               said to the user, exit 2; the daemon shows it and waits for the next edit
+    │   ├── InvalidSettings         a flag, a variable or the configuration file
+    │   ├── InvalidDocument         carries every problem of a policy or node document
+    │   ├── InvalidReference        not the name of an image
+    │   ├── InvalidSelector         not a pattern over names of images
+    │   └── InvalidConstraint       not in the constraint language, and where it stops being so
+    ├── ExternalError           the outside world; the next pass tries again
+    │   ├── EngineUnavailable       no answer, half an answer, or one that makes no sense: the pass ends
+    │   ├── RemovalRefused          the engine said no (409): an answer, not a fault
+    │   ├── RemovalFailed           the engine tried and could not (5xx)
+    │   └── ImageGone               there is nothing to remove (404): as good as done
+    └── LedgerError             without a memory nothing is deleted
+        ├── LedgerUnavailable       cannot be opened or written: exit 3
+        └── LedgerHeld              another controller works with this ledger: exit 3
+"""
+
+from __future__ import annotations
+
+
+class ControllerError(Exception):
+    """Something that this program knows how to talk about; its text is a sentence for people."""
+
+
+class UserError(ControllerError):
+    """What a person wrote cannot be used as it is."""
+
+
+class InvalidSettings(UserError):
+    """A flag, an environment variable or the configuration file."""
+
+
+class InvalidReference(UserError):
+    """Not the name of an image."""
+
+
+class InvalidSelector(UserError):
+    """Not a pattern over names of images; `hint` says what was probably meant, or is empty."""
+
+    def __init__(self, message: str, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.hint = hint
+
+
+class InvalidConstraint(UserError):
+    """Not in the constraint language; `position` counts characters of the constraint from 0."""
+
+    def __init__(self, message: str, position: int) -> None:
+        super().__init__(message)
+        self.message = message
+        self.position = position
+
+
+class ExternalError(ControllerError):
+    """The outside world did not do what was asked; asking again later may help."""
+
+
+class EngineUnavailable(ExternalError):
+    """The container engine gave no answer, half an answer, or one that makes no sense."""
+
+
+class RemovalRefused(ExternalError):
+    """The engine will not remove this image now, and said why."""
+
+
+class RemovalFailed(ExternalError):
+    """The engine tried to remove the image and could not."""
+
+
+class ImageGone(ExternalError):
+    """The engine knows no such image: somebody else removed it, which is as good."""
+
+
+class LedgerError(ControllerError):
+    """The memory of the controller; without it nothing is deleted."""
+
+
+class LedgerUnavailable(LedgerError):
+    """The ledger cannot be opened or written."""
+
+
+class LedgerHeld(LedgerError):
+    """Another controller works with this ledger."""
