@@ -1,0 +1,149 @@
+"""Layers: diff IDs and history → chain IDs and sizes; delete answers and sets of images → bytes that are really freed.
+
+Layers are shared, so sizes of images cannot be summed. What is not certain is said to be unknown, and never guessed.
+Chain IDs are those of the OCI image specification (config.md, Layer ChainID). How to ask an engine is not here.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from hashlib import sha256
+from typing import NewType
+
+ChainId = NewType("ChainId", str)
+"""`sha256:` and 64 hexadecimal digits: a layer together with all that lie below it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Layer:
+    """One layer on top of its parent; two images share it if they are the same up to here."""
+
+    chain: ChainId
+    parent: ChainId | None
+    size_bytes: int | None
+    """None if the engine's history does not tell it for certain."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reclaim:
+    """What a removal would free: so many bytes, or so many and possibly more. 0 and not exact is: nobody knows."""
+
+    at_least_bytes: int
+    is_exact: bool
+
+
+def chain_ids(diff_ids: Iterable[str]) -> tuple[ChainId, ...]:
+    """chain 0 = diff 0; chain n = SHA-256 of "chain n-1, blank, diff n". Lowest layer first, as in `RootFS.Layers`."""
+    chains: list[ChainId] = []
+    for diff in diff_ids:
+        chained = f"sha256:{sha256(f'{chains[-1]} {diff}'.encode()).hexdigest()}" if chains else diff
+        chains.append(ChainId(chained))
+    return tuple(chains)
+
+
+def layers_of(diff_ids: Sequence[str], history_sizes_newest_first: Sequence[int]) -> tuple[Layer, ...]:
+    """An image's layers, lowest first, each with its size if the history leaves no doubt."""
+    chains = chain_ids(diff_ids)
+    sizes = _certain_sizes(len(chains), history_sizes_newest_first[::-1])
+    return tuple(Layer(*each) for each in zip(chains, (None, *chains), sizes, strict=False))
+
+
+def _certain_sizes(layers: int, history: Sequence[int]) -> list[int | None]:
+    """Match layers with entries of the history, both oldest first; the size of each layer, None if there is a choice.
+
+    Entries with a size are layers. An entry of 0 bytes may be one (mkdir) or not (ENV), and the history does not tell.
+    Layer i can be entry e just if the layers below it can take up every entry with a size below e, and no more entries
+    than there are; and the same above it.
+    """
+    with_size_below = [0]
+    for size in history:
+        with_size_below.append(with_size_below[-1] + (size != 0))
+    possible: list[set[int]] = [set() for _ in range(layers)]
+    for entry, size in enumerate(history):
+        with_size_above = with_size_below[-1] - with_size_below[entry + 1]
+        above = len(history) - entry - 1
+        first = max(with_size_below[entry], layers - 1 - above)
+        last = min(entry, layers - 1 - with_size_above)
+        for layer in range(first, last + 1):
+            possible[layer].add(size)
+    return [sizes.pop() if len(sizes) == 1 else None for sizes in possible]
+
+
+def merge_layers(layers: Iterable[Layer]) -> dict[ChainId, Layer]:
+    """One layer for each chain: the size that one image's history leaves open may be certain from another's."""
+    merged: dict[ChainId, Layer] = {}
+    for layer in layers:
+        known = merged.get(layer.chain)
+        if known is None or known.size_bytes is None:
+            merged[layer.chain] = layer
+    return merged
+
+
+def freed_bytes(deleted_rows: Iterable[str], sizes: Mapping[ChainId, int | None]) -> int | None:
+    """The exact sum of the layers that one answer to one delete names as deleted; None if a size among them is unknown.
+
+    A graph driver answers with the ID of the image and the chain ID of each layer that is really gone. `sizes` has the
+    layers of all images. One row that it does not have is the image; a second one is a layer that nobody knows.
+    """
+    rows = set(deleted_rows)
+    of_layers = [sizes[ChainId(row)] for row in rows if row in sizes]
+    if len(rows) - len(of_layers) > 1:
+        return None
+    known = [size for size in of_layers if size is not None]
+    return sum(known) if len(known) == len(of_layers) else None
+
+
+class LayerTree:
+    """The layers of all images of an engine, and how many images and layers hold each one.
+
+    Sums are as good as the sizes in the engine's history: exact to the byte on graph drivers, near on other stores.
+    """
+
+    def __init__(self, layers: Iterable[Layer], tips: Iterable[ChainId | None]) -> None:
+        """`tips` has the topmost layer of every image: empty if it has no layers, None if they are unknown."""
+        self._layers = merge_layers(layers)
+        self._holders: Counter[ChainId] = Counter()
+        self._unread_images = 0
+        for tip in tips:
+            self._unread_images += tip is None
+            self._hold(tip)
+
+    def _hold(self, chain: ChainId | None) -> None:
+        """Count one holder more; a layer that is held for the first time holds its parent."""
+        while chain:
+            self._holders[chain] += 1
+            if self._holders[chain] > 1 or chain not in self._layers:
+                return
+            chain = self._layers[chain].parent
+
+    def alone(self, tip: ChainId | None) -> Reclaim:
+        """What the removal of one image frees, if all others stay."""
+        return self.together([tip])
+
+    def together(self, tips: Iterable[ChainId | None]) -> Reclaim:
+        """What the removal of these images frees, one tip for each; what the others need stays.
+
+        An image that stays and whose layers are unknown may need any of them: then nothing is certain.
+        """
+        released: Counter[ChainId] = Counter()
+        freed: list[int | None] = []
+        unread_images = 0
+        for tip in tips:
+            unread_images += tip is None
+            freed += self._release(tip, released)
+        if unread_images < self._unread_images:
+            return Reclaim(0, is_exact=False)
+        known = [size for size in freed if size is not None]
+        return Reclaim(sum(known), is_exact=len(known) == len(freed) and not unread_images)
+
+    def _release(self, chain: ChainId | None, released: Counter[ChainId]) -> Iterator[int | None]:
+        """Count one holder less; the sizes of the layers that nobody holds any more, from the top down."""
+        while chain:
+            released[chain] += 1
+            if released[chain] != self._holders[chain]:
+                return
+            layer = self._layers.get(chain)
+            yield layer.size_bytes if layer else None
+            chain = layer.parent if layer else None

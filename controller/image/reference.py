@@ -1,0 +1,214 @@
+"""Names of images: `[registry/]path[:tag][@digest]`, and the IDs that stand in for them.
+
+`parse_reference` is strict and for what people type; `reference_from_engine` is total, fast and for what engines say.
+Grammar and meaning are those of github.com/distribution/reference (regexp.go, normalize.go). No wildcards here.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from dataclasses import dataclass, field
+from functools import total_ordering
+from typing import NewType
+
+from controller.errors import InvalidReference
+
+ImageId = NewType("ImageId", str)
+"""`sha256:` and 64 hexadecimal digits, on every engine."""
+
+DOCKER_HUB = "docker.io"
+DOCKER_HUB_OF_OLD = "index.docker.io"
+_OFFICIAL = "library/"
+
+# Written without ambiguity, so that matching takes linear time whatever the text.
+_COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
+_LABEL = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
+_is_component = re.compile(_COMPONENT).fullmatch
+_is_path = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*").fullmatch
+_is_domain = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::[0-9]+)?").fullmatch
+_is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*").fullmatch
+_is_digest = re.compile(r"sha256:[0-9a-f]{64}").fullmatch
+_is_image_id = re.compile(r"(?:sha256:)?[0-9a-f]{64}").fullmatch
+
+LONGEST_PATH = 255
+LONGEST_TAG = 128
+
+
+@total_ordering
+@dataclass(frozen=True, slots=True)
+class Reference:
+    """One name of an image. Equal references name the same thing, however they were written."""
+
+    domain: str
+    """The registry, with its port; empty if this is a bare ID, or no name at all (`<none>:<none>`)."""
+    path: str
+    """The repository within the registry; on Docker Hub in full (`library/nginx`)."""
+    tag: str | None
+    digest: str | None
+    """`sha256:` and 64 hexadecimal digits; of a bare ID, the ID."""
+    text: str = field(compare=False)
+    """Exactly as the engine or the person wrote it."""
+
+    def __lt__(self, other: Reference) -> bool:
+        return self._sort_key() < other._sort_key()
+
+    def _sort_key(self) -> tuple[str, str, str, str]:
+        return self.domain, self.path, self.tag or "", self.digest or ""
+
+    @property
+    def has_name(self) -> bool:
+        """Is there a repository, or is this a bare ID or nothing at all?"""
+        return self.path != ""
+
+    @property
+    def is_digest(self) -> bool:
+        """Does this name a repository and, without a tag, one digest in it?"""
+        return self.has_name and self.tag is None and self.digest is not None
+
+    @property
+    def repository(self) -> str:
+        """`docker.io/library/nginx`"""
+        return f"{self.domain}/{self.path}" if self.domain else self.path
+
+    @property
+    def familiar_repository(self) -> str:
+        """`nginx`: as `docker images` prints it, without Docker Hub and its `library/`."""
+        if self.domain != DOCKER_HUB:
+            return self.repository
+        official = self.path.removeprefix(_OFFICIAL)
+        return self.path if "/" in official else official
+
+    @property
+    def canonical(self) -> str:
+        """`docker.io/library/nginx:1`"""
+        return self._versioned(self.repository)
+
+    @property
+    def familiar(self) -> str:
+        """`nginx:1`, as `docker images` prints it."""
+        return self._versioned(self.familiar_repository)
+
+    def _versioned(self, repository: str) -> str:
+        if not self.has_name:
+            return self.digest or self.text
+        tag = "" if self.tag is None else f":{self.tag}"
+        digest = "" if self.digest is None else f"@{self.digest}"
+        return repository + tag + digest
+
+
+def image_id(text: str) -> ImageId:
+    """An ID as an engine writes it, in the one form used here: Podman leaves `sha256:` out."""
+    return ImageId(text if ":" in text else f"sha256:{text}")
+
+
+def is_image_id(text: str) -> bool:
+    """Is this a complete ID, with or without `sha256:`? (Docker would read the one with it as a tag of `sha256`.)"""
+    return _is_image_id(text) is not None
+
+
+def reference_from_engine(text: str) -> Reference:
+    """The name that an engine, an event or a container states; never raises, because the engine has checked it already.
+
+    A bare ID, `<none>:<none>` and text without a repository give a reference for which `has_name` is false.
+    """
+    if is_image_id(text):
+        return Reference("", "", None, image_id(text), text)
+    name, tag, digest = split_reference(text)
+    if not name or name == "<none>":
+        return Reference("", "", None, None, text)
+    domain, path = _split_domain(name)
+    return Reference(domain, path, tag, digest, text)
+
+
+def parse_reference(text: str) -> Reference:
+    """reference = [domain "/"] path [":" tag] ["@" digest]
+
+    What a person typed. A missing tag stays missing. Raises InvalidReference, whose text says what is wrong.
+    """
+    if is_image_id(text):
+        raise InvalidReference(f"{quoted(text)} is the ID of an image, not a name")
+    name, tag, digest = split_reference(text)
+    domain, path = parse_repository(name)
+    if tag is not None:
+        check_tag(tag)
+    if digest is not None:
+        check_digest(digest)
+    return Reference(domain, path, tag, digest, text)
+
+
+def split_reference(text: str) -> tuple[str, str | None, str | None]:
+    """Repository, tag and digest, cut at the first `@` and before it at the last `:` after the last `/`; unchecked."""
+    name, at, digest = text.partition("@")
+    colon = name.rfind(":")
+    tag = None
+    if colon > name.rfind("/"):
+        name, tag = name[:colon], name[colon + 1 :]
+    return name, tag, digest if at else None
+
+
+def parse_repository(name: str) -> tuple[str, str]:
+    """repository = [domain "/"] component *("/" component)
+
+    Domain and path, both in full. Raises InvalidReference.
+    """
+    domain, path = _split_domain(name)
+    # Docker takes `my_registry.local/app` as a path without a domain, because a host name has no underscore.
+    if not (_is_domain(domain) or _is_component(domain)) or not _is_path(path):
+        raise InvalidReference(_what_is_wrong_with(name))
+    if len(path) > LONGEST_PATH:
+        raise InvalidReference(f"the repository {quoted(name)} is longer than {LONGEST_PATH} characters")
+    return domain, path
+
+
+def check_tag(tag: str) -> None:
+    """tag = (letter / digit / "_") *127(letter / digit / "_" / "." / "-"), ASCII only. Raises InvalidReference."""
+    if len(tag) > LONGEST_TAG:
+        raise InvalidReference(f"the tag {quoted(tag)} is longer than {LONGEST_TAG} characters")
+    if not _is_tag(tag):
+        raise InvalidReference(
+            f"{quoted(tag)} is not a tag: a tag is made of letters, digits, _ . and -, and does not begin with . or -"
+        )
+
+
+def check_digest(digest: str) -> None:
+    """digest = "sha256:" 64(lower-case hexadecimal digit). Raises InvalidReference."""
+    if not _is_digest(digest):
+        raise InvalidReference(f'{quoted(digest)} is not a digest: that is "sha256:" and 64 of 0-9 a-f')
+
+
+def quoted(text: str) -> str:
+    """For messages: in double quotes, on one line, in ASCII, and not longer than a line."""
+    return json.dumps(text if len(text) <= 100 else f"{text[:97]}...")
+
+
+def looks_like_registry(component: str) -> bool:
+    """Is this first component of a name a registry, or does the name begin on Docker Hub?"""
+    return "." in component or ":" in component or component == "localhost"
+
+
+def _split_domain(name: str) -> tuple[str, str]:
+    first, slash, rest = name.partition("/")
+    # Upper case cannot be a path, so it must be a host: Docker's rule.
+    if not slash or not (looks_like_registry(first) or first != first.lower()):
+        first, rest = DOCKER_HUB, name
+    elif first == DOCKER_HUB_OF_OLD:
+        first = DOCKER_HUB
+    if first == DOCKER_HUB and "/" not in rest:
+        rest = _OFFICIAL + rest
+    return first, rest
+
+
+def _what_is_wrong_with(name: str) -> str:
+    if not name:
+        return 'the name of an image begins with a repository, as in "nginx:1.27"'
+    if "://" in name:
+        return f'{quoted(name)} is an address: leave out everything up to "://"'
+    if not name.isascii() or not name.isprintable() or " " in name:
+        return f"{quoted(name)} contains a blank, or a character that is not printable ASCII"
+    if name != name.lower():
+        return f"{quoted(name)} is not a repository: those are in lower case"
+    return (
+        f"{quoted(name)} is not a repository: its parts, between slashes, are made of a-z and 0-9, "
+        "with single . or _, or __, or any number of -, between them"
+    )

@@ -1,0 +1,228 @@
+"""Names of images: the grammar of Docker for people, and a total reading of what engines say."""
+
+from __future__ import annotations
+
+import pytest
+from docker_image import reference as docker_image  # type: ignore[import-untyped]
+from hypothesis import assume, example, given
+from hypothesis import strategies as st
+
+from controller.errors import InvalidReference
+from controller.image.reference import Reference, image_id, is_image_id, parse_reference, reference_from_engine
+
+HEX = "0123456789abcdef" * 4
+DIGEST = f"sha256:{HEX}"
+
+words = [
+    "nginx",
+    "a",
+    "1",
+    "A",
+    "docker.io",
+    "index.docker.io",
+    "library",
+    "localhost",
+    "my_registry.local",
+    "[::1]",
+    "é",
+]
+marks = [".", "_", "__", "___", "-", "--", "/", "//", ":", ":5000", "@"]
+pieces = st.sampled_from([*words, *marks, " ", "\n", DIGEST, f"@{DIGEST}", HEX, "x" * 130])
+nearly_names = st.lists(pieces, max_size=9).map("".join)
+
+
+@pytest.mark.parametrize(
+    ("text", "domain", "path", "tag", "digest"),
+    [
+        ("nginx", "docker.io", "library/nginx", None, None),
+        ("nginx:1.27", "docker.io", "library/nginx", "1.27", None),
+        ("team/app:1", "docker.io", "team/app", "1", None),
+        ("docker.io/nginx:1", "docker.io", "library/nginx", "1", None),
+        ("index.docker.io/team/app", "docker.io", "team/app", None, None),
+        ("localhost/x:1", "localhost", "x", "1", None),
+        ("localhost:1", "docker.io", "library/localhost", "1", None),
+        ("registry.local:5000/app", "registry.local:5000", "app", None, None),
+        ("registry.local:5000", "docker.io", "library/registry.local", "5000", None),
+        ("Registry/app", "Registry", "app", None, None),
+        ("[fc00::1]:5000/app:v1", "[fc00::1]:5000", "app", "v1", None),
+        ("my_registry.local/app", "my_registry.local", "app", None, None),
+        (f"team/app@{DIGEST}", "docker.io", "team/app", None, DIGEST),
+        (f"team/app:1@{DIGEST}", "docker.io", "team/app", "1", DIGEST),
+        (f"docker.io/{HEX}", "docker.io", f"library/{HEX}", None, None),
+        ("docker---rules/dock__er", "docker.io", "docker---rules/dock__er", None, None),
+    ],
+)
+def test_a_name_is_read_as_docker_reads_it(
+    text: str, domain: str, path: str, tag: str | None, digest: str | None
+) -> None:
+    for reference in (parse_reference(text), reference_from_engine(text)):
+        assert (reference.domain, reference.path, reference.tag, reference.digest) == (domain, path, tag, digest)
+        assert reference.text == text
+
+
+@pytest.mark.parametrize(
+    ("text", "complaint"),
+    [
+        ("", "begins with a repository"),
+        (":1", "begins with a repository"),
+        (f"@{DIGEST}", "begins with a repository"),
+        ("https://registry.local/app", "is an address"),
+        ("nginx :1", "contains a blank"),
+        ("nginx\n", "contains a blank, or a character that is not printable ASCII"),
+        ("ngïnx:1", "not printable ASCII"),
+        ("team/App:1", "in lower case"),
+        ("Nginx:1", "in lower case"),
+        ("a..b", "is not a repository"),
+        ("a___b", "is not a repository"),
+        ("-a/b", "is not a repository"),
+        ("a//b", "is not a repository"),
+        ("a/", "is not a repository"),
+        ("a:b:c", "is not a repository"),
+        ("r.local:port/app:1", "is not a repository"),
+        ("[fe80::1%eth0]:5000/app", "is not a repository"),
+        ("nginx:", '"" is not a tag'),
+        ("nginx:.1", '".1" is not a tag'),
+        ("nginx:1\n", '"1\\n" is not a tag'),
+        ("nginx:1٣", "is not a tag"),
+        ("nginx@", '"" is not a digest'),
+        ("nginx@sha256:0123", "is not a digest"),
+        (f"nginx@sha256:{HEX.upper()}", "is not a digest"),
+        (f"nginx@{DIGEST}@{DIGEST}", "is not a digest"),
+        (f"nginx@sha512:{HEX}{HEX}", "is not a digest"),
+        (HEX, "is the ID of an image"),
+        (DIGEST, "is the ID of an image"),
+        ("a/" + "b" * 256, "longer than 255"),
+        ("a:" + "b" * 129, "longer than 128"),
+    ],
+)
+def test_what_is_not_a_name_is_refused_with_the_reason(text: str, complaint: str) -> None:
+    with pytest.raises(InvalidReference) as refused:
+        parse_reference(text)
+    assert complaint in str(refused.value)
+
+
+def test_a_message_is_one_short_line_however_long_and_odd_the_text() -> None:
+    with pytest.raises(InvalidReference) as refused:
+        parse_reference("A\n" * 100_000)
+    assert len(str(refused.value)) < 300
+    assert str(refused.value).isprintable()
+
+
+def test_the_longest_path_and_the_longest_tag_are_allowed() -> None:
+    reference = parse_reference(f"team/{'b' * 250}:{'t' * 128}")
+    assert len(reference.path) == 255
+    assert len(reference.tag or "") == 128
+
+
+@given(nearly_names)
+@example("[2001:db8:3:4::192.0.2.33]:5000/debian")
+@example("a" * 64 + ":1")
+def test_docker_image_py_accepts_and_reads_the_same_names(text: str) -> None:
+    first = text.partition("/")[0]
+    assume("." not in first or "_" not in first)  # It refuses an underscore in a registry; Docker's grammar does not.
+    assert _as_read_here(text) == _as_read_by_docker_image_py(text)
+
+
+def _as_read_here(text: str) -> tuple[str, str | None, str | None] | None:
+    try:
+        reference = parse_reference(text)
+    except InvalidReference:
+        return None
+    return reference.repository, reference.tag, reference.digest
+
+
+def _as_read_by_docker_image_py(text: str) -> tuple[str, str | None, str | None] | None:
+    # It lets a newline at the end pass, which Docker does not. An ID with its `sha256:` is a tag to it, as to Docker.
+    if text.endswith("\n") or is_image_id(text):
+        return None
+    try:
+        reference = docker_image.Reference.parse_normalized_named(text)
+    except (docker_image.InvalidReference, docker_image.digest_.InvalidDigest):
+        return None
+    return reference["name"], reference["tag"], reference["digest"]
+
+
+@given(nearly_names)
+def test_what_is_good_enough_for_people_means_the_same_from_an_engine(text: str) -> None:
+    try:
+        typed = parse_reference(text)
+    except InvalidReference:
+        return
+    assert reference_from_engine(text) == typed
+
+
+@given(st.text() | nearly_names)
+def test_nothing_that_an_engine_says_raises(text: str) -> None:
+    reference = reference_from_engine(text)
+    assert reference.text == text
+    assert isinstance(reference.canonical + reference.familiar + reference.repository, str)
+    assert reference == reference_from_engine(text)
+
+
+@given(nearly_names)
+def test_the_canonical_and_the_familiar_name_name_the_same(text: str) -> None:
+    try:
+        reference = parse_reference(text)
+    except InvalidReference:
+        return
+    assert reference_from_engine(reference.canonical) == reference
+    if not is_image_id(reference.familiar):  # docker.io/<64 hex digits>, which Docker cannot shorten either
+        assert reference_from_engine(reference.familiar) == reference
+
+
+@pytest.mark.parametrize(
+    ("text", "familiar", "canonical"),
+    [
+        ("docker.io/library/nginx:1", "nginx:1", "docker.io/library/nginx:1"),
+        ("team/app:1", "team/app:1", "docker.io/team/app:1"),
+        ("docker.io/library/foo/bar:1", "library/foo/bar:1", "docker.io/library/foo/bar:1"),
+        ("localhost/x:1", "localhost/x:1", "localhost/x:1"),
+        (f"nginx:1@{DIGEST}", f"nginx:1@{DIGEST}", f"docker.io/library/nginx:1@{DIGEST}"),
+        (DIGEST, DIGEST, DIGEST),
+        (HEX, DIGEST, DIGEST),
+        ("<none>:<none>", "<none>:<none>", "<none>:<none>"),
+    ],
+)
+def test_a_reference_has_a_familiar_and_a_canonical_name(text: str, familiar: str, canonical: str) -> None:
+    reference = reference_from_engine(text)
+    assert (reference.familiar, reference.canonical) == (familiar, canonical)
+
+
+@pytest.mark.parametrize("text", [DIGEST, HEX, "<none>:<none>", "<none>@<none>", "", ":1"])
+def test_an_id_and_a_missing_name_are_not_names(text: str) -> None:
+    reference = reference_from_engine(text)
+    assert not reference.has_name
+    assert not reference.is_digest
+    assert reference.repository == reference.familiar_repository == ""
+
+
+@pytest.mark.parametrize(("text", "is_digest"), [(f"a@{DIGEST}", True), (f"a:1@{DIGEST}", False), ("a:1", False)])
+def test_a_digest_reference_is_one_without_a_tag(text: str, is_digest: bool) -> None:
+    assert reference_from_engine(text).is_digest is is_digest
+
+
+def test_references_are_equal_however_they_were_written() -> None:
+    assert (
+        len(
+            {
+                reference_from_engine(text)
+                for text in ("nginx:1", "docker.io/nginx:1", "index.docker.io/library/nginx:1")
+            }
+        )
+        == 1
+    )
+    assert reference_from_engine("nginx:1") != reference_from_engine("nginx:2")
+
+
+def test_references_with_and_without_tags_can_be_sorted() -> None:
+    texts = ["b:2", f"b@{DIGEST}", "a", "b:1", "localhost/a:1"]
+    ordered = sorted(reference_from_engine(text) for text in texts)
+    assert [reference.text for reference in ordered] == ["a", f"b@{DIGEST}", "b:1", "b:2", "localhost/a:1"]
+
+
+def test_an_id_has_one_form_on_every_engine() -> None:
+    assert image_id(HEX) == image_id(DIGEST) == DIGEST
+
+
+def test_references_stay_small() -> None:
+    assert not hasattr(Reference("docker.io", "library/a", None, None, text="a"), "__dict__")
