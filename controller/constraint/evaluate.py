@@ -1,0 +1,192 @@
+"""Constraints x properties > whether they hold, and if not, the first that does not and why.
+
+A property is compared by the kind of its value; its declared type counts for `version` and `list of strings` only.
+Nothing here raises, whatever the properties are. Upstream: anax externalpolicy/counter_party_properties.go.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass
+
+from controller.constraint.expression import And, Comparison, Expression, Or
+from controller.constraint.go_text import parse_bool, parse_float
+from controller.constraint.property import LIST_OF_STRINGS, VERSION, Property
+from controller.constraint.version import is_range, is_version, parse_range
+from controller.constraint.wording import shortened
+
+_SHOWN_PROPERTIES = 3
+
+
+class _LoneQuoteError(Exception):
+    """Upstream panics when it cuts the quotes off a text that is one quote only."""
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """Whether constraints hold; `failed` is the first that does not, `unmet` are its conditions that make it false."""
+
+    holds: bool
+    holder: str = ""
+    failed: Expression | None = None
+    unmet: tuple[Comparison, ...] = ()
+    properties: Sequence[Property] = ()
+    crashes_upstream: bool = False
+
+    @property
+    def why(self) -> str:
+        """The reason for false, for people; an empty text if the constraints hold."""
+        if self.failed is None:
+            return ""
+        constraint = f"constraint '{shortened(str(self.failed), 200)}'"
+        if self.crashes_upstream:
+            return f"{constraint} cannot be decided: the agent itself crashes on the lone quote that {self.holder} has"
+        return f"{constraint} is not satisfied: {self.holder} has {self._found()}"
+
+    def _found(self) -> str:
+        """What the holder has where something else was asked for: `site = "lyon" and no property region`."""
+        found = dict.fromkeys(_holding(comparison, self.properties) for comparison in self.unmet)
+        shown = list(found)[:_SHOWN_PROPERTIES]
+        return " and ".join(shown) + (" and more" if len(found) > len(shown) else "")
+
+
+def evaluate(expressions: Iterable[Expression], properties: Sequence[Property], holder: str = "the node") -> Answer:
+    """Whether every expression holds for the properties; `holder` is who has them, as the reason will name it.
+
+    Where upstream panics the answer is false, with `crashes_upstream`.
+    """
+    for expression in expressions:
+        try:
+            unmet = _unmet(expression, properties)
+        except _LoneQuoteError:
+            return Answer(False, holder, expression, properties=properties, crashes_upstream=True)
+        if unmet:
+            return Answer(False, holder, expression, tuple(unmet), properties)
+    return Answer(True)
+
+
+def _unmet(expression: Expression, properties: Sequence[Property]) -> list[Comparison]:
+    """The comparisons that make the expression false, in their order; none if it is true.
+
+    Stops as early as upstream does, since what is not looked at cannot crash. No recursion: nesting has no limit.
+    """
+    unmet: list[Comparison] = []
+    open_nodes: list[tuple[bool, Iterator[And | Or | Comparison], int]] = [(True, iter(expression.parts), 0)]
+    value = False
+    while open_nodes:
+        decides, parts, first_unmet = open_nodes[-1]
+        part = None if value is decides else next(parts, None)
+        if part is None:
+            open_nodes.pop()
+            if value:
+                del unmet[first_unmet:]
+        elif isinstance(part, Comparison):
+            value = _holds(part, properties)
+            if not value:
+                unmet.append(part)
+        else:
+            decides = isinstance(part, Or)
+            value = not decides
+            open_nodes.append((decides, iter(part.parts), len(unmet)))
+    return unmet
+
+
+def _holds(comparison: Comparison, properties: Sequence[Property]) -> bool:
+    """The first property of the name that gives an answer decides; a missing property is false for every operator."""
+    for prop in properties:
+        if prop.name == comparison.name:
+            answer = _compare(comparison, prop)
+            if answer is not None:
+                return answer
+    return False
+
+
+def _holding(comparison: Comparison, properties: Sequence[Property]) -> str:
+    """What the properties say to this comparison, in words."""
+    named = [prop for prop in properties if prop.name == comparison.name]
+    if not named:
+        name = comparison.name
+        return f"no property {name if name == name.strip() else repr(name)}"
+    return str(next((prop for prop in named if _compare(comparison, prop) is not None), named[0]))
+
+
+def _compare(comparison: Comparison, prop: Property) -> bool | None:
+    """Whether the property satisfies the comparison; None where upstream goes on to the next one of that name."""
+    value = prop.value
+    if isinstance(value, bool):
+        return _compare_bool(value, comparison.operator, comparison.value)
+    if isinstance(value, int | float):
+        return _compare_number(value, comparison.operator, comparison.value)
+    if isinstance(value, str):
+        return _compare_text(value, prop.type, comparison.operator, comparison.value)
+    return None
+
+
+def _compare_bool(value: bool, operator: str, text: str) -> bool | None:
+    wanted = parse_bool(text)
+    if wanted is None:
+        return False
+    match operator:
+        case "=" | "==":
+            return value == wanted
+        case "!=":
+            return value != wanted
+        case "in":
+            return None
+        case _:
+            return False
+
+
+def _compare_number(number: int | float, operator: str, text: str) -> bool:
+    wanted = parse_float(text)
+    if wanted is None:
+        return False
+    try:
+        value = float(number)  # upstream knows no other numbers
+    except OverflowError:
+        return False
+    match operator:
+        case "<":
+            return value < wanted
+        case ">":
+            return value > wanted
+        case "<=":
+            return value <= wanted
+        case ">=":
+            return value >= wanted
+        case "!=":
+            return value != wanted
+        case _:  # also => and =<
+            return value == wanted
+
+
+def _compare_text(text: str, declared: str, operator: str, quoted: str) -> bool:
+    value, wanted = _unquoted(text).strip(" "), _unquoted(quoted).strip(" ")
+    match operator:
+        case "=" | "==":
+            return _is_listed(wanted, value) or value == wanted
+        case "!=" if declared == LIST_OF_STRINGS:
+            return not _is_listed(wanted, value)
+        case "!=":
+            return value != wanted
+        case "in" if declared == VERSION or (is_version(value) and is_range(wanted)):
+            versions = parse_range(wanted)
+            return versions is not None and value in versions
+        case "in" if declared == LIST_OF_STRINGS:
+            return any(_is_listed(_unquoted(part.strip(" ")), wanted) for part in value.split(","))
+        case "in":
+            return _is_listed(value, wanted)
+        case _:
+            return False
+
+
+def _is_listed(value: str, listed: str) -> bool:
+    """Whether a list written with commas has the value as an element; quotes around elements do not count."""
+    wanted = _unquoted(value.strip(" "))
+    return any(_unquoted(element.strip(" ")) == wanted for element in listed.split(","))
+
+
+def _unquoted(text: str) -> str:
+    if text == '"':
+        raise _LoneQuoteError
+    return text[1:-1] if text.startswith('"') and text.endswith('"') else text

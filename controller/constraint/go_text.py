@@ -1,0 +1,67 @@
+"""How Go reads blanks, numbers and booleans, where Python would read them otherwise.
+
+Text comes in, a Python value goes out, or None where Go reports an error. Upstream's constraint language rests on them.
+"""
+
+from __future__ import annotations
+
+import re
+from functools import lru_cache
+
+# What strings.TrimSpace removes. Python's own strip() also takes U+001C to U+001F, which Go keeps.
+BLANKS = (
+    "\t\n\v\f\r \u0085\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007\u2008\u2009\u200a"
+    "\u2028\u2029\u202f\u205f\u3000"
+)
+
+_TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
+_FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
+
+_BLANK_TO_THE_END = re.compile(rf"[{BLANKS}]*\Z")
+_SPECIAL = re.compile(r"[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
+_DIGITS = r"[0-9]+(?:_[0-9]+)*"
+_HEX_DIGITS = r"[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
+_DECIMAL = re.compile(rf"([+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS}))(?:[eE]([+-]?)({_DIGITS}))?")
+_HEXADECIMAL = re.compile(
+    rf"([+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS}))[pP]([+-]?)({_DIGITS})"
+)
+
+
+def trim_space(text: str) -> str:
+    """Go's strings.TrimSpace."""
+    return text.strip(BLANKS)
+
+
+def is_blank(text: str, start: int = 0) -> bool:
+    """Whether strings.TrimSpace would leave nothing of the text from `start` on."""
+    return _BLANK_TO_THE_END.match(text, start) is not None
+
+
+@lru_cache(maxsize=1024)
+def parse_float(text: str) -> float | None:
+    """Go's strconv.ParseFloat(text, 64): no blanks around it, `1_000` and `0x1p4` are numbers, overflow is an error."""
+    if _SPECIAL.fullmatch(text):
+        return float(text)
+    if decimal := _DECIMAL.fullmatch(text):
+        value = float(f"{_plain(decimal[1])}e{_exponent(decimal)}")
+        return None if value in (float("inf"), float("-inf")) else value
+    if hexadecimal := _HEXADECIMAL.fullmatch(text):
+        try:
+            return float.fromhex(f"{_plain(hexadecimal[1])}p{_exponent(hexadecimal)}")
+        except OverflowError:
+            return None
+    return None
+
+
+def parse_bool(text: str) -> bool | None:
+    """Go's strconv.ParseBool."""
+    return True if text in _TRUE else False if text in _FALSE else None
+
+
+def _plain(digits: str) -> str:
+    return digits.replace("_", "")
+
+
+def _exponent(number: re.Match[str]) -> str:
+    """The exponent, of which Go reads no further digit once it has reached 10,000."""
+    return number[2] + (_plain(number[3]).lstrip("0")[:5] or "0") if number[3] else "0"

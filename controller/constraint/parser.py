@@ -1,0 +1,158 @@
+"""Text > expression, exactly where upstream finds one, with upstream's oddities.
+
+Upstream reads a constraint twice: once to check it piece by piece and to count parentheses (`validate`), then to build
+the tree. Each accepts what the other rejects in places, and `parse` asks for both.
+Upstream: anax externalpolicy/text_language/text_language.go and externalpolicy/constraint_expression.go.
+"""
+
+from __future__ import annotations
+
+from functools import lru_cache
+from typing import NoReturn
+
+from controller.constraint.expression import And, Comparison, Expression, Or
+from controller.constraint.go_text import is_blank, parse_float, trim_space
+from controller.constraint.tokens import Kind, Token, read_token
+from controller.constraint.version import parse_range
+from controller.errors import InvalidConstraint
+
+_NAMES = (Kind.WORD, Kind.IN_WORD)
+_OPERATORS = (Kind.EQUALITY, Kind.ORDER, Kind.IN)
+_VALUES = (Kind.WORD, Kind.IN_WORD, Kind.QUOTED, Kind.LIST, Kind.VERSION, Kind.VERSION_RANGE, Kind.NUMBER)
+_EXPECTED_OPERATOR = "&& or || (AND or OR) between blanks, a parenthesis or the end must stand here"
+_VALUES_OF_IN = (Kind.LIST, Kind.QUOTED, Kind.VERSION_RANGE, Kind.VERSION)
+
+
+@lru_cache(maxsize=16384)  # a fleet asks for the same few constraints again and again
+def parse(text: str) -> Expression:
+    """The expression that upstream compiles the text to; raises InvalidConstraint where upstream compiles none."""
+    validate(text)
+    return parse_prefix(text)[0]
+
+
+def validate(text: str) -> None:
+    """Upstream's own check of a constraint; raises InvalidConstraint. It accepts `() a == 1`, which does not compile.
+
+    constraint = { [ comparison ] { "(" | ")" } [ "&&" | "||" ] }, with as many "(" as ")", in whatever order
+    """
+    depth = last_closed = position = 0
+    while position < len(text):
+        comparison, position = _read_comparison(text, position)
+        read_operator = _read_operator if comparison else _read_operator_or_nothing
+        start = position
+        operator, position = read_operator(text, start)
+        while operator in ("(", ")"):
+            depth += 1 if operator == "(" else -1
+            last_closed = start if operator == ")" else last_closed
+            start = position
+            operator, position = read_operator(text, start)
+    if depth > 0:
+        raise InvalidConstraint("a closing parenthesis is missing", len(text))
+    if depth < 0:
+        raise InvalidConstraint("there are more closing than opening parentheses", last_closed)
+
+
+def parse_prefix(text: str) -> tuple[Expression, int]:
+    """The expression, and the position from which on upstream silently drops the rest; raises InvalidConstraint.
+
+    expression = alternative { "||" alternative } [ ")" ]
+    alternative = [ part { "&&" part } [ "&&" ] ]
+    part = comparison | "(" expression
+    """
+    outer: list[tuple[list[Comparison | Or], list[And]]] = []
+    parts: list[Comparison | Or] = []
+    alternatives: list[And] = []
+    position = 0
+    while True:
+        comparison, position = _read_comparison(text, position)
+        if comparison:
+            parts.append(comparison)
+        operator, position = _read_operator(text, position)
+        if operator == "(":
+            outer.append((parts, alternatives))
+            parts, alternatives = [], []
+            continue
+        while operator in (")", ""):
+            whole = Or((*alternatives, And(tuple(parts))))
+            if not outer:
+                return whole, position
+            parts, alternatives = outer.pop()
+            parts.append(whole)
+            operator, position = _read_operator(text, position)
+        # After a ")" a further "(" is read over here, as "&&" is.
+        if operator in ("||", "OR"):
+            alternatives.append(And(tuple(parts)))
+            parts = []
+
+
+def _read_comparison(text: str, position: int) -> tuple[Comparison | None, int]:
+    """comparison = name operator value | name-that-ends-with-in value; nothing before a parenthesis and at the end."""
+    if is_blank(text, position):
+        return None, len(text)
+    name = read_token(text, position)
+    if name.kind in (Kind.OPEN, Kind.CLOSE):
+        return None, position
+    if name.kind not in _NAMES:
+        raise InvalidConstraint(f"the name of a property must stand here, not {name.shown}", name.visible_start)
+    operator = read_token(text, name.end)
+    if operator.kind not in _OPERATORS:
+        return _read_glued(text, name, operator)
+    value = read_token(text, operator.end)
+    _check_value(value)
+    _check_pair(operator, value)
+    written = text[name.start : value.end]
+    return Comparison(name.text, operator.bare, trim_space(value.text), written), value.end
+
+
+def _read_glued(text: str, name: Token, value: Token) -> tuple[Comparison, int]:
+    """`domain foo`: no operator, but the name ends with one. Upstream checks only that it has more than 3 bytes."""
+    if not (name.text.endswith("in") and len(name.text.encode()) > 3):
+        _no_operator(name, value)
+    _check_value(value)
+    written = text[name.start : value.end]
+    return Comparison(name.text[:-2], "in", trim_space(value.text), written), value.end
+
+
+def _no_operator(name: Token, found: Token) -> NoReturn:
+    if found.kind is Kind.END:
+        raise InvalidConstraint(f"{name.shown} is compared with nothing", found.start)
+    message = f"one of == != < > <= >= in must follow {name.shown}, not {found.shown}"
+    raise InvalidConstraint(message, found.visible_start)
+
+
+def _check_value(value: Token) -> None:
+    if value.kind not in _VALUES:
+        raise InvalidConstraint(f"a value must stand here, not {value.shown}", value.visible_start)
+
+
+def _check_pair(operator: Token, value: Token) -> None:
+    """Which operators go with which values (validOpValuePair)."""
+    fault = ""
+    if operator.kind is Kind.EQUALITY and value.kind in (Kind.VERSION_RANGE, Kind.LIST):
+        fault = f"{value.shown} goes with `in` only"
+    elif operator.kind is Kind.ORDER and parse_float(value.text) is None:
+        fault = f"{operator.bare} compares numbers only (without quotes), not {value.shown}"
+    elif operator.kind is Kind.IN and value.kind not in _VALUES_OF_IN:
+        fault = f"`in` goes with a text in quotes or with versions such as [1.0.0,2.0.0), not with {value.shown}"
+    elif operator.kind is Kind.IN and value.kind is Kind.VERSION_RANGE and parse_range(value.text) is None:
+        fault = f"{value.shown} is not a range; write three numbers each and no blanks: [1.0.0,2.0.0)"
+    if fault:
+        raise InvalidConstraint(fault, value.visible_start)
+
+
+def _read_operator(text: str, position: int) -> tuple[str, int]:
+    """operator = "&&" | "AND" | "||" | "OR" | "(" | ")"; an empty text at the end."""
+    if is_blank(text, position):
+        return "", len(text)
+    token = read_token(text, position)
+    if token.kind not in (Kind.AND, Kind.OR, Kind.OPEN, Kind.CLOSE):
+        raise InvalidConstraint(f"{_EXPECTED_OPERATOR}, not {token.shown}", token.visible_start)
+    return token.bare, token.end
+
+
+def _read_operator_or_nothing(text: str, position: int) -> tuple[str, int]:
+    """Where no comparison came before, upstream's check does not mind that no operator follows."""
+    try:
+        return _read_operator(text, position)
+    except InvalidConstraint:
+        return "", position

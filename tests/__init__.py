@@ -1,0 +1,1 @@
+"""The tests: one file for each module of controller/, in a folder of the same name."""

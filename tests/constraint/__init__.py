@@ -1,0 +1,1 @@
+"""Tests of the constraint language, and the texts they share."""

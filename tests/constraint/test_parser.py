@@ -1,0 +1,181 @@
+from __future__ import annotations
+
+from collections.abc import Callable
+from time import process_time
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.constraint.expression import And, Comparison, Or
+from controller.constraint.parser import parse, parse_prefix, validate
+from controller.errors import InvalidConstraint
+from tests.constraint.texts import constraints, pieces
+
+_A = Comparison("a", "==", "1", "")
+_B = Comparison("b", "==", "2", "")
+_C = Comparison("c", "==", "3", "")
+_TRUE = And(())
+
+
+def _is_accepted(reader: Callable[[str], object], text: str) -> bool:
+    try:
+        reader(text)
+    except InvalidConstraint:
+        return False
+    return True
+
+
+@pytest.mark.parametrize(
+    ("text", "expression"),
+    [
+        ("a == 1", Or((And((_A,)),))),
+        ("a == 1 && b == 2 || c == 3", Or((And((_A, _B)), And((_C,))))),
+        ("a == 1 AND (b == 2 OR c == 3)", Or((And((_A, Or((And((_B,)), And((_C,)))))),))),
+        ("a == 1 && ", Or((And((_A,)),))),
+        ("a == 1 || ", Or((And((_A,)), _TRUE))),
+        ("", Or((_TRUE,))),
+        (" \u3000", Or((_TRUE,))),
+        ("(())", Or((And((Or((And((Or((_TRUE,)),)),)),)),))),
+        ("a == 1) && (c == x", Or((And((_A,)),))),
+        (")(", Or((_TRUE,))),
+        ("(a == 1)()", Or((And((Or((And((_A,)),)),)),))),
+    ],
+)
+def test_a_constraint_means_this(text: str, expression: Or) -> None:
+    assert parse(text) == expression
+
+
+@pytest.mark.parametrize(
+    ("text", "comparison"),
+    [
+        ("a=b", ("a", "=", "b")),
+        (" a == b", (" a", "==", "b")),
+        ("a! = b", ("a!", "=", "b")),
+        ("n =>= 5", ("n", "=>=", "5")),
+        ('a in "x, y"', ("a", "in", '"x, y"')),
+        ("domain foo", ("doma", "in", "foo")),
+        ("abin[1.0.0, 2.0.0)", ("ab", "in", "[1.0.0, 2.0.0)")),
+        ("éin 5", ("é", "in", "5")),
+        ("a == \u00a0", ("a", "==", "")),
+        ("AND == OR", ("AND", "==", "OR")),
+    ],
+)
+def test_a_comparison_is_split_here(text: str, comparison: tuple[str, str, str]) -> None:
+    assert parse(text) == Or((And((Comparison(*comparison, text),)),))
+
+
+@pytest.mark.parametrize(
+    ("text", "position", "told"),
+    [
+        ("a==1&&b==2", 4, "between blanks"),
+        ("a == 1 and b == 2", 7, "not 'and'"),
+        ("NOT a == 1", 4, "must follow 'NOT', not 'a'"),
+        ("a === 1", 4, "a value must stand here"),
+        ("a <> 1", 3, "a value must stand here"),
+        ("a == nginx:1", 10, "':' does not exist"),
+        ("a in x", 5, "goes with a text in quotes"),
+        ("a in [1.0.0, 2.0.0)", 5, "is not a range"),
+        ('a == "x,y"', 5, "goes with `in` only"),
+        ("a != [1.0.0,2.0.0)", 5, "goes with `in` only"),
+        ('a < "5"', 4, "compares numbers only"),
+        ("a < 1.2.3", 4, "compares numbers only"),
+        ("a < \u00a05", 4, "compares numbers only"),
+        ("5 == a", 0, "name of a property"),
+        ("min 5", 4, "must follow 'min'"),
+        ("abin", 4, "a value must stand here, not the end"),
+        ("ain", 3, "compared with nothing"),
+        ("(a == 1", 7, "closing parenthesis is missing"),
+        ("a == 1)", 6, "more closing"),
+        ("(a == 1)(b == 2)", 9, "not 'b'"),
+        ("() a == 1", 3, "not 'a'"),
+    ],
+)
+def test_what_upstream_rejects_is_pointed_at(text: str, position: int, told: str) -> None:
+    with pytest.raises(InvalidConstraint) as caught:
+        parse(text)
+    assert told in caught.value.message
+    assert caught.value.position == position
+
+
+def test_validation_accepts_what_does_not_compile() -> None:
+    validate("() a == 1")
+    validate("()a == 1")
+    with pytest.raises(InvalidConstraint):
+        parse("()a == 1")
+
+
+def test_compiling_accepts_what_does_not_validate() -> None:
+    assert parse_prefix("(a == 1")[0] == parse("(a == 1)")
+    with pytest.raises(InvalidConstraint):
+        validate("(a == 1")
+
+
+def test_where_upstream_stops_is_told() -> None:
+    assert parse_prefix("a == 1) && (c == x")[1] == len("a == 1)")
+    assert parse_prefix("(a == 1)() && b == 2")[1] == len("(a == 1)()")
+    assert parse_prefix("a == 1 ")[1] == len("a == 1 ")
+
+
+@given(constraints)
+def test_what_was_printed_means_what_was_read(text: str) -> None:
+    expression = parse(text)
+    assert parse(str(expression)) == expression
+
+
+@given(pieces)
+def test_printing_keeps_the_meaning_of_everything_that_can_be_read(text: str) -> None:
+    if _is_accepted(parse, text):
+        assert parse(str(parse(text))) == parse(text)
+
+
+@given(st.text() | pieces)
+def test_nothing_is_raised_but_what_says_that_it_is_no_constraint(text: str) -> None:
+    if not _is_accepted(parse, text):
+        with pytest.raises(InvalidConstraint) as caught:
+            parse(text)
+        assert 0 <= caught.value.position <= len(text)
+
+
+@given(constraints, constraints)
+def test_a_pair_of_parentheses_is_one_condition(left: str, right: str) -> None:
+    whole = parse(f"({left}) && ({right})")
+    assert whole == Or((And((parse(left), parse(right))),))
+
+
+_SIZE = 100_000
+_NASTY = {
+    "parentheses that open": "(" * _SIZE,
+    "parentheses in pairs": "(" * (_SIZE // 2) + ")" * (_SIZE // 2),
+    "parentheses the wrong way round": ")" * (_SIZE // 2) + "(" * (_SIZE // 2),
+    "empty parentheses": "()" * (_SIZE // 2),
+    "conditions in each other": "(a == 1 && " * 8000 + "b == 2" + ")" * 8000,
+    "conditions in a row": " || ".join(["a == 1"] * 10_000),
+    "blanks": "a == 1" + " " * _SIZE + "(" + " " * _SIZE,
+    "no-break spaces": "\u00a0 " * (_SIZE // 2) + "x",
+    "blanks for Go only": "\u2003" * _SIZE + "x",
+    "in in in": "in" * (_SIZE // 2) + "X",
+    "digits": "a < " + "1" * _SIZE,
+    "a range of digits": "a in [" + "1" * (_SIZE // 2) + "." + "1" * (_SIZE // 2),
+    "a range with blanks": "a in [1.0.0" + " " * (_SIZE // 2) + "," + " " * (_SIZE // 2) + "x",
+    "quotes": '"' * _SIZE,
+    "an open quote": 'a == "' + "x" * _SIZE,
+    "exclamation marks": "!" * _SIZE,
+    "equal signs": "a " + "=" * _SIZE,
+    "words without operators": "domain " * (_SIZE // 7),
+}
+
+
+@pytest.mark.parametrize("text", _NASTY.values(), ids=_NASTY.keys())
+def test_100_kb_are_answered_within_a_second(text: str) -> None:
+    start = process_time()
+    if _is_accepted(parse, text):
+        str(parse(text))
+    assert process_time() - start < 1.0
+
+
+def test_depth_is_no_obstacle() -> None:
+    depth = 50_000
+    assert str(parse("(" * depth + "a == 1" + ")" * depth)).count("(") == depth
+    with pytest.raises(InvalidConstraint, match="missing"):
+        parse("(" * depth)
