@@ -1,20 +1,25 @@
 """Every error raised on purpose, by what is done about it.
 
-    ControllerError
-    ├── UserError               said to the user, exit 2; the daemon shows it and waits for the next edit
-    │   ├── InvalidSettings         a flag, a variable or the configuration file
-    │   ├── InvalidDocument         carries every problem of a policy or node document
-    │   ├── InvalidReference        not the name of an image
-    │   ├── InvalidSelector         not a pattern over names of images
-    │   └── InvalidConstraint       not in the constraint language, and where it stops being so
-    ├── ExternalError           the outside world; the next pass tries again
-    │   ├── EngineUnavailable       no answer, half an answer, or one that makes no sense: the pass ends
-    │   ├── RemovalRefused          the engine said no (409): an answer, not a fault
-    │   ├── RemovalFailed           the engine tried and could not (5xx)
-    │   └── ImageGone               there is nothing to remove (404): as good as done
-    └── LedgerError             without a memory nothing is deleted
-        ├── LedgerUnavailable       cannot be opened or written: exit 3
-        └── LedgerHeld              another controller works with this ledger: exit 3
+ControllerError
+├── UserError               said to the user, exit 2; the daemon shows it and waits for the next edit
+│   ├── InvalidSettings         a flag, a variable or the configuration file
+│   ├── InvalidDocument         carries every problem of a policy or node document
+│   ├── InvalidText             not YAML or JSON that can be read on, and where
+│   ├── InvalidReference        not the name of an image
+│   ├── InvalidSelector         not a pattern over names of images
+│   └── InvalidConstraint       not in the constraint language, and where it stops being so
+├── ExternalError           the outside world; the next pass tries again
+│   ├── EngineUnavailable       no answer, half an answer, or one that makes no sense: the pass ends
+│   │   └── EngineUnreachable       nobody there to be asked
+│   ├── RemovalRefused          the engine said no (409): an answer, not a fault
+│   ├── RemovalFailed           the engine tried and could not (5xx)
+│   ├── ImageGone               there is nothing to remove (404): as good as done
+│   ├── ExchangeUnavailable     no whole answer of the Exchange: the folder keeps what it has
+│   │   └── ExchangeBusy            worth asking again in a moment
+│   └── DeliveryFailed          a folder cannot be delivered into
+└── LedgerError             without a memory nothing is deleted
+    ├── LedgerUnavailable       cannot be opened or written: exit 3
+    └── LedgerHeld              another controller works with this ledger: exit 3
 """
 
 from __future__ import annotations
@@ -30,6 +35,17 @@ class UserError(ControllerError):
 
 class InvalidSettings(UserError):
     """A flag, an environment variable or the configuration file."""
+
+
+class InvalidText(UserError):
+    """Not YAML or JSON that can be read on; line and column count from 1, `hint` may be empty."""
+
+    def __init__(self, message: str, line: int, column: int, hint: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.line = line
+        self.column = column
+        self.hint = hint
 
 
 class InvalidReference(UserError):
@@ -62,6 +78,10 @@ class EngineUnavailable(ExternalError):
     """The container engine gave no answer, half an answer, or one that makes no sense."""
 
 
+class EngineUnreachable(EngineUnavailable):
+    """Nobody listens where the engine should be, or we may not speak to it: nothing was asked."""
+
+
 class RemovalRefused(ExternalError):
     """The engine will not remove this image now, and said why."""
 
@@ -72,6 +92,18 @@ class RemovalFailed(ExternalError):
 
 class ImageGone(ExternalError):
     """The engine knows no such image: somebody else removed it, which is as good."""
+
+
+class ExchangeUnavailable(ExternalError):
+    """The Exchange gave no answer, half an answer, or one that makes no sense."""
+
+
+class ExchangeBusy(ExchangeUnavailable):
+    """The same, of a kind that often passes in a moment."""
+
+
+class DeliveryFailed(ExternalError):
+    """The folder that files are delivered into cannot be read or written, or somebody else delivers into it."""
 
 
 class LedgerError(ControllerError):

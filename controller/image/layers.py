@@ -138,6 +138,14 @@ class LayerTree:
         known = [size for size in freed if size is not None]
         return Reclaim(sum(known), is_exact=len(known) == len(freed) and not unread_images)
 
+    def in_turn(self, tips: Iterable[ChainId | None]) -> list[Reclaim]:
+        """What each removal frees when they are made one after the other: together they add up."""
+        released: Counter[ChainId] = Counter()
+        freed = [list(self._release(tip, released)) for tip in tips]
+        return [
+            Reclaim(sum(filter(None, sizes)), is_exact=None not in sizes and not self._unread_images) for sizes in freed
+        ]
+
     def _release(self, chain: ChainId | None, released: Counter[ChainId]) -> Iterator[int | None]:
         """Count one holder less; the sizes of the layers that nobody holds any more, from the top down."""
         while chain:

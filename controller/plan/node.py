@@ -21,6 +21,7 @@ from controller.constraint.property import (
     read_property,
 )
 from controller.errors import InvalidConstraint
+from controller.policy.node_document import NodeDocument
 
 CPU = "openhorizon.cpu"
 MEMORY = "openhorizon.memory"
@@ -66,6 +67,22 @@ class Node:
     pattern: str = ""
     properties: tuple[Property, ...] = ()
     constraints: tuple[str, ...] = ()
+
+
+def node_of(document: NodeDocument, builtin: Iterable[Property] = (), stand_in_id: str = "") -> Node:
+    """The node that a document describes.
+
+    It gets the built-in properties that the document leaves out, and the stand-in where the document gives no ID.
+    """
+    policy = normalised(convert_flat_policy(document.policy) if document.is_flat else document.policy)
+    given = {prop.name for prop in _properties(policy) or []}
+    view = management_view(with_builtin_properties(policy, [prop for prop in builtin if prop.name not in given]))
+    return Node(document.org, document.id or stand_in_id, full_pattern(document.pattern, document.org), *view)
+
+
+def full_pattern(pattern: str, org: str) -> str:
+    """`org/name`: where a pattern names no organisation it is the node's own (persistence/device.go)."""
+    return f"{org}/{pattern}" if pattern and org and "/" not in pattern else pattern
 
 
 class ManagementView(NamedTuple):
@@ -157,7 +174,7 @@ class HostFacts:
 def builtin_properties(facts: HostFacts) -> tuple[Property, ...]:
     """What an agent for devices says of its host without being asked (createDeviceNodeBuiltInPolicy)."""
     operating_system, is_containerized = _operating_system(facts)
-    hardware_id = _serial_number(facts.cpuinfo or "") or facts.hardware_id
+    hardware_id = serial_number(facts.cpuinfo or "") or facts.hardware_id
     return (
         *([Property(HARDWARE_ID, hardware_id)] if hardware_id else []),
         Property(OPERATING_SYSTEM, operating_system),
@@ -173,7 +190,7 @@ def _is_processor(line: str) -> bool:
     return _PROCESSOR.search(line) is not None
 
 
-def _serial_number(cpuinfo: str) -> str:
+def serial_number(cpuinfo: str) -> str:
     """The second word of the first line with a serial number that has one; words are parted by single blanks."""
     lines = (line.removesuffix("\r") for line in cpuinfo.split("\n"))
     return next((line.split(" ")[1] for line in lines if _SERIAL.search(line) and " " in line), "")

@@ -1,0 +1,30 @@
+"""The real clock: the only place that reads the time."""
+
+from __future__ import annotations
+
+import time
+import uuid
+from pathlib import Path
+
+from controller.instant import Instant
+
+_BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
+
+
+class SystemClock:
+    """Wall time, boot and CLOCK_MONOTONIC of this machine; in a container those of the host."""
+
+    def __init__(self, boot_id_file: Path = _BOOT_ID) -> None:
+        self._boot = _boot_id(boot_id_file)
+
+    def now(self) -> Instant:
+        """Read all clocks together."""
+        return Instant(time.time(), self._boot, time.monotonic())
+
+
+def _boot_id(file: Path) -> str:
+    """Where the system does not tell its boot, each process counts as one: no uptime is compared across a restart."""
+    try:
+        return file.read_text().strip() or f"process-{uuid.uuid4()}"
+    except OSError:
+        return f"process-{uuid.uuid4()}"

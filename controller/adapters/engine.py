@@ -1,0 +1,137 @@
+"""The container engine: look at it, measure its store, remove from it. It answers in our values and our errors.
+
+Only low-level calls are made: the object layer of the docker library inspects every image that it lists.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import Any, TypeVar
+
+import docker
+from docker.errors import APIError
+
+from controller.adapters.docker_connection import Connection
+from controller.adapters.docker_json import container_from, engine_from, image_from, layers_from
+from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
+from controller.image.image import Container, Image
+from controller.image.layers import Layer
+from controller.image.reference import ImageId
+from controller.plan.observation import Engine
+
+_LOST_A_RACE = re.compile(r"unrecognized image ID|no such image|image not known", re.IGNORECASE)
+_SEVERAL_NAMES = re.compile(r"more than one tag", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+class DockerEngine:
+    """An engine that speaks Docker's API: Docker itself, or Podman's compatible service."""
+
+    def __init__(self, connection: Connection) -> None:
+        self._connection = connection
+        self._images: dict[ImageId, Image] = {}
+
+    @property
+    def generation(self) -> int:
+        """Changes whenever the engine may be another one than before."""
+        return self._connection.generation
+
+    def identify(self) -> Engine:
+        """Which engine answers. Raises EngineUnavailable, as every question does."""
+        return self._sensible("info", lambda client: engine_from(client.info(), client.version()))
+
+    def images(self) -> Mapping[ImageId, Image]:
+        """All images, hidden parents included. An image that has not changed is the same object as last time."""
+
+        def ask(client: docker.APIClient) -> dict[ImageId, Image]:
+            images = map(image_from, client.images(all=True))
+            return {image.id: self._as_known(image) for image in images}
+
+        self._images = self._sensible("list_images", ask)
+        return self._images
+
+    def _as_known(self, image: Image) -> Image:
+        known = self._images.get(image.id)
+        return known if known == image else image
+
+    def containers(self) -> tuple[Container, ...]:
+        """All containers, in whatever state."""
+        return self._sensible("list_containers", lambda client: tuple(map(container_from, client.containers(all=True))))
+
+    def service_images(self) -> frozenset[str]:
+        """On a swarm manager the names of images that services are made from; elsewhere none."""
+
+        def ask(client: Any) -> frozenset[str]:
+            specs = (service["Spec"]["TaskTemplate"] for service in client.services())
+            return frozenset(spec["ContainerSpec"]["Image"] for spec in specs if "ContainerSpec" in spec)
+
+        return self._sensible("list_services", ask)
+
+    def layers(self, image: ImageId) -> tuple[Layer, ...]:
+        """The layers of one image, lowest first. Raises ImageGone too."""
+
+        def ask(client: Any) -> tuple[Layer, ...]:
+            return layers_from(client.inspect_image(image), client.history(image))
+
+        return self._sensible("inspect_image", ask)
+
+    def store_bytes(self) -> int:
+        """What the image store occupies, by its own count."""
+
+        def ask(client: docker.APIClient) -> int:
+            address = f"{client.base_url}/v{client.api_version}/system/df"
+            answer = client.get(address, params={"type": "image"}, timeout=client.timeout)
+            answer.raise_for_status()
+            return int(answer.json()["LayersSize"])
+
+        return self._sensible("measure_store", ask)
+
+    def remove(self, target: str) -> tuple[str, ...]:
+        """Ask to remove one name, or the image of one ID; never with force, never along with its parents.
+
+        Returns what the answer names as deleted: an image, and on graph drivers each layer. Raises ImageGone,
+        RemovalRefused, RemovalFailed, and EngineUnreachable if nobody could be asked.
+        """
+
+        def ask(client: docker.APIClient) -> tuple[str, ...]:
+            rows: Any = client.remove_image(target, force=False, noprune=True)
+            return tuple(row["Deleted"] for row in rows or () if "Deleted" in row)
+
+        try:
+            return self._connection.request("remove_image", ask)
+        except APIError as error:
+            raise _refusal(error) from error
+        except EngineUnreachable:
+            raise
+        except EngineUnavailable as error:
+            raise RemovalFailed(str(error)) from error
+
+    def _sensible(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
+        """An answer of the right shape, or EngineUnavailable: half a list is not a list."""
+        try:
+            return self._connection.request(operation, ask)
+        except APIError as error:
+            if error.status_code == 404 and operation == "inspect_image":
+                raise ImageGone(_words(error)) from error
+            raise EngineUnavailable(
+                f"the engine answered {operation} with {error.status_code}: {_words(error)}"
+            ) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self._connection.drop()
+            raise EngineUnavailable(f"the engine's answer to {operation} makes no sense: {error!r}") from error
+
+
+def _refusal(error: APIError) -> Exception:
+    """What an answer other than 200 means; engines differ in their codes (measured on six)."""
+    words, status = _words(error), error.status_code
+    if status == 404 or (status == 500 and _LOST_A_RACE.search(words)):
+        return ImageGone(words)
+    if status == 409 or (status == 500 and _SEVERAL_NAMES.search(words)):
+        return RemovalRefused(words)
+    return RemovalFailed(f"{status}: {words}")
+
+
+def _words(error: APIError) -> str:
+    return str(error.explanation or error).strip()

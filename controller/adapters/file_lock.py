@@ -1,0 +1,32 @@
+"""A lock file: one process at a time, released by the kernel however the holder ends."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+from pathlib import Path
+
+from controller.errors import LedgerHeld, LedgerUnavailable
+
+
+class FileLock:
+    """Held from its making on. Raises LedgerHeld if another process has it, LedgerUnavailable if there can be none."""
+
+    def __init__(self, file: Path) -> None:
+        try:
+            file.parent.mkdir(parents=True, exist_ok=True)
+            self._descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise LedgerUnavailable(f"cannot make {file}: {error.strerror}") from error
+        try:
+            fcntl.flock(self._descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            holder = os.read(self._descriptor, 32).decode(errors="replace").strip() or "unknown"
+            os.close(self._descriptor)
+            raise LedgerHeld(f"{file}: another controller, process {holder}, works with this ledger") from error
+        os.ftruncate(self._descriptor, 0)
+        os.write(self._descriptor, f"{os.getpid()}\n".encode())
+
+    def release(self) -> None:
+        """Let another process have it."""
+        os.close(self._descriptor)

@@ -1,0 +1,87 @@
+"""The command table, and the one place where errors become a line and an exit code.
+
+Commands are imported when they are called: one that only reads the ledger must not wait for Docker's library.
+"""
+
+from __future__ import annotations
+
+import sys
+from importlib import import_module
+
+import click
+
+from controller.errors import ControllerError, EngineUnavailable, LedgerError, UserError
+
+COMMANDS = {
+    "run": ("controller.cli.run:run", "Watch policies and the engine, and remove what is due."),
+    "plan": ("controller.cli.plan:plan", "Show what would go now, what goes when, and what stays."),
+    "explain": ("controller.cli.explain:explain", "Say why one image goes or stays."),
+    "get": ("controller.cli.get:get", "List images, policies or removals."),
+    "nmp": ("controller.cli.nmp:nmp", "Write, check and match policy documents."),
+    "sync": ("controller.cli.sync:sync", "Fetch policies into the folder."),
+    "record-download": ("controller.cli.record_download:record_download", "Tell what the agent downloaded."),
+    "version": ("controller.cli.version:version", "Print the version."),
+}
+WRONG, USAGE, UNREACHABLE = 1, 2, 3
+
+
+class _Commands(click.Group):
+    """Finds commands by name, and only then imports them."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:
+        if cmd_name not in COMMANDS:
+            return None
+        module, _, attribute = COMMANDS[cmd_name][0].partition(":")
+        command: click.Command = getattr(import_module(module), attribute)
+        return command
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """The table of commands, without importing any."""
+        with formatter.section("Commands"):
+            formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
+
+
+@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+def imagectl() -> None:
+    """Remove container images that this node no longer needs, by policy, and never one that it does.
+
+    `imagectl COMMAND --help` tells more about each command.
+    """
+
+
+def main() -> None:
+    """Run the command line."""
+    sys.exit(run(sys.argv[1:]))
+
+
+def run(arguments: list[str]) -> int:
+    """Run one command; returns its exit code: 0 good, 1 something is wrong in what was checked, 2 usage, 3 engine
+    or ledger.
+    """
+    try:
+        imagectl.main(arguments, prog_name="imagectl", standalone_mode=False)
+    except click.exceptions.Exit as end:
+        return end.exit_code
+    except click.ClickException as error:
+        error.show()
+        return USAGE
+    except click.Abort:
+        return _say("interrupted", WRONG)
+    except UserError as error:
+        return _say(str(error), USAGE)
+    except (LedgerError, EngineUnavailable) as error:
+        return _say(str(error), UNREACHABLE)
+    except ControllerError as error:
+        return _say(str(error), WRONG)
+    except BrokenPipeError:
+        sys.stderr.close()  # Whoever read our output has had enough.
+        return 0
+    return 0
+
+
+def _say(text: str, code: int) -> int:
+    click.echo(f"imagectl: {text}", err=True)
+    return code

@@ -1,0 +1,119 @@
+"""`imagectl nmp new | validate | schema`: write policy documents, and hear about every mistake in them.
+
+What is wrong with a document is decided in `controller.policy`; here files are read and answers printed.
+"""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+
+import click
+
+from controller.adapters.policy_files import (
+    FileContent,
+    PolicyFile,
+    named_policy_file,
+    policy_files_below,
+    read_policy_file,
+)
+from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
+from controller.policy.problem import Problem
+from controller.policy.report import FORMATS, Report
+from controller.policy.schema import json_schema
+from controller.policy.source import MOST_BYTES
+from controller.policy.template import new_document
+
+STANDARD_INPUT = Path("-")
+A_PATH = click.Path(exists=True, readable=False, allow_dash=True, path_type=Path)
+
+
+@click.group(name="nmp", short_help="Write and check policy documents.")
+def nmp() -> None:
+    """Write and check policy documents (node management policies)."""
+
+
+@nmp.command()
+@click.argument("name", default="")
+def new(name: str) -> None:
+    """Print a commented document to begin with.
+
+    It is switched off, and invalid exactly where a person must choose. NAME becomes its label.
+    """
+    click.echo(new_document(name), nl=False)
+
+
+@nmp.command()
+def schema() -> None:
+    """Print the JSON Schema of a document, for editors and other tools."""
+    click.echo(schema_text(), nl=False)
+
+
+def schema_text() -> str:
+    """As it stands in manifests/nmp.schema.json."""
+    return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
+
+
+@nmp.command()
+@click.argument("paths", metavar="PATH...", nargs=-1, required=True, type=A_PATH)
+@click.option("-o", "--output", "form", type=click.Choice(list(FORMATS)), default="text", show_default=True)
+@click.option("--strict", is_flag=True, help="Warnings count as errors.")
+@click.pass_context
+def validate(context: click.Context, paths: tuple[Path, ...], form: str, strict: bool) -> None:
+    """Check documents and report all their problems at once.
+
+    PATH is a file, a folder (searched recursively for .yaml, .yml and .json) or - for standard input.
+    Exit code: 0 no problem, 1 problems found, 2 wrong usage. Warnings alone are no problem without --strict.
+    """
+    report = _check(paths)
+    if text := FORMATS[form](report):
+        click.echo(text)
+    if form == "text":
+        click.echo(report.summary, err=True)
+    context.exit(1 if report.errors or (strict and report.warnings) else 0)
+
+
+def _check(paths: Iterable[Path]) -> Report:
+    """Names are compared within each folder, and among the files that were named."""
+    problems: list[Problem] = []
+    parsed: list[Parsed] = []
+    named: list[Parsed] = []
+    for path in dict.fromkeys(paths):
+        if path.is_dir():
+            parsed += refuse_duplicates(_parse_folder(path, problems))
+        else:
+            named += _parse(_read_named(path), problems)
+    parsed += refuse_duplicates(named)
+    problems += [problem for file in parsed for problem in file.problems]
+    return Report(sorted(problems), [document for file in parsed for document in file.documents], len(parsed))
+
+
+def _parse_folder(folder: Path, problems: list[Problem]) -> Iterator[Parsed]:
+    try:
+        listing = policy_files_below(folder)
+    except OSError as error:
+        problems.append(Problem(str(folder), 1, 1, "", "error", f"cannot be listed: {error.strerror}"))
+        return
+    problems += listing.problems
+    if not listing.files:
+        problems.append(
+            Problem(str(folder), 1, 1, "", "warning", "no policy files (.yaml, .yml, .json) in this folder")
+        )
+    for file in listing.files:
+        yield from _parse(read_policy_file(file), problems)
+
+
+def _read_named(path: Path) -> FileContent:
+    if path != STANDARD_INPUT:
+        return read_policy_file(named_policy_file(path))
+    data = sys.stdin.buffer.read(MOST_BYTES + 1)
+    return FileContent(PolicyFile(path, "stdin", "stdin"), data=data)
+
+
+def _parse(content: FileContent, problems: list[Problem]) -> Iterator[Parsed]:
+    if content.problem:
+        problems.append(content.problem)
+    if content.data is not None:
+        yield parse_documents(content.data, content.file.shown, content.file.name)

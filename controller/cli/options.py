@@ -1,0 +1,65 @@
+"""Settings as command line options: made from their declaration, so that name, default and help stand in one place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, TypeVar
+
+import click
+
+from controller import settings
+from controller.settings import DECLARED, REPEATABLE, SWITCHES, Settings
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+LOOKING = ("policies", "docker_host", "docker_certificates", "ledger", "node", "agent_url", "settle", "resync", "usage")
+"""What a command needs that shows the controller's decision without acting."""
+
+
+def with_settings(*names: str) -> Callable[[F], F]:
+    """Give a command these settings as options, and the configuration file."""
+
+    def decorate(command: F) -> F:
+        for name in reversed(names):
+            command = _option(name)(command)
+        config = click.option("--config", metavar="FILE", type=click.Path(path_type=Path), help=_CONFIG_HELP)
+        return config(command)
+
+    return decorate
+
+
+def settings_from(given: dict[str, Any]) -> Settings:
+    """The settings that a command's options, the environment and the configuration file amount to.
+
+    Raises InvalidSettings.
+    """
+    config = given.pop("config", None)
+    return settings.load(
+        {name: value for name, value in given.items() if name in DECLARED}, settings.environment(), config
+    )
+
+
+_CONFIG_HELP = f"Settings as TOML, one for each option. Default: {settings.CONFIG_FILE}."
+
+
+def _option(name: str) -> Callable[[F], F]:
+    declared = DECLARED[name]
+    flag = f"--{name.replace('_', '-')}"
+    default = _shown_default(declared.default)
+    text = f"{declared.metadata['help']}{default}"
+    if name in SWITCHES:
+        return click.option(flag, name, is_flag=True, default=None, help=text)
+    return click.option(
+        flag, name, metavar=declared.metadata["metavar"], multiple=name in REPEATABLE, default=None, help=text
+    )
+
+
+def _shown_default(default: Any) -> str:
+    if default in (None, "", (), False, "auto") or default == Path("ledger.db"):
+        return ""
+    if isinstance(default, float):
+        return f"  [default: {int(default // 60)}m]"
+    if isinstance(default, tuple):
+        return f"  [default: {':'.join(map(str, default))}]"
+    return f"  [default: {default}]"

@@ -1,0 +1,42 @@
+"""`imagectl record-download`: tell the controller, through its ledger, what the agent downloaded."""
+
+from __future__ import annotations
+
+from typing import Any, TextIO
+
+import click
+
+from controller.adapters.ledger import record_downloads
+from controller.cli.options import settings_from, with_settings
+from controller.errors import InvalidReference, InvalidSettings
+from controller.image.reference import is_image_id, parse_reference
+
+
+@click.command(name="record-download")
+@click.argument("references", metavar="REF...", nargs=-1)
+@click.option(
+    "--from", "file", type=click.File(), help="Read more of them from FILE (- for standard input), one a line."
+)
+@with_settings("ledger")
+def record_download(references: tuple[str, ...], file: TextIO | None, **given: Any) -> None:
+    """Record that the agent downloaded these images, so that rules with `agent_downloaded_only` cover them.
+
+    REF is a name (app:1.2), a name by digest or an image's ID. Works while a controller runs: its next pass
+    takes the names in. A name that no image bears yet waits for a pull of that name, at most a day of watched
+    time.
+    """
+    names = [*references, *(line.strip() for line in file or () if line.strip() and not line.startswith("#"))]
+    if not names:
+        raise click.UsageError("name at least one image, or a file of names with --from")
+    for name in names:
+        _check(name)
+    record_downloads(settings_from(given).ledger, names)
+    click.echo(f"recorded {len(names)} download{'s' * (len(names) != 1)}; the controller's next pass takes them in")
+
+
+def _check(name: str) -> None:
+    if not is_image_id(name):
+        try:
+            parse_reference(name)
+        except InvalidReference as error:
+            raise InvalidSettings(f"{name!r} names no image: {error}; nothing was recorded") from error

@@ -1,0 +1,75 @@
+"""`imagectl run`: the controller itself, until it is told to stop; or one pass."""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import threading
+from typing import Any
+
+import click
+
+from controller import __version__
+from controller.adapters import logs
+from controller.cli.options import settings_from, with_settings
+from controller.daemon.status import PassResult
+from controller.daemon.wiring import Controller, controller
+from controller.settings import DECLARED, Settings
+
+_EXIT_CODES = {PassResult.FAILED: 3, PassResult.PARTIAL: 1}
+_GONE_WITHIN_SECONDS = 9.5
+"""After SIGTERM, whatever still waits for an engine that does not answer."""
+
+_log = logging.getLogger("controller")
+
+
+@click.command()
+@with_settings(*DECLARED)
+@click.pass_context
+def run(context: click.Context, /, **given: Any) -> None:
+    """Watch the policy folder and the engine, and remove the images that are due.
+
+    SIGTERM and SIGINT end it within ten seconds; SIGHUP makes it look at once. With --once the exit code is 0 if all
+    went well, 1 if something that was due could not be removed, 3 if the engine or the ledger could not be reached.
+
+    \b
+    Examples:
+      imagectl run --policies /etc/image-controller/policies
+      imagectl run --dry-run --log-level debug
+      imagectl run --once --resync 1h          # from an hourly timer
+    """
+    settings = settings_from(given)
+    logs.set_up(settings.log_format, settings.log_level)
+    with controller(settings) as ready:
+        _obey_signals(ready)
+        _log.info(_introduction(settings, ready))
+        context.exit(_run(ready, settings.once))
+
+
+def _run(ready: Controller, once: bool) -> int:
+    if once:
+        return _EXIT_CODES.get(ready.loop.run_once().result, 0)
+    ready.loop.run()
+    _log.info("stopped")
+    return 0
+
+
+def _introduction(settings: Settings, ready: Controller) -> str:
+    host = settings.listen[0] or "0.0.0.0"  # noqa: S104
+    served = f", metrics at http://{host}:{ready.http.port}/metrics" if ready.http else ""
+    dry = ", removing nothing (dry run)" if settings.dry_run else ""
+    return f"imagectl {__version__}: policies from {settings.policies}, engine {settings.docker_host}{served}{dry}"
+
+
+def _obey_signals(ready: Controller) -> None:
+    def stop(number: int, frame: object) -> None:
+        ready.stopping.set()
+        ready.bell.ring()
+        end = threading.Timer(_GONE_WITHIN_SECONDS, os._exit, (0,))
+        end.daemon = True
+        end.start()
+
+    signal.signal(signal.SIGTERM, stop)
+    signal.signal(signal.SIGINT, stop)
+    signal.signal(signal.SIGHUP, lambda number, frame: ready.bell.ring())

@@ -1,0 +1,189 @@
+"""`imagectl sync exchange`: bring the policies of an Open Horizon Exchange into the folder that is watched.
+
+What an answer means is in `controller.policy.exchange_answer`; asking and writing files is in the adapters.
+"""
+
+from __future__ import annotations
+
+import random
+import signal
+import sys
+import time
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, NoReturn
+
+import click
+
+from controller.errors import ControllerError, InvalidSettings
+from controller.policy.exchange_answer import ExchangePolicy, file_name
+from controller.policy.problem import printable
+from controller.settings import duration, environment
+
+if TYPE_CHECKING:
+    from controller.adapters.delivery import Delivery
+    from controller.adapters.exchange import Source
+
+AUTH_VARIABLE = "IMAGECTL_EXCHANGE_AUTH"
+SHORTEST_INTERVAL_SECONDS = 10
+JITTER = 0.1
+"""Of the interval, more or less: nodes that started together do not ask together for long."""
+_ENDING = (signal.SIGTERM, signal.SIGINT)
+
+
+@dataclass(frozen=True, slots=True)
+class Round:
+    """What is to be said about one reading of the Exchange, line by line."""
+
+    news: tuple[str, ...]
+    troubles: tuple[str, ...]
+    summary: str
+    """Empty if there was no answer to deliver."""
+    has_failed: bool
+
+
+@click.group(short_help="Bring policies from elsewhere into the folder.")
+def sync() -> None:
+    """Bring policies from elsewhere into the folder that the controller watches."""
+
+
+def _organisation(context: click.Context, parameter: click.Parameter, value: str) -> str:
+    if not value.strip(".") or "/" in value:
+        raise click.BadParameter("write the organisation's ID, such as myorg")
+    return value
+
+
+def _interval(context: click.Context, parameter: click.Parameter, value: str | None) -> float | None:
+    if value is None:
+        return None
+    try:
+        seconds = duration(value)
+    except ValueError as error:
+        raise click.BadParameter(str(error)) from None
+    if seconds < SHORTEST_INTERVAL_SECONDS:
+        raise click.BadParameter(f"at least {SHORTEST_INTERVAL_SECONDS}s")
+    return seconds
+
+
+def _option(*names: str, variable: str, **attributes: Any) -> Callable[[Any], Any]:
+    return click.option(*names, envvar=f"IMAGECTL_{variable}", show_envvar=True, **attributes)
+
+
+_file = click.Path(exists=True, dir_okay=False, path_type=Path)
+_folder = click.Path(exists=True, file_okay=False, path_type=Path)
+
+
+@sync.command("exchange")
+@_option("--exchange-url", "url", variable="EXCHANGE_URL", required=True, metavar="URL", help="Address of its API.")
+@_option("--org", variable="EXCHANGE_ORG", required=True, callback=_organisation, help="Whose policies.")
+@_option("--auth-file", variable="EXCHANGE_AUTH_FILE", type=_file, help="File that holds the credentials.")
+@_option("--ca", variable="EXCHANGE_CA", type=_file, help="Certificates to trust instead of the system's.")
+@_option("--into", variable="POLICIES", type=_folder, default="policies", show_default=True, help="Folder of policies.")
+@_option("--interval", variable="EXCHANGE_INTERVAL", callback=_interval, metavar="TIME", help="Again and again.")
+def exchange(url: str, org: str, auth_file: Path | None, ca: Path | None, into: Path, interval: float | None) -> None:
+    """Read the management policies of an organisation and deliver them as files.
+
+    Each policy becomes one file in exchange/ORG/ below the folder of policies; a policy that the Exchange no longer has
+    loses its file. Files that were put there by others are left alone. Without a whole answer nothing changes.
+
+    An image policy, which the Exchange has no field for, is read from the string property image_policy: imagectl nmp
+    export writes it there.
+
+    The credentials, org/id:token of a user or a node, are read from the environment variable IMAGECTL_EXCHANGE_AUTH or
+    from --auth-file.
+
+    \b
+    Exit code: 0 delivered, 1 not or not all of it, 2 wrong usage.
+
+    \b
+    Examples:
+      imagectl sync exchange --exchange-url https://exchange.example.org/v1 --org myorg --auth-file token
+      imagectl sync exchange --exchange-url https://exchange.example.org/v1 --org myorg --interval 5m
+    """
+    from controller.adapters.exchange import Source, certificates, credentials_in, exchange_url  # slow to import
+
+    try:
+        credentials_in(_credentials_text(auth_file))
+        source = Source(exchange_url(url), org, certificates(ca) if ca else None)
+    except InvalidSettings as error:
+        raise click.UsageError(str(error)) from None
+    with _ended_by_signals(exit_code=0 if interval else 1):
+        if interval:
+            _again_and_again(lambda: _read(source, auth_file, into), interval)
+        done = _read(source, auth_file, into)
+    _say(done, done.troubles)
+    sys.exit(1 if done.has_failed else 0)
+
+
+def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
+    """Of a trouble that lasts only the beginning is told, and the end."""
+    troubles: tuple[str, ...] | None = None
+    while True:
+        done = read()
+        if done.news or done.troubles != troubles:
+            _say(done, [trouble for trouble in done.troubles if trouble not in (troubles or ())])
+        troubles = done.troubles
+        time.sleep(interval * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  to spread, not to hide
+
+
+def _read(source: Source, auth_file: Path | None, into: Path) -> Round:
+    """Ask once, and deliver."""
+    from controller.adapters.delivery import deliver, exclusive_folder
+    from controller.adapters.exchange import credentials_in, read_policies
+
+    try:
+        credentials = credentials_in(_credentials_text(auth_file))
+        with exclusive_folder(into, "exchange", file_name(source.organisation)) as folder:
+            policies = read_policies(source, credentials)
+            delivery = deliver(folder, {policy.file: policy.data for policy in policies})
+    except ControllerError as error:
+        return Round((), (f"Error: {error}",), "", has_failed=True)
+    return _told(folder, policies, delivery)
+
+
+def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: Delivery) -> Round:
+    about = {policy.file: printable(f" {policy.name}, last updated {policy.last_updated}") for policy in policies}
+    done = {
+        "added": delivery.added,
+        "changed": delivery.changed,
+        "restored": delivery.restored,
+        "removed": delivery.removed,
+    }
+    news = (f"{word} {folder / file}{about.get(file, '')}" for word, files in done.items() for file in files)
+    faults = (f"Warning: {printable(policy.name)} {policy.fault}" for policy in policies if policy.fault)
+    failures = (f"Error: {failure}" for failure in delivery.failures)
+    counts = ", ".join(f"{len(files)} {word}" for word, files in done.items() if files)
+    summary = f"{len(policies)} policies in {folder}: {counts or 'nothing new'}"
+    return Round(tuple(news), (*faults, *failures), summary, has_failed=bool(delivery.failures))
+
+
+def _say(done: Round, troubles: Sequence[str]) -> None:
+    for line in (*done.news, *filter(None, [done.summary])):
+        click.echo(line)
+    for line in troubles:
+        click.echo(line, err=True)
+
+
+def _credentials_text(file: Path | None) -> str:
+    """From the file, else from the environment: never from the command line, which everybody on a machine can read."""
+    if file is None:
+        if not (text := environment().get(AUTH_VARIABLE, "")):
+            raise InvalidSettings(f"no credentials: set {AUTH_VARIABLE}, or name a file with --auth-file")
+        return text
+    try:
+        return file.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{file} cannot be read: {getattr(error, 'strerror', 'it is not UTF-8')}") from None
+
+
+@contextmanager
+def _ended_by_signals(exit_code: int) -> Iterator[None]:
+    """SIGTERM and SIGINT end it at once, whatever it is waiting for; a delivery may end anywhere."""
+    before = {number: signal.signal(number, lambda *_: sys.exit(exit_code)) for number in _ENDING}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -1,0 +1,118 @@
+"""Two statuses → what is worth a line in the log: one for each change, none for a pass in which nothing changed.
+Pure.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from controller.daemon.status import Status
+from controller.plan.in_force import DocumentState, DocumentStatus
+from controller.plan.removal import Exactness, Freed, Outcome, Removal
+from controller.plan.verdict import Verdict
+from controller.quantity import bytes_in_words, seconds_in_words
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line: a sentence for people, and fields for machines."""
+
+    level: int
+    message: str
+    fields: Mapping[str, Any] = field(default_factory=dict)
+
+
+def lines_for(before: Status | None, after: Status) -> Iterator[Line]:
+    """What has changed from one pass to the next."""
+    yield from _troubles(before, after)
+    yield from _documents(before, after)
+    yield from map(_removed, after.news)
+    for batch in after.batches:
+        freed = f"the removals of one batch {freed_in_words(batch.freed)}"
+        yield Line(logging.INFO, freed, {"document": batch.document, "bytes": batch.freed.bytes})
+    if after.dry_run:
+        yield from _would_remove(before, after)
+
+
+def _troubles(before: Status | None, after: Status) -> Iterator[Line]:
+    was, now = (before.degraded if before else ()), after.degraded
+    for trouble in now:
+        if trouble not in was:
+            yield Line(logging.ERROR if trouble == after.trouble else logging.WARNING, trouble)
+    for trouble in was:
+        if trouble not in now:
+            yield Line(logging.INFO, f"over: {trouble}")
+
+
+def _documents(before: Status | None, after: Status) -> Iterator[Line]:
+    was = {document.name: document for document in before.decision.ruling.documents} if before else {}
+    now = {document.name: document for document in after.decision.ruling.documents}
+    for name, document in now.items():
+        if name not in was or _shown(was[name]) != _shown(document):
+            yield _document(document)
+    for name in was.keys() - now.keys():
+        yield Line(logging.INFO, f"policy {name} is gone", {"document": name})
+
+
+def _shown(document: DocumentStatus) -> tuple[object, ...]:
+    return document.state, document.why, document.text_hash, document.problems
+
+
+def _document(document: DocumentStatus) -> Line:
+    invalid = document.state is DocumentState.INVALID
+    problems = [str(problem) for problem in document.problems]
+    sentence = f"policy {document.name} is {document.state.value.replace('_', ' ')}: {document.why}"
+    fields = {"document": document.name, "state": document.state.value, "text_hash": document.text_hash[:12]}
+    return Line(
+        logging.WARNING if invalid else logging.INFO,
+        "\n  ".join((sentence, *problems)),
+        {**fields, "problems": problems},
+    )
+
+
+def _removed(removal: Removal) -> Line:
+    intent = removal.intent
+    if removal.outcome.is_success:
+        sentence = f"{removal.outcome.value} {intent.reference}: idle for {seconds_in_words(intent.idle_seconds)}"
+        sentence += "" if removal.outcome is Outcome.GONE else f", {freed_in_words(removal.freed)}"
+    else:
+        sentence = f"{removal.outcome.value}: {intent.reference} stays: {removal.message}"
+    fields = {
+        "outcome": removal.outcome.value,
+        "reference": intent.reference,
+        "image": intent.image,
+        "idle_seconds": round(intent.idle_seconds, 1),
+        "bytes": removal.freed.bytes,
+        "document": intent.document,
+        "rule": intent.rule,
+        "text_hash": intent.text_hash[:12],
+    }
+    level = logging.INFO if removal.outcome.is_success else logging.WARNING
+    return Line(level, f"{sentence} ({intent.document}#{intent.rule})", fields)
+
+
+def freed_in_words(freed: Freed) -> str:
+    """`freed 12.4 MB`, or what is known instead."""
+    if freed.exactness is Exactness.IN_BATCH:
+        return "to be measured with its batch"
+    if freed.bytes is None:
+        return "freed an unknown number of bytes"
+    at_least = "at least " if freed.exactness is Exactness.LOWER_BOUND else ""
+    return f"freed {at_least}{bytes_in_words(freed.bytes)}"
+
+
+def _would_remove(before: Status | None, after: Status) -> Iterator[Line]:
+    known = {_key(verdict) for verdict in before.decision.plan.removals} if before else set()
+    for verdict in after.decision.plan.removals:
+        if _key(verdict) not in known:
+            rule = verdict.rule.name if verdict.rule else ""
+            yield Line(
+                logging.INFO, f"dry run: would remove {verdict.reference} ({rule})", {"reference": verdict.reference}
+            )
+
+
+def _key(verdict: Verdict) -> tuple[str, str]:
+    return verdict.image, verdict.reference

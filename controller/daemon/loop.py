@@ -1,0 +1,84 @@
+"""Wait for the bell, a deadline or the resync; then one pass. Events carry no news here: they only end the wait."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from controller.daemon.schedule import Schedule, retry_after_seconds
+from controller.daemon.status import PassResult, Status
+from controller.instant import Clock
+
+LONGEST_WAIT_SECONDS = 10.0
+"""So that whoever watches over this loop hears from it, however long nothing happens."""
+MORE_LOOKS_OF_ONE_RUN = 4
+"""A file that never comes to rest must not keep `--once` from ending."""
+
+
+class Waiter(Protocol):
+    """What the loop waits on."""
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring, or so long; was there one?"""
+        ...
+
+
+@dataclass
+class Loop:
+    """Runs passes until it is told to stop."""
+
+    reconcile: Callable[[], Status]
+    publish: Callable[[Status], None]
+    heartbeat: Callable[[], None]
+    bell: Waiter
+    clock: Clock
+    stopping: threading.Event
+    resync_seconds: float
+    _failed: int = 0
+
+    def run(self) -> None:
+        """Pass after pass."""
+        while not self.stopping.is_set():
+            schedule = self._pass()
+            while not self.stopping.is_set() and (left := schedule.next_pass - self._uptime()) > 0:
+                if self.bell.wait(min(left, LONGEST_WAIT_SECONDS)):
+                    schedule = schedule.rung(self._uptime())
+                self.heartbeat()
+
+    def run_once(self) -> Status:
+        """One pass for a timer: as many looks as new texts and measurements need to come to rest."""
+        status = self._passed()
+        for _ in range(MORE_LOOKS_OF_ONE_RUN):
+            until = _comes_to_rest_at(status)
+            if until is None or self.stopping.is_set() or self._failed:
+                break
+            self.bell.wait(until - self._uptime())
+            status = self._passed()
+        return status
+
+    def _pass(self) -> Schedule:
+        status = self._passed()
+        ended = self._uptime()
+        return Schedule(ended, status.duration_seconds, self._deadline(status, ended))
+
+    def _passed(self) -> Status:
+        status = self.reconcile()
+        self._failed = self._failed + 1 if status.result is PassResult.FAILED else 0
+        self.publish(status)
+        return status
+
+    def _deadline(self, status: Status, ended: float) -> float:
+        if self._failed:
+            return ended + retry_after_seconds(self._failed, self.resync_seconds)
+        return min(ended + self.resync_seconds, status.look_again_at or float("inf"))
+
+    def _uptime(self) -> float:
+        return self.clock.now().uptime_seconds
+
+
+def _comes_to_rest_at(status: Status) -> float | None:
+    """Uptime at which a pass of `--once` has something to add that it could not know yet."""
+    waits = (status.texts_stand_at, status.next_figure_at)
+    return min((at for at in waits if at is not None), default=None)

@@ -1,0 +1,196 @@
+"""One pass: observe, remember, plan, execute, report. May be run at any moment and any number of times.
+
+Nothing is removed unless the folder, the images and the containers were all read successfully in this very pass.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from controller.daemon.execute import Hands
+from controller.daemon.observe import Observer
+from controller.daemon.ports import Ports
+from controller.daemon.remove import Asked, Remover, confirmed
+from controller.daemon.status import PassResult, Status
+from controller.errors import EngineUnavailable, LedgerUnavailable
+from controller.image.reference import ImageId
+from controller.instant import Instant
+from controller.plan.attempts import is_news, situation_of
+from controller.plan.backoff import attempts_after
+from controller.plan.decision import Conditions, Decision, Wishes, decide, decide_again
+from controller.plan.event import Event
+from controller.plan.idleness import idle_since
+from controller.plan.limits import bytes_spent, spent_after
+from controller.plan.memory import Memory
+from controller.plan.names import Names
+from controller.plan.observation import Observation
+from controller.plan.planner import children_of
+from controller.plan.remember import News
+from controller.plan.removal import Batch, Intent, Removal, intent_of, resolved
+from controller.plan.verdict import Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Manner:
+    """How passes are run, as the operator has set it."""
+
+    conditions: Conditions = Conditions()
+    dry_run: bool = False
+    parallel_removals: int = 4
+
+
+class Reconciler:
+    """Runs passes. Between them it keeps the last decision, and what it could not deal with yet."""
+
+    def __init__(self, ports: Ports, manner: Manner, stopping: threading.Event, heartbeat: Callable[[], None]) -> None:
+        self._ports = ports
+        self._manner = manner
+        self._observer = Observer(ports.engine, ports.clock, stopping, ports.own_container)
+        hands = Hands(ports.engine, ports.events, stopping, heartbeat, manner.parallel_removals)
+        self._remover = Remover(hands, ports.ledger, ports.clock)
+        self._decision = Decision(memory=ports.ledger.load())
+        self._events: tuple[Event, ...] = ()
+        self._event_cursor = 0
+        self._intents_may_be_open = True
+        self._last_success: Instant | None = None
+        self._clock_steps = 0
+
+    def reconcile(self) -> Status:
+        """One pass; whatever goes wrong outside is told in its status."""
+        began = self._ports.clock.now()
+        wishes = Wishes(self._ports.folder.read(), self._ports.node.ask())
+        batches: tuple[Batch, ...] = ()
+        found_done: tuple[Removal, ...] = ()
+        asked = Asked()
+        engine_is_up = True
+        try:
+            batches = self._finish_measurements()
+            mark = self._take_events()
+            seen = self._observer.look(self._ports.events.generation)
+            found_done = self._resolve_open_intents(seen)
+            self._decide(wishes, seen)
+            asked = self._act(wishes, seen, mark)
+            result, trouble = _result_of(asked), asked.trouble
+            self._last_success = seen.at
+        except EngineUnavailable as error:
+            result, trouble, engine_is_up = PassResult.FAILED, str(error), False
+        except LedgerUnavailable as error:
+            result, trouble = PassResult.FAILED, str(error)
+        return Status(
+            at=began,
+            result=result,
+            duration_seconds=self._ports.clock.now().uptime_seconds - began.uptime_seconds,
+            decision=self._decision,
+            reading=wishes.reading,
+            removals=(*found_done, *asked.removals),
+            news=(*found_done, *asked.news),
+            batches=batches,
+            next_figure_at=self._remover.next_figure_at(),
+            trouble=trouble,
+            last_success=self._last_success,
+            dry_run=self._manner.dry_run,
+            engine_is_up=engine_is_up,
+            ledger_resets=self._ports.ledger.resets,
+            event_stream_is_up=self._ports.events.is_up,
+            watcher_is_up=self._ports.folder.is_watched,
+            clock_steps=self._clock_steps,
+        )
+
+    def _finish_measurements(self) -> tuple[Batch, ...]:
+        batches = self._remover.finished_measurements()
+        for batch in batches:
+            self._ports.ledger.record((), batch)
+        return batches
+
+    def _take_events(self) -> int:
+        """Keep events until a pass has succeeded with them; returns the place in the stream where this pass begins."""
+        mark = self._ports.events.mark()
+        taken, self._event_cursor = self._ports.events.take()
+        self._events = tuple(dict.fromkeys((*self._events, *taken)))
+        return mark
+
+    def _resolve_open_intents(self, seen: Observation) -> tuple[Removal, ...]:
+        """Once after a start: what became of removals that an earlier process was at when it was killed."""
+        if not self._intents_may_be_open:
+            return ()
+        done = tuple(resolved(self._ports.ledger.open_intents(), seen))
+        self._ports.ledger.record(done)
+        self._ports.ledger.drop_intents()
+        self._intents_may_be_open = False
+        return done
+
+    def _decide(self, wishes: Wishes, seen: Observation) -> None:
+        before = self._decision
+        read_to, recorded = self._ports.ledger.inbox()
+        layers = self._observer.new_layers(seen, before.memory)
+        news = News(self._events, layers, recorded, self._event_cursor)
+        self._clock_steps += before.memory.clock.stepped(seen.at)
+        self._decision = decide(before, wishes, seen, news, self._manner.conditions)
+        self._ports.ledger.save(self._decision.memory, read_to)
+        self._events = ()
+
+    def _act(self, wishes: Wishes, seen: Observation, mark: int) -> Asked:
+        """Ask for what is due, look again, and remember what came of it."""
+        plan, memory = self._decision.plan, self._decision.memory
+        if self._manner.dry_run or not plan.removals:
+            return Asked()
+        if not self._observer.is_same_engine(seen):
+            raise EngineUnavailable("another engine than before answers at this address; everything is read anew")
+        intents = [self._intent(verdict, memory, seen) for verdict in plan.removals]
+        asked = self._remover.ask(intents, memory, seen, mark)
+        return self._conclude(asked, wishes, seen, mark)
+
+    def _intent(self, verdict: Verdict, memory: Memory, seen: Observation) -> Intent:
+        since = idle_since(memory.records[verdict.image], self._manner.conditions.terms.usage)
+        return intent_of(verdict, memory.clock.seconds - since, seen.images[verdict.image].size_bytes)
+
+    def _conclude(self, asked: Asked, wishes: Wishes, seen: Observation, mark: int) -> Asked:
+        """Look again, so that what is told is what is; and write it all down."""
+        before = self._decision.memory.attempts
+        asked = self._confirmed(asked, wishes, seen, mark)
+        asked = replace(asked, news=tuple(removal for removal in asked.removals if is_news(removal, before)))
+        memory = self._with_consequences(self._decision.memory, asked.removals)
+        self._decision = decide_again(replace(self._decision, memory=memory), wishes.reading, self._manner.conditions)
+        try:
+            self._ports.ledger.record(asked.news)
+            if not asked.in_flight:
+                self._ports.ledger.drop_intents()
+            self._ports.ledger.save(self._decision.memory)
+        except LedgerUnavailable as error:
+            return replace(asked, trouble=asked.trouble or str(error))
+        return asked
+
+    def _confirmed(self, asked: Asked, wishes: Wishes, seen: Observation, mark: int) -> Asked:
+        try:
+            closing = self._observer.look(self._ports.events.generation)
+        except EngineUnavailable as error:
+            return replace(asked, trouble=asked.trouble or str(error))
+        self._decision = decide(self._decision, wishes, closing, News(), self._manner.conditions)
+        return replace(asked, removals=confirmed(asked.removals, closing, self._alive_since(mark, seen)))
+
+    def _alive_since(self, mark: int, seen: Observation) -> set[ImageId]:
+        """Images of which the event stream has shown signs of life since that place in it."""
+        events, _ = self._ports.events.after(mark)
+        return Names(seen.images).all_meant(event for event in events if event.happening.is_sign_of_life)
+
+    def _with_consequences(self, memory: Memory, removals: Sequence[Removal]) -> Memory:
+        """The memory with the setbacks and the spending of this pass."""
+        seen, now = memory.seen, memory.clock.seconds
+        children = children_of(seen) if seen else {}
+
+        def situation(image: ImageId) -> str:
+            there = seen.images.get(image) if seen else None
+            return situation_of(there, seen, children.get(image, ())) if seen and there else ""
+
+        attempts = attempts_after(memory.attempts, removals, situation, now, self._ports.luck)
+        freed = sum(bytes_spent(removal) for removal in removals)
+        return replace(memory, attempts=attempts, spent=spent_after(memory.spent, freed, now))
+
+
+def _result_of(asked: Asked) -> PassResult:
+    if not asked.removals and not asked.trouble:
+        return PassResult.NOTHING_DUE
+    all_went = all(removal.outcome.is_success for removal in asked.removals)
+    return PassResult.REMOVED if all_went and not asked.trouble else PassResult.PARTIAL

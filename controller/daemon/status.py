@@ -1,0 +1,86 @@
+"""Status: what the last pass saw, decided, did and awaits.
+
+The one value that logs, metrics, the page and the API read.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.instant import Instant
+from controller.plan.decision import Decision
+from controller.plan.removal import Batch, Removal
+from controller.policy.reading import Reading
+
+
+class PassResult(StrEnum):
+    """What a pass came to; the words of the metric."""
+
+    REMOVED = "removed"
+    NOTHING_DUE = "nothing_due"
+    PARTIAL = "partial"
+    """Something was removed, and something was due and could not be."""
+    FAILED = "failed"
+    """It could not look, or could not remember, so it did nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Status:
+    """One pass, finished. After a failed pass the decision is still the last good one."""
+
+    at: Instant
+    result: PassResult
+    duration_seconds: float
+    decision: Decision
+    reading: Reading
+    removals: tuple[Removal, ...] = ()
+    """What was asked for in this pass, and what came of it."""
+    news: tuple[Removal, ...] = ()
+    """Those of them that came out otherwise than last time: worth a line in the log."""
+    batches: tuple[Batch, ...] = ()
+    """Measurements that count since this pass."""
+    next_figure_at: float | None = None
+    """Uptime at which the next one will."""
+    trouble: str = ""
+    """Why the pass failed, or stopped half-way; in words."""
+    engine_is_up: bool = True
+    event_stream_is_up: bool = True
+    watcher_is_up: bool = True
+    last_success: Instant | None = None
+    dry_run: bool = False
+    ledger_resets: int = 0
+    clock_steps: int = 0
+    """Since the controller started."""
+
+    @property
+    def texts_stand_at(self) -> float | None:
+        """Uptime at which the first document whose text is new may come into force."""
+        return self.decision.standing.look_again_at(self.decision.memory.texts)
+
+    @property
+    def look_again_at(self) -> float | None:
+        """Uptime of the next moment at which something changes by itself."""
+        clock, verdicts_change_at = self.decision.memory.clock, self.decision.plan.look_again_at
+        moments = [self.texts_stand_at, self.next_figure_at]
+        if verdicts_change_at is not None and clock.last is not None:
+            moments.append(clock.last.uptime_seconds + verdicts_change_at - clock.seconds)
+        return min((at for at in moments if at is not None), default=None)
+
+    @property
+    def degraded(self) -> tuple[str, ...]:
+        """Everything that somebody should look after, in words; empty if all is well."""
+        reading, node = self.reading, self.decision.node
+        broken = [problem for problem in reading.problems if problem.is_error]
+        unstable = [document.name for document in self.decision.ruling.documents if document.is_unstable]
+        findings = (
+            (bool(self.trouble), self.trouble),
+            (bool(reading.lost), f"no policies: {reading.lost}"),
+            (bool(broken), f"{len(broken)} errors in policy documents"),
+            (bool(unstable), f"documents that keep changing: {', '.join(unstable)}"),
+            (node.is_degraded, f"node: {node.why}"),
+            (not self.event_stream_is_up, "the engine's event stream is down; uses between passes may be missed"),
+            (not self.watcher_is_up, "the policy folder is not watched; changes are noticed at each resync"),
+            (self.ledger_resets > 0, "the ledger was damaged and begun anew: every image counts from now"),
+        )
+        return tuple(text for is_so, text in findings if is_so)

@@ -1,0 +1,99 @@
+"""What the Open Horizon agent beside us says: which images its agreements need, and which names it fetched."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, field, replace
+from enum import StrEnum
+
+from controller.plan.node import Node
+
+
+class Source(StrEnum):
+    """How we know that the agent downloaded an image."""
+
+    AGENT_CONTAINER = "used by a container of the agent"
+    RECORDED = "recorded with record-download"
+    AGREEMENT = "named by an agreement of the agent"
+    SERVICE = "named by a service of the agent"
+
+
+AN_AGREEMENT_IS_YOUNG_SECONDS = 3600.0
+"""While it names no image yet it may still be pulling, one image after the other over a slow link."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """One active agreement."""
+
+    id: str
+    images: tuple[str, ...] = ()
+    """The images of its deployment; none until its containers are about to be made."""
+
+
+@dataclass(frozen=True, slots=True)
+class AgentAnswer:
+    """The agreements and services of one answer; the last good one holds while the agent is silent."""
+
+    agreements: tuple[Agreement, ...] = ()
+    named: Mapping[str, Source] = field(default_factory=dict)
+    """Image names in agreements and services, active and archived: evidence of a download, not of use."""
+
+    @property
+    def images_in_use(self) -> frozenset[str]:
+        """Names that active agreements need, whether their containers exist or not."""
+        return frozenset(image for agreement in self.agreements for image in agreement.images)
+
+
+NO_AGENT = AgentAnswer()
+
+
+@dataclass(frozen=True, slots=True)
+class NodeAnswer:
+    """Which node this is: by a node file, by the agent, or by nobody."""
+
+    node: Node | None = Node()
+    """None: no document applies, because the node is not known, or is none that this program serves."""
+    why: str = "neither a node file nor an agent was named"
+    """Where the answer is from and how old it is, or why there is none; in words."""
+    source: str = ""
+    """The file or address that was asked; empty if none was named."""
+    is_silence: bool = False
+    """It was asked and gave no valid answer."""
+    agent: AgentAnswer = NO_AGENT
+
+    @property
+    def is_degraded(self) -> bool:
+        """Should somebody look after it?"""
+        return self.is_silence or self.node is None
+
+
+@dataclass(frozen=True, slots=True)
+class KeptAnswer:
+    """The last good answer, and when it came, on the ledger's clock."""
+
+    answer: NodeAnswer
+    at: float
+
+
+def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnswer:
+    """The answer to go by: while the one who should answer is silent, its last good answer holds."""
+    if not fresh.is_silence or kept is None or kept.answer.source != fresh.source:
+        return fresh
+    age = f"{(now - kept.at) / 60:.0f} min of watched time"
+    return replace(kept.answer, is_silence=True, why=f"{fresh.why}; its last answer, {age} old, holds")
+
+
+def agreements_first_seen(before: Mapping[str, float], agreements: Iterable[Agreement], now: float) -> dict[str, float]:
+    """When each active agreement was first seen, on the ledger's clock."""
+    return {agreement.id: before.get(agreement.id, now) for agreement in agreements}
+
+
+def held_since(answer: AgentAnswer, first_seen: Mapping[str, float], now: float) -> float | None:
+    """The beginning of the oldest agreement that is young and names no image yet: nothing that came since may go."""
+    young = [
+        first_seen[agreement.id]
+        for agreement in answer.agreements
+        if not agreement.images and now - first_seen.get(agreement.id, now) < AN_AGREEMENT_IS_YOUNG_SECONDS
+    ]
+    return min(young, default=None)

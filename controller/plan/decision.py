@@ -1,0 +1,84 @@
+"""One pass's thinking, whole: what was read and seen, and what was known, into what is known now and what is to be
+done.
+
+`run` calls it and acts; `plan`, `explain` and `get` call it and show. There is no other way to a verdict.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from controller.plan.agent import NodeAnswer, believed
+from controller.plan.in_force import Circumstances, Ruling, ruling_on, texts_after
+from controller.plan.limits import Limits, within
+from controller.plan.memory import Memory, TextKey
+from controller.plan.observation import Observation
+from controller.plan.planner import Plan, RuleBook, Terms, make_plan
+from controller.plan.remember import News, remember
+from controller.plan.standing import Standing
+from controller.policy.document import NodeManagementPolicy
+from controller.policy.reading import Reading
+
+
+@dataclass(frozen=True, slots=True)
+class Conditions:
+    """What the operator has set, as far as it decides anything."""
+
+    terms: Terms = Terms()
+    limits: Limits = Limits()
+    resync_seconds: float = 300.0
+    believe_new_texts: bool = False
+    """For commands that only look: show what will be once the texts have stood."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wishes:
+    """What the documents want, and who is asked to fulfil it."""
+
+    reading: Reading
+    node: NodeAnswer
+    """As it was given just now; the last good answer is in the memory."""
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What a pass comes to; the next one begins with it."""
+
+    memory: Memory = Memory()
+    node: NodeAnswer = NodeAnswer()
+    """The answer that was gone by."""
+    ruling: Ruling = Ruling()
+    plan: Plan = Plan()
+    standing: Standing = Standing()
+    book: RuleBook = RuleBook()
+    """Made anew only when the rules change."""
+
+
+def decide(before: Decision, wishes: Wishes, seen: Observation, news: News, conditions: Conditions) -> Decision:
+    """Remember what was seen, decide which documents are in force, and give every reference its verdict."""
+    node = believed(wishes.node, before.memory.node, before.memory.clock.seconds)
+    memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
+    return decide_again(replace(before, memory=memory, node=node), wishes.reading, conditions)
+
+
+def decide_again(before: Decision, reading: Reading, conditions: Conditions) -> Decision:
+    """The same without a new look: on the memory and the node as they are."""
+    memory, uptime = before.memory, _uptime(before.memory)
+    policies = [document.policy for document in reading.documents if document.policy]
+    known = memory.texts
+    standing = before.standing.after([_key(policy) for policy in policies], known, uptime)
+    settled = [p for p in policies if conditions.believe_new_texts or standing.stands(_key(p), known, uptime)]
+    memory = replace(memory, texts=texts_after(known, settled, memory.clock))
+    unstable = {policy.name for policy in policies if standing.is_unstable(policy.name, uptime)}
+    ruling = ruling_on(reading.documents, Circumstances(before.node, memory.clock, memory.texts, unstable))
+    book = before.book if before.book.rules == ruling.rules else RuleBook(ruling.rules)
+    plan = within(conditions.limits, make_plan(book, memory, conditions.terms), memory)
+    return Decision(memory, before.node, ruling, plan, standing, book)
+
+
+def _key(policy: NodeManagementPolicy) -> TextKey:
+    return policy.name, policy.text_hash
+
+
+def _uptime(memory: Memory) -> float:
+    return memory.clock.last.uptime_seconds if memory.clock.last else 0.0

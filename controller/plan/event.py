@@ -1,0 +1,45 @@
+"""What happened at the engine between two looks, as its event stream tells it.
+
+An event never asks for a removal. It is a sign of life of an image (which only makes it younger), or a change that
+spoils a reading of the store's total.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+from controller.image.reference import ImageId
+
+
+class Happening(StrEnum):
+    """The kinds of events that matter; the words are shown to people."""
+
+    USED = "used by a container"
+    PULLED = "pulled"
+    TAGGED = "tagged"
+    LOADED = "loaded"
+    IMPORTED = "imported"
+    BUILT = "built"
+    BUILT_UPON = "built upon"
+    UNTAGGED = "untagged"
+    DELETED = "deleted"
+
+    @property
+    def is_sign_of_life(self) -> bool:
+        """Does somebody want the image, as far as this event tells?"""
+        return self not in (Happening.UNTAGGED, Happening.DELETED)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event about one image, which it names by ID, by text, or both (engines differ)."""
+
+    happening: Happening
+    image: ImageId | None = None
+    name: str = ""
+    """The text by which the event names the image: what was pulled, or what a container was created from."""
+    by_agent: bool = False
+    """The container belongs to a service of the Open Horizon agent."""
+    starts_use: bool = False
+    """The event is a creation or start: from here on a container needs the image."""

@@ -1,0 +1,73 @@
+"""For how long an image has been unused: how a record changes at each look, and what is read from it.
+
+Whatever is in doubt makes an image younger. A use counts from the look that notices its end, not from the last one
+that saw it, and a build date counts for nothing (design, section 5).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from enum import StrEnum
+
+from controller.plan.event import Happening
+from controller.plan.memory import IN_USE, Record
+
+
+class Usage(StrEnum):
+    """Which containers keep an image young (`--usage`)."""
+
+    ANY = "any"
+    AGENT = "agent"
+
+
+@dataclass(frozen=True, slots=True)
+class Glimpse:
+    """What one look, and the events before it, tell of one image."""
+
+    in_use: bool = False
+    in_use_by_agent: bool = False
+    was_used: bool = False
+    """A container used it between the last look and this one."""
+    was_used_by_agent: bool = False
+    touch: Happening | None = None
+    """A sign of life other than use."""
+
+
+NOTHING_NEW = Glimpse()
+
+
+def first_record(glimpse: Glimpse, origin: Happening | None, now: float) -> Record:
+    """An image seen for the first time is as young as can be."""
+    return updated(Record(first_seen=now, origin=origin), glimpse, now)
+
+
+def updated(record: Record, glimpse: Glimpse, now: float) -> Record:
+    """The record after a look; the very same object if nothing changed, so that the ledger has nothing to write."""
+    last_used = _last_use(record.last_used, glimpse.in_use, glimpse.was_used, now)
+    by_agent = _last_use(record.last_used_by_agent, glimpse.in_use_by_agent, glimpse.was_used_by_agent, now)
+    if last_used == record.last_used and by_agent == record.last_used_by_agent and glimpse.touch is None:
+        return record
+    touched, touch = (now, glimpse.touch) if glimpse.touch else (record.last_touched, record.touch)
+    return replace(record, last_used=last_used, last_used_by_agent=by_agent, last_touched=touched, touch=touch)
+
+
+def _last_use(before: float | None, in_use: bool, was_used: bool, now: float) -> float | None:
+    if in_use:
+        return IN_USE
+    return now if was_used or before == IN_USE else before
+
+
+def idle_since(record: Record, usage: Usage) -> float:
+    """Ledger time from which the image counts as unused; meaningless while it is in use.
+
+    With `--usage agent` only containers of the agent count, as the original design says; a pull or another
+    container's use then only starts the settle time.
+    """
+    if usage is Usage.AGENT:
+        return record.last_used_by_agent or record.first_seen
+    return last_sign_of_life(record)
+
+
+def last_sign_of_life(record: Record) -> float:
+    """Ledger time of the last sign of any kind that somebody wants the image."""
+    return max(record.first_seen, record.last_used or 0.0, record.last_used_by_agent or 0.0, record.last_touched or 0.0)

@@ -1,0 +1,58 @@
+"""The ledger's own clock: seconds of *watched* time, which no step of the wall clock, reboot or pause can push forward.
+
+All ages and deadlines of the planner are on this clock. It begins at 1, because 0 means "in use now" where a last use
+is stored.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+from controller.instant import Instant
+
+WALL_IS_TRUSTED_AFTER_SECONDS = 600.0
+"""For so long the wall clock must have agreed with the uptime before a written start time counts (design: ten
+minutes).
+"""
+_TOLERATED_STEP_SECONDS = 1.0
+_TOLERATED_DRIFT = 0.001
+"""NTP slews by 500 ppm at most; twice that is not a step."""
+
+
+@dataclass(frozen=True, slots=True)
+class LedgerClock:
+    """Watched time so far, and what the machine's clocks showed when it was last advanced."""
+
+    seconds: float = 1.0
+    last: Instant | None = None
+    """The last successful pass; None before the first."""
+    steady_since: float = 0.0
+    """Uptime, in the boot of `last`, since which wall time and uptime have run together."""
+
+    def advanced(self, at: Instant, resync_seconds: float) -> LedgerClock:
+        """The clock at the next successful pass.
+
+        It gains the uptime since the last one, by at most one resync: a controller that was stopped, or an engine
+        that was away, watched nothing. Over a reboot it gains nothing.
+        """
+        if self.last is None or self.last.boot != at.boot:
+            return replace(self, last=at, steady_since=at.uptime_seconds)
+        gained = min(max(at.uptime_seconds - self.last.uptime_seconds, 0.0), resync_seconds)
+        steady_since = at.uptime_seconds if self.stepped(at) else self.steady_since
+        return LedgerClock(self.seconds + gained, at, steady_since)
+
+    def stepped(self, at: Instant) -> bool:
+        """Has wall time moved otherwise than uptime since the last pass (a step, or a suspend)?"""
+        if self.last is None or self.last.boot != at.boot:
+            return False
+        passed = at.uptime_seconds - self.last.uptime_seconds
+        gap = abs((at.wall_seconds - self.last.wall_seconds) - passed)
+        return gap > _TOLERATED_STEP_SECONDS + _TOLERATED_DRIFT * abs(passed)
+
+    def wall_is_trusted(self) -> bool:
+        """Has the wall clock kept step with the uptime for long enough to believe a date?"""
+        return self.last is not None and self.last.uptime_seconds - self.steady_since >= WALL_IS_TRUSTED_AFTER_SECONDS
+
+    def wall_at(self, seconds: float) -> float | None:
+        """Best estimate of the wall time at which this clock showed (or will show) `seconds`; for display only."""
+        return None if self.last is None else self.last.wall_seconds + (seconds - self.seconds)

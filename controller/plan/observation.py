@@ -1,0 +1,83 @@
+"""Everything seen in one look at the engine: images, containers, and what uses what."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+from enum import StrEnum
+
+from controller.image.image import Container, Image
+from controller.image.reference import ImageId, reference_from_engine
+from controller.instant import Instant
+
+
+class Store(StrEnum):
+    """How an engine keeps images; removal and the counting of bytes differ between them."""
+
+    GRAPH_DRIVER = "graph driver"
+    CONTAINERD = "containerd"
+    PODMAN = "podman"
+
+
+@dataclass(frozen=True, slots=True)
+class Engine:
+    """Which engine answers, as far as it matters here."""
+
+    identity: str
+    """Changes whenever the same socket leads to other images: another engine, data root or image store."""
+    store: Store
+    product: str
+    version: str
+    data_root: str = ""
+    manages_swarm: bool = False
+    """Services may be about to start containers here; their images are asked for."""
+    totals_are_lower_bounds: bool = False
+    """The store's own total leaves something out (the containerd store of Docker 26)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Observation:
+    """One complete look. It exists only if every list of it was read successfully."""
+
+    engine: Engine
+    images: Mapping[ImageId, Image]
+    containers: Sequence[Container]
+    at: Instant
+    """Read after the lists, so that nothing seen here ended later than this."""
+    service_images: frozenset[str] = frozenset()
+    """On a swarm manager: the names of images that its services are made from."""
+    own_container: str = ""
+    """ID of the container in which this program runs, or empty."""
+    users: Mapping[ImageId, tuple[Container, ...]] = field(init=False)
+    """Which containers, in whatever state, are made from an image or mount it."""
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "users", users_of(self.images, self.containers))
+
+
+def users_of(images: Mapping[ImageId, Image], containers: Iterable[Container]) -> dict[ImageId, tuple[Container, ...]]:
+    """Containers by the image that they are made from, or mount, compared by ID."""
+    users: dict[ImageId, list[Container]] = {}
+    mounting: list[Container] = []
+    for container in containers:
+        users.setdefault(container.image, []).append(container)
+        if container.mounted_images:
+            mounting.append(container)
+    if mounting:
+        ids = ids_by_name(images.values())
+        for container in mounting:
+            for name in container.mounted_images:
+                for image in ids.get(reference_from_engine(name).canonical, ()) or (
+                    [ImageId(name)] if name in images else []
+                ):
+                    users.setdefault(image, []).append(container)
+    return {image: tuple(dict.fromkeys(who)) for image, who in users.items()}
+
+
+def ids_by_name(images: Iterable[Image]) -> dict[str, set[ImageId]]:
+    """Canonical name to the images that bear it."""
+    ids: dict[str, set[ImageId]] = {}
+    for image in images:
+        for reference in (*image.tags, *image.digests):
+            ids.setdefault(reference.canonical, set()).add(image.id)
+    return ids

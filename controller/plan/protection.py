@@ -1,0 +1,66 @@
+"""Images that no rule may remove, whatever it says (design, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from controller.image.image import Image
+from controller.image.reference import Reference, reference_from_engine
+from controller.image.selector import Selector, SelectorIndex, parse_selector
+from controller.plan.observation import Observation
+
+AGENT_IMAGES = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*")
+"""The agent in a container and the object store it starts (anax, anax-in-container and the management hub's
+scripts).
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Who is protected on this node, and why."""
+
+    patterns: SelectorIndex[str]
+    names: dict[str, str]
+    """Canonical names without which something here cannot start again, and the reason."""
+    repositories: frozenset[str]
+    """Repositories of the image that this program itself runs from."""
+
+    def reason_for(self, image: Image, names: Sequence[Reference]) -> str:
+        """Why this image stays, in words; empty if nothing protects it. One protected name protects them all."""
+        if image.keep:
+            return "its label image-controller.keep is true"
+        for name in names:
+            if name.repository in self.repositories:
+                return f"{name.familiar_repository} is the repository of the image that this controller runs from"
+            if name.canonical in self.names:
+                return self.names[name.canonical]
+        by_pattern = (why for name in names or (None,) for why in self.patterns.matching(name))
+        return next(by_pattern, "")
+
+
+def protection_on(seen: Observation, protected: Iterable[Selector]) -> Protection:
+    """Everything that is protected on this node: by the operator, for the agent, for the swarm, for ourselves."""
+    by_operator = [(selector, f"protected by --protect {selector.text}") for selector in protected]
+    of_agent = [(parse_selector(text), f"an image of the agent itself ({text})") for text in AGENT_IMAGES]
+    of_swarm = {name: "a service of the swarm uses it" for text in seen.service_images for name in _spellings(text)}
+    return Protection(SelectorIndex([*by_operator, *of_agent]), of_swarm, _own_repositories(seen))
+
+
+def _spellings(text: str) -> Iterable[str]:
+    """The canonical names that an image of the service may bear: by tag, by digest, or both as written."""
+    reference = reference_from_engine(text)
+    if reference.digest:
+        yield f"{reference.repository}@{reference.digest}"
+    if reference.tag or not reference.digest:
+        yield f"{reference.repository}:{reference.tag or 'latest'}"
+
+
+def _own_repositories(seen: Observation) -> frozenset[str]:
+    own = [container for container in seen.containers if container.id == seen.own_container]
+    images = [seen.images[container.image] for container in own if container.image in seen.images]
+    by_name = {name.repository for image in images for name in (*image.tags, *image.digests)}
+    as_created = {
+        reference_from_engine(container.created_from).repository for container in own if container.created_from
+    }
+    return frozenset(by_name | as_created)

@@ -1,0 +1,236 @@
+"""One look, and the events before it, turned into memory: memory × observation × news → memory.
+
+Pure, so that `plan` and `explain` can ask what would be remembered without writing it, and a simulation can live
+through years in seconds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+
+from controller.image.image import Container, Image
+from controller.image.layers import ChainId, Layer, merge_layers
+from controller.image.reference import ImageId, reference_from_engine
+from controller.plan import downloads
+from controller.plan.agent import AgentAnswer, KeptAnswer, NodeAnswer, agreements_first_seen
+from controller.plan.event import Event, Happening
+from controller.plan.idleness import NOTHING_NEW, Glimpse, first_record, updated
+from controller.plan.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record
+from controller.plan.names import Names
+from controller.plan.observation import Observation
+
+_EVIDENCE_OF_GONE_IMAGES = 5_000
+"""So many images that are gone keep their evidence, in case they come back."""
+
+NO_LAYERS = ChainId("")
+
+
+@dataclass(frozen=True, slots=True)
+class News:
+    """What a pass learned besides the look itself."""
+
+    events: Sequence[Event] = ()
+    layers: Mapping[ImageId, tuple[Layer, ...]] = field(default_factory=dict)
+    """The layers of images that were inspected in this pass, lowest first."""
+    recorded_downloads: Collection[str] = ()
+    """Names given to `record-download` since the last pass."""
+    event_cursor: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class _Look:
+    """One look with all that it is read against."""
+
+    known: Memory
+    seen: Observation
+    news: News
+    agent: AgentAnswer
+    now: float
+    names: Names
+
+
+def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, resync_seconds: float) -> Memory:
+    """The memory after a successful look; `node` is the answer to go by."""
+    clock = memory.clock.advanced(seen.at, resync_seconds)
+    known = memory if _is_same_engine(memory, seen) else _of_another_engine(memory)
+    names = Names(known.seen.images if known.seen else {}, seen.images)
+    look = _Look(known, seen, news, node.agent, clock.seconds, names)
+    records = _records(look)
+    evidence, expected = _evidence(look, records)
+    return replace(
+        known,
+        clock=clock,
+        seen=seen,
+        records=records,
+        layers=_layers(look, records),
+        evidence=evidence,
+        expected=expected,
+        attempts=_attempts(known.attempts, seen.images),
+        node=known.node if node.is_silence else KeptAnswer(node, clock.seconds),
+        agreements=agreements_first_seen(known.agreements, node.agent.agreements, clock.seconds),
+        pulls=_pulls(known.pulls, news.events, clock.seconds),
+        event_cursor=max(known.event_cursor, news.event_cursor),
+    )
+
+
+def _is_same_engine(memory: Memory, seen: Observation) -> bool:
+    return memory.seen is None or memory.seen.engine.identity == seen.engine.identity
+
+
+def _of_another_engine(memory: Memory) -> Memory:
+    """A ledger is bound to its engine: what it knew of another one's images counts for nothing here."""
+    return replace(memory, seen=None, records={}, layers={}, attempts={}, evidence={}, pulls=None)
+
+
+# ── records ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _records(look: _Look) -> dict[ImageId, Record]:
+    glimpses, origins = _glimpses(look), _origins(look)
+    images_before = look.known.seen.images if look.known.seen else {}
+    records: dict[ImageId, Record] = {}
+    for image_id, image in look.seen.images.items():
+        before = look.known.records.get(image_id)
+        glimpse = glimpses.get(image_id, NOTHING_NEW)
+        record = (
+            updated(before, glimpse, look.now) if before else first_record(glimpse, origins.get(image_id), look.now)
+        )
+        if images_before.get(image_id) is not image:
+            record = _named(record, image)
+        if image_id in look.news.layers:
+            record = replace(record, tip=_tip(look.news.layers[image_id]))
+        records[image_id] = record
+    return records | _hidden_but_used(look, records)
+
+
+def _tip(layers: Sequence[Layer]) -> ChainId:
+    return layers[-1].chain if layers else NO_LAYERS
+
+
+def _named(record: Record, image: Image) -> Record:
+    """With the names that the image bears now; where it has lost all tags, or all digests, it keeps the last."""
+    before = [reference_from_engine(name) for name in record.names]
+    tags = image.tags or [name for name in before if not name.is_digest]
+    digests = image.digests or [name for name in before if name.is_digest]
+    names = tuple(name.canonical for name in (*tags, *digests))
+    return replace(record, names=names) if names != record.names else record
+
+
+def _hidden_but_used(look: _Look, records: Mapping[ImageId, Record]) -> dict[ImageId, Record]:
+    """Docker 26's containerd store hides an image in use once its tag has moved; while a container needs it, its
+    record goes on.
+    """
+    before = look.known.records
+    hidden = [image for image in look.seen.users if image in before and image not in records]
+    return {image: updated(before[image], Glimpse(in_use=True), look.now) for image in hidden}
+
+
+def _glimpses(look: _Look) -> dict[ImageId, Glimpse]:
+    """What this look and the events before it tell, for the images about which they tell anything."""
+    glimpses: dict[ImageId, Glimpse] = {}
+    for event in look.news.events:
+        for image in look.names.all_meant([event]):
+            glimpses[image] = _with_event(glimpses.get(image, NOTHING_NEW), event)
+    for image in _built_upon(look):
+        glimpses[image] = replace(glimpses.get(image, NOTHING_NEW), touch=Happening.BUILT_UPON)
+    for image, users in look.seen.users.items():
+        glimpses[image] = _in_use(glimpses.get(image, NOTHING_NEW), any(is_of_agent(user) for user in users))
+    for name in look.agent.images_in_use:
+        for image in look.names.meant(name) & look.seen.images.keys():
+            glimpses[image] = _in_use(glimpses.get(image, NOTHING_NEW), by_agent=True)
+    return glimpses
+
+
+def _in_use(glimpse: Glimpse, by_agent: bool) -> Glimpse:
+    return replace(glimpse, in_use=True, in_use_by_agent=glimpse.in_use_by_agent or by_agent)
+
+
+def is_of_agent(container: Container) -> bool:
+    """Does the container belong to a service that the agent runs (and not to `hzn dev`)?"""
+    return container.agent_service and not container.agent_dev
+
+
+def _with_event(glimpse: Glimpse, event: Event) -> Glimpse:
+    if event.happening is Happening.USED:
+        return replace(glimpse, was_used=True, was_used_by_agent=glimpse.was_used_by_agent or event.by_agent)
+    return replace(glimpse, touch=event.happening) if event.happening.is_sign_of_life else glimpse
+
+
+def _built_upon(look: _Look) -> list[ImageId]:
+    """Images whose layers are the beginning of a newly appeared image's: somebody builds on them."""
+    before = look.known.records
+    appeared = {layer.chain for image, layers in look.news.layers.items() if image not in before for layer in layers}
+    if not appeared:
+        return []
+    return [image for image in look.seen.images if image in before and before[image].tip in appeared]
+
+
+def _origins(look: _Look) -> dict[ImageId, Happening]:
+    """How images came here, by the events since the last look. A bare tag without a pull is what a build leaves."""
+    origins: dict[ImageId, Happening] = {}
+    for event in look.news.events:
+        if origin := _ORIGINS.get(event.happening):
+            for image in look.names.all_meant([event]):
+                origins[image] = origins.get(image, origin) if origin is Happening.BUILT else origin
+    return origins
+
+
+_ORIGINS = {
+    Happening.PULLED: Happening.PULLED,
+    Happening.LOADED: Happening.LOADED,
+    Happening.IMPORTED: Happening.IMPORTED,
+    Happening.BUILT: Happening.BUILT,
+    Happening.TAGGED: Happening.BUILT,
+}
+
+
+# ── the rest of what is remembered ───────────────────────────────────────────────────────────────────────────────────
+
+
+def _layers(look: _Look, records: Mapping[ImageId, Record]) -> Mapping[ChainId, Layer]:
+    """The layers of all images that are here, and of no others."""
+    new = [layer for layers in look.news.layers.values() for layer in layers]
+    if not new and records.keys() >= look.known.records.keys():
+        return look.known.layers
+    every = merge_layers((*look.known.layers.values(), *new))
+    needed: dict[ChainId, Layer] = {}
+    for record in records.values():
+        chain = record.tip
+        while chain and chain in every and chain not in needed:
+            needed[chain] = every[chain]
+            chain = every[chain].parent
+    return needed
+
+
+def _evidence(
+    look: _Look, records: Mapping[ImageId, Record]
+) -> tuple[Mapping[ImageId, Evidence], tuple[ExpectedDownload, ...]]:
+    known, news, names, now = look.known, look.news, look.names, look.now
+    recorded, expected = downloads.from_records(news.recorded_downloads, known.expected, news.events, names, now)
+    found = {
+        **downloads.from_agent(look.agent.named, names, records, look.seen, now),
+        **recorded,
+        **downloads.from_events(news.events, names, now),
+        **downloads.from_containers(look.seen, now),
+    }
+    new = {image: evidence for image, evidence in found.items() if image not in known.evidence}
+    return (_bounded({**known.evidence, **new}, records) if new else known.evidence), expected
+
+
+def _bounded(evidence: Mapping[ImageId, Evidence], records: Mapping[ImageId, Record]) -> dict[ImageId, Evidence]:
+    gone = sorted((item.since, image) for image, item in evidence.items() if image not in records)
+    forgotten = {image for _, image in gone[: max(0, len(gone) - _EVIDENCE_OF_GONE_IMAGES)]}
+    return {image: item for image, item in evidence.items() if image not in forgotten}
+
+
+def _attempts(before: Mapping[AttemptKey, Attempt], images: Mapping[ImageId, Image]) -> Mapping[AttemptKey, Attempt]:
+    if all(image in images for image, _ in before):
+        return before
+    return {key: attempt for key, attempt in before.items() if key[0] in images}
+
+
+def _pulls(before: Pulls | None, events: Iterable[Event], now: float) -> Pulls | None:
+    if not any(event.happening is Happening.PULLED for event in events):
+        return before
+    return Pulls(before.first if before and before.is_row(now) else now, now)

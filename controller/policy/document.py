@@ -1,0 +1,107 @@
+"""What an operator wants, as values: a node management policy and its removal rules, frozen and valid by construction.
+
+`parse` makes them out of text. Upgrade policies are the agent's business and are not kept.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from datetime import datetime
+from hashlib import sha256
+
+from controller.constraint.property import Property
+from controller.image.selector import Selector
+
+MOST_MINUTES = 2**53
+MOST_SECONDS = 2**53
+"""The largest whole number that every reader of JSON keeps exactly."""
+
+
+@dataclass(frozen=True, slots=True)
+class ImageRemovalPolicy:
+    """One rule: which images, and for how long they must have been idle."""
+
+    selector: Selector
+    delete_after_minutes: int
+    """An integer, since a timedelta ends at 10^9 days. 0: as soon as unused."""
+    agent_downloaded_only: bool
+    number: int
+    """Its index in the document's list, from 0."""
+    line: int
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.delete_after_minutes <= MOST_MINUTES:
+            raise ValueError(f"delete_after_minutes is {self.delete_after_minutes}, not from 0 to 2^53")
+
+    @property
+    def delete_after_seconds(self) -> int:
+        return self.delete_after_minutes * 60
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NodeManagementPolicy:
+    """One valid document, whatever its form and spelling were."""
+
+    name: str
+    label: str
+    description: str
+    constraints: tuple[str, ...]
+    properties: tuple[Property, ...]
+    patterns: tuple[str, ...]
+    enabled: bool
+    start: datetime | None
+    """With a time zone; None is `now`: when this text was first seen."""
+    start_window_seconds: int
+    removal: tuple[ImageRemovalPolicy, ...] | None
+    """None: no image policy in it, so nothing for us to do."""
+    text_hash: str
+    """`hash_of(content_of(policy))`: the same for the same content, whatever its file, spelling, form or layout."""
+    file: str
+    line: int
+
+    def __post_init__(self) -> None:
+        if self.constraints and self.patterns:
+            raise ValueError(f"{self.name} has both constraints and patterns")
+        if self.start is not None and self.start.tzinfo is None:
+            raise ValueError(f"the start of {self.name} has no time zone")
+        if not 0 <= self.start_window_seconds <= MOST_SECONDS:
+            raise ValueError(f"the start window of {self.name} is not from 0 to 2^53 seconds")
+
+
+def content_of(policy: NodeManagementPolicy) -> dict[str, object]:
+    """What the document says, as plain values in the design's spelling; printed as YAML or JSON it is a document again.
+
+    Not in it: the name and place of the document, what the Exchange adds to it (owner, created, lastUpdated), comments.
+    """
+    content: dict[str, object] = {
+        "label": policy.label,
+        "description": policy.description,
+        "constraints": list(policy.constraints),
+        "properties": [_property(given) for given in policy.properties],
+        "patterns": list(policy.patterns),
+        "enabled": policy.enabled,
+        "start": "now" if policy.start is None else policy.start.isoformat(),
+        "startWindow": policy.start_window_seconds,
+    }
+    if policy.removal is not None:
+        content["image_policy"] = {"removal": [_rule(rule) for rule in policy.removal]}
+    return content
+
+
+def hash_of(content: dict[str, object]) -> str:
+    """SHA-256 of the content as JSON with sorted keys, in hexadecimal."""
+    return sha256(json.dumps(content, sort_keys=True).encode()).hexdigest()
+
+
+def _property(given: Property) -> dict[str, object]:
+    declared: dict[str, object] = {"type": given.type} if given.type else {}
+    return {"name": given.name, "value": given.value, **declared}
+
+
+def _rule(rule: ImageRemovalPolicy) -> dict[str, object]:
+    return {
+        "image_name": rule.selector.text,
+        "delete_after_minutes": rule.delete_after_minutes,
+        "agent_downloaded_only": rule.agent_downloaded_only,
+    }

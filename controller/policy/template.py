@@ -1,0 +1,64 @@
+"""The fields as a document to begin with: commented, switched off, and invalid exactly where a person must choose."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from typing import Any
+
+import yaml
+
+from controller.policy import fields
+from controller.policy.group import Field
+from controller.policy.problem import printable
+
+_HEAD = """\
+# yaml-language-server: $schema=nmp.schema.json
+#
+# Which container images a node removes, and when. Save this as {file} in the folder of policies: the name of
+# the file is the name of the policy. Every line is explained above it; a line behind a # may stay as it is.
+#
+#   imagectl nmp schema > nmp.schema.json     editors complete and check the file with it
+#   imagectl nmp validate {file}
+#   imagectl plan                             what would go, what stays and why, before anything is deleted
+"""
+
+
+def new_document(name: str = "") -> str:
+    """YAML text. `name` becomes the label; without one the label is an example."""
+    name = printable(name)
+    lines = [_HEAD.format(file=f"{name or 'policy'}.yaml")]
+    for field in fields.DOCUMENT.fields:
+        if field is fields.LABEL:
+            label = json.dumps(name or field.examples[0], ensure_ascii=False)
+            lines += [f"# {_sentence(field)}", f"{field.name}: {label}", ""]
+        elif field is fields.IMAGE_POLICY:
+            lines += _image_policy()
+        elif field.examples:
+            lines += [f"# {_sentence(field)}", *_example(field), ""]
+    return "\n".join(lines)
+
+
+def _example(field: Field[Any]) -> Iterator[str]:
+    """The field with its first example; behind a `#` if the document is whole without it."""
+    text = yaml.safe_dump({field.name: field.examples[0]}, sort_keys=False, allow_unicode=True)
+    for number, line in enumerate(text.splitlines()):
+        yield ("" if field.if_missing else "# ") + ("  " if number else "") + line
+
+
+def _image_policy() -> Iterator[str]:
+    """Two levels and one rule, in which nothing is chosen yet."""
+    yield f"# {_sentence(fields.IMAGE_POLICY)}"
+    yield f"{fields.IMAGE_POLICY.name}:"
+    yield f"  # {_sentence(fields.REMOVAL)}"
+    yield f"  {fields.REMOVAL.name}:"
+    for number, field in enumerate(fields.RULE.fields):
+        examples = ", ".join(json.dumps(example) for example in field.examples)
+        yield f"    {' ' if number else '-'} # {_sentence(field)}"
+        yield f"      # Choose: {examples}"
+        yield f"      {field.name}:"
+    yield ""
+
+
+def _sentence(field: Field[Any]) -> str:
+    return f"{field.about[:1].upper()}{field.about[1:]}."

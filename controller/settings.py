@@ -1,0 +1,185 @@
+"""Flags, environment and configuration file → one frozen `Settings`; each setting is declared, with its help, in one
+place.
+
+A flag wins over `IMAGECTL_*` in the environment, that over the configuration file, that over the default.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import tomllib
+from collections.abc import Callable, Mapping
+from dataclasses import Field, dataclass, field, fields
+from difflib import get_close_matches
+from pathlib import Path
+from typing import Any
+
+from controller.errors import InvalidSettings
+
+LOCAL_SOCKET = "unix:///var/run/docker.sock"
+CONFIG_FILE = Path("/etc/image-controller/config.toml")
+_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]i?)?B?")
+_BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+
+
+# ── how values are written ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def duration(text: str) -> float:
+    """Seconds, from `90s`, `5m`, `2h` or `1d`; `0` needs no unit. Raises ValueError."""
+    if text == "0":
+        return 0.0
+    if not (found := _DURATION.fullmatch(text)):
+        raise ValueError("write a duration as 90s, 5m, 2h or 1d")
+    return float(found[1]) * _SECONDS[found[2]]
+
+
+def size(text: str) -> int:
+    """Bytes, from `500MB`, `2GiB` or a plain number. Raises ValueError."""
+    found = _SIZE.fullmatch(text)
+    if not found or (unit := found[2]) not in _BYTES:
+        raise ValueError("write a size as 500MB, 2GiB or 1000000")
+    return int(float(found[1]) * _BYTES[unit])
+
+
+def whole_number(text: str) -> int:
+    """A number of at least 1. Raises ValueError."""
+    if not text.isascii() or not text.isdigit() or int(text) < 1:
+        raise ValueError("write a whole number, 1 or more")
+    return int(text)
+
+
+def address(text: str) -> tuple[str, int]:
+    """Host and port, from `127.0.0.1:9847`, `:9847` (every address) or `[::1]:9847`. Raises ValueError."""
+    host, colon, port = text.rpartition(":")
+    if not colon or not port.isdigit() or not int(port) < 65_536:
+        raise ValueError("write an address as 127.0.0.1:9847, or :9847 for every address of this host")
+    return host.strip("[]"), int(port)
+
+
+def switch(text: str) -> bool:
+    """On or off. Raises ValueError."""
+    if text.lower() in ("1", "true", "yes", "on"):
+        return True
+    if text.lower() in ("0", "false", "no", "off", ""):
+        return False
+    raise ValueError("write true or false")
+
+
+def one_of(*choices: str) -> Callable[[str], str]:
+    """A parser for a choice; it raises ValueError."""
+
+    def parse(text: str) -> str:
+        if text not in choices:
+            raise ValueError(f"write one of {', '.join(choices)}")
+        return text
+
+    return parse
+
+
+# ── the settings ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _setting(default: Any, parse: Callable[[str], Any], metavar: str, text: str) -> Any:
+    metadata = {"parse": parse, "metavar": metavar, "help": text}
+    return field(default=default, metadata=metadata)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settings:
+    """Everything that an operator can set."""
+
+    policies: Path = _setting(Path("policies"), Path, "DIR", "Folder of policy documents, watched.")
+    docker_host: str = _setting("", str, "URL", "Engine to work on. Default: DOCKER_HOST, else the local socket.")
+    docker_certificates: str = _setting(
+        "", str, "DIR", "ca.pem, cert.pem and key.pem for TLS. Default: DOCKER_CERT_PATH."
+    )
+    ledger: Path = _setting(
+        Path("ledger.db"), Path, "FILE", "Where the controller remembers. Default: below /var/lib, or ~."
+    )
+    node: Path | None = _setting(None, Path, "FILE", "Node file: org, id, pattern and policy of this node.")
+    agent_url: str = _setting("", str, "URL", "Open Horizon agent to ask instead, as http://localhost:8510.")
+    listen: tuple[str, int] = _setting(
+        ("127.0.0.1", 9847), address, "HOST:PORT", "Where metrics and status are served."
+    )
+    settle: float = _setting(600.0, duration, "TIME", "Nothing goes so soon after a sign of life.")
+    resync: float = _setting(300.0, duration, "TIME", "Look at least this often, whatever events say.")
+    usage: str = _setting("any", one_of("any", "agent"), "any|agent", "Which containers count as use.")
+    protect: tuple[str, ...] = _setting((), str, "PATTERN", "Never remove these images. May be given several times.")
+    parallel_removals: int = _setting(4, whole_number, "N", "Removals under way at once; 1 for slow cards.")
+    max_removals_per_pass: int | None = _setting(None, whole_number, "N", "At most so many removals in one pass.")
+    max_bytes_per_hour: int | None = _setting(None, size, "SIZE", "Free at most so many bytes in any hour.")
+    dry_run: bool = _setting(False, switch, "", "Decide and tell, but remove nothing.")
+    once: bool = _setting(False, switch, "", "Run one pass and exit, for timers and cron.")
+    log_format: str = _setting("auto", one_of("auto", "text", "json"), "text|json", "Default: text on a terminal.")
+    log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "LEVEL", "What is worth a line.")
+
+
+DECLARED: Mapping[str, Field[Any]] = {each.name: each for each in fields(Settings)}
+"""Every setting by name, with its metadata: parse, metavar, help."""
+REPEATABLE = ("protect",)
+SWITCHES = ("dry_run", "once")
+
+
+def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None) -> Settings:
+    """The settings; `flags` has text, lists of text, True, or None where nothing was given. Raises InvalidSettings."""
+    file = _read_config(config)
+    chosen: dict[str, Any] = {}
+    for name in DECLARED:
+        sources = (
+            (f"--{name.replace('_', '-')}", flags.get(name)),
+            (f"IMAGECTL_{name.upper()}", environment.get(f"IMAGECTL_{name.upper()}")),
+            (f"{config or CONFIG_FILE}: {name}", file.get(name)),
+        )
+        given = next(((where, value) for where, value in sources if value not in (None, (), [])), None)
+        if given is not None:
+            chosen[name] = _parsed(name, *given)
+    chosen.setdefault("docker_host", environment.get("DOCKER_HOST") or LOCAL_SOCKET)
+    if environment.get("DOCKER_TLS_VERIFY"):
+        chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH", ""))
+    chosen.setdefault("ledger", _state_folder(environment) / "ledger.db")
+    return Settings(**chosen)
+
+
+def environment() -> Mapping[str, str]:
+    """The environment of this process; read nowhere else."""
+    return os.environ
+
+
+def _parsed(name: str, where: str, given: Any) -> Any:
+    parse = DECLARED[name].metadata["parse"]
+    try:
+        if name in REPEATABLE:
+            return tuple(parse(text) for text in (given.split() if isinstance(given, str) else map(str, given)))
+        return parse(str(given).lower() if isinstance(given, bool) else str(given))
+    except ValueError as error:
+        raise InvalidSettings(f"{where}: {str(given)!r}: {error}") from error
+
+
+def _read_config(config: Path | None) -> Mapping[str, Any]:
+    """The configuration file: TOML, a line for each setting. Only one that was named must exist."""
+    file = config or CONFIG_FILE
+    try:
+        read = tomllib.loads(file.read_text())
+    except FileNotFoundError as error:
+        if config is None:
+            return {}
+        raise InvalidSettings(f"{file}: there is no such file") from error
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise InvalidSettings(f"{file}: {error}") from error
+    for name in read.keys() - DECLARED.keys():
+        near = get_close_matches(name, DECLARED, 1)
+        raise InvalidSettings(f"{file}: {name} is no setting" + (f" (did you mean {near[0]}?)" if near else ""))
+    return read
+
+
+def _state_folder(environment: Mapping[str, str]) -> Path:
+    """Where a service, root, or anybody keeps what must survive."""
+    if given := environment.get("STATE_DIRECTORY"):
+        return Path(given)
+    if os.geteuid() == 0:
+        return Path("/var/lib/image-controller")
+    return Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "image-controller"
