@@ -14,6 +14,7 @@ ControllerError
 │   ├── RemovalRefused          the engine said no (409): an answer, not a fault
 │   ├── RemovalFailed           the engine tried and could not (5xx)
 │   ├── ImageGone               there is nothing to remove (404): as good as done
+│   ├── AgentUnavailable        no whole answer of the agent: its last good one holds
 │   ├── ExchangeUnavailable     no whole answer of the Exchange: the folder keeps what it has
 │   │   └── ExchangeBusy            worth asking again in a moment
 │   └── DeliveryFailed          a folder cannot be delivered into
@@ -92,6 +93,10 @@ class RemovalFailed(ExternalError):
 
 class ImageGone(ExternalError):
     """The engine knows no such image: somebody else removed it, which is as good."""
+
+
+class AgentUnavailable(ExternalError):
+    """The Open Horizon agent gave no answer, half an answer, or one that makes no sense; the text follows its name."""
 
 
 class ExchangeUnavailable(ExternalError):

@@ -6,7 +6,7 @@ What the fields mean is in `policy/node_document`; what a node becomes of them i
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from controller.adapters.host import Host
@@ -35,13 +35,14 @@ class NodeFile:
 
         Waits for a file that was written a moment ago, at most STANDS_AFTER_SECONDS.
         """
-        self._wait(self._still_to_stand())
+        if seconds := self._still_to_stand():
+            self._wait(seconds)
         if self._still_to_stand():
-            return self._silence(f"{self._file} is just being written")
+            return self._silence(f"{self._file} is being written")
         parsed = self._read()
         errors = [problem for problem in parsed.problems if problem.is_error]
-        if errors:
-            return self._silence(_first(errors))
+        if errors or not parsed.nodes:
+            return self._silence(_first(errors or parsed.problems))
         if len(parsed.nodes) > 1:
             return self._silence(f"{self._file} describes {len(parsed.nodes)} nodes and not one")
         node = node_of(parsed.nodes[0], builtin_properties(self._host.facts), self._host.identity)
@@ -66,7 +67,7 @@ class NodeFile:
         return NodeAnswer(node=None, why=why, source=str(self._file), is_silence=True)
 
 
-def _first(problems: list[Problem] | tuple[Problem, ...]) -> str:
+def _first(problems: Sequence[Problem]) -> str:
     """The first problem, and how many there are besides."""
     more = len(problems) - 1
     return f"{problems[0]}{f' and {more} more' if more else ''}"

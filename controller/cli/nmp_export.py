@@ -5,12 +5,13 @@ What that form is stands in `controller.policy.image_property`; here files are r
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 import click
 
 from controller.adapters.policy_files import named_policy_file, read_policy_file
+from controller.errors import DeliveryFailed
 from controller.policy.document import NodeManagementPolicy
 from controller.policy.exchange_answer import file_name
 from controller.policy.image_property import folded, text_for_hzn
@@ -45,6 +46,9 @@ def export(files: tuple[Path, ...], exchange: bool, into: Path | None) -> None:
       hzn exchange nmp add sweep -f sweep.json     # with --no-constraints if it has none, and no patterns
     """
     policies = _policies(_parse(files))
+    if not policies:
+        click.echo("nothing was written", err=True)
+        raise click.exceptions.Exit(1)
     if into is None and len(policies) > 1:
         raise click.UsageError(f"{len(policies)} documents: name a folder for them with --into")
     click.echo(STOCK_AGENTS, err=True)
@@ -56,35 +60,32 @@ def export(files: tuple[Path, ...], exchange: bool, into: Path | None) -> None:
             _write(into / f"{file_name(policy.name)}.json", text)
 
 
-def _parse(files: Iterable[Path]) -> tuple[Parsed, ...]:
-    """Raises ClickException if a file cannot be read."""
-    read = []
+def _parse(files: Iterable[Path]) -> Iterator[Parsed]:
     for path in dict.fromkeys(files):
         content = read_policy_file(named_policy_file(path))
         if content.data is None:
-            raise click.ClickException(str(content.problem))
-        read.append(parse_documents(content.data, content.file.shown, path.stem))
-    return refuse_duplicates(read)
+            yield Parsed(content.file.shown, (), tuple(filter(None, [content.problem])))
+        else:
+            yield parse_documents(content.data, content.file.shown, path.stem)
 
 
 def _policies(parsed: Iterable[Parsed]) -> list[NodeManagementPolicy]:
-    """All documents; their problems are printed. Raises ClickException unless each is valid and has an image policy."""
-    documents = [document for file in parsed for document in file.documents]
-    problems = [problem for file in parsed for problem in file.problems]
+    """All documents, or none if one is invalid or has no image policy. What is wrong is printed."""
+    files = refuse_duplicates(parsed)
+    problems = [problem for file in files for problem in file.problems]
+    policies = [policy for file in files for policy in file.policies]
+    others = [policy.name for policy in policies if policy.removal is None]
     for problem in problems:
         click.echo(problem, err=True)
-    others = [document.name for document in documents if document.policy and document.policy.removal is None]
     for name in others:
         click.echo(f"{printable(name)} has no image policy: give it to hzn as it is", err=True)
-    policies = [document.policy for document in documents if document.policy]
-    if others or not policies or any(problem.is_error for problem in problems):
-        raise click.ClickException("nothing was written")
-    return policies
+    return [] if others or any(problem.is_error for problem in problems) else policies
 
 
 def _write(file: Path, text: str) -> None:
+    """Raises DeliveryFailed."""
     try:
         file.write_text(text, encoding="ascii")
     except OSError as error:
-        raise click.ClickException(f"{file} cannot be written: {error.strerror}") from None
+        raise DeliveryFailed(f"{file} cannot be written: {error.strerror}") from error
     click.echo(str(file))

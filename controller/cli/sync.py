@@ -104,24 +104,25 @@ def exchange(url: str, org: str, auth_file: Path | None, ca: Path | None, into: 
     """
     from controller.adapters.exchange import Source, certificates, credentials_in, exchange_url  # slow to import
 
-    try:
-        credentials_in(_credentials_text(auth_file))
-        source = Source(exchange_url(url), org, certificates(ca) if ca else None)
-    except InvalidSettings as error:
-        raise click.UsageError(str(error)) from None
+    credentials_in(_credentials_text(auth_file))
+    source = Source(exchange_url(url), org, certificates(ca) if ca else None)
     with _ended_by_signals(exit_code=0 if interval else 1):
         if interval:
             _again_and_again(lambda: _read(source, auth_file, into), interval)
         done = _read(source, auth_file, into)
     _say(done, done.troubles)
-    sys.exit(1 if done.has_failed else 0)
+    if done.has_failed:
+        raise click.exceptions.Exit(1)
 
 
 def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
-    """Of a trouble that lasts only the beginning is told, and the end."""
+    """Nothing but a signal ends it. Of a trouble that lasts only the beginning is told, and the end."""
     troubles: tuple[str, ...] | None = None
     while True:
-        done = read()
+        try:
+            done = read()
+        except ControllerError as error:
+            done = Round((), (f"error: {error}",), "", has_failed=True)
         if done.news or done.troubles != troubles:
             _say(done, [trouble for trouble in done.troubles if trouble not in (troubles or ())])
         troubles = done.troubles
@@ -129,18 +130,14 @@ def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
 
 
 def _read(source: Source, auth_file: Path | None, into: Path) -> Round:
-    """Ask once, and deliver."""
+    """Ask once, and deliver. Raises ControllerError if there was nothing to deliver, or nowhere."""
     from controller.adapters.delivery import deliver, exclusive_folder
     from controller.adapters.exchange import credentials_in, read_policies
 
-    try:
-        credentials = credentials_in(_credentials_text(auth_file))
-        with exclusive_folder(into, "exchange", file_name(source.organisation)) as folder:
-            policies = read_policies(source, credentials)
-            delivery = deliver(folder, {policy.file: policy.data for policy in policies})
-    except ControllerError as error:
-        return Round((), (f"Error: {error}",), "", has_failed=True)
-    return _told(folder, policies, delivery)
+    credentials = credentials_in(_credentials_text(auth_file))
+    with exclusive_folder(into, "exchange", file_name(source.organisation)) as folder:
+        policies = read_policies(source, credentials)
+        return _told(folder, policies, deliver(folder, {policy.file: policy.data for policy in policies}))
 
 
 def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: Delivery) -> Round:
@@ -152,10 +149,11 @@ def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: Delivery) 
         "removed": delivery.removed,
     }
     news = (f"{word} {folder / file}{about.get(file, '')}" for word, files in done.items() for file in files)
-    faults = (f"Warning: {printable(policy.name)} {policy.fault}" for policy in policies if policy.fault)
-    failures = (f"Error: {failure}" for failure in delivery.failures)
+    faults = (f"warning: {printable(policy.name)}: {policy.fault}" for policy in policies if policy.fault)
+    failures = (f"error: {failure}" for failure in delivery.failures)
     counts = ", ".join(f"{len(files)} {word}" for word, files in done.items() if files)
-    summary = f"{len(policies)} policies in {folder}: {counts or 'nothing new'}"
+    amount = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
+    summary = f"{amount} in {folder}: {counts or 'nothing new'}"
     return Round(tuple(news), (*faults, *failures), summary, has_failed=bool(delivery.failures))
 
 

@@ -139,6 +139,10 @@ class Memory:
     """The last good answer to the question which node this is."""
     agreements: Mapping[str, float] = field(default_factory=dict)
     """Active agreements of the agent by ID, and when each was first seen."""
+    mounted: Mapping[str, tuple[ImageId, ...]] = field(default_factory=dict)
+    """Containers that mount images, by ID: every image that the names of their mounts have meant since.
+
+    Engines show the text of a mount and never what it meant, and remove a mounted image once its name has moved on."""
     pulls: Pulls | None = None
     spent: tuple[Spending, ...] = ()
     """Bytes freed in the last hour, for `--max-bytes-per-hour`."""

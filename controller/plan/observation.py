@@ -7,8 +7,9 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from controller.image.image import Container, Image
-from controller.image.reference import ImageId, reference_from_engine
+from controller.image.reference import ImageId
 from controller.instant import Instant
+from controller.plan.names import Names
 
 
 class Store(StrEnum):
@@ -56,28 +57,12 @@ class Observation:
 
 
 def users_of(images: Mapping[ImageId, Image], containers: Iterable[Container]) -> dict[ImageId, tuple[Container, ...]]:
-    """Containers by the image that they are made from, or mount, compared by ID."""
-    users: dict[ImageId, list[Container]] = {}
-    mounting: list[Container] = []
+    """Containers by the image that they are made from, compared by ID, or that they mount, as far as its name tells."""
+    users: dict[ImageId, dict[Container, None]] = {}
+    names = Names(images)
     for container in containers:
-        users.setdefault(container.image, []).append(container)
-        if container.mounted_images:
-            mounting.append(container)
-    if mounting:
-        ids = ids_by_name(images.values())
-        for container in mounting:
-            for name in container.mounted_images:
-                for image in ids.get(reference_from_engine(name).canonical, ()) or (
-                    [ImageId(name)] if name in images else []
-                ):
-                    users.setdefault(image, []).append(container)
-    return {image: tuple(dict.fromkeys(who)) for image, who in users.items()}
-
-
-def ids_by_name(images: Iterable[Image]) -> dict[str, set[ImageId]]:
-    """Canonical name to the images that bear it."""
-    ids: dict[str, set[ImageId]] = {}
-    for image in images:
-        for reference in (*image.tags, *image.digests):
-            ids.setdefault(reference.canonical, set()).add(image.id)
-    return ids
+        users.setdefault(container.image, {})[container] = None
+        for name in container.mounted_images:
+            for image in names.meant(name):
+                users.setdefault(image, {})[container] = None
+    return {image: tuple(who) for image, who in users.items()}

@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 
-from controller.image.image import Container, Image
+from controller.image.image import Image
 from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex
 from controller.plan.agent import AN_AGREEMENT_IS_YOUNG_SECONDS, held_since
@@ -149,7 +149,7 @@ class Judge:
         if why := self._protection.reason_for(image, names_of(image, record)):
             return Reason.PROTECTED, None, why
         if record.last_used == IN_USE or image.id in self._seen.users:
-            return Reason.IN_USE, None, _users_in_words(self._seen.users.get(image.id, ()))
+            return Reason.IN_USE, None, self._users_in_words(image.id)
         if any(child in self._kept for child in self.children.get(image.id, ())):
             return Reason.HAS_CHILDREN, None, _children_in_words(self.children[image.id], self._seen.images)
         until, why = self._settling(record)
@@ -164,6 +164,14 @@ class Judge:
         if self._pause_ends > self.now:
             holds.append((self._pause_ends, "a pull was seen: on Podman removals keep clear of pulls"))
         return max(holds)
+
+    def _users_in_words(self, image: ImageId) -> str:
+        users = self._seen.users.get(image, ())
+        if not users:
+            is_mounted = any(image in images for images in self._memory.mounted.values())
+            return "a container mounts it" if is_mounted else "an active agreement of the agent names it"
+        first = f"container {users[0].name} ({users[0].state})"
+        return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
 
     def _finding(self, image: Image, record: Record, rule: Rule) -> Finding:
         if rule.agent_downloaded_only and image.id not in self._memory.evidence:
@@ -229,13 +237,6 @@ def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
 
 def _latest(due_at: float | None, until: float | None) -> float | None:
     return None if due_at is None or until is None else max(due_at, until)
-
-
-def _users_in_words(users: Sequence[Container]) -> str:
-    if not users:
-        return "an active agreement of the agent names it"
-    first = f"container {users[0].name} ({users[0].state})"
-    return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
 
 
 def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Image]) -> str:

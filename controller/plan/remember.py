@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from itertools import chain
 
 from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
@@ -56,7 +57,8 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
     known = memory if _is_same_engine(memory, seen) else _of_another_engine(memory)
     names = Names(known.seen.images if known.seen else {}, seen.images)
     look = _Look(known, seen, news, node.agent, clock.seconds, names)
-    records = _records(look)
+    mounted = _mounted(look)
+    records = _records(look, mounted)
     evidence, expected = _evidence(look, records)
     return replace(
         known,
@@ -69,6 +71,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         attempts=_attempts(known.attempts, seen.images),
         node=known.node if node.is_silence else KeptAnswer(node, clock.seconds),
         agreements=agreements_first_seen(known.agreements, node.agent.agreements, clock.seconds),
+        mounted=mounted,
         pulls=_pulls(known.pulls, news.events, clock.seconds),
         event_cursor=max(known.event_cursor, news.event_cursor),
     )
@@ -86,8 +89,8 @@ def _of_another_engine(memory: Memory) -> Memory:
 # ── records ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _records(look: _Look) -> dict[ImageId, Record]:
-    glimpses, origins = _glimpses(look), _origins(look)
+def _records(look: _Look, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Record]:
+    glimpses, origins = _glimpses(look, mounted), _origins(look)
     images_before = look.known.seen.images if look.known.seen else {}
     records: dict[ImageId, Record] = {}
     for image_id, image in look.seen.images.items():
@@ -126,7 +129,7 @@ def _hidden_but_used(look: _Look, records: Mapping[ImageId, Record]) -> dict[Ima
     return {image: updated(before[image], Glimpse(in_use=True), look.now) for image in hidden}
 
 
-def _glimpses(look: _Look) -> dict[ImageId, Glimpse]:
+def _glimpses(look: _Look, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Glimpse]:
     """What this look and the events before it tell, for the images about which they tell anything."""
     glimpses: dict[ImageId, Glimpse] = {}
     for event in look.news.events:
@@ -136,10 +139,23 @@ def _glimpses(look: _Look) -> dict[ImageId, Glimpse]:
         glimpses[image] = replace(glimpses.get(image, NOTHING_NEW), touch=Happening.BUILT_UPON)
     for image, users in look.seen.users.items():
         glimpses[image] = _in_use(glimpses.get(image, NOTHING_NEW), any(is_of_agent(user) for user in users))
+    for image in chain.from_iterable(mounted.values()):
+        glimpses[image] = replace(glimpses.get(image, NOTHING_NEW), in_use=True)
     for name in look.agent.images_in_use:
         for image in look.names.meant(name) & look.seen.images.keys():
             glimpses[image] = _in_use(glimpses.get(image, NOTHING_NEW), by_agent=True)
     return glimpses
+
+
+def _mounted(look: _Look) -> Mapping[str, tuple[ImageId, ...]]:
+    """Images by container that mounts them: all that the names of its mounts have meant, for as long as it exists."""
+    before = look.known.mounted
+    mounted: dict[str, tuple[ImageId, ...]] = {}
+    for container in look.seen.containers:
+        if container.mounted_images:
+            meant = chain.from_iterable(map(look.names.meant, container.mounted_images))
+            mounted[container.id] = tuple(dict.fromkeys((*before.get(container.id, ()), *meant)))
+    return before if mounted == before else mounted
 
 
 def _in_use(glimpse: Glimpse, by_agent: bool) -> Glimpse:

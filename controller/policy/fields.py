@@ -70,6 +70,36 @@ class ReadProperty(Shape[Property]):
 
 # --- The document ---
 
+CONSTRAINTS = Field(
+    "constraints",
+    Listed(Constraint()),
+    "which nodes, by their properties; all must hold; none: every node without a pattern",
+    narrows=True,
+    examples=(["site == paris || site == lyon", 'openhorizon.arch == "arm64"'],),
+)
+PATTERNS = Field(
+    "patterns",
+    Listed(PatternName()),
+    "which nodes, by their pattern; not together with constraints",
+    narrows=True,
+    examples=(["org/pattern"],),
+)
+START = Field(
+    "start",
+    Start(),
+    "from when: now (when a node first sees this text), or a time",
+    narrows=True,
+    examples=(NOW, "2027-01-31T22:00:00Z", "2027-01-31T22:00:00+01:00"),
+)
+START_WINDOW = Field(
+    "startWindow",
+    Whole(most=MOST_SECONDS, unit="seconds", unit_seconds=1),
+    "over how many seconds the nodes spread their start",
+    narrows=True,
+    examples=(0, 86400),
+)
+NARROWING = (CONSTRAINTS, PATTERNS, START, START_WINDOW)
+
 REMOVAL = Field(
     "removal",
     Listed(RULE),
@@ -78,7 +108,10 @@ REMOVAL = Field(
     if_missing="error",
 )
 IMAGE_POLICY = Field(
-    "image_policy", Group("an image policy", (REMOVAL,)), "which images go, and when", upstream="agentImagePolicy"
+    "image_policy",
+    Group("an image policy", (REMOVAL,), strays=NARROWING),
+    "which images go, and when",
+    upstream="agentImagePolicy",
 )
 
 MANIFEST = Field(
@@ -97,39 +130,11 @@ UPGRADE = Field(
 LABEL = Field("label", Text(), "a short name for people", if_missing="warning", examples=("unused images",))
 DESCRIPTION = Field("description", Text(), "what the policy is for, at length", examples=("",))
 ENABLED = Field("enabled", Flag(), "is the policy switched on", if_missing="error", examples=(False, True))
-CONSTRAINTS = Field(
-    "constraints",
-    Listed(Constraint()),
-    "which nodes, by their properties; all must hold; none: every node without a pattern",
-    narrows=True,
-    examples=(["site == paris || site == lyon", 'openhorizon.arch == "arm64"'],),
-)
-PATTERNS = Field(
-    "patterns",
-    Listed(PatternName()),
-    "which nodes, by their pattern; not together with constraints",
-    narrows=True,
-    examples=(["org/pattern"],),
-)
 PROPERTIES = Field(
     "properties",
     Listed(ReadProperty(Group("a property", (PROPERTY_NAME, PROPERTY_VALUE, PROPERTY_TYPE)))),
     "what the policy says of itself, for the constraints of nodes",
     examples=([{"name": "purpose", "value": "cleaning"}],),
-)
-START = Field(
-    "start",
-    Start(),
-    "from when: now (when a node first sees this text), or a time",
-    narrows=True,
-    examples=(NOW, "2027-01-31T22:00:00Z", "2027-01-31T22:00:00+01:00"),
-)
-START_WINDOW = Field(
-    "startWindow",
-    Whole(most=MOST_SECONDS, unit="seconds", unit_seconds=1),
-    "over how many seconds the nodes spread their start",
-    narrows=True,
-    examples=(0, 86400),
 )
 OF_THE_EXCHANGE = tuple(Field(name, Text(), "set by the Exchange") for name in ("owner", "created", "lastUpdated"))
 
@@ -168,6 +173,11 @@ EXCLUSIONS = (
 
 # --- The forms that a document comes in ---
 
+
+def _unread(*names: str) -> tuple[Field[object], ...]:
+    return tuple(Field(name, Anything(), "not read") for name in names)
+
+
 NAME = Field(
     "name",
     Text(
@@ -177,15 +187,18 @@ NAME = Field(
     "what the document is called; no two have the same name",
     if_missing="error",
 )
-UNREAD = tuple(Field(name, Anything(), "not read") for name in ("labels", "annotations", "namespace"))
-METADATA = Field("metadata", Group("metadata", (NAME, *UNREAD)), "the name of the document", if_missing="error")
+METADATA = Field(
+    "metadata",
+    Group("metadata", (NAME, *_unread("labels", "annotations", "namespace")), strays=NARROWING),
+    "the name of the document",
+    if_missing="error",
+)
 API_VERSION = Field("apiVersion", OneOf(("openhorizon.org/v1",)), "openhorizon.org/v1", if_missing="error")
 KIND = Field("kind", OneOf(("NodeManagementPolicy",)), "NodeManagementPolicy", if_missing="error")
 SPEC = Field("spec", DOCUMENT, "the policy itself", if_missing="error")
-ENVELOPE = Group("a NodeManagementPolicy", (API_VERSION, KIND, METADATA, SPEC))
+ENVELOPE = Group("a NodeManagementPolicy", (API_VERSION, KIND, METADATA, SPEC, *_unread("status")), strays=NARROWING)
 SIGNS_OF_AN_ENVELOPE = (API_VERSION, KIND, SPEC)
 
 MANAGEMENT_POLICY = Field("managementPolicy", ByName(DOCUMENT), "the documents, by org/name", if_missing="error")
-LAST_INDEX = Field("lastIndex", Anything(), "not read")
-ANSWER = Group("an answer of the Exchange", (MANAGEMENT_POLICY, LAST_INDEX))
+ANSWER = Group("an answer of the Exchange", (MANAGEMENT_POLICY, *_unread("lastIndex")))
 SIGNS_OF_AN_ANSWER = (MANAGEMENT_POLICY,)

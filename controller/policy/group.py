@@ -89,6 +89,8 @@ class Group(Shape[Values]):
     fields: tuple[Field[Any], ...]
     is_closed: bool = False
     """Is an unknown field an error?"""
+    strays: tuple[Field[Any], ...] = ()
+    """Fields from elsewhere that must not get lost here, in a line that is indented too far: an error."""
     _known: dict[str, tuple[Field[Any], Spelling | None]] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -133,14 +135,18 @@ class Group(Shape[Values]):
                 found.add(field.if_missing, empty or values.mapping, joined(path, name), message, field.about)
 
     def _find_unknown(self, key: Scalar, path: str, found: Findings) -> Field[Any] | None:
-        """Finds fault with a field that nobody knows; the one that was probably meant."""
-        meant = self._nearest(key.text, found.spelling)
+        """Finds fault with a field that is not known here; the one of these fields that was probably meant."""
+        message = f"is not a field of {self.title}"
+        if any(_folded(stray.name) == _folded(key.text) for stray in self.strays):
+            found.error(key, path, message, "it belongs to the policy itself: check the indentation")
+            return None
+        meant = self._nearest(key.text)
         severity: Severity = "error" if self.is_closed or (meant and meant.narrows) else "warning"
         hint = f"did you mean {quoted(meant.name_in(found.spelling))}?" if meant else self._names(found.spelling)
-        found.add(severity, key, path, f"is not a field of {self.title}", hint)
+        found.add(severity, key, path, message, hint)
         return meant
 
-    def _nearest(self, name: str, spelling: Spelling | None) -> Field[Any] | None:
+    def _nearest(self, name: str) -> Field[Any] | None:
         if len(name) > LONGEST_NAME:
             return None
         by_folded = {_folded(known): field for known, (field, _) in self._known.items()}

@@ -28,7 +28,7 @@ class Unfolded:
 
     document: Mapping[str, object]
     fault: str = ""
-    """What is wrong with the property, to go after the name of the document; empty if nothing."""
+    """What is wrong with its image policy; empty if nothing."""
 
 
 def unfolded(document: Mapping[str, object]) -> Unfolded:

@@ -63,9 +63,7 @@ class PatternName(Shape[str]):
         text = _some_text.read(node, path, found)
         if text is None or text.strip():
             return text
-        message = (
-            "is blank: upstream applies such a document to every node without a pattern, and skips all constraints"
-        )
+        message = "is blank: upstream takes that for every node without a pattern, and skips all constraints"
         found.error(node, path, message, "name a pattern, or leave patterns out")
         return None
 

@@ -68,9 +68,8 @@ def _read_number(text: str) -> Value:
     if _base_16_8_2.fullmatch(text):
         return Ambiguous(text, "a hexadecimal, octal or binary number", _in_decimal(text))
     if _octal_of_yaml_1_1.fullmatch(text):
-        return Ambiguous(
-            text, f"{_in_octal(text)} (octal) to YAML 1.1 and {_in_decimal(text)} to YAML 1.2", _in_decimal(text)
-        )
+        octal, decimal = str(int(text.replace("_", ""), 8)), _in_decimal(text)
+        return Ambiguous(text, f"{octal} (octal) to YAML 1.1 and {decimal} to YAML 1.2", decimal)
     if _odd_number.fullmatch(text):
         return Ambiguous(text, "a number to some readers and text to others", _in_decimal(text))
     if _base_60.fullmatch(text):
@@ -95,7 +94,3 @@ def _in_decimal(text: str) -> str:
         return str(int(digits, 0))
     number = float(digits)
     return str(int(number)) if abs(number) <= 2**53 and number.is_integer() else ""
-
-
-def _in_octal(text: str) -> str:
-    return str(int(text.replace("_", ""), 8))

@@ -100,18 +100,17 @@ def _text(longest: int, pattern: str) -> Schema:
 
 def _group(group: Group, spelling: Spelling | None) -> Schema:
     """With no spelling settled both names of a field are there; below one of them only names of the same spelling."""
-    properties: Schema = {}
+    properties: Schema = {stray.name: False for stray in group.strays}
     for field in group.fields:
         for name, of_name in field.spellings.items():
             is_other_spelling = spelling and of_name and of_name is not spelling
             properties[name] = _NULL if is_other_spelling else _field(field, of_name or spelling)
-    required = [field.name_in(spelling) for field in group.fields if field.if_missing == "error"]
     schema: Schema = {"type": "object", "properties": properties}
-    return (
-        schema
-        | ({"required": required} if required else {})
-        | ({"additionalProperties": False} if group.is_closed else {})
-    )
+    if required := [field.name_in(spelling) for field in group.fields if field.if_missing == "error"]:
+        schema["required"] = required
+    if group.is_closed:
+        schema["additionalProperties"] = False
+    return schema
 
 
 def _field(field: Field[Any], spelling: Spelling | None) -> Schema:

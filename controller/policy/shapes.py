@@ -92,12 +92,8 @@ class Whole(Shape[int]):
     def read(self, node: Node, path: str, found: Findings) -> int | None:
         value = node.value if isinstance(node, Scalar) else None
         if not isinstance(value, int) or isinstance(value, bool):
-            found.error(
-                node,
-                path,
-                f"must be a whole number of {self.unit} in decimal digits, not {_kind(node)}",
-                self._hint(node),
-            )
+            message = f"must be a whole number of {self.unit} in decimal digits, not {_kind(node)}"
+            found.error(node, path, message, self._hint(node))
         elif value < 0:
             found.error(node, path, "must not be negative")
         elif value > self.most:
@@ -110,7 +106,7 @@ class Whole(Shape[int]):
         if not isinstance(node, Scalar):
             return ""
         if isinstance(node.value, Ambiguous):
-            return f"write {node.value.plainly}" if node.value.plainly.lstrip("-").isdigit() else ""
+            return f"write {node.value.plainly}" if node.value.plainly.isdigit() else ""
         if isinstance(node.value, float):
             return f"write {int(node.value)}" if node.value.is_integer() and abs(node.value) <= self.most else ""
         return self._hint_on_text(node.text)
@@ -149,11 +145,8 @@ class OneOf(Shape[str]):
         if text is None or text in self.words:
             return text
         close = get_close_matches(text[:LONGEST_WORD], self.words, n=1)
-        hint = (
-            f"did you mean {quoted(close[0])}?"
-            if close
-            else f"write {' or '.join(quoted(word) for word in self.words)}"
-        )
+        all_words = " or ".join(quoted(word) for word in self.words)
+        hint = f"did you mean {quoted(close[0])}?" if close else f"write {all_words}"
         found.error(node, path, f"{quoted(text)} is not known here", hint)
         return None
 

@@ -52,9 +52,8 @@ def _read_yaml_documents(text: str, file: str) -> Iterator[Node | Problem]:
     builder = Builder()
     for number, (first_line, document) in enumerate(_split(text)):
         if number == MOST_DOCUMENTS:
-            yield Problem(
-                file, first_line, 1, "", "error", f"more than {MOST_DOCUMENTS} documents in one file", "divide it"
-            )
+            message = f"more than {MOST_DOCUMENTS} documents in one file"
+            yield Problem(file, first_line, 1, "", "error", message, "divide it")
             return
         builder.start()
         try:
@@ -83,15 +82,13 @@ def _decode(data: bytes) -> str:
         raise InvalidText("written in UTF-16 or UTF-32", 1, 1, "save it as UTF-8")
     data = data.removeprefix(BOM_UTF8)
     if (at := data.find(b"\0")) >= 0:
-        raise InvalidText(
-            "a NUL byte", *_place(data[:at]), "save it as UTF-8; a crash while it was written leaves NULs as well"
-        )
+        hint = "save it as UTF-8; a crash while it was written leaves NULs as well"
+        raise InvalidText("a NUL byte", *_place(data[:at]), hint)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
-        raise InvalidText(
-            f"byte 0x{data[error.start]:02x} is not UTF-8", *_place(data[: error.start]), "save it as UTF-8"
-        ) from None
+        message = f"byte 0x{data[error.start]:02x} is not UTF-8"
+        raise InvalidText(message, *_place(data[: error.start]), "save it as UTF-8") from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if found := _unreadable.search(text):
         before = text[: found.start()].encode()

@@ -1,0 +1,56 @@
+# Everything that a person does with this project, in short words. The work is in deploy/local.
+
+SHELL := bash
+.DEFAULT_GOAL := help
+python := .venv/bin/python
+sources := controller tests deploy
+
+# The kinds of private engines that the tests run on; `deploy/local/engine.sh list` names them all.
+ENGINES := debian
+test-engines: ENGINES := d20 d26-gd d26-c8d d28-gd d28-c8d podman
+
+.PHONY: help environment engines run test test-engines pytest bench lint format types lock clean
+.NOTPARALLEL:
+
+help: ## list the targets
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  make \1\t\2/p' $(MAKEFILE_LIST) | expand -t 24
+
+environment:
+	@deploy/local/environment.sh
+
+engines:
+	@deploy/local/engine.sh fetch $(ENGINES)
+
+run: environment ## see it work: three sample images, the shipped policies, and why each image goes or stays
+	@deploy/local/run.sh
+
+test: environment engines lint types pytest ## everything that must pass, on this Debian's own Docker, started for the tests alone
+
+test-engines: pytest ## the tests on six engines, from Docker 20.10 to 28 and Podman
+
+pytest: environment engines
+	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest
+
+bench: ENGINES := d26-gd d28-c8d podman
+bench: environment engines ## how fast, how small: figures side by side with other ways to do the same
+	@$(python) -m pytest tests/bench -q -s
+
+lint: environment ## style, form and who may import whom
+	@$(python) -m ruff check $(sources)
+	@$(python) -m ruff format --check $(sources)
+	@.venv/bin/lint-imports
+
+format: environment ## put all files in form
+	@$(python) -m ruff check --fix-only --quiet $(sources)
+	@$(python) -m ruff format $(sources)
+
+types: environment ## check the types
+	@$(python) -m mypy -p controller -p tests -p deploy.local
+
+lock: ## write the lock files anew; FLAGS=--upgrade takes newer versions
+	@deploy/local/lock.sh $(FLAGS)
+
+clean: ## remove the environment, all caches and all private engines
+	@deploy/local/engine.sh clean
+	rm -rf .venv .venv-* .trial .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -1,0 +1,65 @@
+#!/usr/bin/env bash
+# A first look: makes three sample images, then runs the controller on them with the shipped policies until Ctrl-C.
+#
+# The engine is that of DOCKER_HOST, else the one on the local socket, else a private one made for this run. On an
+# engine of yours only the sample images are touched, and they are gone again at the end.
+set -euo pipefail
+cd "$(dirname "$0")/../.."
+# shellcheck source=deploy/local/packages.sh
+source deploy/local/packages.sh
+local_socket=unix:///var/run/docker.sock
+trial=$PWD/.trial
+private=''
+made=''
+
+choose_engine() {
+    if [[ -n ${DOCKER_HOST:-} ]]; then
+        say "using the engine of DOCKER_HOST, $DOCKER_HOST"
+    elif python3 deploy/local/ping.py "$local_socket"; then
+        say "using the engine on $local_socket"
+        DOCKER_HOST=$local_socket
+    else
+        [[ $EUID -eq 0 ]] || fail "no container engine answers you on $local_socket: set DOCKER_HOST, or be root to get a private one"
+        say "no container engine answers on $local_socket, so a private one is started"
+        private=debian.trial-$$
+        DOCKER_HOST=$(deploy/local/engine.sh up "$private" --owner $$)
+    fi
+    export DOCKER_HOST
+}
+
+samples() { .venv/bin/python -m deploy.local.samples "$1"; }
+
+finish() {
+    trap - EXIT
+    if [[ -n $private ]]; then
+        deploy/local/engine.sh down "$private"
+    elif [[ -n $made ]]; then
+        samples remove
+    fi
+    rm -rf "$trial"
+}
+
+stop_controller() {
+    interrupted=yes
+    kill -s TERM "$controller" 2>/dev/null || true
+}
+
+run_controller() { # OPTION...: until it ends; a signal goes on to it and ends the wait, which then begins again
+    local status interrupted=yes
+    .venv/bin/imagectl run --policies policies --docker-host "$DOCKER_HOST" --ledger "$trial/ledger.db" --settle 5s "$@" &
+    controller=$!
+    trap stop_controller INT TERM HUP
+    while [[ -n $interrupted ]]; do
+        interrupted='' status=0
+        wait "$controller" || status=$?
+    done
+    return "$status"
+}
+
+trap finish EXIT
+choose_engine
+rm -rf "$trial"
+mkdir -p "$trial"
+samples create
+made=yes
+run_controller "$@"

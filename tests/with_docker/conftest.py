@@ -1,0 +1,61 @@
+"""A private engine for the whole session, wiped before every test that uses it.
+
+IMAGECTL_TEST_ENGINES names the kinds to run on (see `deploy/local/engine.sh list`), `debian` if it is not set. An
+engine that cannot be started fails its tests: nothing here is ever skipped.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from tests.with_docker.private_engine import (
+    PrivateEngine,
+    drop_registry,
+    free_address,
+    start_engine,
+    start_registry,
+    wipe,
+)
+
+_KINDS = os.environ.get("IMAGECTL_TEST_ENGINES", "debian").replace(",", " ").split()
+
+
+@pytest.fixture(scope="session")
+def registry_address() -> str:
+    """Where the registry is, or will be once a test asks for it."""
+    return free_address()
+
+
+@pytest.fixture(scope="session", params=_KINDS)
+def engine(request: pytest.FixtureRequest, registry_address: str) -> Iterator[PrivateEngine]:
+    """The engine; with `docker_api` a test has it empty."""
+    started = start_engine(request.param, registry_address)
+    yield started
+    started.drop()
+
+
+@pytest.fixture(scope="session")
+def engine_client(engine: PrivateEngine) -> Iterator[docker.APIClient]:
+    """One low-level client for all tests."""
+    api = engine.client()
+    yield api
+    api.close()
+
+
+@pytest.fixture
+def docker_api(engine_client: docker.APIClient) -> docker.APIClient:
+    """The client of an engine without images and containers."""
+    wipe(engine_client)
+    return engine_client
+
+
+@pytest.fixture(scope="session")
+def registry(registry_address: str) -> Iterator[str]:
+    """The address of a registry that every engine here trusts."""
+    start_registry(registry_address)
+    yield registry_address
+    drop_registry(registry_address)

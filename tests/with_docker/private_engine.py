@@ -1,0 +1,122 @@
+"""The engines and the registry of a test session, started and ended by the scripts in deploy/local.
+
+Each belongs to this process: when it ends, however it ends, they end too and leave nothing.
+"""
+
+from __future__ import annotations
+
+import os
+import socket
+import subprocess
+from collections.abc import Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+
+import docker
+from docker.errors import APIError
+
+_SCRIPTS = Path(__file__).parents[2] / "deploy" / "local"
+_PATIENCE_SECONDS = 600
+
+
+class ScriptError(Exception):
+    """What the script said; the tests that need the engine fail with it."""
+
+
+@dataclass(frozen=True, slots=True)
+class PrivateEngine:
+    """An engine that nobody else uses: it may be filled, wiped, stopped and started at will."""
+
+    kind: str
+    host: str
+    registry: str
+
+    @property
+    def name(self) -> str:
+        return _name_of(self.kind)
+
+    @property
+    def folder(self) -> Path:
+        """What it has stored is in `data` there, its socket and its log beside that."""
+        return Path(self.host.removeprefix("unix://")).parent
+
+    @property
+    def is_podman(self) -> bool:
+        return self.kind == "podman"
+
+    def client(self) -> docker.APIClient:
+        """A client that allows for slow lists and deletes."""
+        return docker.APIClient(self.host, version="auto", timeout=_PATIENCE_SECONDS)
+
+    def start(self) -> None:
+        """Start it if it is stopped; what it has stored is still there."""
+        run_script("engine.sh", "up", self.name, "--owner", str(os.getpid()), "--insecure-registry", self.registry)
+
+    def stop(self) -> None:
+        """End it in good order, as a service manager would; the socket is gone, what it has stored stays."""
+        run_script("engine.sh", "stop", self.name)
+
+    def drop(self) -> None:
+        """End it for good."""
+        run_script("engine.sh", "down", self.name)
+
+
+def start_engine(kind: str, registry: str) -> PrivateEngine:
+    """An empty engine of this kind that trusts the registry at that address."""
+    name = _name_of(kind)
+    run_script("engine.sh", "down", name)
+    host = run_script("engine.sh", "up", name, "--owner", str(os.getpid()), "--insecure-registry", registry)
+    return PrivateEngine(kind, host, registry)
+
+
+def start_registry(address: str) -> None:
+    """An empty registry at this address on loopback."""
+    run_script("registry.sh", "up", _port_of(address), "--owner", str(os.getpid()))
+
+
+def drop_registry(address: str) -> None:
+    """End it for good; nothing happens if it never was started."""
+    run_script("registry.sh", "down", _port_of(address))
+
+
+def free_address() -> str:
+    """A place on loopback where nobody listens."""
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        return f"127.0.0.1:{listener.getsockname()[1]}"
+
+
+def wipe(api: docker.APIClient) -> None:
+    """Remove every container and every image."""
+    for _ in range(10):  # children before parents, and Podman says 500 to a first removal that works
+        containers, images = api.containers(all=True), api.images(all=True)
+        if not containers and not images:
+            return
+        for container in containers:
+            _remove(api.remove_container, container["Id"], force=True, v=True)
+        if images:
+            api.prune_images({"dangling": False})  # type: ignore[no-untyped-call]
+        for image in api.images(all=True):
+            _remove(api.remove_image, image["Id"], force=True)
+    raise AssertionError("the private engine cannot be wiped; see its log")
+
+
+def _remove(remove: Callable[..., object], identity: str, **how: bool) -> None:
+    with suppress(APIError):  # refused or gone with another: the next round tells
+        remove(identity, **how)
+
+
+def _name_of(kind: str) -> str:
+    return f"{kind}.tests-{os.getpid()}"
+
+
+def _port_of(address: str) -> str:
+    return address.rpartition(":")[2]
+
+
+def run_script(name: str, *arguments: str) -> str:
+    done = subprocess.run([_SCRIPTS / name, *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise ScriptError(done.stderr.strip())
+    return done.stdout.strip()
