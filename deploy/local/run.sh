@@ -9,6 +9,7 @@ cd "$(dirname "$0")/../.."
 source deploy/local/packages.sh
 local_socket=unix:///var/run/docker.sock
 trial=$PWD/.trial
+settle=5s # ten minutes by default; here somebody waits
 private=''
 made=''
 
@@ -39,6 +40,29 @@ finish() {
     rm -rf "$trial"
 }
 
+imagectl() { .venv/bin/imagectl "$1" "${@:2}" --ledger "$trial/ledger.db"; }
+
+narrate() { # beside the controller: what it saw, what it did, and where to look next
+    local address
+    until [[ -e $trial/ledger.db ]] && imagectl get removals -o name 2>/dev/null | grep -q .; do
+        kill -0 "$controller" 2>/dev/null || return 0
+        sleep 0.5
+    done
+    echo
+    say "what was removed, and why (imagectl get removals):"
+    imagectl get removals
+    echo
+    say "what is left, and why (imagectl plan):"
+    imagectl plan "${looking[@]}"
+    address=$(sed -n 's|.*metrics at \(http://[^ ]*\)/metrics.*|\1|p' "$trial/log" | head -n 1)
+    echo
+    say "the bytes it really freed, from $address/metrics:"
+    python3 -c 'import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1]).read().decode())' "$address/metrics" |
+        grep '^image_controller_reclaimed_bytes_total'
+    echo
+    say "it keeps running: status page at $address/, metrics at $address/metrics; Ctrl-C ends it"
+}
+
 stop_controller() {
     interrupted=yes
     kill -s TERM "$controller" 2>/dev/null || true
@@ -46,8 +70,9 @@ stop_controller() {
 
 run_controller() { # OPTION...: until it ends; a signal goes on to it and ends the wait, which then begins again
     local status interrupted=yes
-    .venv/bin/imagectl run --policies policies --docker-host "$DOCKER_HOST" --ledger "$trial/ledger.db" --settle 5s "$@" &
+    imagectl run "${looking[@]}" --log-format text "$@" 2> >(tee "$trial/log" >&2) &
     controller=$!
+    narrate &
     trap stop_controller INT TERM HUP
     while [[ -n $interrupted ]]; do
         interrupted='' status=0
@@ -62,4 +87,9 @@ rm -rf "$trial"
 mkdir -p "$trial"
 samples create
 made=yes
+looking=(--policies policies --docker-host "$DOCKER_HOST" --settle "$settle")
+say "three sample images are there; before anything is removed, the plan is (imagectl plan):"
+imagectl plan "${looking[@]}"
+echo
+say "now the controller runs (imagectl run); $settle after it has first seen them, what is due goes:"
 run_controller "$@"
