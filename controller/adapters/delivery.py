@@ -35,6 +35,8 @@ class Delivery:
     """Delivered before and the same now, but somebody else had changed or removed the file."""
     removed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
+    strangers: list[str] = field(default_factory=list)
+    """Files there that are not ours, or no longer known to be: the list may have been lost."""
     failures: list[str] = field(default_factory=list)
     """Sentences: which file could not be written or removed, and why."""
 
@@ -67,12 +69,11 @@ def deliver(folder: Path, wanted: Mapping[str, bytes]) -> Delivery:
     is out of date never stays for want of room to replace it: a policy that was withdrawn must not go on deleting.
     """
     with _explained(folder):
-        delivery = _Round(folder, wanted)
-    return delivery.deliver()
+        return _Round(folder, wanted).deliver()
 
 
 class _Round:
-    """One delivery under way. `ours` is always at least what stands in the list on disk, less what has been removed."""
+    """One delivery under way. The list on disk always names at least the files there that are ours."""
 
     def __init__(self, folder: Path, wanted: Mapping[str, bytes]) -> None:
         self.folder = folder
@@ -89,6 +90,9 @@ class _Round:
             self._save_list()
         except OSError as error:  # what it lists beyond what is there does no harm
             self.done.failures.append(f"{self.folder / LIST} cannot be written: {error.strerror}")
+        self.done.strangers = sorted(
+            filter(_is_plain, {file.name for file in self.folder.iterdir()} - self.ours.keys())
+        )
         return self.done
 
     def _is_there(self, file: str, data: bytes) -> bool:
@@ -163,7 +167,7 @@ def _read_list(folder: Path) -> Deliveries:
     try:
         files = json.loads((folder / LIST).read_bytes())["files"]
         return {str(file): str(digest) for file, digest in files.items() if _is_plain(file)}
-    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
         return {}
 
 
@@ -193,12 +197,13 @@ def _replace(folder: Path, file: str, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Renames and removals in the folder survive a power cut from here on."""
-    descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:
-        os.fsync(descriptor)
-    finally:
-        os.close(descriptor)
+    """Renames and removals in the folder survive a power cut from here on; not every network file system can do it."""
+    with suppress(OSError):
+        descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        try:
+            os.fsync(descriptor)
+        finally:
+            os.close(descriptor)
 
 
 def _hash(data: bytes) -> str:

@@ -57,7 +57,7 @@ class Patience:
     silence: float = 30
     """Without a byte of the answer."""
     answer: float = 120
-    """From the request to the last byte."""
+    """From its first byte to its last."""
     attempts: int = 4
 
 
@@ -135,6 +135,7 @@ def _send(session: requests.Session, source: Source, credentials: Credentials, p
         headers={"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": f"imagectl/{__version__}"},
         timeout=(patience.connect, patience.silence),
         verify=str(source.ca) if source.ca else True,
+        proxies={"http": ""},  # plain http does not leave this machine
         allow_redirects=False,
         stream=True,
     )

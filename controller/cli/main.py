@@ -62,9 +62,8 @@ def run(arguments: list[str]) -> int:
     or ledger.
     """
     try:
-        imagectl.main(arguments, prog_name="imagectl", standalone_mode=False)
-    except click.exceptions.Exit as end:
-        return end.exit_code
+        code = imagectl.main(arguments, prog_name="imagectl", standalone_mode=False)
+        return code if isinstance(code, int) else 0  # What a command gives to `context.exit`.
     except click.ClickException as error:
         error.show()
         return USAGE

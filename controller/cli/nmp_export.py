@@ -19,7 +19,7 @@ from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import printable
 
 STOCK_AGENTS = (
-    "Warning: a stock Open Horizon agent that such a policy applies to takes it for an upgrade policy, "
+    "warning: a stock Open Horizon agent that such a policy applies to takes it for an upgrade policy, "
     "and starts an upgrade job that fails"
 )
 

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
-from controller.errors import ControllerError, InvalidSettings
+from controller.errors import ControllerError, DeliveryFailed, InvalidSettings
 from controller.policy.exchange_answer import ExchangePolicy, file_name
 from controller.policy.problem import printable
 from controller.settings import duration, environment
@@ -112,7 +112,7 @@ def exchange(url: str, org: str, auth_file: Path | None, ca: Path | None, into: 
         done = _read(source, auth_file, into)
     _say(done, done.troubles)
     if done.has_failed:
-        raise click.exceptions.Exit(1)
+        raise DeliveryFailed("not everything could be delivered")
 
 
 def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
@@ -141,7 +141,7 @@ def _read(source: Source, auth_file: Path | None, into: Path) -> Round:
 
 
 def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: Delivery) -> Round:
-    about = {policy.file: printable(f" {policy.name}, last updated {policy.last_updated}") for policy in policies}
+    about = {policy.file: printable(f" ({policy.name}, last updated {policy.last_updated})") for policy in policies}
     done = {
         "added": delivery.added,
         "changed": delivery.changed,
@@ -150,11 +150,14 @@ def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: Delivery) 
     }
     news = (f"{word} {folder / file}{about.get(file, '')}" for word, files in done.items() for file in files)
     faults = (f"warning: {printable(policy.name)}: {policy.fault}" for policy in policies if policy.fault)
+    strangers = (
+        f"warning: {folder / file} is not from the Exchange and is left as it is" for file in delivery.strangers
+    )
     failures = (f"error: {failure}" for failure in delivery.failures)
     counts = ", ".join(f"{len(files)} {word}" for word, files in done.items() if files)
     amount = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
     summary = f"{amount} in {folder}: {counts or 'nothing new'}"
-    return Round(tuple(news), (*faults, *failures), summary, has_failed=bool(delivery.failures))
+    return Round(tuple(news), (*faults, *strangers, *failures), summary, has_failed=bool(delivery.failures))
 
 
 def _say(done: Round, troubles: Sequence[str]) -> None:

@@ -6,6 +6,7 @@ A file holds the Exchange's own form, so that the policy keeps its name. Nothing
 from __future__ import annotations
 
 import json
+import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -97,6 +98,6 @@ def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
 
 def _finite(text: str) -> float:
     number = float(text)
-    if number - number:  # infinity and not-a-number
-        raise ValueError(f"{text} is not a number that JSON can hold")
+    if not math.isfinite(number):
+        raise ValueError(f"{quoted(text)} is not a number that JSON can hold")
     return number

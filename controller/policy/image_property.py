@@ -6,8 +6,9 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import TypeGuard
 
 from controller.errors import InvalidText
 from controller.policy import fields
@@ -38,7 +39,7 @@ def unfolded(document: Mapping[str, object]) -> Unfolded:
     one without the section would only look like none of our business. The property itself stays, since constraints of
     nodes may ask for it: whether a document applies to a node must not depend on who reads it.
     """
-    properties = list(_properties_of(document))
+    properties = [given.get("value") for given in _list(document.get("properties")) if _is_ours(given)]
     if not properties:
         return Unfolded(document)
     sections = [document[name] for name in fields.IMAGE_POLICY.spellings if document.get(name) is not None]
@@ -50,13 +51,13 @@ def unfolded(document: Mapping[str, object]) -> Unfolded:
 
 
 def folded(policy: NodeManagementPolicy) -> dict[str, object]:
-    """A policy with removal rules as the Exchange accepts it: no field it does not know, constraints or patterns, not both.
+    """A policy with removal rules as the Exchange accepts it: only fields it knows, not both constraints and patterns.
 
     Upstream: exchange-api PostPutManagementPolicyRequest.scala.
     """
     content = content_of(policy)
     text = json.dumps(content.pop(SECTION))
-    kept = [given for given in _list(content["properties"]) if _name_of(given) != PROPERTY]
+    kept = [given for given in _list(content["properties"]) if not _is_ours(given)]
     content["properties"] = [*kept, {"name": PROPERTY, "value": text, "type": "string"}]
     content["label"] = policy.label or policy.name
     return {name: value for name, value in content.items() if value or name not in ("constraints", "patterns")}
@@ -71,15 +72,8 @@ def text_for_hzn(document: Mapping[str, object]) -> str:
     return json.dumps(document, indent=2).replace("/*", "/\\u002a").replace("$", "\\u0024") + "\n"
 
 
-def _properties_of(document: Mapping[str, object]) -> Iterator[object]:
-    """The value of each property of that name."""
-    for given in _list(document.get("properties")):
-        if isinstance(given, Mapping) and _name_of(given) == PROPERTY:
-            yield given.get("value")
-
-
-def _name_of(given: object) -> object:
-    return given.get("name") if isinstance(given, Mapping) else None
+def _is_ours(given: object) -> TypeGuard[Mapping[str, object]]:
+    return isinstance(given, Mapping) and given.get("name") == PROPERTY
 
 
 def _list(value: object) -> list[object]:

@@ -1,0 +1,134 @@
+"""`imagectl nmp export --exchange`: valid documents only, in a form that the Exchange takes and sync reads back."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+from click.testing import CliRunner, Result
+
+from controller.cli.nmp_export import STOCK_AGENTS, export
+from controller.cli.sync import AUTH_VARIABLE, sync
+from controller.policy.parse import parse_documents
+from tests.fake_exchange import CREDENTIALS, ORGANISATION, FakeExchange
+
+SWEEP = """\
+label: sweep
+enabled: true
+constraints: [site == paris]
+image_policy:
+  removal:
+    - image_name: team/*/edge/*/app:1
+      delete_after_minutes: 1440
+      agent_downloaded_only: true
+"""
+
+
+@pytest.fixture
+def sweep(tmp_path: Path) -> Path:
+    file = tmp_path / "sweep.yaml"
+    file.write_text(SWEEP)
+    return file
+
+
+def run(*arguments: object) -> Result:
+    return CliRunner().invoke(export, ["--exchange", *map(str, arguments)], catch_exceptions=False)
+
+
+def test_the_image_policy_becomes_json_text_in_a_property(sweep: Path) -> None:
+    result = run(sweep)
+    assert result.exit_code == 0
+    document = json.loads(result.stdout)
+    (image_policy,) = document.pop("properties")
+    assert (image_policy["name"], image_policy["type"]) == ("image_policy", "string")
+    rule = {"image_name": "team/*/edge/*/app:1", "delete_after_minutes": 1440, "agent_downloaded_only": True}
+    assert json.loads(image_policy["value"]) == {"removal": [rule]}
+    assert document == {
+        "label": "sweep",
+        "description": "",
+        "constraints": ["site == paris"],
+        "enabled": True,
+        "start": "now",
+        "startWindow": 0,
+    }
+
+
+def test_it_always_warns_of_stock_agents(sweep: Path) -> None:
+    assert run(sweep).stderr == f"{STOCK_AGENTS}\n"
+
+
+def test_nothing_in_the_text_is_a_comment_or_a_variable_to_hzn(sweep: Path) -> None:
+    sweep.write_text(SWEEP.replace("label: sweep", "label: $HOME /* x */"))
+    result = run(sweep)
+    assert json.loads(result.stdout)["label"] == "$HOME /* x */"
+    assert "$" not in result.stdout
+    assert "/*" not in result.stdout
+
+
+def test_what_is_exported_comes_back_by_sync(sweep: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    with FakeExchange() as exchange:
+        exchange.put("sweep", json.loads(run(sweep).stdout))
+        options = ["--exchange-url", exchange.url, "--org", ORGANISATION, "--into", str(folder)]
+        CliRunner().invoke(sync, ["exchange", *options], env={AUTH_VARIABLE: CREDENTIALS}, catch_exceptions=False)
+    (went,) = parse_documents(sweep.read_bytes(), "sweep.yaml").policies
+    (came,) = parse_documents((folder / "exchange/myorg/sweep.json").read_bytes(), "sweep.json").policies
+    assert came.name == "myorg/sweep"
+    assert went.removal
+    assert came.removal
+    assert [rule.selector for rule in came.removal] == [rule.selector for rule in went.removal]
+
+
+def test_with_a_folder_each_document_becomes_a_file(sweep: Path, tmp_path: Path) -> None:
+    sweep.write_text(f"{SWEEP}---\n{SWEEP}")
+    out = tmp_path / "out"
+    out.mkdir()
+    result = run(sweep, "--into", out)
+    assert sorted(file.name for file in out.iterdir()) == ["sweep%232.json", "sweep.json"]
+    assert result.stdout.splitlines() == [str(out / "sweep.json"), str(out / "sweep%232.json")]
+
+
+def test_several_documents_need_a_folder(sweep: Path) -> None:
+    sweep.write_text(f"{SWEEP}---\n{SWEEP}")
+    result = run(sweep)
+    assert (result.exit_code, result.stdout) == (2, "")
+    assert result.stderr.endswith("Error: 2 documents: name a folder for them with --into\n")
+
+
+def test_one_bad_document_and_nothing_is_written(sweep: Path, tmp_path: Path) -> None:
+    (tmp_path / "bad.yaml").write_text(SWEEP.replace("app:1", "app"))
+    out = tmp_path / "out"
+    out.mkdir()
+    result = run(sweep, tmp_path / "bad.yaml", "--into", out)
+    assert result.exit_code == 1
+    assert f"{tmp_path / 'bad.yaml'}:6:19: error: image_policy.removal[0].image_name: " in result.stderr
+    assert result.stderr.endswith("nothing was written\n")
+    assert list(out.iterdir()) == []
+
+
+@pytest.mark.parametrize("text", ["label: x\nenabled: true\n", "label: x\nenabled: true\nupgrade: {manifest: m}\n"])
+def test_a_document_without_an_image_policy_is_for_hzn_itself(sweep: Path, text: str) -> None:
+    sweep.write_text(text)
+    result = run(sweep)
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert "sweep has no image policy: give it to hzn as it is" in result.stderr
+
+
+def test_an_empty_file_is_nothing_to_write(sweep: Path) -> None:
+    sweep.write_text("")
+    assert run(sweep).exit_code == 1
+
+
+def test_a_name_is_taken_once(sweep: Path, tmp_path: Path) -> None:
+    (tmp_path / "sweep.yml").write_text(SWEEP)
+    result = run(sweep, tmp_path / "sweep.yml")
+    assert result.exit_code == 1
+    assert 'the name "sweep" is taken by' in result.stderr
+
+
+def test_without_the_flag_it_says_what_is_missing(sweep: Path) -> None:
+    result = CliRunner().invoke(export, [str(sweep)])
+    assert result.exit_code == 2
+    assert "--exchange" in result.stderr

@@ -1,0 +1,408 @@
+"""`imagectl sync exchange`: what a person sees, what the folder holds, and how it ends."""
+
+from __future__ import annotations
+
+import json
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.delivery import exclusive_folder
+from controller.cli import main
+from controller.cli.sync import AUTH_VARIABLE
+from controller.policy.parse import parse_documents
+from tests.fake_exchange import (
+    CREDENTIALS,
+    ORGANISATION,
+    SECRETS,
+    Behaviour,
+    FakeExchange,
+    body,
+    cut_short,
+    fall_silent,
+    hang_up,
+    make_authority,
+    status,
+)
+
+SWEEP = {"label": "sweep", "enabled": True}
+RULE = {"image_name": "nginx:*", "delete_after_minutes": 1440, "agent_downloaded_only": True}
+IMAGE_POLICY = {"name": "image_policy", "value": json.dumps({"removal": [RULE]})}
+
+
+@pytest.fixture
+def exchange() -> Iterator[FakeExchange]:
+    with FakeExchange() as exchange:
+        exchange.put("sweep", SWEEP)
+        exchange.put("keep", SWEEP)
+        yield exchange
+
+
+@pytest.fixture
+def policies(tmp_path: Path) -> Path:
+    """The watched folder, with a policy that somebody else put there."""
+    folder = tmp_path / "policies"
+    folder.mkdir()
+    (folder / "local.yaml").write_text("label: by hand\n")
+    return folder
+
+
+@pytest.fixture
+def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
+    """All waits, which nobody waits for here."""
+    naps: list[float] = []
+    monkeypatch.setattr(time, "sleep", naps.append)
+    return naps
+
+
+def arguments(exchange: FakeExchange, policies: Path) -> list[str]:
+    return ["exchange", "--exchange-url", exchange.url, "--org", ORGANISATION, "--into", str(policies)]
+
+
+@dataclass(frozen=True)
+class Result:
+    """What a person sees of a command."""
+
+    exit_code: int | str | None
+    stdout: str
+    stderr: str
+
+    @property
+    def output(self) -> str:
+        return self.stdout + self.stderr
+
+
+Run = Callable[..., Result]
+
+
+@pytest.fixture
+def run(
+    exchange: FakeExchange, policies: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Run:
+    """`imagectl sync exchange` with these further options."""
+
+    def run(*more: str, auth: str = CREDENTIALS, at: FakeExchange = exchange) -> Result:
+        monkeypatch.setenv(AUTH_VARIABLE, auth)
+        try:
+            code: int | str | None = main.run(["sync", *arguments(at, policies), *more])
+        except SystemExit as end:
+            code = end.code
+        return Result(code, *capsys.readouterr())
+
+    return run
+
+
+def visible(policies: Path) -> dict[str, bytes]:
+    """What a scan would read."""
+    files = (file.relative_to(policies) for file in policies.rglob("*") if file.is_file())
+    return {str(file): (policies / file).read_bytes() for file in files if not file.name.startswith(".")}
+
+
+# ── once ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_each_policy_becomes_a_file_in_a_folder_of_its_own(run: Run, exchange: FakeExchange, policies: Path) -> None:
+    result = run()
+    assert (result.exit_code, result.stderr) == (0, "")
+    assert sorted(visible(policies)) == ["exchange/myorg/keep.json", "exchange/myorg/sweep.json", "local.yaml"]
+    assert result.stdout.splitlines() == [
+        f"added {policies}/exchange/myorg/keep.json (myorg/keep, last updated 2026-11-23T08:00:02Z)",
+        f"added {policies}/exchange/myorg/sweep.json (myorg/sweep, last updated 2026-11-23T08:00:01Z)",
+        f"2 policies in {policies}/exchange/myorg: 2 added",
+    ]
+
+
+def test_only_what_has_changed_is_written_and_said(run: Run, exchange: FakeExchange, policies: Path) -> None:
+    run()
+    exchange.put("sweep", {**SWEEP, "enabled": False})
+    del exchange.policies["keep"]
+    assert run().stdout.splitlines() == [
+        f"changed {policies}/exchange/myorg/sweep.json (myorg/sweep, last updated 2026-11-23T08:00:03Z)",
+        f"removed {policies}/exchange/myorg/keep.json",
+        f"1 policy in {policies}/exchange/myorg: 1 changed, 1 removed",
+    ]
+    assert run().stdout == f"1 policy in {policies}/exchange/myorg: nothing new\n"
+
+
+def test_an_organisation_without_policies_empties_its_folder_and_no_other(
+    run: Run, exchange: FakeExchange, policies: Path
+) -> None:
+    run()
+    exchange.policies.clear()
+    assert run().exit_code == 0
+    assert list(visible(policies)) == ["local.yaml"]
+
+
+def test_an_image_policy_in_a_property_is_one_for_the_controller(
+    run: Run, exchange: FakeExchange, policies: Path
+) -> None:
+    exchange.put("images", {**SWEEP, "properties": [IMAGE_POLICY]})
+    run()
+    (document,) = parse_documents(visible(policies)["exchange/myorg/images.json"], "images.json").documents
+    assert (document.name, document.state) == ("myorg/images", "valid")
+
+
+def test_an_image_policy_that_cannot_be_read_is_delivered_as_invalid_and_told(
+    run: Run, exchange: FakeExchange, policies: Path
+) -> None:
+    exchange.put("images", {**SWEEP, "properties": [{**IMAGE_POLICY, "value": "{removal: []}"}]})
+    result = run()
+    assert result.stderr.startswith("warning: myorg/images: the property image_policy is not JSON: ")
+    (document,) = parse_documents(visible(policies)["exchange/myorg/images.json"], "images.json").documents
+    assert document.state == "invalid"
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize(
+    "trouble",
+    [
+        status(401),
+        status(403),
+        status(404, {"code": "not-found"}),
+        status(500),
+        status(503),
+        status(302, Location="/v1/orgs/myorg/managementpolicies"),
+        status(200, {"managementPolicy": {}, "lastIndex": 0, "x": float("nan")}),
+        hang_up,
+        cut_short(b'{"managementPolicy": {}}'),
+        body(b'{"managementPolicy": {'),
+        body(b"<html></html>"),
+        body(b"{}"),
+    ],
+)
+def test_without_a_whole_answer_nothing_in_the_folder_changes(
+    run: Run, exchange: FakeExchange, policies: Path, trouble: Behaviour
+) -> None:
+    run()
+    before = visible(policies)
+    exchange.misbehaviours = [trouble] * 9
+    result = run()
+    assert (result.exit_code, result.stdout) == (1, "")
+    assert result.stderr.startswith(f"imagectl: {exchange.url}: ")
+    assert len(result.stderr.splitlines()) == 1
+    assert not [secret for secret in SECRETS if secret in result.output]
+    assert visible(policies) == before
+
+
+def test_a_file_of_somebody_else_is_left_alone(run: Run, exchange: FakeExchange, policies: Path) -> None:
+    folder = policies / "exchange" / "myorg"
+    folder.mkdir(parents=True)
+    (folder / "sweep.json").write_text("by hand")
+    result = run()
+    assert result.exit_code == 1
+    assert "sweep.json was not delivered by this program and is left as it is" in result.stderr
+    assert visible(policies)["exchange/myorg/sweep.json"] == b"by hand"
+    assert "exchange/myorg/keep.json" in visible(policies)
+
+
+def test_a_file_that_did_not_come_from_the_exchange_is_told(run: Run, policies: Path) -> None:
+    """It may be a policy that was withdrawn after the list of our files was lost."""
+    run()
+    stray = policies / "exchange" / "myorg" / "stray.json"
+    stray.write_text("{}")
+    result = run()
+    assert (result.exit_code, stray.read_text()) == (0, "{}")
+    assert result.stderr == f"warning: {stray} is not from the Exchange and is left as it is\n"
+
+
+def test_a_hostile_name_stays_in_the_folder(run: Run, exchange: FakeExchange, policies: Path) -> None:
+    exchange.put("../../../etc/x\n\x1b[31m", SWEEP)
+    result = run()
+    assert "exchange/myorg/%2e.%2f..%2f..%2fetc%2fx%0a%1b%5b31m.json" in visible(policies)
+    assert "\x1b" not in result.output
+    assert len(result.stdout.splitlines()) == 4
+
+
+def test_a_second_sync_into_one_folder_is_refused(run: Run, exchange: FakeExchange, policies: Path) -> None:
+    with exclusive_folder(policies, "exchange", "myorg"):
+        result = run()
+    assert (result.exit_code, exchange.requests) == (1, [])
+    assert result.stderr == f"imagectl: {policies}/exchange/myorg: another process is delivering into it\n"
+
+
+def test_the_exchange_is_asked_for_policies_and_nothing_else(run: Run, exchange: FakeExchange) -> None:
+    run()
+    assert exchange.requests == ["GET /v1/orgs/myorg/managementpolicies"]
+
+
+def test_own_certificates_are_named_by_a_file(run: Run, tmp_path: Path) -> None:
+    authority = make_authority(tmp_path)
+    with FakeExchange(authority.server) as exchange:
+        assert "its certificate is not trusted" in run(at=exchange).stderr
+        assert run("--ca", str(authority.ca), at=exchange).exit_code == 0
+
+
+# ── credentials and usage ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path: Path) -> None:
+    (tmp_path / "auth").write_text(f"{CREDENTIALS}\n")
+    assert run("--auth-file", str(tmp_path / "auth"), auth="myorg/other:wrong").exit_code == 0
+
+
+@pytest.mark.parametrize(
+    ("more", "auth", "words"),
+    [
+        ([], "", "no credentials: set IMAGECTL_EXCHANGE_AUTH, or name a file with --auth-file"),
+        ([], SECRETS[0], "the credentials for the Exchange must be written org/id:token"),
+        (["--exchange-url", "http://exchange.example.org"], CREDENTIALS, "must begin with https://"),
+        (["--exchange-url", f"https://x:{SECRETS[0]}@h"], CREDENTIALS, "must not hold credentials"),
+        (["--interval", "5"], CREDENTIALS, "write a duration as 90s, 5m, 2h or 1d"),
+        (["--interval", "5s"], CREDENTIALS, "at least 10s"),
+        (["--org", "a/b"], CREDENTIALS, "write the organisation's ID"),
+        (["--org", ".."], CREDENTIALS, "write the organisation's ID"),
+        (["--org", ""], CREDENTIALS, "write the organisation's ID"),
+        (["--into", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
+        (["--ca", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
+        (["--ca", __file__], CREDENTIALS, "holds no certificates in PEM"),
+        (["--auth-file", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
+        (["--auth", CREDENTIALS], CREDENTIALS, "No such option"),
+    ],
+)
+def test_wrong_usage_is_told_before_anything_is_asked(
+    run: Run, exchange: FakeExchange, policies: Path, more: list[str], auth: str, words: str
+) -> None:
+    result = run(*more, auth=auth)
+    assert result.exit_code == 2
+    assert words in result.stderr
+    assert SECRETS[0] not in result.output
+    assert exchange.requests == []
+    assert list(visible(policies)) == ["local.yaml"]
+
+
+# ── again and again ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Days:
+    """Stands for the waits between rounds: each does the next thing, and after the last the program ends."""
+
+    def __init__(self, *things: Callable[[], object]) -> None:
+        self.things = list(things)
+        self.waits: list[float] = []
+
+    def sleep(self, seconds: float) -> None:
+        self.waits.append(seconds)
+        if not self.things:
+            sys.exit(0)
+        self.things.pop(0)()
+
+
+def live(run: Run, days: Days, *more: str) -> Result:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(time, "sleep", days.sleep)
+        return run("--interval", "1m", *more)
+
+
+def nothing() -> None:
+    """Happens on most days."""
+
+
+def test_every_interval_brings_what_is_new_and_no_word_else(run: Run, exchange: FakeExchange, policies: Path) -> None:
+    days = Days(nothing, lambda: exchange.put("new", SWEEP), nothing)
+    result = live(run, days)
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[3:] == [
+        f"added {policies}/exchange/myorg/new.json (myorg/new, last updated 2026-11-23T08:00:03Z)",
+        f"3 policies in {policies}/exchange/myorg: 1 added",
+    ]
+    assert len(exchange.requests) == 4
+
+
+def test_the_waits_differ_by_a_tenth(run: Run) -> None:
+    random.seed(1)
+    days = Days(*[nothing] * 50)
+    live(run, days)
+    assert 54 <= min(days.waits) < 56
+    assert 64 < max(days.waits) <= 66
+
+
+def test_of_a_trouble_that_lasts_the_beginning_and_the_end_are_told(
+    run: Run, exchange: FakeExchange, policies: Path
+) -> None:
+    def deny() -> None:
+        exchange.misbehaviours = [status(401)] * 3
+
+    result = live(run, Days(deny, nothing, nothing, nothing, nothing))
+    assert result.stderr.splitlines() == [
+        f"error: {exchange.url}: the answer is 401: it does not know these credentials"
+    ]
+    assert result.stdout.splitlines()[2:] == [
+        f"2 policies in {policies}/exchange/myorg: 2 added",
+        f"2 policies in {policies}/exchange/myorg: nothing new",
+    ]
+
+
+def test_a_new_token_in_the_file_is_used_without_a_restart(run: Run, policies: Path, tmp_path: Path) -> None:
+    file = tmp_path / "auth"
+    file.write_text("myorg/node1:old")
+    result = live(run, Days(lambda: file.write_text(CREDENTIALS)), "--auth-file", str(file))
+    assert "the answer is 401" in result.stderr
+    assert "2 policies" in result.stdout
+
+
+def test_a_folder_that_vanishes_is_not_made_anew(run: Run, policies: Path) -> None:
+    result = live(run, Days(lambda: policies.rename(policies.with_name("gone"))))
+    assert result.stderr == f"error: {policies} is not a folder: make it first\n"
+    assert not policies.exists()
+
+
+# ── as a process ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def start(exchange: FakeExchange, policies: Path, *more: str) -> subprocess.Popen[str]:
+    program = [
+        sys.executable,
+        "-c",
+        "from controller.cli.main import main; main()",
+        "sync",
+        *arguments(exchange, policies),
+    ]
+    environment = {**os.environ, AUTH_VARIABLE: CREDENTIALS}
+    return subprocess.Popen(
+        [*program, *more], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True, env=environment
+    )
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_ends_the_wait_at_once(exchange: FakeExchange, policies: Path, number: signal.Signals) -> None:
+    with start(exchange, policies, "--interval", "1d") as process:
+        assert process.stdout
+        assert [process.stdout.readline() for _ in range(3)][2].startswith("2 policies")
+        process.send_signal(number)
+        assert process.wait(timeout=5) == 0
+        assert process.communicate() == ("", "")
+
+
+@pytest.mark.parametrize("often", [["--interval", "1d"], []])
+def test_sigterm_ends_an_exchange_that_is_silent_or_busy(
+    exchange: FakeExchange, policies: Path, often: list[str]
+) -> None:
+    for misbehaviours in ([fall_silent(exchange)], [status(503)] * 9):
+        exchange.misbehaviours = misbehaviours
+        exchange.asked.clear()
+        with start(exchange, policies, *often) as process:
+            assert exchange.asked.wait(20)
+            process.terminate()
+            assert process.wait(timeout=5) == (0 if often else 1)
+            assert process.communicate() == ("", "")
+
+
+def test_the_token_is_not_among_the_arguments_of_the_process(exchange: FakeExchange, policies: Path) -> None:
+    exchange.misbehaviours = [fall_silent(exchange)]
+    with start(exchange, policies, "--interval", "1d") as process:
+        assert exchange.asked.wait(20)
+        assert SECRETS[0] not in Path(f"/proc/{process.pid}/cmdline").read_text()
+        process.terminate()
+
+
+def test_the_http_library_is_not_imported_before_it_is_needed(run: Run) -> None:
+    program = "import sys, controller.cli.main, controller.cli.sync; sys.exit('requests' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
