@@ -18,6 +18,8 @@ ControllerError
 │   ├── ExchangeUnavailable     no whole answer of the Exchange: the folder keeps what it has
 │   │   └── ExchangeBusy            worth asking again in a moment
 │   └── DeliveryFailed          a folder cannot be delivered into
+├── NotFound                nothing here is called so: exit 1
+├── ControllerUnwell        the controller that was asked is not well, or there is none: exit 1
 └── LedgerError             without a memory nothing is deleted
     ├── LedgerUnavailable       cannot be opened or written: exit 3
     └── LedgerHeld              another controller works with this ledger: exit 3
@@ -71,6 +73,10 @@ class InvalidConstraint(UserError):
         self.position = position
 
 
+class NotFound(ControllerError):
+    """Nothing on this node is called what somebody asked for."""
+
+
 class ExternalError(ControllerError):
     """The outside world did not do what was asked; asking again later may help."""
 
@@ -109,6 +115,10 @@ class ExchangeBusy(ExchangeUnavailable):
 
 class DeliveryFailed(ExternalError):
     """The folder that files are delivered into cannot be read or written, or somebody else delivers into it."""
+
+
+class ControllerUnwell(ControllerError):
+    """A controller that was asked how it is does not answer, or says that it is not well."""
 
 
 class LedgerError(ControllerError):

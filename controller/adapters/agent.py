@@ -94,7 +94,7 @@ class _Call:
         except (OSError, HTTPException, UnicodeError) as error:
             raise AgentUnavailable(self._in_words(error, path)) from error
         try:
-            return json.loads(body)
+            return _read_json(body)
         except (ValueError, RecursionError):
             raise AgentUnavailable(f"gave no JSON at {path}, or half of it") from None
 
@@ -142,6 +142,14 @@ def _check_status(response: HTTPResponse, path: str) -> None:
     if 300 <= response.status < 400:
         raise AgentUnavailable(f"answered {response.status} at {path}: it leads to another address; is this an agent?")
     raise AgentUnavailable(f"answered {response.status} at {path}")
+
+
+def _read_json(body: bytes) -> object:
+    """Raises ValueError also for halves of characters, which JSON can escape and nobody can write down."""
+    value = json.loads(body)
+    if b"\\ud" in body.lower():
+        json.dumps(value, ensure_ascii=False).encode()
+    return value
 
 
 def _address(url: str) -> tuple[str, int, str]:

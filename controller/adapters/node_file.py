@@ -37,9 +37,9 @@ class NodeFile:
         """
         if seconds := self._still_to_stand():
             self._wait(seconds)
+        parsed = self._read()
         if self._still_to_stand():
             return self._silence(f"{self._file} is being written")
-        parsed = self._read()
         errors = [problem for problem in parsed.problems if problem.is_error]
         if errors or not parsed.nodes:
             return self._silence(_first(errors or parsed.problems))

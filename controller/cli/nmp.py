@@ -1,4 +1,4 @@
-"""`imagectl nmp new | validate | schema`: write policy documents, and hear about every mistake in them.
+"""`imagectl nmp`: write policy documents, hear about every mistake in them, and see where they apply.
 
 What is wrong with a document is decided in `controller.policy`; here files are read and answers printed.
 """
@@ -19,6 +19,8 @@ from controller.adapters.policy_files import (
     policy_files_below,
     read_policy_file,
 )
+from controller.cli.match import match
+from controller.cli.nmp_export import export
 from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem
 from controller.policy.report import FORMATS, Report
@@ -33,6 +35,10 @@ A_PATH = click.Path(exists=True, readable=False, allow_dash=True, path_type=Path
 @click.group(name="nmp", short_help="Write and check policy documents.")
 def nmp() -> None:
     """Write and check policy documents (node management policies)."""
+
+
+nmp.add_command(export)
+nmp.add_command(match)
 
 
 @nmp.command()

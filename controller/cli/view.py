@@ -13,9 +13,9 @@ from controller.adapters.clock import SystemClock
 from controller.adapters.ledger import LedgerReader
 from controller.adapters.policy_folder import PolicyFolder
 from controller.daemon.terms import conditions_of
-from controller.instant import Instant
 from controller.plan.agent import NodeAnswer
 from controller.plan.decision import Conditions, Decision, Wishes, decide, decide_again
+from controller.plan.foresight import foreseen
 from controller.plan.memory import Memory
 from controller.plan.remember import News
 from controller.policy.reading import Reading
@@ -24,28 +24,18 @@ from controller.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A decision, and how fresh it is."""
+    """A decision, and the reading of the folder that it rests on."""
 
     decision: Decision
     reading: Reading
-    now: Instant
-    is_live: bool
-    """The engine was asked just now; else this rests on what the controller's last pass saw."""
-
-    @property
-    def age_seconds(self) -> float | None:
-        """Time since that pass; None if it was in another boot, or never."""
-        last = self.decision.memory.clock.last
-        if self.is_live or last is None or last.boot != self.now.boot:
-            return None
-        return self.now.uptime_seconds - last.uptime_seconds
 
 
 def live_view(settings: Settings) -> View:
     """Look at the engine. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
-    memory, wishes = _remembered(settings), _wishes(settings)
+    memory = _remembered(settings)
+    wishes = Wishes(PolicyFolder(settings.policies).read(), _asked_node(settings))
     decision = _looked_at(settings, memory, wishes)
-    return View(decision, wishes.reading, SystemClock().now(), is_live=True)
+    return View(decision, wishes.reading)
 
 
 def last_view(settings: Settings) -> View:
@@ -53,16 +43,14 @@ def last_view(settings: Settings) -> View:
 
     Raises LedgerUnavailable, InvalidSettings.
     """
-    memory, wishes = _remembered(settings), _wishes(settings)
-    node = memory.node.answer if memory.node else wishes.node
-    decision = decide_again(Decision(memory=memory, node=node), wishes.reading, _conditions(settings))
-    return View(decision, wishes.reading, SystemClock().now(), is_live=False)
+    memory, reading = _remembered(settings), PolicyFolder(settings.policies).read()
+    decision = decide_again(Decision(memory=memory, node=_last_node(settings, memory)), reading, _conditions(settings))
+    return View(decision, reading, SystemClock().now(), is_live=False)
 
 
-def fitting_view(settings: Settings, live: bool) -> View:
-    """The last pass's view; a live one if that is wanted, or if no controller has ever looked."""
-    seen = None if live else last_view(settings)
-    return seen if seen and seen.decision.memory.seen else live_view(settings)
+def later_view(settings: Settings, seen: View, seconds: float) -> View:
+    """What will be decided so long from now if nothing happens until then."""
+    return replace(seen, decision=foreseen(seen.decision, seen.reading, _conditions(settings), seconds))
 
 
 def _remembered(settings: Settings) -> Memory:
@@ -76,8 +64,18 @@ def _remembered(settings: Settings) -> Memory:
         reader.close()
 
 
-def _wishes(settings: Settings) -> Wishes:
-    return Wishes(PolicyFolder(settings.policies).read(), NodeAnswer())
+def _last_node(settings: Settings, memory: Memory) -> NodeAnswer:
+    """Which node the controller went by, unless the settings ask somebody else than it did."""
+    named = {str(settings.node or ""), settings.agent_url} - {""}
+    if memory.node and (not named or memory.node.answer.source in named):
+        return memory.node.answer
+    return _asked_node(settings)
+
+
+def _asked_node(settings: Settings) -> NodeAnswer:
+    from controller.adapters.which_node import which_node
+
+    return which_node(settings.node, settings.agent_url).ask()
 
 
 def _conditions(settings: Settings) -> Conditions:

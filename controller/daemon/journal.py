@@ -12,7 +12,7 @@ from typing import Any
 from controller.daemon.status import Status
 from controller.plan.in_force import DocumentState, DocumentStatus
 from controller.plan.removal import Exactness, Freed, Outcome, Removal
-from controller.plan.verdict import Verdict
+from controller.plan.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
 
 
@@ -28,6 +28,7 @@ class Line:
 def lines_for(before: Status | None, after: Status) -> Iterator[Line]:
     """What has changed from one pass to the next."""
     yield from _troubles(before, after)
+    yield from _revision(before, after)
     yield from _documents(before, after)
     yield from map(_removed, after.news)
     for batch in after.batches:
@@ -45,6 +46,12 @@ def _troubles(before: Status | None, after: Status) -> Iterator[Line]:
     for trouble in was:
         if trouble not in now:
             yield Line(logging.INFO, f"over: {trouble}")
+
+
+def _revision(before: Status | None, after: Status) -> Iterator[Line]:
+    revision = after.reading.revision
+    if revision and revision != (before.reading.revision if before else ""):
+        yield Line(logging.INFO, f"policies are at revision {revision}", {"revision": revision})
 
 
 def _documents(before: Status | None, after: Status) -> Iterator[Line]:
@@ -92,6 +99,16 @@ def _removed(removal: Removal) -> Line:
     }
     level = logging.INFO if removal.outcome.is_success else logging.WARNING
     return Line(level, f"{sentence} ({intent.document}#{intent.rule})", fields)
+
+
+def headline(status: Status) -> str:
+    """A status in one line, what is wrong first."""
+    verdicts, documents = status.decision.plan.verdicts, status.decision.ruling.documents
+    waiting = sum(verdict.action is Action.WAIT for verdict in verdicts)
+    in_force = sum(document.state is DocumentState.IN_FORCE for document in documents)
+    counts = f"{len(verdicts)} references, {waiting} of them waiting to go; {in_force} policies in force"
+    at = f" at {status.reading.revision}" if status.reading.revision else ""
+    return "; ".join((*status.degraded, counts + at))
 
 
 def freed_in_words(freed: Freed) -> str:

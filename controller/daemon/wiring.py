@@ -17,39 +17,27 @@ from controller.adapters.engine import DockerEngine
 from controller.adapters.ledger import Ledger
 from controller.adapters.own_container import own_container_id
 from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.systemd import ServiceManager
+from controller.adapters.which_node import which_node
 from controller.daemon.bell import Bell
 from controller.daemon.http_app import HttpApp, Vitals
 from controller.daemon.http_server import HttpServer
-from controller.daemon.journal import lines_for
+from controller.daemon.journal import headline, lines_for
 from controller.daemon.loop import Loop
 from controller.daemon.metrics import Metrics
-from controller.daemon.ports import NodePort, Ports
+from controller.daemon.ports import Ports
 from controller.daemon.reconcile import Manner, Reconciler
 from controller.daemon.status import Status
 from controller.daemon.terms import conditions_of
-from controller.plan.agent import NodeAnswer
-from controller.settings import Settings
+from controller.settings import Settings, environment
 
 _STREAM_GETS_SECONDS = 5.0
 _log = logging.getLogger("controller")
 
 
-class Nobody:
-    """No node file and no agent was named: a node without pattern and policy."""
-
-    def ask(self) -> NodeAnswer:
-        """Always the same."""
-        return NodeAnswer()
-
-
 def address_of(settings: Settings) -> Address:
     """Where the engine is."""
     return Address(settings.docker_host, settings.docker_certificates)
-
-
-def node_port(settings: Settings) -> NodePort:
-    """Who knows which node this is."""
-    return Nobody()
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,6 +49,7 @@ class Controller:
     bell: Bell
     http: HttpServer | None
     ledger: Ledger
+    service_manager: ServiceManager
 
 
 @contextmanager
@@ -80,34 +69,57 @@ def controller(settings: Settings) -> Iterator[Controller]:
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)
-        engine = DockerEngine(Connection(address, metrics.request_answered))
         vitals = Vitals(clock, lambda: events.is_alive)
-        vitals.beat()
+        signs = _SignsOfLife(vitals, ServiceManager(environment()), metrics)
+        signs.beat()
+        engine = DockerEngine(Connection(address, signs.request_answered))
         http = None
         if not settings.once:
             http = HttpServer(HttpApp(vitals, metrics), *settings.listen)
             stack.callback(http.stop)
-        ports = Ports(clock, folder, node_port(settings), engine, events, ledger, random.random, own_container_id())
+        node = which_node(settings.node, settings.agent_url)
+        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container_id())
         manner = Manner(conditions, settings.dry_run, settings.parallel_removals)
-        reconciler = Reconciler(ports, manner, stopping, vitals.beat)
-        publish = _Publisher(vitals, metrics)
+        reconciler = Reconciler(ports, manner, stopping, signs.beat)
+        publish = _Publisher(vitals, metrics, signs.service_manager)
         events.start(_STREAM_GETS_SECONDS)
-        loop = Loop(reconciler.reconcile, publish, vitals.beat, bell, clock, stopping, settings.resync)
-        yield Controller(loop, stopping, bell, http, ledger)
+        loop = Loop(reconciler.reconcile, publish, signs.beat, bell, clock, stopping, settings.resync)
+        yield Controller(loop, stopping, bell, http, ledger, signs.service_manager)
+
+
+@dataclass(frozen=True, slots=True)
+class _SignsOfLife:
+    """The loop is heard of wherever somebody watches over it; an answer of the engine is a sign as well, since a first
+    pass may ask for thousands.
+    """
+
+    vitals: Vitals
+    service_manager: ServiceManager
+    metrics: Metrics
+
+    def beat(self) -> None:
+        self.vitals.beat()
+        self.service_manager.alive()
+
+    def request_answered(self, operation: str, code: str, seconds: float) -> None:
+        self.metrics.request_answered(operation, code, seconds)
+        self.beat()
 
 
 class _Publisher:
     """Tells everybody who reads it of a new status."""
 
-    def __init__(self, vitals: Vitals, metrics: Metrics) -> None:
+    def __init__(self, vitals: Vitals, metrics: Metrics, service_manager: ServiceManager) -> None:
         self._vitals = vitals
         self._metrics = metrics
+        self._service_manager = service_manager
 
     def __call__(self, status: Status) -> None:
         for line in lines_for(self._vitals.status, status):
             _log.log(line.level, line.message, extra=dict(line.fields))
         self._metrics.publish(status)
         self._vitals.status = status
+        self._service_manager.ready(headline(status))
 
 
 def _disk_usage(path: str) -> tuple[int, int] | None:

@@ -91,9 +91,5 @@ def agreements_first_seen(before: Mapping[str, float], agreements: Iterable[Agre
 
 def held_since(answer: AgentAnswer, first_seen: Mapping[str, float], now: float) -> float | None:
     """The beginning of the oldest agreement that is young and names no image yet: nothing that came since may go."""
-    young = [
-        first_seen[agreement.id]
-        for agreement in answer.agreements
-        if not agreement.images and now - first_seen.get(agreement.id, now) < AN_AGREEMENT_IS_YOUNG_SECONDS
-    ]
-    return min(young, default=None)
+    beginnings = [first_seen.get(agreement.id, now) for agreement in answer.agreements if not agreement.images]
+    return min((at for at in beginnings if now - at < AN_AGREEMENT_IS_YOUNG_SECONDS), default=None)

@@ -16,6 +16,7 @@ from controller.plan.ledger_clock import LedgerClock
 from controller.plan.matching import match
 from controller.plan.memory import TextKey, TextRecord
 from controller.plan.node import Node
+from controller.plan.standing import stood_last
 from controller.plan.verdict import Rule
 from controller.plan.window import expected_from, has_started, in_force_from, offset_seconds
 from controller.policy.document import ImageRemovalPolicy, NodeManagementPolicy, content_of
@@ -71,12 +72,14 @@ def texts_after(
     """The ledger's texts, after documents that stand were seen at this time. The same object if nothing changed."""
     now = clock.seconds
     after = {key: text for key, text in texts.items() if now - text.last_present < A_TEXT_IS_FORGOTTEN_AFTER_SECONDS}
+    last = stood_last(after)
     for policy in policies:
         key = (policy.name, policy.text_hash)
         text = after.get(key) or TextRecord(now, now, None, json.dumps(content_of(policy), sort_keys=True))
         if text.started_at is None and has_started(policy.start, clock):
             text = replace(text, started_at=now if policy.start else text.first_seen)
-        if now - text.last_present >= _PRESENCE_IS_NOTED_EVERY_SECONDS:
+        is_back = last.get(policy.name) != policy.text_hash
+        if is_back or now - text.last_present >= _PRESENCE_IS_NOTED_EVERY_SECONDS:
             text = replace(text, last_present=now)
         after[key] = text
     return texts if after == texts else after
@@ -100,15 +103,25 @@ def ruling_on(documents: Iterable[Document], around: Circumstances) -> Ruling:
     return Ruling(tuple(status for status, _ in decided), tuple(rule for _, rules in decided for rule in rules))
 
 
+def never_in_force(document: Document) -> tuple[DocumentState, str] | None:
+    """What the document is, and why, if no node at all puts it in force."""
+    match document.state:
+        case State.INVALID:
+            errors = sum(problem.is_error for problem in document.problems)
+            return DocumentState.INVALID, f"{errors} error{'s' * (errors != 1)}"
+        case State.DISABLED:
+            return DocumentState.DISABLED, "enabled is false"
+        case State.NO_IMAGE_POLICY:
+            return DocumentState.NO_IMAGE_POLICY, "it has no image policy, so it is not our business"
+        case State.VALID:
+            return None
+
+
 def _decide(document: Document, around: Circumstances) -> tuple[DocumentStatus, tuple[Rule, ...]]:
+    if never := never_in_force(document):
+        return _status(document, *never), ()
     policy = document.policy
-    if policy is None or document.state is State.INVALID:
-        errors = sum(problem.is_error for problem in document.problems)
-        return _status(document, DocumentState.INVALID, f"{errors} error{'s' * (errors != 1)}"), ()
-    if document.state is State.DISABLED:
-        return _status(document, DocumentState.DISABLED, "enabled is false"), ()
-    if document.state is State.NO_IMAGE_POLICY:
-        return _status(document, DocumentState.NO_IMAGE_POLICY, "it has no image policy, so it is not our business"), ()
+    assert policy is not None
     if around.who.node is None:
         return _status(document, DocumentState.NOT_APPLICABLE, around.who.why), ()
     matched = match(policy, around.who.node)

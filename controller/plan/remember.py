@@ -17,7 +17,7 @@ from controller.plan import downloads
 from controller.plan.agent import AgentAnswer, KeptAnswer, NodeAnswer, agreements_first_seen
 from controller.plan.event import Event, Happening
 from controller.plan.idleness import NOTHING_NEW, Glimpse, first_record, updated
-from controller.plan.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record
+from controller.plan.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
 from controller.plan.names import Names
 from controller.plan.observation import Observation
 
@@ -28,15 +28,30 @@ NO_LAYERS = ChainId("")
 
 
 @dataclass(frozen=True, slots=True)
+class Heard:
+    """What the event stream told since it was last listened to."""
+
+    events: Sequence[Event] = ()
+    cursor: int = 0
+    """The engine's time of the last of them, in nanoseconds; 0: there never was one."""
+    is_all: bool = True
+    """The stream stood. If it did not, there may be more."""
+
+
+@dataclass(frozen=True, slots=True)
 class News:
     """What a pass learned besides the look itself."""
 
-    events: Sequence[Event] = ()
+    heard: Heard | None = None
+    """None: nobody listened for this look."""
     layers: Mapping[ImageId, tuple[Layer, ...]] = field(default_factory=dict)
     """The layers of images that were inspected in this pass, lowest first."""
     recorded_downloads: Collection[str] = ()
     """Names given to `record-download` since the last pass."""
-    event_cursor: int = 0
+
+    @property
+    def events(self) -> Sequence[Event]:
+        return self.heard.events if self.heard else ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,7 +70,8 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
     """The memory after a successful look; `node` is the answer to go by."""
     clock = memory.clock.advanced(seen.at, resync_seconds)
     known = memory if _is_same_engine(memory, seen) else _of_another_engine(memory)
-    names = Names(known.seen.images if known.seen else {}, seen.images)
+    before = known.seen.images if known.seen else {}
+    names = Names(before, seen.images, lost=known.lost_names, events=news.events)
     look = _Look(known, seen, news, node.agent, clock.seconds, names)
     mounted = _mounted(look)
     records = _records(look, mounted)
@@ -64,17 +80,26 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         known,
         clock=clock,
         seen=seen,
+        watch=_watch(look, memory.clock.gap_before(seen.at, resync_seconds)),
         records=records,
+        lost_names=_lost_names(look, before),
         layers=_layers(look, records),
         evidence=evidence,
         expected=expected,
         attempts=_attempts(known.attempts, seen.images),
         node=known.node if node.is_silence else KeptAnswer(node, clock.seconds),
-        agreements=agreements_first_seen(known.agreements, node.agent.agreements, clock.seconds),
+        agreements=agreements_first_seen(
+            known.agreements, node.agent.agreements, _last_heard_of_the_agent(known, clock.seconds)
+        ),
         mounted=mounted,
         pulls=_pulls(known.pulls, news.events, clock.seconds),
-        event_cursor=max(known.event_cursor, news.event_cursor),
+        event_cursor=news.heard.cursor if news.heard else known.event_cursor,
     )
+
+
+def _last_heard_of_the_agent(known: Memory, now: float) -> float:
+    """An agreement that is new to us may be as old as the silence before it: what was pulled meanwhile is held too."""
+    return known.node.at if known.node else now
 
 
 def _is_same_engine(memory: Memory, seen: Observation) -> bool:
@@ -83,28 +108,60 @@ def _is_same_engine(memory: Memory, seen: Observation) -> bool:
 
 def _of_another_engine(memory: Memory) -> Memory:
     """A ledger is bound to its engine: what it knew of another one's images counts for nothing here."""
-    return replace(memory, seen=None, records={}, layers={}, attempts={}, evidence={}, pulls=None)
+    return replace(memory, seen=None, records={}, lost_names={}, layers={}, attempts={}, evidence={}, pulls=None)
+
+
+def _watch(look: _Look, gap: str) -> Watch:
+    """Whoever did not watch cannot say what was used; from here on it counts."""
+    if look.news.heard and not look.news.heard.is_all:
+        gap = "the engine's event stream was down"
+    return Watch(look.now, gap) if gap else look.known.watch
+
+
+def _lost_names(look: _Look, before: Mapping[ImageId, Image]) -> Mapping[ImageId, tuple[str, ...]]:
+    """Names that images have lost since the last look. An event of before the loss may arrive after the look that
+    shows it; one that was not taken in with that look certainly does.
+    """
+    lost = {} if look.news.heard else dict(look.known.lost_names)
+    for image_id, image in look.seen.images.items():
+        was = before.get(image_id)
+        if was is not None and was is not image and (names := _names(was) - _names(image)):
+            lost[image_id] = (*lost.get(image_id, ()), *sorted(names))
+    return look.known.lost_names if lost == look.known.lost_names else lost
+
+
+def _names(image: Image) -> set[str]:
+    return {name.canonical for name in (*image.tags, *image.digests)}
 
 
 # ── records ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _records(look: _Look, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Record]:
-    glimpses, origins = _glimpses(look, mounted), _origins(look)
+    glimpses, origins, returned = _glimpses(look, mounted), _origins(look), _returned(look)
     images_before = look.known.seen.images if look.known.seen else {}
     records: dict[ImageId, Record] = {}
     for image_id, image in look.seen.images.items():
-        before = look.known.records.get(image_id)
+        record = look.known.records.get(image_id)
         glimpse = glimpses.get(image_id, NOTHING_NEW)
-        record = (
-            updated(before, glimpse, look.now) if before else first_record(glimpse, origins.get(image_id), look.now)
-        )
+        if record is None or image_id in returned:
+            record = first_record(glimpse, origins.get(image_id), look.now, record)
+        else:
+            record = updated(record, glimpse, look.now)
         if images_before.get(image_id) is not image:
             record = _named(record, image)
         if image_id in look.news.layers:
             record = replace(record, tip=_tip(look.news.layers[image_id]))
         records[image_id] = record
-    return records | _hidden_but_used(look, records)
+    return records | _hidden_but_used(look, records, glimpses)
+
+
+def _returned(look: _Look) -> set[ImageId]:
+    """Images that were removed and brought back between two looks: they are as new as any other that appears."""
+    deleted = {e.image for e in look.news.events if e.image and e.happening is Happening.DELETED}
+    if not deleted:
+        return set()
+    return deleted & look.names.all_meant(event for event in look.news.events if event.happening in _ORIGINS)
 
 
 def _tip(layers: Sequence[Layer]) -> ChainId:
@@ -120,20 +177,22 @@ def _named(record: Record, image: Image) -> Record:
     return replace(record, names=names) if names != record.names else record
 
 
-def _hidden_but_used(look: _Look, records: Mapping[ImageId, Record]) -> dict[ImageId, Record]:
+def _hidden_but_used(
+    look: _Look, records: Mapping[ImageId, Record], glimpses: Mapping[ImageId, Glimpse]
+) -> dict[ImageId, Record]:
     """Docker 26's containerd store hides an image in use once its tag has moved; while a container needs it, its
     record goes on.
     """
     before = look.known.records
     hidden = [image for image in look.seen.users if image in before and image not in records]
-    return {image: updated(before[image], Glimpse(in_use=True), look.now) for image in hidden}
+    return {image: updated(before[image], glimpses[image], look.now) for image in hidden}
 
 
 def _glimpses(look: _Look, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Glimpse]:
     """What this look and the events before it tell, for the images about which they tell anything."""
     glimpses: dict[ImageId, Glimpse] = {}
     for event in look.news.events:
-        for image in look.names.all_meant([event]):
+        for image in look.names.meant_by(event):
             glimpses[image] = _with_event(glimpses.get(image, NOTHING_NEW), event)
     for image in _built_upon(look):
         glimpses[image] = replace(glimpses.get(image, NOTHING_NEW), touch=Happening.BUILT_UPON)
@@ -176,29 +235,36 @@ def _with_event(glimpse: Glimpse, event: Event) -> Glimpse:
 def _built_upon(look: _Look) -> list[ImageId]:
     """Images whose layers are the beginning of a newly appeared image's: somebody builds on them."""
     before = look.known.records
-    appeared = {layer.chain for image, layers in look.news.layers.items() if image not in before for layer in layers}
+    new = (layers for image, layers in look.news.layers.items() if image not in before or before[image].tip is None)
+    appeared = {layer.chain for layers in new for layer in layers}
     if not appeared:
         return []
     return [image for image in look.seen.images if image in before and before[image].tip in appeared]
 
 
 def _origins(look: _Look) -> dict[ImageId, Happening]:
-    """How images came here, by the events since the last look. A bare tag without a pull is what a build leaves."""
+    """How images came here, by the events since the last look; of several the one that proves least."""
+    events = look.news.events
+    named_here = {(e.image, e.name) for e in events if e.happening is Happening.TAGGED}
     origins: dict[ImageId, Happening] = {}
-    for event in look.news.events:
-        if origin := _ORIGINS.get(event.happening):
-            for image in look.names.all_meant([event]):
-                origins[image] = origins.get(image, origin) if origin is Happening.BUILT else origin
+    for event in sorted((e for e in events if e.happening in _ORIGINS), key=lambda e: _PROOF.index(e.happening)):
+        for image in look.names.meant_by(event):
+            # A pull names no image on Docker: one that bears the name because somebody tagged it was not pulled.
+            if event.happening is not Happening.PULLED or event.image or (image, event.name) not in named_here:
+                origins[image] = _ORIGINS[event.happening]
     return origins
 
 
 _ORIGINS = {
+    Happening.TAGGED: Happening.BUILT,
     Happening.PULLED: Happening.PULLED,
     Happening.LOADED: Happening.LOADED,
     Happening.IMPORTED: Happening.IMPORTED,
     Happening.BUILT: Happening.BUILT,
-    Happening.TAGGED: Happening.BUILT,
 }
+"""A bare tag without a pull is what a build leaves."""
+_PROOF = tuple(_ORIGINS)
+"""The later, the surer."""
 
 
 # ── the rest of what is remembered ───────────────────────────────────────────────────────────────────────────────────
@@ -223,7 +289,9 @@ def _evidence(
     look: _Look, records: Mapping[ImageId, Record]
 ) -> tuple[Mapping[ImageId, Evidence], tuple[ExpectedDownload, ...]]:
     known, news, names, now = look.known, look.news, look.names, look.now
-    recorded, expected = downloads.from_records(news.recorded_downloads, known.expected, news.events, names, now)
+    new_wishes = [ExpectedDownload(name, now) for name in news.recorded_downloads]
+    wishes = {wish.name: wish for wish in (*known.expected, *new_wishes)}
+    recorded, expected = downloads.from_records(wishes.values(), news.events, names, now)
     found = {
         **downloads.from_agent(look.agent.named, names, records, look.seen, now),
         **recorded,

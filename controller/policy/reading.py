@@ -21,3 +21,5 @@ class Reading:
     """Why there is nothing to read, in words; empty if there was. A lost folder puts nothing in force."""
     revision: str = ""
     """The commit or version that was delivered, where the delivery tells."""
+    at: float | None = None
+    """Uptime at which it began; whoever has a clock says so. The look at the engine may come seconds later."""

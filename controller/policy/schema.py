@@ -10,7 +10,7 @@ from collections.abc import Iterable
 from typing import Any
 
 from controller.constraint.property import ALLOW_PRIVILEGED
-from controller.policy import fields
+from controller.policy import fields, node_document
 from controller.policy.fields import DOCUMENT, Exclusion, ReadProperty
 from controller.policy.findings import Spelling
 from controller.policy.group import Field, Group
@@ -50,6 +50,21 @@ def json_schema() -> Schema:
             "else": _DOCUMENT_REFERENCE,
         },
         "$defs": {"document": _document()},
+    }
+
+
+def node_json_schema() -> Schema:
+    """The schema of a node file."""
+    is_said = {
+        node_document.PATTERN.name: {"type": "string", "minLength": 1},
+        node_document.POLICY.name: {"type": "object"},
+    }
+    return {
+        "$schema": "https://json-schema.org/draft/2020-12/schema",
+        "title": "Node file",
+        "description": "Which node this is: its organisation, ID, pattern and policy.",
+        **_group(node_document.NODE, None),
+        "anyOf": [{"required": [name], "properties": {name: said}} for name, said in is_said.items()],
     }
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -19,9 +20,11 @@ from controller.plan.node import (
     builtin_properties,
     convert_flat_policy,
     management_view,
+    node_of,
     normalised,
     with_builtin_properties,
 )
+from controller.policy.node_document import NodeDocument
 
 _VECTORS = Path(__file__).parents[1] / "data" / "vectors" / "node_policy_merge.json"
 _ROWS: list[dict[str, Any]] = json.loads(_VECTORS.read_text(encoding="utf-8"))["rows"]
@@ -228,3 +231,36 @@ def test_a_policy_without_properties_gets_all_builtin_ones() -> None:
 def test_what_is_no_policy_at_all_raises_nothing() -> None:
     odd: dict[str, object] = {"properties": [1, {"name": 5}], "constraints": [None, "a == 1"], "management": []}
     assert management_view(odd) == ((Property("", None),), ("a == 1",))
+
+
+# ── a node file ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _described(
+    policy: Mapping[str, object], org: str = "myorg", node_id: str = "gw-1", pattern: str = ""
+) -> NodeDocument:
+    return NodeDocument(org, node_id, pattern, policy, "node.yaml", 1)
+
+
+@pytest.mark.parametrize(
+    ("org", "pattern", "full"),
+    [("o", "p", "o/p"), ("o", "x/p", "x/p"), ("", "p", "p"), ("o", "", ""), ("", "", "")],
+)
+def test_a_pattern_belongs_to_the_nodes_organisation_unless_it_names_another(org: str, pattern: str, full: str) -> None:
+    assert node_of(_described({}, org=org, pattern=pattern)).pattern == full
+
+
+def test_a_described_node_keeps_its_own_builtin_properties_and_gets_the_others() -> None:
+    policy = {"properties": [{"name": CPU, "value": 64}]}
+    node = node_of(_described(policy), [Property(CPU, 2), Property(ARCH, "arm")])
+    assert node.properties == (Property(CPU, 64), Property(ARCH, "arm"))
+
+
+def test_the_management_section_has_the_last_word_on_builtin_properties_too() -> None:
+    policy = {"management": {"properties": [{"name": CPU, "value": 64}]}}
+    assert node_of(_described(policy), [Property(CPU, 2)]).properties == (Property(CPU, 64),)
+
+
+def test_a_described_node_without_an_id_gets_the_stand_in() -> None:
+    assert node_of(_described({}, node_id=""), stand_in_id="0f").id == "0f"
+    assert node_of(_described({}), stand_in_id="0f").id == "gw-1"

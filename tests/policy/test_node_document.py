@@ -6,14 +6,18 @@ import json
 from pathlib import Path
 from typing import Any
 
+import jsonschema
 import pytest
+import yaml
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.policy.node_document import NodeDocument, parse_node_line, parse_nodes
-from tests.policy.drafts import some_constraints
+from controller.policy.schema import node_json_schema
+from tests.policy.drafts import properties, some_constraints
 
-_SAMPLES = Path(__file__).parents[2] / "manifests" / "nodes"
+_MANIFESTS = Path(__file__).parents[2] / "manifests"
+_SAMPLES = _MANIFESTS / "nodes"
 LYON = {"name": "site", "value": "lyon"}
 
 
@@ -153,3 +157,51 @@ def test_a_line_of_a_file_of_json_lines_is_a_node() -> None:
     assert parse_node_line(b"  \n", "fleet.jsonl", 18).nodes == ()
     (problem,) = parse_node_line(b'{"id": "a", "polcy": {}}\n', "fleet.jsonl", 19).problems
     assert str(problem) == 'fleet.jsonl:19:13: error: polcy: is not a field of a node (did you mean "policy"?)'
+
+
+# ── the JSON Schema ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+SCHEMA = node_json_schema()
+FITS = jsonschema.Draft202012Validator(SCHEMA)
+
+_sections = st.fixed_dictionaries(
+    {},
+    optional={"properties": st.none() | st.lists(properties, max_size=2), "constraints": st.none() | some_constraints},
+)
+_policies = st.builds(
+    lambda top, management, more: {**top, **more, "management": management},
+    _sections,
+    st.none() | _sections,
+    st.fixed_dictionaries(
+        {}, optional={"label": st.text(max_size=5), "nodePolicyVersion": st.sampled_from(["v2", ""])}
+    ),
+)
+_nodes: st.SearchStrategy[dict[str, Any]] = st.fixed_dictionaries(
+    {},
+    optional={
+        "org": st.sampled_from([None, "myorg", "my org", "", 7]),
+        "id": st.sampled_from([None, "gw-1", "o/gw-1", True]),
+        "pattern": st.sampled_from([None, "", "p", "o/p", "o/p/q", " ", ["p"]]),
+        "policy": st.none() | _policies | st.sampled_from([{}, [], "x", {"propertys": []}, {"constraints": "a == b"}]),
+        "polcy": st.just({}),
+    },
+)
+
+
+def test_the_manifest_is_the_schema() -> None:
+    """If not: python -c 'import json; from controller.policy.schema import node_json_schema as s; print(json.dumps(s(),
+    indent=2, ensure_ascii=False))' > manifests/node.schema.json
+    """
+    jsonschema.Draft202012Validator.check_schema(SCHEMA)
+    assert json.loads((_MANIFESTS / "node.schema.json").read_text(encoding="utf-8")) == SCHEMA
+
+
+@pytest.mark.parametrize("sample", sorted(_SAMPLES.iterdir()), ids=lambda path: path.name)
+def test_the_samples_fit_the_schema(sample: Path) -> None:
+    FITS.validate(yaml.safe_load(sample.read_text(encoding="utf-8")))
+
+
+@given(_nodes)
+def test_the_schema_and_the_validator_agree(node: dict[str, Any]) -> None:
+    errors = [problem for problem in parse_nodes(json.dumps(node).encode(), "n.json").problems if problem.is_error]
+    assert FITS.is_valid(node) == (not errors), errors

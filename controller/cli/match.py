@@ -1,0 +1,190 @@
+"""`imagectl nmp match`: which documents apply to this node, or to which nodes of a fleet, and why.
+
+What applies is decided in `plan/matching` and asked in `plan/fleet`; here files are read and answers printed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import click
+
+from controller.adapters.fleet_files import read_fleet
+from controller.adapters.plan_files import read_plans
+from controller.adapters.policy_files import named_policy_file, read_policy_file
+from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.which_node import which_node
+from controller.cli.match_values import (
+    answer_for_fleet,
+    answer_for_node,
+    columns_for_fleet,
+    columns_for_node,
+    node_name,
+    node_values,
+    rows_with_reasons,
+)
+from controller.cli.options import settings_from, with_settings
+from controller.cli.render import Column, Values, dumped, output_option, table
+from controller.errors import InvalidSettings
+from controller.plan.agent import NodeAnswer
+from controller.plan.candidate import Candidate
+from controller.plan.fleet import Member, reaches
+from controller.plan.node import Node, node_of
+from controller.policy.node_document import NodeDocument
+from controller.policy.parse import Document, Parsed, parse_documents, refuse_duplicates
+from controller.policy.problem import Problem
+
+_A_PATH = click.Path(exists=True, readable=False, path_type=Path)
+
+
+@click.command(short_help="Say which documents apply to which nodes, and why.")
+@click.argument("paths", metavar="[PATH]...", nargs=-1, type=_A_PATH)
+@with_settings("node", "agent_url")
+@click.option("--nodes", metavar="DIR", type=_A_PATH, help="Ask for all nodes of this folder, or file of JSON lines.")
+@click.option("--plan", metavar="FILE", type=_A_PATH, help="Tell images too: outputs of `imagectl plan -o json`.")
+@output_option("table", "wide", "json", "yaml")
+@click.pass_context
+def match(
+    context: click.Context, /, paths: tuple[Path, ...], nodes: Path | None, plan: Path | None, form: str, **given: Any
+) -> None:
+    """Say which documents apply to a node, and why; or, with --nodes, to which nodes each document applies.
+
+    PATH is a document or a folder of them (default: the folder of policies). The node is that of --node or --agent-url,
+    or this host without pattern and policy. A node of --nodes counts as it is written: it has no built-in properties
+    but those that its file gives. From when a document is in force is not asked here.
+
+    Exit code: 0 good, 1 something is wrong with a document or a node, 2 wrong usage.
+
+    \b
+    Examples:
+      imagectl nmp match --node node.yaml policies/
+      imagectl nmp match new.yaml --nodes nodes/ -o wide
+      imagectl nmp match new.yaml --nodes fleet.jsonl --plan plans.json
+    """
+    if nodes and (given["node"] or given["agent_url"]):
+        raise click.UsageError("--nodes asks for other nodes than --node and --agent-url do: give one of them")
+    settings = settings_from(given)
+    asked = _read_documents(paths or (settings.policies,))
+    if nodes:
+        answer = _ask_fleet(asked, nodes, plan, with_reasons=form == "wide")
+    else:
+        answer = _ask_node(asked, which_node(settings.node, settings.agent_url).ask(), plan)
+    _print(answer, asked, form)
+    context.exit(1 if asked.is_bad else 0)
+
+
+@dataclass(slots=True)
+class _Asked:
+    """The documents that are asked about, and what is wrong with anything."""
+
+    documents: list[Document] = field(default_factory=list)
+    troubles: list[str] = field(default_factory=list)
+    is_bad: bool = False
+
+    def add(self, problems: Iterable[Problem]) -> None:
+        for problem in problems:
+            self.troubles.append(str(problem))
+            self.is_bad |= problem.is_error
+
+    def complain(self, trouble: str) -> None:
+        self.troubles.append(trouble)
+        self.is_bad = True
+
+
+@dataclass(frozen=True, slots=True)
+class _Answer:
+    """What is printed: values for programs; rows, columns and a sentence for people."""
+
+    values: Values
+    rows: Sequence[Values]
+    columns: Sequence[Column]
+    summary: str
+
+
+def _print(answer: _Answer, asked: _Asked, form: str) -> None:
+    if form in ("json", "yaml"):
+        click.echo(dumped({**answer.values, "problems": asked.troubles}, form))
+        return
+    if answer.rows:
+        click.echo(table(answer.rows, answer.columns, form))
+    for line in (*asked.troubles, answer.summary):
+        click.echo(line, err=True)
+
+
+def _read_documents(paths: Iterable[Path]) -> _Asked:
+    """Names are compared within each folder, and among the files that were named."""
+    asked, named = _Asked(), list[Parsed]()
+    for path in dict.fromkeys(paths):
+        if path.is_file():
+            named += _read_named(path, asked)
+        else:
+            _read_folder(path, asked)
+    for parsed in refuse_duplicates(named):
+        asked.documents += parsed.documents
+        asked.add(parsed.problems)
+    return asked
+
+
+def _read_named(path: Path, asked: _Asked) -> list[Parsed]:
+    content = read_policy_file(named_policy_file(path))
+    asked.add([content.problem] if content.problem else [])
+    return [] if content.data is None else [parse_documents(content.data, content.file.shown, content.file.name)]
+
+
+def _read_folder(path: Path, asked: _Asked) -> None:
+    reading = PolicyFolder(path).read()
+    asked.documents += reading.documents
+    asked.add(reading.problems)
+    if reading.lost:
+        asked.complain(reading.lost)
+
+
+def _ask_node(asked: _Asked, who: NodeAnswer, plan: Path | None) -> _Answer:
+    if who.is_degraded:
+        asked.complain(f"the node is not known: {who.why}")
+    candidates = _candidates(who.node or Node(), plan) if plan else None
+    rows = [answer_for_node(document, who, candidates) for document in asked.documents]
+    number = sum(row["applies"] for row in rows)
+    name = node_name(who.node.org, who.node.id) if who.node and who.source else "this node"
+    summary = f"{number} of {len(rows)} documents apply to {name} ({who.why})"
+    return _Answer({"node": node_values(who), "documents": rows}, rows, columns_for_node(plan is not None), summary)
+
+
+def _candidates(node: Node, file: Path) -> tuple[Candidate, ...]:
+    """A single plan that does not say of which node it is, is of this one."""
+    plans = read_plans(file)
+    for plan in plans:
+        if (plan.org, plan.id) == (node.org, node.id) or (len(plans) == 1 and not plan.id):
+            return plan.candidates
+    raise InvalidSettings(f"{file} holds no plan of {node_name(node.org, node.id)}")
+
+
+def _ask_fleet(asked: _Asked, nodes: Path, plan: Path | None, *, with_reasons: bool) -> _Answer:
+    fleet = _read_fleet(asked, nodes, plan)
+    answers = [answer_for_fleet(reach, plan is not None) for reach in reaches(asked.documents, fleet)]
+    rows = [row for answer in answers for row in rows_with_reasons(answer)] if with_reasons else answers
+    summary = f"{len(answers)} documents, {len(fleet):,} nodes in {nodes}"
+    columns = columns_for_fleet(plan is not None, with_reasons)
+    return _Answer({"nodes": len(fleet), "documents": answers}, rows, columns, summary)
+
+
+def _read_fleet(asked: _Asked, nodes: Path, plan: Path | None) -> list[Member]:
+    described = read_fleet(nodes)
+    asked.add(described.problems)
+    by_node = {(each.org, each.id): each.candidates for each in read_plans(plan)} if plan else {}
+    members = [
+        Member(
+            _name_of(document), node_of(document), by_node.pop((document.org, document.id), ()) if document.id else ()
+        )
+        for document in described.nodes
+    ]
+    for org, node_id in by_node:
+        asked.complain(f"{plan} holds a plan of {node_name(org, node_id)}, which is not among the nodes")
+    return members
+
+
+def _name_of(document: NodeDocument) -> str:
+    return node_name(document.org, document.id) if document.id else f"{document.file}:{document.line}"

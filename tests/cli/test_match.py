@@ -1,0 +1,263 @@
+"""`imagectl nmp match`, as it is typed."""
+
+from __future__ import annotations
+
+import json
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+from click.testing import CliRunner, Result
+
+from controller.cli.match import match
+from controller.errors import InvalidSettings
+from tests.fake_agent import FakeAgent
+from tests.policy.drafts import a_draft
+
+CLEANING = [{"name": "purpose", "value": "cleaning"}]
+NODES: dict[str, dict[str, object]] = {
+    "lyon": {"org": "myorg", "id": "lyon", "policy": {"properties": [{"name": "site", "value": "lyon"}]}},
+    "paris": {"org": "myorg", "id": "paris", "policy": {"properties": [{"name": "site", "value": "paris"}]}},
+    "gateway": {"org": "myorg", "id": "gateway", "pattern": "gateway"},
+}
+
+
+@pytest.fixture(autouse=True)
+def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """Where the command runs: five documents in policies/, three nodes in nodes/."""
+    monkeypatch.chdir(tmp_path)
+    a_document("all")
+    a_document("lyon", constraints=["site == lyon"])
+    a_document("paris", constraints=['site == "paris"'])
+    a_document("gateways", patterns=["gateway"])
+    a_document("small", constraints=["openhorizon.cpu > 0"])
+    for name, node in NODES.items():
+        a_file(f"nodes/{name}.json", node)
+    return tmp_path
+
+
+def a_document(name: str, /, **changes: object) -> None:
+    a_file(f"policies/{name}.json", a_draft(properties=CLEANING, **changes))
+
+
+def a_file(path: str, content: Mapping[str, object] | str) -> None:
+    file = Path(path)
+    file.parent.mkdir(exist_ok=True)
+    file.write_text(content if isinstance(content, str) else json.dumps(content))
+    os.utime(file, (0, 0))
+
+
+def run(*arguments: str, **environment: str) -> Result:
+    return CliRunner(env=environment).invoke(match, arguments)
+
+
+def values(*arguments: str) -> dict[str, Any]:
+    found: dict[str, Any] = json.loads(run(*arguments, "-o", "json").stdout)
+    return found
+
+
+# ── one node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_each_document_applies_or_not_and_why() -> None:
+    done = run("--node", "nodes/lyon.json")
+    assert done.exit_code == 0
+    satisfied = "the constraints on both sides are satisfied, and neither side has patterns"
+    assert done.stdout == (
+        "DOCUMENT   APPLIES   WHY\n"
+        f"all        yes       {satisfied}\n"
+        'gateways   no        the document is for nodes with the pattern "gateway", and the node has none\n'
+        f"lyon       yes       {satisfied}\n"
+        'paris      no        constraint \'site == "paris"\' is not satisfied: the node has site = "lyon"\n'
+        f"small      yes       {satisfied}\n"
+    )
+    assert done.stderr == "3 of 5 documents apply to myorg/lyon (as nodes/lyon.json says)\n"
+
+
+def test_without_a_node_it_is_this_host_without_pattern_and_policy() -> None:
+    done = run()
+    assert done.stderr == "2 of 5 documents apply to this node (neither a node file nor an agent was named)\n"
+
+
+def test_the_node_may_be_that_of_an_agent() -> None:
+    with FakeAgent() as agent:
+        agent.pattern = "gateway"
+        done = run("--agent-url", agent.url, "policies/gateways.json")
+        assert (done.exit_code, done.stderr.split(" (")[0]) == (0, "1 of 1 documents apply to myorg/gw-1")
+
+
+def test_the_node_may_be_named_in_the_environment_as_for_the_controller() -> None:
+    assert "myorg/paris" in run(IMAGECTL_NODE="nodes/paris.json").stderr
+
+
+def test_files_and_folders_of_documents_can_be_named() -> None:
+    a_file("new.yaml", "label: new\nenabled: true\nimage_policy: {removal: []}\n")
+    names = [row["name"] for row in values("new.yaml", "policies", "new.yaml")["documents"]]
+    assert names == ["all", "gateways", "lyon", "paris", "small", "new"]
+
+
+def test_json_and_yaml_say_the_same_for_programs() -> None:
+    said = values("--node", "nodes/gateway.json", "policies/gateways.json")
+    assert said["node"]["pattern"] == "myorg/gateway"
+    assert said["node"]["is_known"]
+    (row,) = said["documents"]
+    assert (row["name"], row["file"], row["line"], row["applies"]) == (
+        "policies/gateways",
+        "policies/gateways.json",
+        1,
+        True,
+    )
+    assert said["problems"] == []
+    as_yaml = run("--node", "nodes/gateway.json", "policies/gateways.json", "-o", "yaml").stdout
+    assert yaml.safe_load(as_yaml) == said
+
+
+def test_what_is_not_in_force_on_any_node_says_so() -> None:
+    a_document("off", enabled=False)
+    a_document("other", image_policy=...)
+    whys = {row["name"]: row["why"] for row in values()["documents"]}
+    assert whys["off"] == "enabled is false"
+    assert whys["other"] == "it has no image policy, so it is not our business"
+
+
+# ── what is wrong ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_document_with_an_error_is_told_and_the_others_are_answered() -> None:
+    a_document("bad", enabled="yes")
+    done = run()
+    assert done.exit_code == 1
+    assert "bad        no        1 error\n" in done.stdout
+    assert "policies/bad.json:1:36: error: enabled: must be true or false" in done.stderr
+    assert "all        yes" in done.stdout
+
+
+def test_a_node_that_nobody_knows_takes_no_document() -> None:
+    a_file("node.yaml", "polcy: {}\n")
+    done = run("--node", "node.yaml")
+    assert done.exit_code == 1
+    assert "the node is not known: node.yaml:1:1: error: polcy: is not a field of a node" in done.stderr
+    assert not any(row["applies"] for row in values("--node", "node.yaml")["documents"])
+
+
+def test_a_node_file_that_is_not_there_is_a_node_that_nobody_knows() -> None:
+    assert run("--node", "missing.yaml").exit_code == 1
+
+
+def test_a_folder_without_documents_is_wrong() -> None:
+    Path("empty").mkdir()
+    done = run("empty")
+    assert (done.exit_code, done.stdout) == (1, "")
+    assert "empty holds no policy documents" in done.stderr
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ("--nodes", "nodes", "--node", "nodes/lyon.json"),
+        ("--nodes", "nodes", "--agent-url", "http://localhost:8510"),
+        ("--nodes", "missing"),
+        ("missing.yaml",),
+        ("-o", "name"),
+    ],
+)
+def test_wrong_usage_is_refused(arguments: tuple[str, ...]) -> None:
+    assert run(*arguments).exit_code == 2
+
+
+# ── a fleet ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_for_a_fleet_each_document_tells_how_many_nodes_and_which() -> None:
+    done = run("--nodes", "nodes")
+    assert done.exit_code == 0
+    assert done.stdout == (
+        "DOCUMENT   APPLIES TO     NODES\n"
+        "all        2 of 3 nodes   myorg/lyon, myorg/paris\n"
+        "gateways   1 of 3 nodes   myorg/gateway\n"
+        "lyon       1 of 3 nodes   myorg/lyon\n"
+        "paris      1 of 3 nodes   myorg/paris\n"
+        "small      0 of 3 nodes   -\n"
+    )
+    assert done.stderr == "5 documents, 3 nodes in nodes\n"
+
+
+def test_the_reasons_are_told_with_wide_for_as_many_nodes_as_they_hold() -> None:
+    a_file("nodes/lyon-2.json", {**NODES["lyon"], "id": "lyon-2"})
+    lines = run("--nodes", "nodes", "policies/lyon.json", "-o", "wide").stdout.splitlines()
+    assert [line.split()[2] for line in lines] == ["APPLIES", "yes", "no", "no"]
+    assert lines[1].split("   ")[-1] == "the constraints on both sides are satisfied, and neither side has patterns"
+    assert "   2       myorg/lyon, myorg/lyon-2   " in lines[1]
+
+
+def test_more_nodes_than_a_line_holds_are_counted() -> None:
+    a_file("fleet.jsonl", "\n".join(json.dumps({"id": f"n{number}", "policy": {}}) for number in range(1234)))
+    done = run("--nodes", "fleet.jsonl", "policies/all.json")
+    assert "1,234 of 1,234 nodes   n0, n1, n10 and 1,231 more" in done.stdout
+    (row,) = values("--nodes", "fleet.jsonl", "policies/all.json")["documents"]
+    assert (row["applies_to"], row["of"], len(row["nodes"])) == (1234, 1234, 1234)
+
+
+def test_more_reasons_than_a_page_holds_are_counted() -> None:
+    nodes = [{"id": f"n{n}", "policy": {"properties": [{"name": "site", "value": f"s{n}"}]}} for n in range(30)]
+    a_file("fleet.jsonl", "\n".join(map(json.dumps, nodes)))
+    lines = run("--nodes", "fleet.jsonl", "policies/paris.json", "-o", "wide").stdout.splitlines()
+    assert len(lines) == 1 + 10 + 1
+    assert lines[-1].endswith("   20      -         20 further reasons")
+
+
+def test_a_node_of_a_fleet_has_only_the_builtin_properties_that_its_file_gives() -> None:
+    assert values("--nodes", "nodes", "policies/small.json")["documents"][0]["applies_to"] == 0
+    cpu = {"name": "openhorizon.cpu", "value": 4}
+    a_file("nodes/counted.json", {"id": "counted", "policy": {"properties": [cpu]}})
+    assert values("--nodes", "nodes", "policies/small.json")["documents"][0]["nodes"] == ["counted"]
+
+
+def test_a_bad_node_is_told_and_the_others_are_answered() -> None:
+    a_file("nodes/bad.yaml", "id: [\n")
+    done = run("--nodes", "nodes")
+    assert done.exit_code == 1
+    assert "nodes/bad.yaml:2:1: error: " in done.stderr
+    assert "all        2 of 3 nodes" in done.stdout
+
+
+# ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def a_plan(node: Mapping[str, object], *references: str) -> str:
+    rows = [{"reference": name, "verdict": "NO_RULE", "agent_downloaded": "yes"} for name in references]
+    return json.dumps({"references": rows, "node": node})
+
+
+def test_with_a_plan_the_images_are_told_that_a_document_could_remove() -> None:
+    a_file("plan.json", a_plan({"why": ""}, "old:1", "old:2", "new:1"))
+    arguments = ("--node", "nodes/lyon.json", "--plan", "plan.json", "policies/all.json", "policies/paris.json")
+    assert [row["could_remove"] for row in values(*arguments)["documents"]] == [["old:1", "old:2"], []]
+    assert "COULD REMOVE" in run(*arguments).stdout
+    assert "old:1, old:2" in run(*arguments).stdout
+
+
+def test_a_plan_of_another_node_is_refused() -> None:
+    a_file("plan.json", a_plan({"org": "myorg", "id": "paris"}, "old:1"))
+    done = run("--node", "nodes/lyon.json", "--plan", "plan.json")
+    assert isinstance(done.exception, InvalidSettings)
+    assert str(done.exception) == "plan.json holds no plan of myorg/lyon"
+
+
+def test_with_the_plans_of_a_fleet_the_images_are_told_by_node() -> None:
+    plans = [a_plan({"org": "myorg", "id": "lyon"}, "old:1"), a_plan({"org": "myorg", "id": "paris"}, "old:1", "old:2")]
+    a_file("plans.json", "\n".join(plans))
+    arguments = ("--nodes", "nodes", "--plan", "plans.json", "policies/all.json")
+    (row,) = values(*arguments)["documents"]
+    assert row["could_remove"] == {"myorg/lyon": ["old:1"], "myorg/paris": ["old:1", "old:2"]}
+    assert run(*arguments).stdout.splitlines()[1].endswith("   old:1, old:2 on 2 nodes")
+
+
+def test_a_plan_of_a_node_that_is_not_in_the_fleet_is_told() -> None:
+    a_file("plans.json", a_plan({"org": "myorg", "id": "rome"}, "old:1"))
+    done = run("--nodes", "nodes", "--plan", "plans.json")
+    assert done.exit_code == 1
+    assert "plans.json holds a plan of myorg/rome, which is not among the nodes" in done.stderr

@@ -1,0 +1,194 @@
+"""An Open Horizon agent on this machine: its REST API, with agreements that come and go, and misbehaviour on demand.
+
+Upstream: anax api/path_node.go, path_node_policy.go, path_agreement.go, path_service.go.
+"""
+
+from __future__ import annotations
+
+import json
+import time
+from contextlib import suppress
+from dataclasses import dataclass
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from threading import Event, Thread
+from types import TracebackType
+from typing import Any
+
+from tests.fake_exchange import Behaviour, Handler, send, status
+
+SECRET = "a-password-nobody-may-see"
+PATHS = ("/node", "/node/policy", "/agreement", "/service")
+
+
+@dataclass(slots=True)
+class FakeAgreement:
+    """`images` by service; none until the agent is about to make the containers."""
+
+    id: str
+    images: dict[str, str]
+    is_archived: bool = False
+
+
+class FakeAgent:
+    """Use it as a context manager. What it says follows its attributes, from one question to the next."""
+
+    def __init__(self, port: int = 0) -> None:
+        self.org = "myorg"
+        self.id = "gw-1"
+        self.pattern = ""
+        self.state = "configured"
+        self.node_type = "device"
+        self.policy: dict[str, Any] = {"properties": None, "constraints": None, "deployment": {}, "management": {}}
+        self.agreements: dict[str, FakeAgreement] = {}
+        self.definitions: list[dict[str, Any]] = []
+        self.docker_is_up = True
+        self.misbehaviours: dict[str, Behaviour] = {}
+        """By path; they last until they are taken out."""
+        self.requests: list[str] = []
+        self.closing = Event()
+        self._server = _Server(("127.0.0.1", port), _handler_of(self))
+        self.url = f"http://127.0.0.1:{self._server.server_port}"
+        self._thread = Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.01}, daemon=True)
+
+    def __enter__(self) -> FakeAgent:
+        self._thread.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.closing.set()
+        self._server.shutdown()
+        self._server.server_close()
+        self._thread.join()
+
+    # ── what happens to the node ─────────────────────────────────────────────────────────────────────────────────────
+
+    def agree(self, agreement: str) -> None:
+        """An agreement is made; its images are still to be fetched."""
+        self.agreements[agreement] = FakeAgreement(agreement, {})
+
+    def deploy(self, agreement: str, **images: str) -> None:
+        """The images of the agreement's services are here, and its containers are about to be made."""
+        self.agreements.setdefault(agreement, FakeAgreement(agreement, {})).images = images
+
+    def end(self, agreement: str) -> None:
+        """The agreement is being terminated: it is under `archived` at once."""
+        self.agreements[agreement].is_archived = True
+
+    def archive(self, agreement: str) -> None:
+        """It has been terminated: its deployment is forgotten."""
+        self.end(agreement)
+        self.agreements[agreement].images = {}
+
+    def define(self, service: str, *images: str, is_archived: bool = False) -> None:
+        """A service that agreements need, or once needed."""
+        services = {f"{service}-{number}": {"image": image} for number, image in enumerate(images)}
+        deployment = json.dumps({"services": services})
+        self.definitions.append({"specRef": service, "archived": is_archived, "deployment": deployment})
+
+    # ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def answer(self, handler: Handler) -> None:
+        """What the real one says."""
+        if handler.path == "/service" and not self.docker_is_up:
+            send(handler, 500, b"unable to get docker container info, error cannot connect to Docker endpoint")
+        elif handler.path in PATHS:
+            status(200, self.said(handler.path))(handler)
+        else:
+            send(handler, 404, b"404 page not found")
+
+    def said(self, path: str) -> dict[str, Any]:
+        """The answer there, as values."""
+        match path:
+            case "/node":
+                return self._node()
+            case "/node/policy":
+                return self.policy
+            case "/agreement":
+                agreements = {"active": self._agreements(False), "archived": self._agreements(True)}
+                return {"agreements": agreements}
+            case _:
+                definitions = {"active": self._definitions(False), "archived": self._definitions(True)}
+                return {"config": [], "definitions": definitions, "instances": {"active": [], "archived": []}}
+
+    def _node(self) -> dict[str, Any]:
+        is_registered = self.state in ("configuring", "configured")
+        return {
+            "id": self.id,
+            "organization": self.org if is_registered else None,
+            "pattern": self.pattern if is_registered else None,
+            "clusterNamespace": None,
+            **({"name": self.id, "nodeType": self.node_type, "token_valid": True} if is_registered else {}),
+            "configstate": {"state": self.state, "last_update_time": 0},
+        }
+
+    def _agreements(self, are_archived: bool) -> list[dict[str, Any]]:
+        return [
+            {
+                "current_agreement_id": agreement.id,
+                "archived": agreement.is_archived,
+                "current_deployment": {
+                    service: {"config": {"Image": image, "Env": [f"PASSWORD={SECRET}"]}, "host_config": {}}
+                    for service, image in agreement.images.items()
+                },
+                "extended_deployment": {},
+                "proposal": f'{{"secret": "{SECRET}"}}',
+            }
+            for agreement in self.agreements.values()
+            if agreement.is_archived is are_archived
+        ]
+
+    def _definitions(self, are_archived: bool) -> list[dict[str, Any]]:
+        return [definition for definition in self.definitions if definition["archived"] is are_archived]
+
+
+class _Server(ThreadingHTTPServer):
+    daemon_threads = True
+
+    def handle_error(self, request: object, client_address: object) -> None:
+        """Whoever asked has gone; that is the asker's right."""
+
+
+def _handler_of(agent: FakeAgent) -> type[Handler]:
+    class AgentHandler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
+        def do_GET(self) -> None:
+            agent.requests.append(self.path)
+            agent.misbehaviours.get(self.path, agent.answer)(self)
+
+        def log_message(self, *_: object) -> None:
+            pass
+
+    return AgentHandler
+
+
+# ── misbehaviours ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def fall_silent(agent: FakeAgent, before: bytes = b"") -> Behaviour:
+    """Sends `before` and then nothing until the agent is closed."""
+
+    def behave(handler: Handler) -> None:
+        handler.wfile.write(before)
+        handler.wfile.flush()
+        agent.closing.wait()
+        handler.close_connection = True
+
+    return behave
+
+
+def drip(agent: FakeAgent, text: bytes, every_seconds: float = 0.02) -> Behaviour:
+    """Sends the text over and over, a byte at a time, until nobody takes it any more."""
+
+    def behave(handler: Handler) -> None:
+        handler.close_connection = True
+        with suppress(OSError):
+            while not agent.closing.is_set():
+                for byte in text:
+                    handler.connection.sendall(bytes([byte]))
+                    time.sleep(every_seconds)
+
+    return behave

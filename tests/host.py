@@ -1,0 +1,121 @@
+"""A whole host for tests: fake clock, engine, events, folder and node around the real reconciler and a real ledger."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from controller.adapters.ledger import Ledger
+from controller.daemon.ports import LedgerPort, Ports
+from controller.daemon.reconcile import Manner, Reconciler
+from controller.daemon.status import Status
+from controller.plan.decision import Conditions
+from controller.plan.explanation import explained
+from controller.plan.report import Values
+from controller.plan.verdict import Reason, Verdict
+from tests.fake_engine import FakeEngine, Kind
+from tests.fakes import FakeClock, FakeEvents, FakeFolder, FakeNode, Plain, a_document
+
+IN_MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
+"""Where SQLite's fsync costs nothing."""
+
+
+@dataclass
+class Host:
+    """A host on which a controller runs pass after pass, as time and other people go on."""
+
+    ledger_file: Path
+    kind: Kind = Kind.DEBIAN
+    manner: Manner = field(default_factory=Manner)
+    clock: FakeClock = field(default_factory=FakeClock)
+    folder: FakeFolder = field(default_factory=FakeFolder)
+    node: FakeNode = field(default_factory=FakeNode)
+    own_container: str = ""
+
+    def __post_init__(self) -> None:
+        self.engine = FakeEngine(self.clock, self.kind)
+        self.stopping = threading.Event()
+        self.start()
+
+    def start(self) -> None:
+        """The controller's process begins."""
+        self.ledger: LedgerPort = Ledger(self.ledger_file)
+        self.events = FakeEvents(self.engine, self.ledger.load().event_cursor)
+        self.reconciler = Reconciler(self._ports(), self.manner, self.stopping, heartbeat=lambda: None)
+
+    def _ports(self) -> Ports:
+        return Ports(
+            self.clock, self.folder, self.node, self.engine, self.events, self.ledger, lambda: 0.0, self.own_container
+        )
+
+    def stop(self) -> None:
+        """The controller's process ends."""
+        self.events.close()
+        if isinstance(self.ledger, Ledger):
+            self.ledger.close()
+
+    def restart(self) -> None:
+        """The controller's process ends, and another one begins at once."""
+        self.stop()
+        self.start()
+
+    def reboot(self, off_seconds: float = 60.0) -> None:
+        """Everything ends; a minute later everything begins again."""
+        self.stop()
+        self.engine.restart()
+        self.clock.reboot(off_seconds)
+        self.start()
+
+    def rules(self, *removals: Plain) -> None:
+        """One document with these rules, which has stood still for long enough to be in force."""
+        self.folder.files["doc.yaml"] = a_document(*removals)
+        self.look()
+        self.clock.elapse(2.0)
+        self.look()
+
+    def look(self) -> Status:
+        """One pass."""
+        self.last = self.reconciler.reconcile()
+        return self.last
+
+    def live(self, seconds: float) -> list[Status]:
+        """Time goes on, with a pass whenever a deadline or the resync asks for one."""
+        until = self.clock.now().uptime_seconds + seconds
+        passes = [self.look()]
+        while (left := until - self.clock.now().uptime_seconds) > 0:
+            wake_at = passes[-1].look_again_at
+            resync = self.manner.conditions.resync_seconds
+            wait = resync if wake_at is None else min(resync, max(wake_at - self.clock.now().uptime_seconds, 0.001))
+            self.clock.elapse(min(wait, left))
+            passes.append(self.look())
+        return passes
+
+    # ── what is to be seen ────────────────────────────────────────────────────────────────────────────────────────
+
+    def verdict(self, reference: str) -> Verdict:
+        """The verdict of the last pass on a reference, which is on the engine."""
+        return next(each for each in self.last.decision.plan.verdicts if each.reference == reference)
+
+    def reason(self, reference: str) -> Reason:
+        return self.verdict(reference).reason
+
+    def explain(self, text: str) -> list[Values]:
+        return explained(self.last.decision, self.manner.conditions.terms, text)
+
+
+@contextmanager
+def a_host(
+    kind: Kind = Kind.DEBIAN, conditions: Conditions | None = None, ledger_file: Path | None = None
+) -> Iterator[Host]:
+    """A host with an empty engine and no documents; its ledger goes with it unless it is named."""
+    manner = Manner(conditions or Conditions(), parallel_removals=1)
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        host = Host(ledger_file or Path(folder) / "ledger.sqlite", kind, manner)
+        try:
+            yield host
+        finally:
+            host.stop()

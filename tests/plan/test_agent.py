@@ -1,0 +1,135 @@
+"""What is believed of an agent: fresh answers, the last good one while it is silent, and young agreements."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.plan.agent import (
+    AN_AGREEMENT_IS_YOUNG_SECONDS,
+    NO_AGENT,
+    AgentAnswer,
+    Agreement,
+    KeptAnswer,
+    NodeAnswer,
+    agreements_first_seen,
+    believed,
+    held_since,
+)
+from controller.plan.node import Node
+
+URL = "http://localhost:8510"
+HOUR = AN_AGREEMENT_IS_YOUNG_SECONDS
+GOOD = NodeAnswer(Node("myorg", "gw-1"), "as the agent says", URL, agent=AgentAnswer((Agreement("a1", ("web:1",)),)))
+SILENCE = NodeAnswer(None, "the agent answered 500", URL, is_silence=True)
+
+
+def test_a_fresh_answer_is_believed_whatever_was_said_before() -> None:
+    assert believed(GOOD, None, 1000.0) == GOOD
+    assert believed(GOOD, KeptAnswer(replace(GOOD, node=Node("myorg", "gw-2")), 900.0), 1000.0) == GOOD
+
+
+def test_while_the_agent_is_silent_its_last_good_answer_holds_and_is_shown_as_old() -> None:
+    answer = believed(SILENCE, KeptAnswer(GOOD, at=1000.0), now=1000.0 + 90 * 60)
+    assert (answer.node, answer.agent, answer.source) == (GOOD.node, GOOD.agent, URL)
+    assert answer.is_silence
+    assert answer.is_degraded
+    assert answer.why == "the agent answered 500; its last answer, 90 min of watched time old, holds"
+
+
+def test_silence_without_a_last_answer_is_a_node_nobody_knows() -> None:
+    assert believed(SILENCE, None, 1000.0) == SILENCE
+    assert SILENCE.node is None
+
+
+def test_what_another_one_said_does_not_hold() -> None:
+    """The option was changed to another agent, or from an agent to a file: that may be another node."""
+    of_another = KeptAnswer(replace(GOOD, source="http://localhost:8511"), 900.0)
+    assert believed(SILENCE, of_another, 1000.0) == SILENCE
+    of_nobody = KeptAnswer(NodeAnswer(), 900.0)
+    assert believed(SILENCE, of_nobody, 1000.0) == SILENCE
+
+
+def test_no_node_is_an_answer_too_and_holds() -> None:
+    unregistered = NodeAnswer(None, "the agent has no configured node", URL)
+    assert believed(unregistered, KeptAnswer(GOOD, 900.0), 1000.0) == unregistered
+    assert believed(SILENCE, KeptAnswer(unregistered, 900.0), 1000.0).node is None
+
+
+@pytest.mark.parametrize(
+    ("answer", "degraded"),
+    [
+        (NodeAnswer(), False),
+        (GOOD, False),
+        (SILENCE, True),
+        (replace(GOOD, is_silence=True), True),
+        (NodeAnswer(None, "the agent is that of a cluster", URL), True),
+    ],
+)
+def test_somebody_should_look_after_silence_and_unknown_nodes(answer: NodeAnswer, degraded: bool) -> None:
+    assert answer.is_degraded is degraded
+
+
+def test_what_active_agreements_name_is_in_use() -> None:
+    answer = AgentAnswer((Agreement("a1", ("web:1", "cache:7")), Agreement("a2"), Agreement("a3", ("web:1",))))
+    assert answer.images_in_use == {"web:1", "cache:7"}
+    assert NO_AGENT.images_in_use == frozenset()
+
+
+# ── young agreements ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_agreement_is_young_from_when_it_was_first_seen() -> None:
+    first = agreements_first_seen({}, [Agreement("a1")], 100.0)
+    assert first == {"a1": 100.0}
+    assert agreements_first_seen(first, [Agreement("a1"), Agreement("a2")], 200.0) == {"a1": 100.0, "a2": 200.0}
+
+
+def test_an_agreement_that_has_ended_is_forgotten_and_a_new_one_is_young_again() -> None:
+    assert agreements_first_seen({"a1": 100.0}, [], 200.0) == {}
+    assert agreements_first_seen({}, [Agreement("a1")], 300.0) == {"a1": 300.0}
+
+
+def test_what_came_since_an_agreement_without_images_began_is_held() -> None:
+    assert held_since(AgentAnswer((Agreement("a1"),)), {"a1": 100.0}, 200.0) == 100.0
+
+
+def test_an_agreement_that_names_its_images_holds_nothing_else() -> None:
+    assert held_since(AgentAnswer((Agreement("a1", ("web:1",)),)), {"a1": 100.0}, 200.0) is None
+    assert held_since(NO_AGENT, {}, 200.0) is None
+
+
+def test_after_an_hour_an_agreement_without_images_holds_nothing() -> None:
+    young = AgentAnswer((Agreement("a1"),))
+    assert held_since(young, {"a1": 100.0}, 100.0 + HOUR - 1) == 100.0
+    assert held_since(young, {"a1": 100.0}, 100.0 + HOUR) is None
+
+
+def test_the_oldest_of_the_young_counts_and_not_an_older_one() -> None:
+    several = AgentAnswer((Agreement("old"), Agreement("young"), Agreement("younger")))
+    first_seen = {"old": 0.0, "young": HOUR, "younger": HOUR + 10}
+    assert held_since(several, first_seen, HOUR + 20) == HOUR
+
+
+def test_an_agreement_that_was_never_seen_begins_now() -> None:
+    """So it is where the answer of another agent was kept while this one has been silent from the beginning."""
+    assert held_since(AgentAnswer((Agreement("a1"),)), {}, 200.0) == 200.0
+
+
+@given(
+    first_seen=st.dictionaries(st.sampled_from("abc"), st.floats(0, 2 * HOUR)),
+    names_images=st.sets(st.sampled_from("abc")),
+    now=st.floats(2 * HOUR, 3 * HOUR),
+)
+def test_nothing_is_held_for_longer_than_an_hour(
+    first_seen: dict[str, float], names_images: set[str], now: float
+) -> None:
+    agreements = tuple(Agreement(name, ("x:1",) if name in names_images else ()) for name in first_seen)
+    since = held_since(AgentAnswer(agreements), first_seen, now)
+    assert since is None or now - HOUR < since <= now
+    assert (since is None) == all(
+        agreement.images or now - first_seen[agreement.id] >= HOUR for agreement in agreements
+    )
