@@ -1,22 +1,26 @@
 """A bell that rings when something in the policy folder changes. Only a wake-up: it may be deaf, full or dead at any
-time.
+time, and whoever reads the folder asks it to `follow` first.
 
-Watched are the folder as it is now, with all below it, and the folder that holds its name: delivery by swapping a
-symlink shows only there. inotify follows a link once, when the watch is made, so every reading of the folder asks for
-the watch to follow again.
+inotify stays with the directories that it was given, whatever becomes of their names. So each time it is asked what is
+to be watched, and when any of that is another directory than before, all are watched anew.
 """
 
 from __future__ import annotations
 
+import errno
 import logging
-import os
-from collections.abc import Callable
+import warnings
+from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
+from threading import Thread
 
 from watchdog.events import (
+    DirAttribEvent,
     DirCreatedEvent,
     DirDeletedEvent,
     DirMovedEvent,
+    FileAttribEvent,
     FileClosedEvent,
     FileCreatedEvent,
     FileDeletedEvent,
@@ -28,8 +32,11 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-# Our own reading must not ring: watchdog tells of files being opened and closed as well.
-_CHANGES = [
+from controller.adapters.watch_places import Place, doubts, places_around
+
+_OF_PERMISSIONS = (DirAttribEvent, FileAttribEvent)
+# Our own reading must not ring: watchdog tells of files being opened, and closed unchanged, as well.
+_CHANGES: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileModifiedEvent,
     FileMovedEvent,
@@ -38,7 +45,11 @@ _CHANGES = [
     DirCreatedEvent,
     DirMovedEvent,
     DirDeletedEvent,
+    *_OF_PERMISSIONS,
 ]
+_LIMITS = {errno.EMFILE: "fs.inotify.max_user_instances", errno.ENOSPC: "fs.inotify.max_user_watches"}
+_TRIES = 5
+"""So often is a folder followed that changes while it is being followed; the next reading goes on from there."""
 
 _log = logging.getLogger(__name__)
 
@@ -47,52 +58,98 @@ class PolicyWatch:
     """Watches one folder, by name, wherever that leads."""
 
     def __init__(self, folder: Path, ring: Callable[[], None]) -> None:
+        self.permissions_matter = False
+        """Does a change of permissions or times ring? It can change nothing while everything can be read."""
         self._folder = folder.absolute()
-        # Beside the folder anything may lie, even the ledger, which every pass writes.
-        self._handlers = (_Ringer(ring), _Ringer(ring, only_for=str(self._folder)))
+        self._ring = ring
         self._observer: BaseObserver | None = None
-        self._watched: tuple[str, ...] = ()
+        self._threads: tuple[Thread, ...] = ()
+        self._places: tuple[Place, ...] = ()
+        self._trouble = ""
+        _quieten_watchdog()
 
     @property
     def is_up(self) -> bool:
-        """Would a change ring now, as far as one can tell?"""
-        observer = self._observer
-        return observer is not None and observer.is_alive() and all(each.is_alive() for each in observer.emitters)
+        """Would every change ring now, as far as one can tell?"""
+        return self._is_alive and not self._trouble
+
+    @property
+    def _is_alive(self) -> bool:
+        return self._observer is not None and all(thread.is_alive() for thread in self._threads)
 
     def follow(self) -> None:
-        """Watch where the name leads now, if that has changed or the watch has died."""
-        wanted = self._wanted()
-        if self.is_up and wanted == self._watched and all(map(os.path.isdir, wanted)):
-            return
-        self.stop()
-        observer = Observer()
-        try:
-            for handler, path, recursive in zip(self._handlers, wanted, (True, False), strict=True):
-                observer.schedule(handler, path, recursive=recursive, event_filter=_CHANGES)
-            observer.start()
-        except OSError as error:
-            _log.debug("cannot watch %s: %s", self._folder, error)
-            return
-        self._observer, self._watched = observer, wanted
+        """Watch where the name leads now, unless that is what is being watched. Never raises."""
+        for _ in range(_TRIES):
+            places = places_around(self._folder)
+            if self._is_alive and places == self._places:
+                break
+            trouble = self._watch(places) or next(doubts(places), "")
+            if trouble and trouble != self._trouble:
+                _log.warning("%s is not watched well: %s; each resync finds what has changed", self._folder, trouble)
+            self._trouble = trouble
+            if not self._is_alive:
+                break
 
     def stop(self) -> None:
         """Watch nothing."""
-        if self._observer is not None and self._observer.is_alive():
-            self._observer.stop()
-        self._observer = None
+        if self._observer is not None:
+            self._observer.stop()  # Even if it has died: its other threads and its descriptors live on.
+            with suppress(RuntimeError):  # It was never started.
+                self._observer.join()
+        self._observer, self._threads, self._places = None, (), ()
 
-    def _wanted(self) -> tuple[str, ...]:
-        return os.path.realpath(self._folder), str(self._folder.parent)
+    def _watch(self, places: tuple[Place, ...]) -> str:
+        """Watch these places and no others; returns why that is not possible."""
+        self.stop()
+        try:
+            self._observer = Observer()
+            self._observer.start()
+            for place in places:
+                handler = _Handler(self, place)
+                self._observer.schedule(handler, place.top, recursive=place.is_whole, event_filter=_CHANGES)
+        except (OSError, RuntimeError) as error:  # RuntimeError: no more threads.
+            self.stop()
+            return _in_words(error)
+        self._threads = tuple(_threads_of(self._observer))
+        self._places = places
+        return ""
+
+    def hear(self, event: FileSystemEvent, place: Place) -> None:
+        """Ring if the event may matter."""
+        if isinstance(event, _OF_PERMISSIONS) and not self.permissions_matter:
+            return
+        if place.is_whole or not place.paths.isdisjoint((event.src_path, event.dest_path)):
+            self._ring()
 
 
-class _Ringer(FileSystemEventHandler):
-    """Rings for every event, or for those about one path; an exception here would kill the observer's thread."""
+class _Handler(FileSystemEventHandler):
+    """Tells of the events in one place."""
 
-    def __init__(self, ring: Callable[[], None], only_for: str = "") -> None:
-        self._ring = ring
-        self._only_for = only_for
+    def __init__(self, watch: PolicyWatch, place: Place) -> None:
+        self._watch = watch
+        self._place = place
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        """Ring, whatever it was."""
-        if not self._only_for or self._only_for in (event.src_path, event.dest_path):
-            self._ring()
+        self._watch.hear(event, self._place)
+
+
+def _in_words(error: Exception) -> str:
+    if not isinstance(error, OSError):
+        return str(error)
+    hint = _LIMITS.get(error.errno or 0)
+    return f"{error.strerror} (raise {hint})" if hint else str(error.strerror)
+
+
+def _quieten_watchdog() -> None:
+    """It complains of folders that are made quickly one inside the other, and of events that come while it is stopped:
+    neither does any harm, and nobody could do anything about it.
+    """
+    warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
+    logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
+
+
+def _threads_of(observer: BaseObserver) -> Iterator[Thread]:
+    """All that must live for an event to arrive; watchdog keeps the one that reads from the kernel to itself."""
+    for holder in (observer, *observer.emitters):
+        yield holder
+        yield from (value for value in vars(holder).values() if isinstance(value, Thread))

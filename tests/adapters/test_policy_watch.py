@@ -18,7 +18,7 @@ import pytest
 from watchdog.events import FileSystemEvent
 from watchdog.observers.api import BaseObserver
 
-from controller.adapters import policy_watch
+from controller.adapters import policy_watch, watch_places
 from controller.adapters.mounts import Mount
 from controller.adapters.policy_watch import PolicyWatch
 
@@ -307,10 +307,16 @@ def test_a_handler_that_fails_is_noticed_too(top: Path, listen: Listen, monkeypa
 
 
 @pytest.mark.parametrize(
-    "error", [OSError(errno.EMFILE, "inotify instance limit reached"), RuntimeError("can't start new thread")]
+    ("error", "told"),
+    [
+        (OSError(errno.EMFILE, "limit reached"), "limit reached (raise fs.inotify.max_user_instances)"),
+        (OSError(errno.ENOSPC, "limit reached"), "limit reached (raise fs.inotify.max_user_watches)"),
+        (OSError(errno.ENOENT, "it has gone"), "it has gone"),
+        (RuntimeError("can't start new thread"), "can't start new thread"),
+    ],
 )
 def test_what_cannot_be_watched_is_told_once_and_tried_again(
-    top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception
+    top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
 ) -> None:
     watch = PolicyWatch(top, lambda: None)
     with monkeypatch.context() as broken:
@@ -318,7 +324,7 @@ def test_what_cannot_be_watched_is_told_once_and_tried_again(
         for _ in range(3):
             watch.follow()
             assert not is_up(watch)
-    assert [str(error) in record.message for record in caplog.records] == [True]
+    assert caplog.messages == [f"{top} is not watched well: {told}; each resync finds what has changed"]
     watch.follow()
     assert is_up(watch)
     watch.stop()
@@ -366,7 +372,7 @@ def test_a_folder_that_may_not_be_listed_is_not_said_to_be_watched(
 def test_a_file_system_that_keeps_quiet_is_not_said_to_be_watched(
     top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, listen: Listen
 ) -> None:
-    monkeypatch.setattr(policy_watch, "mounts", lambda: (Mount(Path("/"), "nfs4", False),))
+    monkeypatch.setattr(watch_places, "mounts", lambda: (Mount(Path("/"), "nfs4", False),))
     listener = listen(top)
     assert not is_up(listener.watch)
     assert "the type nfs4 does not tell of changes made elsewhere" in caplog.text
@@ -391,6 +397,24 @@ def test_a_swap_while_the_watch_is_being_made_is_not_missed(
     listener = listen(top / "current")
     (top / "v2/a.yaml").write_text("")
     assert listener.rings_for(top / "v2/a.yaml")
+
+
+def test_a_folder_that_changes_all_the_time_is_not_followed_for_ever(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    versions = iter(range(10**6))
+    made(top / "v")
+    schedule = BaseObserver.schedule
+
+    def swap_each_time(observer: BaseObserver, handler: Any, path: Any, **options: Any) -> Any:
+        swapped(top / "current", f"v{next(versions)}")
+        return schedule(observer, handler, path, **options)
+
+    monkeypatch.setattr(BaseObserver, "schedule", swap_each_time)
+    watch = PolicyWatch(top / "current", lambda: None)
+    watch.follow()
+    watch.stop()
+    assert next(versions) < 20
 
 
 def test_following_what_has_not_changed_changes_nothing(top: Path, listen: Listen) -> None:

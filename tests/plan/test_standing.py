@@ -6,16 +6,20 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.plan.memory import TextKey, TextRecord
-from controller.plan.standing import ABSENT, STANDS_AFTER_SECONDS, UNSTABLE_AFTER_SECONDS, Standing, stood_last
+from controller.plan.standing import STANDS_AFTER_SECONDS, UNSTABLE_AFTER_SECONDS, Standing, stood_last
 
-Reading = tuple[float, str]
-"""When `sweep` was read, and what its text was."""
+Reading = tuple[float, str | None]
+"""When `sweep` was read, and what its text was; None: it was invalid, or gone."""
+
+
+def texts(text: str | None) -> dict[str, str]:
+    return {} if text is None else {"sweep": text}
 
 
 def standing_after(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> Standing:
     standing = Standing()
     for at, text in readings:
-        standing = standing.after({"sweep": text}, known or {}, at)
+        standing = standing.after(texts(text), known or {}, at)
     return standing
 
 
@@ -52,7 +56,7 @@ def test_one_reading_that_is_looked_at_twice_is_still_one() -> None:
 def test_a_change_begins_the_wait_anew_even_if_it_is_taken_back() -> None:
     assert not is_believed((100.0, "a"), (102.0, "a"), (103.0, "b"))
     assert not is_believed((100.0, "a"), (101.0, "b"), (102.0, "a"))
-    assert not is_believed((100.0, "a"), (101.0, ABSENT), (102.0, "a"))
+    assert not is_believed((100.0, "a"), (101.0, None), (102.0, "a"))
 
 
 def test_documents_wait_each_for_itself() -> None:
@@ -67,13 +71,13 @@ def test_another_name_is_another_document() -> None:
 
 
 def test_what_is_invalid_or_gone_is_never_believed() -> None:
-    assert not is_believed((100.0, ABSENT), (200.0, ABSENT))
+    assert not is_believed((100.0, None), (200.0, None))
     assert not Standing().after({"sweep": "a"}, {}, 100.0).after({}, {}, 200.0).believes("sweep")
     assert not Standing().believes("sweep")
 
 
 @given(
-    readings=st.lists(st.tuples(st.floats(0.0, 3.0), st.sampled_from(["a", "b", ABSENT])), min_size=1, max_size=12),
+    readings=st.lists(st.tuples(st.floats(0.0, 3.0), st.sampled_from(["a", "b", None])), min_size=1, max_size=12),
     trusted=st.sampled_from(["a", "b", "c"]),
 )
 def test_it_is_always_the_design_s_rule(readings: list[Reading], trusted: str) -> None:
@@ -84,8 +88,8 @@ def test_it_is_always_the_design_s_rule(readings: list[Reading], trusted: str) -
         at += wait
         since = since if text == before else at
         before = text
-        standing = standing.after({"sweep": text}, the_ledger_knows(**{trusted: 5.0}), at)
-        expected = text != ABSENT and (text == trusted or at >= since + STANDS_AFTER_SECONDS)
+        standing = standing.after(texts(text), the_ledger_knows(**{trusted: 5.0}), at)
+        expected = text is not None and (text == trusted or at >= since + STANDS_AFTER_SECONDS)
         assert standing.believes("sweep") == expected
 
 
@@ -138,14 +142,14 @@ def test_a_text_is_believed_at_the_very_moment_for_which_one_was_told_to_look_ag
 def test_nothing_needs_another_look_that_is_believed_or_cannot_be() -> None:
     assert standing_after((100.0, "a"), (102.0, "a")).look_again_at is None
     assert standing_after((100.0, "a"), known=the_ledger_knows(a=5.0)).look_again_at is None
-    assert standing_after((100.0, ABSENT)).look_again_at is None
+    assert standing_after((100.0, None)).look_again_at is None
     assert Standing().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0).look_again_at is None
 
 
 # --- What does not come to rest ---
 
 
-def alternating(*texts: str, seconds: float, every: float = 1.0) -> list[Reading]:
+def alternating(*texts: str | None, seconds: float, every: float = 1.0) -> list[Reading]:
     count = int(seconds / every) + 1
     return [(100.0 + number * every, texts[number % len(texts)]) for number in range(count)]
 
@@ -156,7 +160,7 @@ def test_a_document_that_changes_for_a_minute_is_unstable() -> None:
 
 
 def test_so_is_one_that_is_empty_or_invalid_in_between() -> None:
-    assert is_unstable(alternating("a", ABSENT, seconds=2 * UNSTABLE_AFTER_SECONDS))
+    assert is_unstable(alternating("a", None, seconds=2 * UNSTABLE_AFTER_SECONDS))
 
 
 def test_so_is_one_that_vanishes_in_between() -> None:
@@ -169,7 +173,7 @@ def test_so_is_one_that_vanishes_in_between() -> None:
 def test_so_is_one_that_keeps_returning_to_the_text_that_stood_last() -> None:
     standing, known = Standing(), the_ledger_knows(a=5.0)
     for at, text in alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS + 1):
-        standing = standing.after({"sweep": text}, known, at)
+        standing = standing.after(texts(text), known, at)
         assert standing.believes("sweep") == (text == "a")
     assert standing.unstable == {"sweep"}
 
@@ -187,7 +191,7 @@ def test_an_edit_now_and_then_is_no_instability() -> None:
 
 
 def test_nor_is_a_document_that_stays_invalid_or_stays_away() -> None:
-    assert not is_unstable([(100.0, "a"), (110.0, ABSENT), (400.0, ABSENT)])
+    assert not is_unstable([(100.0, "a"), (110.0, None), (400.0, None)])
 
 
 def test_documents_that_are_long_gone_are_forgotten() -> None:

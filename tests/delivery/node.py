@@ -1,0 +1,113 @@
+"""A host whose policies come from a real folder, watched by real inotify; only its time and its engine are fakes."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from controller.adapters.policy_folder import PolicyFolder
+from controller.daemon.ports import Ports
+from controller.daemon.reconcile import Manner
+from controller.daemon.status import Status
+from controller.plan.in_force import DocumentState
+from controller.policy.reading import Reading
+from tests.host import IN_MEMORY, Host
+
+PATIENCE_SECONDS = 20.0
+"""For events that are sure to come."""
+
+
+class Bell:
+    """Counts, and can be waited for."""
+
+    def __init__(self) -> None:
+        self.rings = 0
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        self.rings += 1
+        self._rung.set()
+
+    def wait(self) -> bool:
+        """Wait for a ring since the last call."""
+        was_rung = self._rung.wait(PATIENCE_SECONDS)
+        self._rung.clear()
+        return was_rung
+
+
+@dataclass
+class Node(Host):
+    """A host with a policy folder."""
+
+    policies: Path = Path("policies")
+    bell: Bell = field(default_factory=Bell)
+
+    def _ports(self) -> Ports:
+        self.watched = PolicyFolder(self.policies, self.bell.ring)
+        return replace(super()._ports(), folder=self.watched)
+
+    def stop(self) -> None:
+        self.watched.stop()
+        super().stop()
+
+    def settle(self) -> Status:
+        """A pass, and another one two seconds later."""
+        self.look()
+        self.clock.elapse(2.0)
+        return self.look()
+
+    def hears_and_settles(self) -> bool:
+        """Was there a ring? If so, it has led to the passes that it leads to."""
+        was_rung = self.bell.wait()
+        self.settle()
+        return was_rung
+
+    # ── what is to be seen ────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def reading(self) -> Reading:
+        return self.last.reading
+
+    @property
+    def states(self) -> dict[str, str]:
+        """By the name of the document."""
+        return {document.name: document.state.value for document in self.last.decision.ruling.documents}
+
+    @property
+    def in_force(self) -> set[str]:
+        documents = self.last.decision.ruling.documents
+        return {document.name for document in documents if document.state is DocumentState.IN_FORCE}
+
+    @property
+    def minutes(self) -> dict[str, float]:
+        """What the first rule of each document in force says, by the name of the document."""
+        rules = reversed(self.last.decision.ruling.rules)
+        return {rule.document: rule.delete_after_seconds / 60 for rule in rules if rule.document in self.in_force}
+
+    @property
+    def errors(self) -> list[str]:
+        return [problem.message for problem in self.reading.problems if problem.is_error]
+
+
+@contextmanager
+def a_node(policies: Path) -> Iterator[Node]:
+    """A node with an empty engine, before its first pass."""
+    with TemporaryDirectory(dir=IN_MEMORY) as home:
+        node = Node(Path(home) / "ledger.sqlite", manner=Manner(parallel_removals=1), policies=policies)
+        try:
+            yield node
+        finally:
+            node.stop()
+
+
+def a_policy(minutes: int = 1440, image: str = "old:*", **fields: str) -> str:
+    """A document that applies to every node; its last line is the number of minutes, as people write it."""
+    more = "".join(f"{name}: {value}\n" for name, value in fields.items())
+    return (
+        f"label: a policy\nenabled: true\n{more}image_policy:\n  removal:\n"
+        f'  - image_name: "{image}"\n    agent_downloaded_only: false\n    delete_after_minutes: {minutes}\n'
+    )

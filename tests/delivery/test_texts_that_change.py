@@ -1,0 +1,274 @@
+"""Files that are read while they are written, edited, renamed, put back: mode 10, and when a text is believed."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.delivery.deliverers import put, write_in_place
+from tests.delivery.node import Node, a_node, a_policy
+
+MINUTE = 60.0
+HOUR = 3600.0
+
+
+@pytest.fixture
+def node(tmp_path: Path) -> Iterator[Node]:
+    """A node with an image that nobody has used for twenty minutes."""
+    with a_node(tmp_path / "policies") as node:
+        node.policies.mkdir()
+        node.engine.load("old:1")
+        node.live(20 * MINUTE)
+        yield node
+
+
+def write(node: Node, **texts: str) -> None:
+    put(node.policies, {f"{name}.yaml": text for name, text in texts.items()})
+
+
+def later(node: Node, seconds: float) -> None:
+    node.clock.elapse(seconds)
+    node.look()
+
+
+# --- Half-written files ---
+
+
+def test_a_file_being_written_never_removes_by_what_its_beginning_says(node: Node) -> None:
+    """`1440` passes through `14`, which is a valid number, and the image has been idle for longer than that."""
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    seen = set[float]()
+    for step in write_in_place(node.policies / "sweep.yaml", a_policy(1440), chunk=1):
+        later(node, 0.4)
+        assert node.engine.has("old:1"), step
+        assert node.minutes in ({}, {"sweep": 1440})
+        seen |= {rule for document in node.reading.documents for rule in minutes_in(document)}
+    assert {1.0, 14.0, 144.0, 1440.0} <= seen
+    later(node, 2.0)
+    assert node.minutes == {"sweep": 1440}
+
+
+def minutes_in(document: object) -> set[float]:
+    policy = getattr(document, "policy", None)
+    return {float(rule.delete_after_minutes) for rule in policy.removal or ()} if policy else set()
+
+
+def test_neither_a_file_that_stops_half_way_nor_an_empty_one_touches_the_others(node: Node) -> None:
+    write(node, other=a_policy(2000), sweep=a_policy(1440))
+    node.settle()
+    for step in write_in_place(node.policies / "sweep.yaml", a_policy(1500), chunk=60):
+        later(node, 1.0)
+        assert node.minutes["other"] == 2000, step
+    node.settle()
+    assert node.minutes == {"other": 2000, "sweep": 1500}
+
+
+def test_a_file_that_stands_half_written_gives_no_rules_until_it_is_whole(node: Node) -> None:
+    """A copy that was cut off, by a full disk perhaps, in the middle of a word."""
+    write(node, other=a_policy(2000), sweep=a_policy(1440))
+    node.settle()
+    write(node, sweep=a_policy(1440)[:80])
+    for _ in range(3):
+        later(node, HOUR)
+        assert node.states == {"other": "in_force", "sweep": "invalid"}
+        assert any("policy documents" in trouble for trouble in node.last.degraded)
+    write(node, sweep=a_policy(1440))
+    later(node, 1.0)
+    assert node.minutes == {"other": 2000, "sweep": 1440}
+
+
+def test_of_a_file_with_many_documents_the_whole_ones_wait_each_for_itself(node: Node) -> None:
+    first, second, third = (f"metadata:\n  name: {name}\n" for name in ("one", "two", "three"))
+    envelope = "apiVersion: openhorizon.org/v1\nkind: NodeManagementPolicy\n"
+    spec = "spec:\n" + "".join(f"  {line}\n" for line in a_policy(1440).splitlines())
+    whole = "---\n".join(envelope + name + spec for name in (first, second, third))
+    file = node.policies / "all.yaml"
+    file.write_text(whole)
+    node.settle()
+    assert node.in_force == {"one", "two", "three"}
+    half = whole.index("two") + len(spec) // 2
+    file.write_text(whole[:half])
+    later(node, 1.0)
+    assert node.states == {"one": "in_force", "two": "invalid"}
+    file.write_text(whole.replace("1440", "9999"))
+    later(node, 1.0)
+    assert node.states == {"one": "waiting", "two": "waiting", "three": "waiting"}
+    later(node, 2.0)
+    assert node.minutes == {"one": 9999, "two": 9999, "three": 9999}
+
+
+def test_a_file_that_never_comes_to_rest_is_shown_and_never_in_force(node: Node) -> None:
+    for number in range(61):
+        write(node, sweep=a_policy(1440 + number))
+        later(node, 1.0)
+        assert node.states == {"sweep": "waiting"}
+    assert "documents that keep changing: sweep" in node.last.degraded
+    later(node, 2.0)
+    assert node.minutes == {"sweep": 1500}
+    assert not any("keep changing" in trouble for trouble in node.last.degraded)
+
+
+def test_a_file_that_alternates_between_two_texts_follows_neither_of_them(node: Node) -> None:
+    for number in range(61):
+        write(node, sweep=a_policy(1440 + number % 2))
+        later(node, 1.0)
+        assert node.states == {"sweep": "waiting"}
+    assert "documents that keep changing: sweep" in node.last.degraded
+
+
+def test_nor_one_of_two_that_the_ledger_knows_but_for_the_one_that_stood_last(node: Node) -> None:
+    for minutes in (1440, 1441):
+        write(node, sweep=a_policy(minutes))
+        node.settle()
+        assert node.minutes == {"sweep": minutes}
+    for number in range(61):
+        write(node, sweep=a_policy(1440 + number % 2))
+        later(node, 1.0)
+        assert node.minutes == ({"sweep": 1441} if number % 2 else {})
+
+
+# --- Two readings, at least two seconds apart ---
+
+
+def test_a_new_text_waits_two_seconds_and_is_not_forgotten_meanwhile(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    status = node.look()
+    assert (node.states, status.look_again_at) == ({"sweep": "waiting"}, node.clock.now().uptime_seconds + 2.0)
+    later(node, 1.9)
+    assert node.states == {"sweep": "waiting"}
+    later(node, 0.1)
+    assert node.in_force == {"sweep"}
+
+
+def test_until_a_changed_text_stands_neither_old_nor_new_is_in_force(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    write(node, sweep=a_policy(1500))
+    later(node, 1.0)
+    assert (node.states, node.last.decision.ruling.rules) == ({"sweep": "waiting"}, ())
+
+
+def test_time_that_the_engine_takes_to_answer_does_not_count(node: Node) -> None:
+    """A list of 1,000 images takes seven seconds: between two looks there may be much more time than between reads."""
+    write(node, sweep=a_policy(1440))
+    node.look()
+    node.engine.on_call = lambda _: node.clock.elapse(7.0)
+    later(node, 0.5)
+    assert node.states == {"sweep": "waiting"}
+    node.look()
+    assert node.in_force == {"sweep"}
+
+
+def test_a_text_that_was_read_once_does_not_stand_because_a_removal_took_long(node: Node) -> None:
+    write(node, sweep=a_policy(15))
+    node.look()
+    node.clock.elapse(2.0)
+    write(node, other=a_policy(30))
+    node.engine.on_call = lambda call: node.clock.elapse(5.0) if call.startswith("remove") else None
+    node.look()
+    assert not node.engine.has("old:1")
+    assert node.states == {"other": "waiting", "sweep": "in_force"}
+    assert {name for name, _ in node.ledger.load().texts} == {"sweep"}
+
+
+def test_touching_a_file_or_writing_the_same_again_changes_nothing(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    for text in (a_policy(1440), f"# a comment\n{a_policy(1440)}"):
+        write(node, sweep=text)
+        later(node, 1.0)
+        assert node.in_force == {"sweep"}
+
+
+# --- What the ledger knows ---
+
+
+def test_after_a_restart_what_stood_last_is_in_force_at_once(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    node.restart()
+    node.look()
+    assert node.in_force == {"sweep"}
+
+
+def test_what_was_changed_while_the_controller_was_down_waits(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    write(node, sweep=a_policy(1441))
+    node.restart()
+    node.look()
+    assert node.states == {"sweep": "waiting"}
+
+
+def test_a_text_that_goes_for_a_moment_is_in_force_again_at_once(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    for _ in range(3):
+        (node.policies / "sweep.yaml").rename(node.policies / "away")
+        later(node, 1.0)
+        assert node.states == {}
+        (node.policies / "away").rename(node.policies / "sweep.yaml")
+        later(node, 1.0)
+        assert node.in_force == {"sweep"}
+
+
+def test_a_file_cut_to_what_it_said_last_week_waits(node: Node) -> None:
+    """`14` was a mistake that has long been corrected to `1440`; a file cut in writing says `14` again."""
+    node.engine.rmi("old:1")
+    write(node, sweep=a_policy(14))
+    node.settle()
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    node.engine.load("old:1")
+    node.live(20 * MINUTE)
+    write(node, sweep=a_policy(1440).removesuffix("40\n"))
+    later(node, 1.0)
+    assert node.states == {"sweep": "waiting"}
+    assert node.engine.has("old:1")
+    node.restart()
+    node.look()
+    assert node.states == {"sweep": "waiting"}
+
+
+def test_going_back_to_an_older_text_waits_two_seconds_and_then_stays_over_a_restart(node: Node) -> None:
+    for minutes in (1440, 1441, 1440):
+        write(node, sweep=a_policy(minutes))
+        node.settle()
+    assert node.minutes == {"sweep": 1440}
+    node.restart()
+    node.look()
+    assert node.minutes == {"sweep": 1440}
+
+
+def test_going_back_does_not_begin_the_start_window_anew(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    first = node.settle().decision.ruling.documents[0].in_force_from
+    later(node, HOUR)
+    for minutes in (1441, 1440):
+        write(node, sweep=a_policy(minutes))
+        last = node.settle().decision.ruling.documents[0].in_force_from
+    assert last == first
+
+
+def test_a_renamed_document_is_another_one(node: Node) -> None:
+    write(node, sweep=a_policy(1440))
+    node.settle()
+    later(node, HOUR)
+    (node.policies / "sweep.yaml").rename(node.policies / "clean.yaml")
+    later(node, 1.0)
+    assert node.states == {"clean": "waiting"}
+    later(node, 2.0)
+    assert node.in_force == {"clean"}
+
+
+def test_a_document_whose_file_is_renamed_but_bears_its_own_name_stays(node: Node) -> None:
+    spec = "".join(f"  {line}\n" for line in a_policy(1440).splitlines())
+    kind = "apiVersion: openhorizon.org/v1\nkind: NodeManagementPolicy\nmetadata:\n  name: sweep\n"
+    write(node, a=f"{kind}spec:\n{spec}")
+    node.settle()
+    (node.policies / "a.yaml").rename(node.policies / "b.yaml")
+    later(node, 1.0)
+    assert node.in_force == {"sweep"}
