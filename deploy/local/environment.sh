@@ -59,10 +59,10 @@ install_venv_module() { # PYTHON
 fill_venv() {
     if has_uv; then
         run_logged "$log" uv pip sync --quiet --python "$venv/bin/python" --require-hashes requirements.lock
-        run_logged "$log" uv pip install --quiet --python "$venv/bin/python" --no-deps --editable .
+        run_logged "$log" uv pip install --quiet --python "$venv/bin/python" --no-deps --no-build-isolation --editable .
     else
         run_logged "$log" "$venv/bin/python" -m pip install --quiet --require-hashes --requirement requirements.lock
-        run_logged "$log" "$venv/bin/python" -m pip install --quiet --no-deps --editable .
+        run_logged "$log" "$venv/bin/python" -m pip install --quiet --no-deps --no-build-isolation --editable .
     fi
 }
 

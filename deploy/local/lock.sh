@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Writes requirements.lock (everything) and deploy/requirements.lock (run time only) from pyproject.toml, with hashes.
+# Writes three lock files from pyproject.toml, with hashes: requirements.lock (everything), deploy/requirements.lock (run
+# time only) and deploy/build.lock (what builds the wheel).
 #
 #   lock.sh              keeps the versions that are locked already
 #   lock.sh --upgrade    takes the newest that fit
@@ -22,3 +23,4 @@ uv=$(uv_command)
 compile=("$uv" pip compile --quiet --universal --python-version 3.11 --generate-hashes --no-emit-index-url --no-annotate --no-header "$@")
 "${compile[@]}" --group dev pyproject.toml --output-file requirements.lock
 "${compile[@]}" pyproject.toml --constraints requirements.lock --output-file deploy/requirements.lock
+"${compile[@]}" <(sed -nE 's/^requires = \["(.*)"\]$/\1/p' pyproject.toml) --constraints requirements.lock --output-file deploy/build.lock

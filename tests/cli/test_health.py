@@ -1,32 +1,42 @@
-"""`imagectl health` against a real server with a controller's answers."""
+"""`imagectl health` against a real server that gives a controller's answers."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import ssl
+import subprocess
+from collections.abc import Callable, Iterable, Iterator
+from pathlib import Path
+from typing import Any
 
 import pytest
 
-from controller.adapters.clock import SystemClock
 from controller.cli import main
-from controller.daemon.http_app import HttpApp, Vitals
 from controller.daemon.http_server import HttpServer
-from controller.daemon.metrics import Metrics
+
+
+def controller(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
+    """Lives, and cannot do its work."""
+    well = environ["PATH_INFO"] == "/healthz"
+    start_response("200 OK" if well else "503 Service Unavailable", [("Content-Type", "text/plain")])
+    return [b"ok\n" if well else b"no pass has succeeded yet\n"]
 
 
 @pytest.fixture
-def vitals() -> Vitals:
-    """Of a controller whose loop was just heard of, before its first pass."""
-    vitals = Vitals(SystemClock(), threads_alive=lambda: True)
-    vitals.beat()
-    return vitals
-
-
-@pytest.fixture
-def port(vitals: Vitals) -> Iterator[int]:
-    """Where that controller listens."""
-    server = HttpServer(HttpApp(vitals, Metrics()), "127.0.0.1", 0)
+def port() -> Iterator[int]:
+    """Where it listens."""
+    server = HttpServer(controller, ("127.0.0.1", 0))
     yield server.port
     server.stop()
+
+
+@pytest.fixture
+def certificate(tmp_path: Path) -> Path:
+    """A certificate that nobody trusts, with its key."""
+    key, public = tmp_path / "certificate.pem", tmp_path / "public.pem"
+    make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=gateway.example"
+    subprocess.run([*make.split(), "-keyout", key, "-out", public], check=True, capture_output=True)
+    key.write_text(key.read_text() + public.read_text())
+    return key
 
 
 def test_a_controller_that_lives_is_well(port: int, capsys: pytest.CaptureFixture[str]) -> None:
@@ -38,17 +48,23 @@ def test_one_that_listens_on_every_address_is_asked_on_loopback(port: int) -> No
     assert main.run(["health", "--listen", f":{port}"]) == 0
 
 
-def test_a_loop_that_is_silent_is_not_well(port: int, vitals: Vitals, capsys: pytest.CaptureFixture[str]) -> None:
-    vitals.last_heartbeat -= 90
-    assert main.run(["health", "--listen", f"127.0.0.1:{port}"]) == 1
-    assert f"the controller at 127.0.0.1:{port} says: the loop has not been heard of" in capsys.readouterr().err
-
-
-def test_before_the_first_pass_it_lives_but_is_not_ready(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_what_is_wrong_is_told_and_makes_the_exit_code_1(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["health", "--ready", "--listen", f"127.0.0.1:{port}"]) == 1
-    assert "no pass has succeeded yet" in capsys.readouterr().err
+    assert capsys.readouterr().err == f"imagectl: the controller at 127.0.0.1:{port} says: no pass has succeeded yet\n"
 
 
 def test_where_no_controller_is_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["health", "--listen", "127.0.0.1:1"]) == 1
     assert capsys.readouterr().err == "imagectl: no controller answers at 127.0.0.1:1: Connection refused\n"
+
+
+def test_with_a_certificate_it_asks_by_tls(certificate: Path) -> None:
+    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
+    context.load_cert_chain(certificate)
+    server = HttpServer(controller, ("127.0.0.1", 0), context)
+    try:
+        asked = ["health", "--listen", f"127.0.0.1:{server.port}"]
+        assert main.run([*asked, "--tls-certificate", str(certificate)]) == 0
+        assert main.run(asked) == 1
+    finally:
+        server.stop()

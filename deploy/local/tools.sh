@@ -1,0 +1,23 @@
+#!/usr/bin/env bash
+# Installs what the tests of the page, the metrics and the manifests ask for answers: a real Chromium and a real
+# Prometheus, from Debian. Neither is started here, nor at boot. Does nothing when they are already there.
+set -euo pipefail
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=deploy/local/packages.sh
+source "$here/packages.sh"
+# shellcheck source=deploy/local/services.sh
+source "$here/services.sh"
+
+programs=(prometheus promtool chromium chromedriver openssl)
+
+is_complete() {
+    local program
+    for program in "${programs[@]}"; do
+        command -v "$program" >/dev/null || return 1
+    done
+}
+
+is_complete && exit 0
+mkdir -p "$home"
+install_packages "$home/install.log" prometheus chromium chromium-driver fonts-dejavu-core openssl
+is_complete || fail "not all of ${programs[*]} came with Debian's packages"

@@ -1,0 +1,86 @@
+"""`imagectl run` as systemd sees it: a real process that tells a socket of the test."""
+
+from __future__ import annotations
+
+import signal
+import socket
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.program import running
+from tests.with_docker.private_engine import PrivateEngine, free_address
+
+_PATIENCE_SECONDS = 30.0
+
+
+@pytest.fixture
+def notices(tmp_path: Path) -> Iterator[socket.socket]:
+    """Where systemd listens."""
+    with socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM) as listener:
+        listener.bind(str(tmp_path / "notify"))
+        listener.settimeout(_PATIENCE_SECONDS)
+        yield listener
+
+
+@pytest.fixture
+def environment(notices: socket.socket, engine: PrivateEngine, tmp_path: Path) -> dict[str, str]:
+    """What systemd and the settings give to the service."""
+    (tmp_path / "policies").mkdir()
+    return {
+        "NOTIFY_SOCKET": str(notices.getsockname()),
+        "WATCHDOG_USEC": "900000000",
+        "IMAGECTL_POLICIES": str(tmp_path / "policies"),
+        "STATE_DIRECTORY": str(tmp_path),
+        "IMAGECTL_LISTEN": free_address(),
+        "DOCKER_HOST": engine.host,
+    }
+
+
+def hear(notices: socket.socket, wanted: str) -> list[str]:
+    """Everything that is said up to the wanted word and the lines that come with it."""
+    said: list[str] = []
+    while wanted not in said:
+        said += notices.recv(4096).decode().split("\n")
+    return said
+
+
+def test_it_is_ready_after_the_first_pass_and_shows_what_is_wrong(
+    notices: socket.socket, environment: dict[str, str]
+) -> None:
+    with running(environment=environment):
+        said = hear(notices, "READY=1")
+    (status,) = [line for line in said if line.startswith("STATUS=")]
+    assert status.startswith("STATUS=no policies: ")
+    assert status.endswith("; 0 policies in force")
+
+
+def test_the_loop_gives_signs_of_life_before_it_is_ready_and_after(
+    notices: socket.socket, environment: dict[str, str]
+) -> None:
+    with running(environment=environment):
+        assert "WATCHDOG=1" in hear(notices, "READY=1")
+        hear(notices, "WATCHDOG=1")
+
+
+def test_it_is_ready_even_if_the_engine_is_away(notices: socket.socket, environment: dict[str, str]) -> None:
+    with running(environment={**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"}):
+        said = hear(notices, "READY=1")
+    assert any(line.startswith("STATUS=the engine at unix:///nowhere/docker.sock cannot be reached") for line in said)
+
+
+def test_a_reload_lasts_until_everything_was_read_anew(notices: socket.socket, environment: dict[str, str]) -> None:
+    with running(environment=environment) as process:
+        hear(notices, "READY=1")
+        process.send_signal(signal.SIGHUP)
+        hear(notices, "RELOADING=1")
+        hear(notices, "READY=1")
+
+
+def test_it_announces_its_end_and_ends_well(notices: socket.socket, environment: dict[str, str]) -> None:
+    with running(environment=environment) as process:
+        hear(notices, "READY=1")
+        process.terminate()
+        hear(notices, "STOPPING=1")
+        assert process.wait(timeout=10) == 0

@@ -1,0 +1,88 @@
+"""The units: valid for systemd, and left with little that an attacker could use."""
+
+from __future__ import annotations
+
+import configparser
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.docker_connection import ANSWER_WITHIN_SECONDS
+from controller.settings import DECLARED
+from tests.deploy.conftest import SOURCE
+
+UNITS = sorted(path for ending in ("service", "timer") for path in (SOURCE / "deploy").glob(f"*/*.{ending}"))
+SERVICES = [path for path in UNITS if path.suffix == ".service"]
+MOST_EXPOSURE = 1.5
+_INSTALLED = re.compile(r"/usr/local/\S+")
+
+
+def section(path: Path, name: str = "Service") -> dict[str, str]:
+    """One section of a unit; of settings that are written twice, the last."""
+    parser = configparser.ConfigParser(strict=False, interpolation=None)
+    parser.optionxform = str  # type: ignore[assignment,method-assign]
+    parser.read(path)
+    return dict(parser[name])
+
+
+def test_there_are_a_service_a_timer_variant_and_the_delivery() -> None:
+    assert {path.name for path in UNITS} == {
+        "image-controller.service",
+        "image-controller-once.service",
+        "image-controller-once.timer",
+        "image-controller-policies.service",
+        "image-controller-policies.timer",
+    }
+
+
+def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
+    """With a program that is there in the place of those that are installed later."""
+    for unit in UNITS:
+        (tmp_path / unit.name).write_text(_INSTALLED.sub(sys.executable, unit.read_text()))
+    done = subprocess.run(
+        ["systemd-analyze", "verify", *tmp_path.iterdir()], check=False, capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+@pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
+def test_it_is_exposed_no_more_than_it_must_be(unit: Path) -> None:
+    done = subprocess.run(
+        ["systemd-analyze", "security", "--offline=true", "--no-pager", unit],
+        check=True,
+        capture_output=True,
+        text=True,
+    )
+    (exposure,) = re.findall(r"Overall exposure level for \S+: (\d+\.\d+)", done.stdout)
+    assert float(exposure) <= MOST_EXPOSURE
+
+
+def test_both_ways_to_run_the_controller_are_hardened_alike() -> None:
+    always, once = (
+        section(SOURCE / "deploy" / "systemd" / f"image-controller{kind}.service") for kind in ("", "-once")
+    )
+    of_each = {"Type", "NotifyAccess", "ExecStart", "ExecReload", "SuccessExitStatus"}
+    of_each |= {"WatchdogSec", "TimeoutStopSec", "Restart", "RestartSec", "RestartPreventExitStatus"}
+    assert {key: value for key, value in always.items() if key not in of_each} == {
+        key: value for key, value in once.items() if key not in of_each
+    }
+
+
+def test_the_watchdog_waits_longer_than_any_answer_of_the_engine() -> None:
+    watchdog = section(SOURCE / "deploy" / "systemd" / "image-controller.service")["WatchdogSec"]
+    assert watchdog == "15min"
+    assert ANSWER_WITHIN_SECONDS < 15 * 60
+
+
+def test_the_timer_and_the_idle_time_that_counts_between_two_passes_agree() -> None:
+    folder = SOURCE / "deploy" / "systemd"
+    period = section(folder / "image-controller-once.timer", "Timer")["OnUnitInactiveSec"]
+    assert section(folder / "image-controller-once.service")["ExecStart"].endswith(f"run --once --resync {period}")
+
+
+def test_the_settings_that_are_installed_are_settings() -> None:
+    text = (SOURCE / "deploy" / "systemd" / "config.toml").read_text()
+    assert set(re.findall(r"^#?(\w+) = ", text, re.MULTILINE)) <= set(DECLARED)
