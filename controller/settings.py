@@ -103,7 +103,17 @@ class Settings:
     node: Path | None = _setting(None, Path, "FILE", "Node file: org, id, pattern and policy of this node.")
     agent_url: str = _setting("", str, "URL", "Open Horizon agent to ask instead, as http://localhost:8510.")
     listen: tuple[str, int] = _setting(
-        ("127.0.0.1", 9847), address, "HOST:PORT", "Where metrics and status are served."
+        ("127.0.0.1", 9847), address, "HOST:PORT", "Where metrics and status are served; :PORT is every address."
+    )
+    tls_certificate: Path | None = _setting(
+        None, Path, "FILE", "Serve them by TLS: the certificate and its chain as PEM, perhaps with the key."
+    )
+    tls_key: Path | None = _setting(None, Path, "FILE", "The key of that certificate, as PEM, if it is not beside it.")
+    basic_auth: Path | None = _setting(
+        None, Path, "FILE", "Ask for a password: lines of user:password or user:sha256:HEX. Read for every request."
+    )
+    allow_host: tuple[str, ...] = _setting(
+        (), str, "NAME", "A name of this host in addresses of the page, or *.DOMAIN; addresses and localhost need none."
     )
     settle: float = _setting(600.0, duration, "TIME", "Nothing goes so soon after a sign of life.")
     resync: float = _setting(300.0, duration, "TIME", "Look at least this often, whatever events say.")
@@ -120,7 +130,7 @@ class Settings:
 
 DECLARED: Mapping[str, Field[Any]] = {each.name: each for each in fields(Settings)}
 """Every setting by name, with its metadata: parse, metavar, help."""
-REPEATABLE = ("protect",)
+REPEATABLE = ("protect", "allow_host")
 SWITCHES = ("dry_run", "once")
 
 

@@ -12,6 +12,7 @@ from tempfile import TemporaryDirectory
 from controller.adapters.ledger import Ledger
 from controller.daemon.ports import LedgerPort, Ports
 from controller.daemon.reconcile import Manner, Reconciler
+from controller.daemon.schedule import retry_after_seconds
 from controller.daemon.status import Status
 from controller.plan.decision import Conditions
 from controller.plan.explanation import explained
@@ -37,19 +38,35 @@ class Host:
     own_container: str = ""
 
     def __post_init__(self) -> None:
-        self.engine = FakeEngine(self.clock, self.kind)
+        self.engine = self.make_engine()
         self.stopping = threading.Event()
         self.start()
 
     def start(self) -> None:
         """The controller's process begins."""
-        self.ledger: LedgerPort = Ledger(self.ledger_file)
-        self.events = FakeEvents(self.engine, self.ledger.load().event_cursor)
+        self.ledger = self.open_ledger()
+        self.events = self.listen(self.ledger.load().event_cursor)
         self.reconciler = Reconciler(self._ports(), self.manner, self.stopping, heartbeat=lambda: None)
+
+    def make_engine(self) -> FakeEngine:
+        return FakeEngine(self.clock, self.kind)
+
+    def open_ledger(self) -> LedgerPort:
+        return Ledger(self.ledger_file)
+
+    def listen(self, cursor: int) -> FakeEvents:
+        return FakeEvents(self.engine, cursor)
 
     def _ports(self) -> Ports:
         return Ports(
-            self.clock, self.folder, self.node, self.engine, self.events, self.ledger, lambda: 0.0, self.own_container
+            self.clock,
+            self.folder,
+            self.node,
+            self.engine.port,
+            self.events,
+            self.ledger,
+            lambda: 0.0,
+            self.own_container,
         )
 
     def stop(self) -> None:
@@ -78,21 +95,34 @@ class Host:
         self.look()
 
     def look(self) -> Status:
-        """One pass."""
+        """One pass that knows all that has happened."""
+        self.hear()
+        return self._pass()
+
+    def hear(self) -> None:
+        """Wait until the event stream has told of everything; a fake one does so at once."""
+
+    def _pass(self) -> Status:
         self.last = self.reconciler.reconcile()
         return self.last
 
     def live(self, seconds: float) -> list[Status]:
         """Time goes on, with a pass whenever a deadline or the resync asks for one."""
         until = self.clock.now().uptime_seconds + seconds
-        passes = [self.look()]
+        passes, failed = [self.look()], 0
         while (left := until - self.clock.now().uptime_seconds) > 0:
-            wake_at = passes[-1].look_again_at
-            resync = self.manner.conditions.resync_seconds
-            wait = resync if wake_at is None else min(resync, max(wake_at - self.clock.now().uptime_seconds, 0.001))
-            self.clock.elapse(min(wait, left))
-            passes.append(self.look())
+            failed = failed + 1 if passes[-1].trouble else 0
+            self.clock.elapse(min(self._wait_after(passes[-1], failed), left))
+            passes.append(self._pass())
         return passes
+
+    def _wait_after(self, status: Status, failed: int) -> float:
+        """As the loop waits, seen from afar: what a deadline asks for at once is asked for a moment later."""
+        resync = self.manner.conditions.resync_seconds
+        if failed:
+            return retry_after_seconds(failed, resync)
+        wake_at = status.look_again_at
+        return resync if wake_at is None else min(resync, max(wake_at - self.clock.now().uptime_seconds, 0.001))
 
     # ── what is to be seen ────────────────────────────────────────────────────────────────────────────────────────
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 from controller.adapters.ledger import Ledger
 from controller.adapters.policy_folder import PolicyFolder
+from controller.daemon.report import Reporter
 from controller.daemon.status import PassResult, Status
 from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer
@@ -26,6 +27,7 @@ from controller.plan.ledger_clock import LedgerClock
 from controller.plan.memory import IN_USE, Attempt, Evidence, Memory, Record, Setback, Spending
 from controller.plan.node import Node
 from controller.plan.observation import Engine, Observation, Store
+from controller.plan.planner import Terms
 from controller.plan.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
 
 NOW = Instant(1_795_253_400.0, "sample", 4_060_000.0)
@@ -214,15 +216,14 @@ def _attempts(memory: Memory) -> dict[tuple[ImageId, str], Attempt]:
         if image.tags and image.tags[0].familiar == "acme/telemetry:1.0":
             why = "conflict: unable to remove repository reference (must force): it has dependent child images"
             retry_at = memory.clock.seconds + 21 * MINUTE
-            attempt = Attempt(Setback.REFUSED, why, 2, retry_at, situation_of(image, seen, ()))
+            attempt = Attempt(Setback.REFUSED, why, 2, retry_at, situation_of(image, seen))
             return {(image.id, image.tags[0].familiar): attempt}
     return {}
 
 
-def decision_on(memory: Memory, policies: Path, conditions: Conditions = Conditions()) -> Decision:
+def decision_on(memory: Memory, policies: Path) -> Decision:
     """What the planner decides about it; the texts have been known for a long time."""
-    reading = PolicyFolder(policies).read()
-    conditions = replace(conditions, believe_new_texts=True)
+    reading, conditions = PolicyFolder(policies).read(), Conditions(believe_new_texts=True)
     node = memory.node.answer if memory.node else NodeAnswer()
     early = replace(memory, clock=replace(memory.clock, seconds=memory.clock.seconds - 20 * DAY))
     texts = decide_again(Decision(memory=early, node=node), reading, conditions).memory.texts
@@ -245,10 +246,11 @@ def status_of(decision: Decision, policies: Path, now: Instant = NOW) -> Status:
 def history(days: int = 24, now: Instant = NOW, seed: int = 11) -> tuple[tuple[Removal, ...], tuple[Batch, ...]]:
     """What was removed on the days before, oldest first, and what was measured in batches."""
     luck = random.Random(seed)
-    removals: list[Removal] = []
-    for day in range(days, -1, -1):
-        for number in range(luck.choice((0, 1, 1, 2, 3, 5)) if day else 3):
-            removals.append(_removal(now.wall_seconds - day * DAY - 40 * MINUTE * (number + 1), luck))
+    removals = [
+        _removal(now.wall_seconds - day * DAY - 40 * MINUTE * (number + 1), luck)
+        for day in range(days, -1, -1)
+        for number in range(luck.choice((0, 1, 1, 2, 3, 5)) if day else 3)
+    ]
     removals.sort(key=lambda removal: removal.wall_seconds)
     return tuple(removals), (Batch("a-batch", "services", Freed(311_000_000, Exactness.EXACT)),)
 
@@ -268,11 +270,12 @@ def _removal(wall_seconds: float, luck: random.Random) -> Removal:
     return Removal(intent, Outcome.REMOVED, Freed(size, Exactness.EXACT), wall_seconds)
 
 
-def write_ledger(file: Path, memory: Memory, removals: Sequence[Removal] = (), batches: Sequence[Batch] = ()) -> Path:
-    """The ledger of a controller that remembers this."""
+def write_ledger(file: Path, status: Status, removals: Sequence[Removal] = (), batches: Sequence[Batch] = ()) -> Path:
+    """The ledger of a controller that has published this."""
     ledger = Ledger(file)
     try:
-        ledger.save(memory)
+        ledger.save(status.decision.memory)
+        ledger.report(Reporter(Terms()).report(status))
         ledger.record(removals)
         for batch in batches:
             ledger.record((), batch)

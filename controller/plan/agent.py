@@ -84,12 +84,36 @@ def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnsw
     return replace(kept.answer, is_silence=True, why=f"{fresh.why}; its last answer, {age} old, holds")
 
 
-def agreements_first_seen(before: Mapping[str, float], agreements: Iterable[Agreement], now: float) -> dict[str, float]:
-    """When each active agreement was first seen, on the ledger's clock."""
-    return {agreement.id: before.get(agreement.id, now) for agreement in agreements}
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """When an agreement began, as far as anybody can tell; on the ledger's clock."""
+
+    after: float
+    """The agent was last heard before it."""
+    first_seen: float
 
 
-def held_since(answer: AgentAnswer, first_seen: Mapping[str, float], now: float) -> float | None:
-    """The beginning of the oldest agreement that is young and names no image yet: nothing that came since may go."""
-    beginnings = [first_seen.get(agreement.id, now) for agreement in answer.agreements if not agreement.images]
-    return min((at for at in beginnings if now - at < AN_AGREEMENT_IS_YOUNG_SECONDS), default=None)
+@dataclass(frozen=True, slots=True)
+class Hold:
+    """Images that came or were wanted since then may be what a young agreement needs, until then."""
+
+    since: float
+    until: float
+
+
+def beginnings_after(
+    before: Mapping[str, Beginning], agreements: Iterable[Agreement], last_heard: float, now: float
+) -> dict[str, Beginning]:
+    """The beginnings of all active agreements, after an answer; one that is new may be as old as the last answer."""
+    new = Beginning(last_heard, now)
+    return {agreement.id: before.get(agreement.id, new) for agreement in agreements}
+
+
+def hold_of(answer: AgentAnswer, beginnings: Mapping[str, Beginning], now: float) -> Hold | None:
+    """What is held for agreements that are young and name no image yet; None if there is no such agreement."""
+    imageless = [beginnings.get(each.id, Beginning(now, now)) for each in answer.agreements if not each.images]
+    young = [each for each in imageless if now - each.first_seen < AN_AGREEMENT_IS_YOUNG_SECONDS]
+    if not young:
+        return None
+    last = max(each.first_seen for each in young)
+    return Hold(min(each.after for each in young), last + AN_AGREEMENT_IS_YOUNG_SECONDS)

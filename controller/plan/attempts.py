@@ -2,17 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from hashlib import sha256
 
 from controller.image.image import Image
-from controller.image.reference import ImageId
 from controller.plan.memory import Attempt, AttemptKey
 from controller.plan.observation import Observation
 from controller.plan.removal import Removal
 
 
-def situation_of(image: Image, seen: Observation, children: Iterable[ImageId]) -> str:
+def situation_of(image: Image, seen: Observation) -> str:
     """Fingerprint of all that an engine may hold against a removal: the image, its names, its containers, its children.
 
     A setback counts only while this stays the same; an event alone changes nothing (Podman sends one for a refused
@@ -20,7 +19,7 @@ def situation_of(image: Image, seen: Observation, children: Iterable[ImageId]) -
     """
     names = sorted(name.canonical for name in (*image.tags, *image.digests))
     users = sorted(container.id for container in seen.users.get(image.id, ()))
-    parts = (image.id, *names, "|", *users, "|", *sorted(children))
+    parts = (image.id, *names, "|", *users, "|", *sorted(seen.children.get(image.id, ())))
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 

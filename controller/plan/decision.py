@@ -61,18 +61,16 @@ def decide(before: Decision, wishes: Wishes, seen: Observation, news: News, cond
     return decide_again(replace(before, memory=memory, node=node), wishes.reading, conditions)
 
 
-def decide_again(before: Decision, reading: Reading, conditions: Conditions) -> Decision:
-    """The same without a new look: on the memory and the node as they are."""
-    memory, uptime = before.memory, _uptime(before.memory)
+def decide_again(before: Decision, reading: Reading, conditions: Conditions, removals_made: int = 0) -> Decision:
+    """The same without a new look: on the memory and the node as they are, after so many removals in this pass."""
     policies = [document.policy for document in reading.documents if document.policy]
-    known = memory.texts
-    standing = before.standing.after([_key(policy) for policy in policies], known, uptime)
-    settled = [p for p in policies if conditions.believe_new_texts or standing.stands(_key(p), known, uptime)]
-    memory = replace(memory, texts=texts_after(known, settled, memory.clock))
-    unstable = {policy.name for policy in policies if standing.is_unstable(policy.name, uptime)}
-    ruling = ruling_on(reading.documents, Circumstances(before.node, memory.clock, memory.texts, unstable))
+    standing = before.standing.after(dict(map(_key, policies)), before.memory.texts, _read_at(reading, before.memory))
+    settled = [policy for policy in policies if conditions.believe_new_texts or standing.believes(policy.name)]
+    memory = replace(before.memory, texts=texts_after(before.memory.texts, settled, before.memory.clock))
+    believed = {key: memory.texts[key] for key in map(_key, settled)}
+    ruling = ruling_on(reading.documents, Circumstances(before.node, memory.clock, believed, standing.unstable))
     book = before.book if before.book.rules == ruling.rules else RuleBook(ruling.rules)
-    plan = within(conditions.limits, make_plan(book, memory, conditions.terms), memory)
+    plan = within(conditions.limits, make_plan(book, memory, conditions.terms), memory, removals_made)
     return Decision(memory, before.node, ruling, plan, standing, book)
 
 
@@ -80,5 +78,7 @@ def _key(policy: NodeManagementPolicy) -> TextKey:
     return policy.name, policy.text_hash
 
 
-def _uptime(memory: Memory) -> float:
+def _read_at(reading: Reading, memory: Memory) -> float:
+    if reading.at is not None:
+        return reading.at
     return memory.clock.last.uptime_seconds if memory.clock.last else 0.0

@@ -41,5 +41,7 @@ class Event:
     """The text by which the event names the image: what was pulled, or what a container was created from."""
     by_agent: bool = False
     """The container belongs to a service of the Open Horizon agent."""
-    starts_use: bool = False
-    """The event is a creation or start: from here on a container needs the image."""
+    is_creation: bool = False
+    """A container was created just now. Its later events repeat the name, whatever that means by then."""
+    is_replayed: bool = False
+    """It was told as the stream began, and perhaps not for the first time."""

@@ -8,11 +8,12 @@ from collections.abc import Mapping
 from typing import Any
 
 from controller.plan.decision import Decision
+from controller.plan.meaning import explained_rows
 from controller.plan.memory import Memory
-from controller.plan.names import Names
+from controller.plan.moments import told
 from controller.plan.observation import Observation
 from controller.plan.planner import Judge, Terms, decisive
-from controller.plan.report import reference_values, seconds_left, wall_moment
+from controller.plan.report import references_at_rest
 from controller.plan.verdict import Finding, Reason, Verdict
 
 Values = dict[str, Any]
@@ -41,28 +42,31 @@ WHAT_KEEPS_IT: Mapping[Reason, str] = {
 
 def explained(decision: Decision, terms: Terms, text: str) -> list[Values]:
     """One explanation for each reference of each image that `text` names: a name, an ID, or the beginning of one."""
-    memory, seen = decision.memory, decision.memory.seen
-    if seen is None:
+    found = explained_rows(references_at_rest(decision, terms.usage), explanations_at_rest(decision, terms), text)
+    return [told(row, decision.memory.clock) for row in found]
+
+
+def explanations_at_rest(decision: Decision, terms: Terms) -> list[Values]:
+    """What there is to say of each reference besides its row in the report; moments are on the ledger's clock."""
+    if decision.memory.seen is None:
         return []
-    judge = Judge(decision.book, memory, seen, terms)
-    meant = Names(seen.images).meant(text)
-    verdicts = [verdict for verdict in decision.plan.verdicts if verdict.image in meant]
-    return [_explained(verdict, memory, seen, judge, terms) for verdict in verdicts]
+    judge = Judge(decision.book, decision.memory, decision.memory.seen, terms)
+    return [_explanation(verdict, decision.memory, decision.memory.seen, judge) for verdict in decision.plan.verdicts]
 
 
-def _explained(verdict: Verdict, memory: Memory, seen: Observation, judge: Judge, terms: Terms) -> Values:
+def _explanation(verdict: Verdict, memory: Memory, seen: Observation, judge: Judge) -> Values:
     image, record = seen.images[verdict.image], memory.records[verdict.image]
     reference = next((name for name in image.removable_references if name.familiar == verdict.reference), None)
     findings = judge.findings(image, record, judge.covering(image, record, reference))
     decides = decisive(findings) if findings else None
     attempt = memory.attempts.get((image.id, verdict.reference))
     return {
-        **reference_values(verdict, memory, terms.usage),
+        "reference": verdict.reference,
+        "image": verdict.image,
         "names": [name.familiar for name in (*image.tags, *image.digests)],
-        "names_remembered": [name for name in record.names if not image.tags],
-        "rules": [_rule(finding, memory, finding is decides) for finding in findings],
+        "rules": [_rule(finding, finding is decides) for finding in findings],
         "containers": [f"{user.name} ({user.state})" for user in seen.users.get(image.id, ())],
-        "children": list(judge.children.get(image.id, ())),
+        "children": list(seen.children.get(image.id, ())),
         "parent": image.parent,
         "setback": f"{attempt.setback.value} {attempt.failures} times: {attempt.message}" if attempt else None,
         "what_makes_it_go": WHAT_MAKES_IT_GO[verdict.reason],
@@ -70,7 +74,7 @@ def _explained(verdict: Verdict, memory: Memory, seen: Observation, judge: Judge
     }
 
 
-def _rule(finding: Finding, memory: Memory, decides: bool) -> Values:
+def _rule(finding: Finding, decides: bool) -> Values:
     rule = finding.rule
     return {
         "rule": rule.name,
@@ -78,12 +82,6 @@ def _rule(finding: Finding, memory: Memory, decides: bool) -> Values:
         "delete_after_minutes": int(rule.delete_after_seconds // 60),
         "agent_downloaded_only": rule.agent_downloaded_only,
         "says": finding.reason.value,
-        "due_in_seconds": seconds_left(finding.due_at, memory.clock),
-        "due_at": wall_moment(finding.due_at, memory.clock),
+        "due_at": finding.due_at,
         "decides": decides,
     }
-
-
-def similar_names(decision: Decision, text: str) -> list[str]:
-    """Names on the node, for a hint when `text` names nothing."""
-    return [verdict.reference for verdict in decision.plan.verdicts if text.lower() in verdict.reference.lower()]

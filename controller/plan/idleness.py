@@ -36,9 +36,10 @@ class Glimpse:
 NOTHING_NEW = Glimpse()
 
 
-def first_record(glimpse: Glimpse, origin: Happening | None, now: float) -> Record:
-    """An image seen for the first time is as young as can be."""
-    return updated(Record(first_seen=now, origin=origin), glimpse, now)
+def first_record(glimpse: Glimpse, origin: Happening | None, now: float, before: Record | None = None) -> Record:
+    """An image seen for the first time is as young as can be. One that came back keeps what it is made of."""
+    made_of = before or Record(first_seen=now)
+    return updated(Record(first_seen=now, origin=origin, names=made_of.names, tip=made_of.tip), glimpse, now)
 
 
 def updated(record: Record, glimpse: Glimpse, now: float) -> Record:
@@ -57,17 +58,43 @@ def _last_use(before: float | None, in_use: bool, was_used: bool, now: float) ->
     return now if was_used or before == IN_USE else before
 
 
-def idle_since(record: Record, usage: Usage) -> float:
-    """Ledger time from which the image counts as unused; meaningless while it is in use.
+@dataclass(frozen=True, slots=True)
+class Sign:
+    """A sign that somebody wants an image; both are meaningless while it is in use."""
+
+    at: float
+    """Ledger time."""
+    what: str
+    """In words."""
+
+
+def last_sign_of_life(record: Record) -> Sign:
+    """The last sign of any kind."""
+    used, touched = record.last_used or 0.0, record.last_touched or 0.0
+    if used >= touched and used >= record.first_seen:
+        return Sign(used, Happening.USED.value)
+    if touched >= record.first_seen and record.touch:
+        return Sign(touched, record.touch.value)
+    return _seen_first(record)
+
+
+def last_use(record: Record, usage: Usage) -> Sign:
+    """What the idle time of the image is counted from.
 
     With `--usage agent` only containers of the agent count, as the original design says; a pull or another
     container's use then only starts the settle time.
     """
-    if usage is Usage.AGENT:
-        return record.last_used_by_agent or record.first_seen
-    return last_sign_of_life(record)
+    if usage is Usage.ANY:
+        return last_sign_of_life(record)
+    if record.last_used_by_agent:
+        return Sign(record.last_used_by_agent, "used by a container of the agent")
+    return _seen_first(record)
 
 
-def last_sign_of_life(record: Record) -> float:
-    """Ledger time of the last sign of any kind that somebody wants the image."""
-    return max(record.first_seen, record.last_used or 0.0, record.last_used_by_agent or 0.0, record.last_touched or 0.0)
+def idle_since(record: Record, usage: Usage) -> float:
+    """Ledger time from which the image counts as unused; meaningless while it is in use."""
+    return last_use(record, usage).at
+
+
+def _seen_first(record: Record) -> Sign:
+    return Sign(record.first_seen, "first seen")

@@ -9,11 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 
 from controller.instant import Instant
+from controller.quantity import seconds_in_words
 
 WALL_IS_TRUSTED_AFTER_SECONDS = 600.0
 """For so long the wall clock must have agreed with the uptime before a written start time counts (design: ten
 minutes).
 """
+_A_GAP_IN_RESYNCS = 2.0
+"""Passes are a resync apart at most, and the timer of `--once` is not on time to the second."""
 _TOLERATED_STEP_SECONDS = 1.0
 _TOLERATED_DRIFT = 0.001
 """NTP slews by 500 ppm at most; twice that is not a step."""
@@ -40,6 +43,15 @@ class LedgerClock:
         gained = min(max(at.uptime_seconds - self.last.uptime_seconds, 0.0), resync_seconds)
         steady_since = at.uptime_seconds if self.stepped(at) else self.steady_since
         return LedgerClock(self.seconds + gained, at, steady_since)
+
+    def gap_before(self, at: Instant, resync_seconds: float) -> str:
+        """What kept anybody from watching between the last pass and this one, in words; empty if nothing did."""
+        if self.last is None:
+            return ""
+        if self.last.boot != at.boot:
+            return "the host was restarted"
+        away = at.uptime_seconds - self.last.uptime_seconds
+        return f"nobody watched for {seconds_in_words(away)}" if away > _A_GAP_IN_RESYNCS * resync_seconds else ""
 
     def stepped(self, at: Instant) -> bool:
         """Has wall time moved otherwise than uptime since the last pass (a step, or a suspend)?"""

@@ -9,7 +9,7 @@ from controller.image.layers import Reclaim
 from controller.image.reference import ImageId
 from controller.plan.memory import Memory, Spending
 from controller.plan.observation import Store
-from controller.plan.planner import Plan, children_of
+from controller.plan.planner import Plan
 from controller.plan.reclaim import freed_in_turn
 from controller.plan.removal import Outcome, Removal
 from controller.plan.verdict import Reason, Verdict
@@ -25,17 +25,19 @@ class Limits:
     bytes_per_hour: int | None = None
 
 
-def within(limits: Limits, plan: Plan, memory: Memory) -> Plan:
-    """The plan in which every removal that does not fit is held back; whoever is longest overdue goes first."""
+def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -> Plan:
+    """The plan in which every removal that does not fit is held back; whoever is longest overdue goes first.
+
+    `removals_made` is how many the pass has asked for already that this plan belongs to.
+    """
     if not plan.removals or limits == Limits() or memory.seen is None:
         return plan
-    budget = _Budget(limits, memory)
-    children = children_of(memory.seen)
+    budget = _Budget(limits, memory, removals_made)
     held: dict[int, Verdict] = {}
     kept: set[ImageId] = set()
     for verdict, charge in zip(plan.removals, charges_of(plan.removals, memory), strict=True):
         hold: Verdict | None
-        if kept.intersection(children.get(verdict.image, ())):
+        if kept.intersection(memory.seen.children.get(verdict.image, ())):
             hold = replace(verdict, reason=Reason.HAS_CHILDREN, due_at=None, detail="an image built on it is held back")
         else:
             hold = budget.held(verdict, charge)
@@ -85,9 +87,9 @@ def spent_after(spent: Sequence[Spending], freed: int, now: float) -> tuple[Spen
 class _Budget:
     """What the limits still let go in this pass."""
 
-    def __init__(self, limits: Limits, memory: Memory) -> None:
+    def __init__(self, limits: Limits, memory: Memory, removals_made: int) -> None:
         self._limits = limits
-        self._removals_left = limits.removals_per_pass
+        self._removals_left = None if limits.removals_per_pass is None else limits.removals_per_pass - removals_made
         self._spent = spent_after(memory.spent, 0, memory.clock.seconds)
         self._bytes_left = (limits.bytes_per_hour or 0) - sum(each.bytes for each in self._spent)
         self._is_exhausted = False
@@ -95,7 +97,8 @@ class _Budget:
     def held(self, verdict: Verdict, charge: int) -> Verdict | None:
         """The verdict on a removal that does not fit; None, and less is left, if it does."""
         if self._removals_left is not None and self._removals_left <= 0:
-            return _held_back(verdict, None, f"at most {self._limits.removals_per_pass} removals in one pass")
+            most = self._limits.removals_per_pass
+            return _held_back(verdict, None, f"at most {most} removal{'s' * (most != 1)} in one pass")
         if self._limits.bytes_per_hour is not None:
             if charge > self._limits.bytes_per_hour:
                 return _held_back(verdict, None, f"it frees {charge} bytes, more than the limit for a whole hour")

@@ -12,7 +12,7 @@ from enum import StrEnum
 
 from controller.image.layers import ChainId, Layer
 from controller.image.reference import ImageId
-from controller.plan.agent import KeptAnswer, Source
+from controller.plan.agent import Beginning, KeptAnswer, Source
 from controller.plan.event import Happening
 from controller.plan.ledger_clock import LedgerClock
 from controller.plan.observation import Observation
@@ -59,6 +59,15 @@ class ExpectedDownload:
 
     name: str
     since: float
+
+
+@dataclass(frozen=True, slots=True)
+class Watch:
+    """Since when nothing can have escaped notice. What was used before may have been used unseen."""
+
+    since: float = 0.0
+    gap: str = ""
+    """What kept anybody from watching, in words."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +119,7 @@ class TextRecord:
 
     first_seen: float
     last_present: float
-    """Kept up to the hour."""
+    """Kept up to the hour; of the texts of one document, the greatest is that of the one that stood last."""
     started_at: float | None
     """When its written start was found to have passed; for `start: now` the same as first seen; None before."""
     text: str
@@ -130,15 +139,18 @@ class Memory:
     clock: LedgerClock = LedgerClock()
     seen: Observation | None = None
     """The last successful look; None before the first."""
+    watch: Watch = Watch()
     records: Mapping[ImageId, Record] = field(default_factory=dict)
+    lost_names: Mapping[ImageId, tuple[str, ...]] = field(default_factory=dict)
+    """Names that images have lost a moment ago: an event that is still on its way may mean them by these."""
     layers: Mapping[ChainId, Layer] = field(default_factory=dict)
     evidence: Mapping[ImageId, Evidence] = field(default_factory=dict)
     expected: tuple[ExpectedDownload, ...] = ()
     attempts: Mapping[AttemptKey, Attempt] = field(default_factory=dict)
     node: KeptAnswer | None = None
     """The last good answer to the question which node this is."""
-    agreements: Mapping[str, float] = field(default_factory=dict)
-    """Active agreements of the agent by ID, and when each was first seen."""
+    agreements: Mapping[str, Beginning] = field(default_factory=dict)
+    """Active agreements of the agent by ID, and when each began."""
     mounted: Mapping[str, tuple[ImageId, ...]] = field(default_factory=dict)
     """Containers that mount images, by ID: every image that the names of their mounts have meant since.
 

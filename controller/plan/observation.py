@@ -51,9 +51,13 @@ class Observation:
     """ID of the container in which this program runs, or empty."""
     users: Mapping[ImageId, tuple[Container, ...]] = field(init=False)
     """Which containers, in whatever state, are made from an image or mount it."""
+    children: Mapping[ImageId, tuple[ImageId, ...]] = field(init=False)
+    """Images by parent, where the engine refuses to remove a parent before its children."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "users", users_of(self.images, self.containers))
+        children = _children_of(self.images) if self.engine.store is Store.GRAPH_DRIVER else {}
+        object.__setattr__(self, "children", children)
 
 
 def users_of(images: Mapping[ImageId, Image], containers: Iterable[Container]) -> dict[ImageId, tuple[Container, ...]]:
@@ -66,3 +70,11 @@ def users_of(images: Mapping[ImageId, Image], containers: Iterable[Container]) -
             for image in names.meant(name):
                 users.setdefault(image, {})[container] = None
     return {image: tuple(who) for image, who in users.items()}
+
+
+def _children_of(images: Mapping[ImageId, Image]) -> dict[ImageId, tuple[ImageId, ...]]:
+    children: dict[ImageId, list[ImageId]] = {}
+    for image in images.values():
+        if image.parent is not None and image.parent in images:
+            children.setdefault(image.parent, []).append(image.id)
+    return {parent: tuple(built_on_it) for parent, built_on_it in children.items()}

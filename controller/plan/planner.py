@@ -6,15 +6,14 @@ return.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from controller.image.image import Image
 from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex
-from controller.plan.agent import AN_AGREEMENT_IS_YOUNG_SECONDS, held_since
-from controller.plan.attempts import situation_of
-from controller.plan.idleness import Usage, idle_since, last_sign_of_life
+from controller.plan.agent import hold_of
+from controller.plan.idleness import Usage, idle_since, last_sign_of_life, last_use
 from controller.plan.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
 from controller.plan.observation import Observation, Store
 from controller.plan.protection import protection_on
@@ -63,7 +62,8 @@ def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
     judge = Judge(rules, memory, memory.seen, terms)
     verdicts = tuple(verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image))
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
-    return Plan(verdicts, _in_order_of_removal(verdicts, judge.children), judge.now, min(deadlines, default=None))
+    due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
+    return Plan(verdicts, _in_order_of_removal(due, memory, terms.usage), judge.now, min(deadlines, default=None))
 
 
 def children_first(images: Mapping[ImageId, Image]) -> Sequence[Image]:
@@ -87,17 +87,17 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
         depths[ancestor] = depth
 
 
-def _in_order_of_removal(
-    verdicts: Sequence[Verdict], children: Mapping[ImageId, Collection[ImageId]]
-) -> tuple[Verdict, ...]:
-    """Longest overdue first; a parent not before the last of its children (`verdicts` has children first already)."""
-    due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
-    turn: dict[ImageId, float] = {}
-    keys: list[float] = []
+def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -> tuple[Verdict, ...]:
+    """Longest overdue first, and of those that are due since the same moment, as a policy's start, longest idle first;
+    a parent not before the last of its children (`due` has children first already).
+    """
+    children = memory.seen.children if memory.seen else {}
+    turn: dict[ImageId, tuple[float, float]] = {}
+    keys: list[tuple[float, float]] = []
     for verdict in due:
-        after = max((turn[child] for child in children.get(verdict.image, ()) if child in turn), default=0.0)
-        keys.append(max(verdict.due_at or 0.0, after))
-        turn[verdict.image] = max(keys[-1], turn.get(verdict.image, 0.0))
+        own = (verdict.due_at or 0.0, idle_since(memory.records[verdict.image], usage))
+        keys.append(max([own, *(turn[child] for child in children.get(verdict.image, ()) if child in turn)]))
+        turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
     return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
 
 
@@ -106,13 +106,14 @@ class Judge:
 
     def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
         self.now = memory.clock.seconds
-        self.children = children_of(seen)
         self._rules = rules
         self._memory = memory
         self._seen = seen
         self._terms = terms
         self._protection = protection_on(seen, terms.protected)
-        self._held_since = held_since(memory.node.answer.agent, memory.agreements, self.now) if memory.node else None
+        self._hold_for_agreements = (
+            hold_of(memory.node.answer.agent, memory.agreements, self.now) if memory.node else None
+        )
         self._pause_ends = _pause_for_pulls(memory, seen, terms)
         self._kept: set[ImageId] = set()
 
@@ -138,7 +139,7 @@ class Judge:
         if not rules:
             return Verdict(image.id, name, target, Reason.NO_RULE)
         best = decisive(self.findings(image, record, rules))
-        reason, until, detail = self._hold(image, record) or (best.reason, best.until, "")
+        reason, until, detail = self._hold(image, record) or (best.reason, best.until, self._waits_for(best, record))
         if reason is Reason.DUE:
             reason, until, detail = self._setback(image, name) or (reason, until, detail)
         due_at = _latest(best.due_at, until) if reason is not best.reason else best.due_at
@@ -150,17 +151,21 @@ class Judge:
             return Reason.PROTECTED, None, why
         if record.last_used == IN_USE or image.id in self._seen.users:
             return Reason.IN_USE, None, self._users_in_words(image.id)
-        if any(child in self._kept for child in self.children.get(image.id, ())):
-            return Reason.HAS_CHILDREN, None, _children_in_words(self.children[image.id], self._seen.images)
+        children = self._seen.children.get(image.id, ())
+        if any(child in self._kept for child in children):
+            return Reason.HAS_CHILDREN, None, _children_in_words(children, self._seen.images)
         until, why = self._settling(record)
         return (Reason.SETTLING, until, why) if until > self.now else None
 
     def _settling(self, record: Record) -> tuple[float, str]:
         """Until when the image is too lively to go, by the longest of several holds, and why."""
-        last = last_sign_of_life(record)
-        holds = [(last + self._terms.settle_seconds, _sign_in_words(record, last))]
-        if self._held_since is not None and last >= self._held_since:
-            holds.append((self._held_since + AN_AGREEMENT_IS_YOUNG_SECONDS, "a young agreement may still need it"))
+        last, watch = last_sign_of_life(record), self._memory.watch
+        holds = [(last.at + self._terms.settle_seconds, last.what)]
+        if watch.gap:
+            holds.append((watch.since + self._terms.settle_seconds, f"{watch.gap}: uses may have been missed"))
+        # What was settling as the agreement began may be wanted for its renewal.
+        if (hold := self._hold_for_agreements) and last.at + self._terms.settle_seconds >= hold.since:
+            holds.append((hold.until, "a young agreement may still need it"))
         if self._pause_ends > self.now:
             holds.append((self._pause_ends, "a pull was seen: on Podman removals keep clear of pulls"))
         return max(holds)
@@ -172,6 +177,12 @@ class Judge:
             return "a container mounts it" if is_mounted else "an active agreement of the agent names it"
         first = f"container {users[0].name} ({users[0].state})"
         return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
+
+    def _waits_for(self, finding: Finding, record: Record) -> str:
+        """From what the idle time is counted, where that is what a rule waits for."""
+        if finding.reason is not Reason.NOT_IDLE_LONG_ENOUGH:
+            return ""
+        return f"idle since it was {last_use(record, self._terms.usage).what}"
 
     def _finding(self, image: Image, record: Record, rule: Rule) -> Finding:
         if rule.agent_downloaded_only and image.id not in self._memory.evidence:
@@ -187,11 +198,9 @@ class Judge:
         return Finding(rule, Reason.DUE, None, due_at)
 
     def _setback(self, image: Image, name: str) -> tuple[Reason, float, str] | None:
-        """Did the last try come to nothing, is everything still as it was, and is it too early for another?"""
+        """Did the last try come to nothing, and is it too early for another?"""
         attempt = self._memory.attempts.get((image.id, name))
         if attempt is None or attempt.retry_at <= self.now:
-            return None
-        if attempt.situation != situation_of(image, self._seen, self.children.get(image.id, ())):
             return None
         return Reason.BACKING_OFF, attempt.retry_at, f"{attempt.setback.value}: {attempt.message}"
 
@@ -216,16 +225,6 @@ def names_for_rules(image: Image, record: Record, reference: Reference | None) -
     return (reference, *last)
 
 
-def children_of(seen: Observation) -> dict[ImageId, list[ImageId]]:
-    """Images by parent, where the engine refuses to remove a parent before its children."""
-    children: dict[ImageId, list[ImageId]] = {}
-    if seen.engine.store is Store.GRAPH_DRIVER:
-        for image in seen.images.values():
-            if image.parent and image.parent in seen.images:
-                children.setdefault(image.parent, []).append(image.id)
-    return children
-
-
 def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
     """On Podman a delete can break a pull that shares layers, and a pull shows only at its end: stay clear of a
     row of them.
@@ -243,9 +242,3 @@ def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Ima
     child = images[children[0]]
     name = child.tags[0].familiar if child.tags else child.id[:19]
     return f"{name} is built on it" if len(children) == 1 else f"{name} and {len(children) - 1} more are built on it"
-
-
-def _sign_in_words(record: Record, last: float) -> str:
-    if last == record.last_touched and record.touch:
-        return record.touch.value
-    return "first seen" if last == record.first_seen else "used by a container"

@@ -8,11 +8,13 @@ from dataclasses import dataclass
 from controller.image.image import Image
 from controller.image.reference import Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex, parse_selector
+from controller.plan.names import spellings
 from controller.plan.observation import Observation
 
-AGENT_IMAGES = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*")
+_OF_AGENT = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*")
+AGENT_IMAGES = (*_OF_AGENT, *(f"localhost/{pattern}" for pattern in _OF_AGENT))
 """The agent in a container and the object store it starts (anax, anax-in-container and the management hub's
-scripts).
+scripts); Podman puts `localhost/` before what was loaded and not pulled.
 """
 
 
@@ -43,17 +45,8 @@ def protection_on(seen: Observation, protected: Iterable[Selector]) -> Protectio
     """Everything that is protected on this node: by the operator, for the agent, for the swarm, for ourselves."""
     by_operator = [(selector, f"protected by --protect {selector.text}") for selector in protected]
     of_agent = [(parse_selector(text), f"an image of the agent itself ({text})") for text in AGENT_IMAGES]
-    of_swarm = {name: "a service of the swarm uses it" for text in seen.service_images for name in _spellings(text)}
+    of_swarm = {name: "a service of the swarm uses it" for text in seen.service_images for name in spellings(text)}
     return Protection(SelectorIndex([*by_operator, *of_agent]), of_swarm, _own_repositories(seen))
-
-
-def _spellings(text: str) -> Iterable[str]:
-    """The canonical names that an image of the service may bear: by tag, by digest, or both as written."""
-    reference = reference_from_engine(text)
-    if reference.digest:
-        yield f"{reference.repository}@{reference.digest}"
-    if reference.tag or not reference.digest:
-        yield f"{reference.repository}:{reference.tag or 'latest'}"
 
 
 def _own_repositories(seen: Observation) -> frozenset[str]:

@@ -14,7 +14,8 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan import downloads
-from controller.plan.agent import AgentAnswer, KeptAnswer, NodeAnswer, agreements_first_seen
+from controller.plan.agent import AgentAnswer, KeptAnswer, NodeAnswer, beginnings_after
+from controller.plan.attempts import situation_of
 from controller.plan.event import Event, Happening
 from controller.plan.idleness import NOTHING_NEW, Glimpse, first_record, updated
 from controller.plan.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
@@ -72,7 +73,8 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
     known = memory if _is_same_engine(memory, seen) else _of_another_engine(memory)
     before = known.seen.images if known.seen else {}
     names = Names(before, seen.images, lost=known.lost_names, events=news.events)
-    look = _Look(known, seen, news, node.agent, clock.seconds, names)
+    now = clock.seconds
+    look = _Look(known, seen, news, node.agent, now, names)
     mounted = _mounted(look)
     records = _records(look, mounted)
     evidence, expected = _evidence(look, records)
@@ -86,19 +88,17 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         layers=_layers(look, records),
         evidence=evidence,
         expected=expected,
-        attempts=_attempts(known.attempts, seen.images),
-        node=known.node if node.is_silence else KeptAnswer(node, clock.seconds),
-        agreements=agreements_first_seen(
-            known.agreements, node.agent.agreements, _last_heard_of_the_agent(known, clock.seconds)
-        ),
+        attempts=_attempts(known.attempts, seen),
+        node=known.node if node.is_silence else KeptAnswer(node, now),
+        agreements=beginnings_after(known.agreements, node.agent.agreements, _last_heard(known, now), now),
         mounted=mounted,
-        pulls=_pulls(known.pulls, news.events, clock.seconds),
+        pulls=_pulls(known.pulls, news.events, now),
         event_cursor=news.heard.cursor if news.heard else known.event_cursor,
     )
 
 
-def _last_heard_of_the_agent(known: Memory, now: float) -> float:
-    """An agreement that is new to us may be as old as the silence before it: what was pulled meanwhile is held too."""
+def _last_heard(known: Memory, now: float) -> float:
+    """When the agent answered last."""
     return known.node.at if known.node else now
 
 
@@ -122,7 +122,8 @@ def _lost_names(look: _Look, before: Mapping[ImageId, Image]) -> Mapping[ImageId
     """Names that images have lost since the last look. An event of before the loss may arrive after the look that
     shows it; one that was not taken in with that look certainly does.
     """
-    lost = {} if look.news.heard else dict(look.known.lost_names)
+    heard = look.news.heard
+    lost = {} if heard and heard.is_all else dict(look.known.lost_names)
     for image_id, image in look.seen.images.items():
         was = before.get(image_id)
         if was is not None and was is not image and (names := _names(was) - _names(image)):
@@ -213,8 +214,21 @@ def _mounted(look: _Look) -> Mapping[str, tuple[ImageId, ...]]:
     for container in look.seen.containers:
         if container.mounted_images:
             meant = chain.from_iterable(map(look.names.meant, container.mounted_images))
-            mounted[container.id] = tuple(dict.fromkeys((*before.get(container.id, ()), *meant)))
+            known = before[container.id] if container.id in before else _perhaps_mounted(look, container)
+            mounted[container.id] = tuple(dict.fromkeys((*known, *meant)))
     return before if mounted == before else mounted
+
+
+def _perhaps_mounted(look: _Look, container: Container) -> Iterable[ImageId]:
+    """What a container that is new to us may have mounted by a name that has moved on before any look: images without
+    a tag, as far as they may be of that repository.
+    """
+    repositories = {reference_from_engine(name).repository for name in container.mounted_images}
+    for image_id, image in look.seen.images.items():
+        record = look.known.records.get(image_id)
+        last = [reference_from_engine(name) for name in record.names] if record else list(image.digests)
+        if not image.tags and (not last or any(name.repository in repositories for name in last)):
+            yield image_id
 
 
 def _in_use(glimpse: Glimpse, by_agent: bool) -> Glimpse:
@@ -289,9 +303,7 @@ def _evidence(
     look: _Look, records: Mapping[ImageId, Record]
 ) -> tuple[Mapping[ImageId, Evidence], tuple[ExpectedDownload, ...]]:
     known, news, names, now = look.known, look.news, look.names, look.now
-    new_wishes = [ExpectedDownload(name, now) for name in news.recorded_downloads]
-    wishes = {wish.name: wish for wish in (*known.expected, *new_wishes)}
-    recorded, expected = downloads.from_records(wishes.values(), news.events, names, now)
+    recorded, expected = downloads.from_records(news.recorded_downloads, known.expected, news.events, names, now)
     found = {
         **downloads.from_agent(look.agent.named, names, records, look.seen, now),
         **recorded,
@@ -308,10 +320,14 @@ def _bounded(evidence: Mapping[ImageId, Evidence], records: Mapping[ImageId, Rec
     return {image: item for image, item in evidence.items() if image not in forgotten}
 
 
-def _attempts(before: Mapping[AttemptKey, Attempt], images: Mapping[ImageId, Image]) -> Mapping[AttemptKey, Attempt]:
-    if all(image in images for image, _ in before):
-        return before
-    return {key: attempt for key, attempt in before.items() if key[0] in images}
+def _attempts(before: Mapping[AttemptKey, Attempt], seen: Observation) -> Mapping[AttemptKey, Attempt]:
+    """Those whose situation has not changed: afterwards there is no reason to wait, even if it changes back."""
+    stands = {
+        key: attempt
+        for key, attempt in before.items()
+        if (image := seen.images.get(key[0])) and situation_of(image, seen) == attempt.situation
+    }
+    return before if len(stands) == len(before) else stands
 
 
 def _pulls(before: Pulls | None, events: Iterable[Event], now: float) -> Pulls | None:

@@ -116,11 +116,12 @@ def resolved(intents: Iterable[Intent], seen: Observation) -> list[Removal]:
     return [
         Removal(intent, outcome, UNKNOWN_BYTES, seen.at.wall_seconds, "found done after a restart")
         for intent in intents
-        if (outcome := _found_done(intent, seen)) is not None
+        if (outcome := what_became_of(intent, seen)) is not None
     ]
 
 
-def _found_done(intent: Intent, seen: Observation) -> Outcome | None:
+def what_became_of(intent: Intent, seen: Observation) -> Outcome | None:
+    """REMOVED if the image is no longer there, UNTAGGED if it has lost the name; None: all is as it was."""
     image = seen.images.get(intent.image)
     if image is None:
         return Outcome.REMOVED

@@ -1,43 +1,58 @@
 """A decision as plain values: the one form in which commands, the API and the status page show it.
 
-Moments are given twice: in seconds from now on the ledger's clock, which decides, and as the wall time that this
-amounts to at best.
+Rows are made at rest, with moments on the ledger's clock; `moments.told` says when that is.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
-from datetime import UTC, datetime
 from typing import Any
 
 from controller.image.layers import LayerTree
+from controller.plan.agent import NodeAnswer
 from controller.plan.decision import Decision
 from controller.plan.idleness import Usage, idle_since
 from controller.plan.in_force import DocumentStatus
-from controller.plan.ledger_clock import LedgerClock
 from controller.plan.memory import IN_USE, Memory
+from controller.plan.moments import told
 from controller.plan.reclaim import freed_together, layer_tree
-from controller.plan.removal import Batch, Exactness, Removal
 from controller.plan.verdict import Action, Verdict
+from controller.policy.reading import Reading
 
 Values = dict[str, Any]
 
 
+def report_values(decision: Decision, reading: Reading, usage: Usage) -> Values:
+    """All of it, as of the decision's moment."""
+    return {
+        "references": references(decision, usage),
+        "documents": documents(decision),
+        "reclaimable": reclaimable(decision),
+        "folder": folder_values(reading),
+        "node": node_values(decision.node),
+    }
+
+
 def references(decision: Decision, usage: Usage) -> list[Values]:
-    """Every reference with its verdict and the evidence for it."""
+    """Every reference with its verdict and the evidence for it, as of the decision's moment."""
+    return [told(row, decision.memory.clock) for row in references_at_rest(decision, usage)]
+
+
+def references_at_rest(decision: Decision, usage: Usage) -> list[Values]:
+    """The same, with moments on the ledger's clock."""
     tree = layer_tree(decision.memory)
-    return [reference_values(verdict, decision.memory, usage, tree) for verdict in decision.plan.verdicts]
+    return [reference_at_rest(verdict, decision.memory, usage, tree) for verdict in decision.plan.verdicts]
 
 
-def reference_values(verdict: Verdict, memory: Memory, usage: Usage, tree: LayerTree | None = None) -> Values:
+def reference_at_rest(verdict: Verdict, memory: Memory, usage: Usage, tree: LayerTree) -> Values:
     """One reference with its verdict and the evidence for it."""
-    tree = tree or layer_tree(memory)
-    record, clock = memory.records[verdict.image], memory.clock
+    record = memory.records[verdict.image]
     image = memory.seen.images[verdict.image] if memory.seen else None
     evidence = memory.evidence.get(verdict.image)
+    is_in_use = record.last_used == IN_USE
     return {
         "reference": verdict.reference,
         "image": verdict.image,
+        "names_remembered": [] if image and image.tags else list(record.names),
         "size_bytes": image.size_bytes if image else None,
         "frees_alone_bytes": tree.alone(record.tip).at_least_bytes,
         "verdict": verdict.reason.value,
@@ -45,15 +60,13 @@ def reference_values(verdict: Verdict, memory: Memory, usage: Usage, tree: Layer
         "detail": verdict.detail,
         "document": verdict.rule.document if verdict.rule else None,
         "rule": verdict.rule.number if verdict.rule else None,
-        "until_seconds": seconds_left(verdict.until, clock),
-        "until": wall_moment(verdict.until, clock),
-        "due_in_seconds": seconds_left(verdict.due_at, clock),
-        "due_at": wall_moment(verdict.due_at, clock),
-        "idle_seconds": None if record.last_used == IN_USE else round(clock.seconds - idle_since(record, usage), 1),
-        "last_used": "in use" if record.last_used == IN_USE else wall_moment(record.last_used, clock),
-        "first_seen": wall_moment(record.first_seen, clock),
+        "until": verdict.until,
+        "due_at": verdict.due_at,
+        "idle_since": None if is_in_use else idle_since(record, usage),
+        "last_used": "in use" if is_in_use else record.last_used,
+        "first_seen": record.first_seen,
         "last_sign": record.touch.value if record.touch else None,
-        "last_sign_at": wall_moment(record.last_touched, clock),
+        "last_sign_at": record.last_touched,
         "origin": record.origin.value if record.origin else None,
         "agent_downloaded": f"{evidence.source.value}: {evidence.detail}" if evidence else None,
     }
@@ -61,17 +74,22 @@ def reference_values(verdict: Verdict, memory: Memory, usage: Usage, tree: Layer
 
 def documents(decision: Decision) -> list[Values]:
     """Every document, and what it amounts to on this node."""
-    return [_document(document, decision.memory.clock) for document in decision.ruling.documents]
+    return [told(row, decision.memory.clock) for row in documents_at_rest(decision)]
 
 
-def _document(document: DocumentStatus, clock: LedgerClock) -> Values:
+def documents_at_rest(decision: Decision) -> list[Values]:
+    """The same, with moments on the ledger's clock."""
+    return [_document(document) for document in decision.ruling.documents]
+
+
+def _document(document: DocumentStatus) -> Values:
     return {
         "name": document.name,
         "label": document.label,
         "state": document.state.value,
         "why": document.why,
         "rules": document.rules,
-        "in_force_from": wall_moment(document.in_force_from, clock),
+        "in_force_from": None if document.in_force_from is None else round(document.in_force_from),
         "file": document.file,
         "line": document.line,
         "text_hash": document.text_hash,
@@ -98,46 +116,23 @@ def _without_evidence(decision: Decision) -> int:
     return freed_together(kept, decision.memory).at_least_bytes
 
 
-def removals(history: Iterable[Removal], batches: Mapping[str, Batch]) -> list[Values]:
-    """The history of removals."""
-    return [_removal(removal, batches) for removal in history]
-
-
-def _removal(removal: Removal, batches: Mapping[str, Batch]) -> Values:
-    intent, batch = removal.intent, batches.get(removal.batch)
+def folder_values(reading: Reading) -> Values:
+    """The folder of policies, and what is wrong with it."""
     return {
-        "at": _iso(removal.wall_seconds),
-        "reference": intent.reference,
-        "image": intent.image,
-        "outcome": removal.outcome.value,
-        "idle_seconds": round(intent.idle_seconds, 1),
-        "freed_bytes": removal.freed.bytes,
-        "exactness": removal.freed.exactness.value,
-        "batch": removal.batch or None,
-        "batch_freed_bytes": batch.freed.bytes if batch else None,
-        "batch_exactness": (batch.freed.exactness if batch else Exactness.UNKNOWN).value if removal.batch else None,
-        "size_bytes": intent.size_bytes,
-        "document": intent.document,
-        "rule": intent.rule,
-        "text_hash": intent.text_hash,
-        "message": removal.message or None,
+        "path": reading.folder,
+        "lost": reading.lost,
+        "revision": reading.revision,
+        "problems": [str(problem) for problem in reading.problems],
     }
 
 
-def seconds_left(at: float | None, clock: LedgerClock) -> float | None:
-    """Until then, on the ledger's clock; negative if it has passed."""
-    return None if at is None else round(at - clock.seconds, 1)
-
-
-def wall_moment(at: float | None, clock: LedgerClock) -> str | None:
-    """The date that this amounts to at best."""
-    wall = None if at is None else clock.wall_at(at)
-    return None if wall is None else _iso(wall)
-
-
-def _iso(wall_seconds: float) -> str:
-    """A date, or the number of seconds where a clock is so wrong that there is no date for it."""
-    try:
-        return datetime.fromtimestamp(wall_seconds, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):
-        return f"{wall_seconds:.0f} s"
+def node_values(answer: NodeAnswer) -> Values:
+    """Which node this is, as far as that is known."""
+    node = answer.node
+    return {
+        "name": f"{node.org}/{node.id}" if node and node.org else node.id if node else "",
+        "org": node.org if node else "",
+        "id": node.id if node else "",
+        "why": answer.why,
+        "is_degraded": answer.is_degraded,
+    }

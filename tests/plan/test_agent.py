@@ -13,16 +13,19 @@ from controller.plan.agent import (
     NO_AGENT,
     AgentAnswer,
     Agreement,
+    Beginning,
+    Hold,
     KeptAnswer,
     NodeAnswer,
-    agreements_first_seen,
+    beginnings_after,
     believed,
-    held_since,
+    hold_of,
 )
 from controller.plan.node import Node
 
 URL = "http://localhost:8510"
 HOUR = AN_AGREEMENT_IS_YOUNG_SECONDS
+AT_100 = Beginning(100.0, 100.0)
 GOOD = NodeAnswer(Node("myorg", "gw-1"), "as the agent says", URL, agent=AgentAnswer((Agreement("a1", ("web:1",)),)))
 SILENCE = NodeAnswer(None, "the agent answered 500", URL, is_silence=True)
 
@@ -82,41 +85,46 @@ def test_what_active_agreements_name_is_in_use() -> None:
 # ── young agreements ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_agreement_is_young_from_when_it_was_first_seen() -> None:
-    first = agreements_first_seen({}, [Agreement("a1")], 100.0)
-    assert first == {"a1": 100.0}
-    assert agreements_first_seen(first, [Agreement("a1"), Agreement("a2")], 200.0) == {"a1": 100.0, "a2": 200.0}
+def test_an_agreement_began_at_some_time_since_the_last_answer_without_it() -> None:
+    first = beginnings_after({}, [Agreement("a1")], 50.0, 100.0)
+    assert first == {"a1": Beginning(50.0, 100.0)}
+    both = beginnings_after(first, [Agreement("a1"), Agreement("a2")], 100.0, 200.0)
+    assert both == {"a1": Beginning(50.0, 100.0), "a2": Beginning(100.0, 200.0)}
 
 
 def test_an_agreement_that_has_ended_is_forgotten_and_a_new_one_is_young_again() -> None:
-    assert agreements_first_seen({"a1": 100.0}, [], 200.0) == {}
-    assert agreements_first_seen({}, [Agreement("a1")], 300.0) == {"a1": 300.0}
+    assert beginnings_after({"a1": AT_100}, [], 150.0, 200.0) == {}
+    assert beginnings_after({}, [Agreement("a1")], 200.0, 300.0) == {"a1": Beginning(200.0, 300.0)}
 
 
-def test_what_came_since_an_agreement_without_images_began_is_held() -> None:
-    assert held_since(AgentAnswer((Agreement("a1"),)), {"a1": 100.0}, 200.0) == 100.0
+def test_what_came_since_an_agreement_without_images_may_have_begun_is_held() -> None:
+    assert hold_of(AgentAnswer((Agreement("a1"),)), {"a1": Beginning(50.0, 100.0)}, 200.0) == Hold(50.0, 100.0 + HOUR)
 
 
 def test_an_agreement_that_names_its_images_holds_nothing_else() -> None:
-    assert held_since(AgentAnswer((Agreement("a1", ("web:1",)),)), {"a1": 100.0}, 200.0) is None
-    assert held_since(NO_AGENT, {}, 200.0) is None
+    assert hold_of(AgentAnswer((Agreement("a1", ("web:1",)),)), {"a1": AT_100}, 200.0) is None
+    assert hold_of(NO_AGENT, {}, 200.0) is None
 
 
-def test_after_an_hour_an_agreement_without_images_holds_nothing() -> None:
+def test_an_hour_after_it_was_first_seen_an_agreement_without_images_holds_nothing() -> None:
     young = AgentAnswer((Agreement("a1"),))
-    assert held_since(young, {"a1": 100.0}, 100.0 + HOUR - 1) == 100.0
-    assert held_since(young, {"a1": 100.0}, 100.0 + HOUR) is None
+    assert hold_of(young, {"a1": AT_100}, 100.0 + HOUR - 1) == Hold(100.0, 100.0 + HOUR)
+    assert hold_of(young, {"a1": AT_100}, 100.0 + HOUR) is None
 
 
-def test_the_oldest_of_the_young_counts_and_not_an_older_one() -> None:
+def test_a_long_silence_before_an_agreement_does_not_shorten_its_hold() -> None:
+    assert hold_of(AgentAnswer((Agreement("a1"),)), {"a1": Beginning(0.0, 5 * HOUR)}, 5 * HOUR) == Hold(0.0, 6 * HOUR)
+
+
+def test_all_that_are_young_count_and_no_older_one() -> None:
     several = AgentAnswer((Agreement("old"), Agreement("young"), Agreement("younger")))
-    first_seen = {"old": 0.0, "young": HOUR, "younger": HOUR + 10}
-    assert held_since(several, first_seen, HOUR + 20) == HOUR
+    beginnings = {name: Beginning(at, at) for name, at in (("old", 0.0), ("young", HOUR), ("younger", HOUR + 10))}
+    assert hold_of(several, beginnings, HOUR + 20) == Hold(HOUR, 2 * HOUR + 10)
 
 
 def test_an_agreement_that_was_never_seen_begins_now() -> None:
     """So it is where the answer of another agent was kept while this one has been silent from the beginning."""
-    assert held_since(AgentAnswer((Agreement("a1"),)), {}, 200.0) == 200.0
+    assert hold_of(AgentAnswer((Agreement("a1"),)), {}, 200.0) == Hold(200.0, 200.0 + HOUR)
 
 
 @given(
@@ -128,8 +136,7 @@ def test_nothing_is_held_for_longer_than_an_hour(
     first_seen: dict[str, float], names_images: set[str], now: float
 ) -> None:
     agreements = tuple(Agreement(name, ("x:1",) if name in names_images else ()) for name in first_seen)
-    since = held_since(AgentAnswer(agreements), first_seen, now)
-    assert since is None or now - HOUR < since <= now
-    assert (since is None) == all(
-        agreement.images or now - first_seen[agreement.id] >= HOUR for agreement in agreements
-    )
+    beginnings = {name: Beginning(at, at) for name, at in first_seen.items()}
+    hold = hold_of(AgentAnswer(agreements), beginnings, now)
+    assert hold is None or hold.since <= now < hold.until <= now + HOUR
+    assert (hold is None) == all(agreement.images or now - first_seen[agreement.id] >= HOUR for agreement in agreements)

@@ -224,6 +224,13 @@ def test_no_field_of_a_rule_has_a_default(field: str) -> None:
         assert (problem.severity, problem.field) == ("error", f"image_policy.removal[0].{field}")
 
 
+def test_a_rule_that_is_a_text_makes_the_document_invalid_and_is_told_by_its_number() -> None:
+    draft = a_draft(image_policy={"removal": [RULE, "old:*"]})
+    (problem,) = problems_of(draft)
+    assert (problem.severity, problem.field) == ("error", "image_policy.removal[1]")
+    assert read(draft).policy is None
+
+
 def test_all_problems_of_all_documents_are_heard_of_at_once_in_the_order_of_the_text() -> None:
     text = "label: no\nenabled: 1\n---\nenabled: true\nconstraints: [a]\nstart: x\n"
     assert [line.split(" ")[0] + line.split(" ")[2] for line in problems_in(text)] == [

@@ -1,0 +1,190 @@
+"""Values for tests: each function names what it makes, and a test names only what it is about."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+from hashlib import sha256
+
+from controller.image.image import Container, Image
+from controller.image.layers import Layer, layers_of
+from controller.image.reference import ImageId, reference_from_engine
+from controller.image.selector import parse_selector
+from controller.instant import Instant
+from controller.plan.agent import AgentAnswer, Agreement, NodeAnswer, Source
+from controller.plan.event import Event, Happening
+from controller.plan.ledger_clock import LedgerClock
+from controller.plan.memory import Memory, Record
+from controller.plan.node import Node
+from controller.plan.observation import Engine, Observation, Store
+from controller.plan.remember import NO_LAYERS
+from controller.plan.verdict import Rule
+
+MINUTE = 60.0
+HOUR = 3600.0
+DAY = 86_400.0
+A_NODE = Node()
+"""Without pattern and policy."""
+
+
+def an_id(word: str = "app:1") -> ImageId:
+    """Always the same ID for the same word."""
+    return ImageId(f"sha256:{sha256(word.encode()).hexdigest()}")
+
+
+def an_image(
+    *tags: str,
+    id: str = "",
+    digests: Iterable[str] = (),
+    parent: str = "",
+    size_bytes: int = 1_000_000,
+    keep: bool = False,
+) -> Image:
+    """An image of these tags; its ID is made from `id`, or else from its first tag. `parent` is such a word too."""
+    return Image(
+        id=an_id(id or (tags[0] if tags else "nameless")),
+        tags=tuple(map(reference_from_engine, tags)),
+        digests=tuple(map(reference_from_engine, digests)),
+        parent=an_id(parent) if parent else None,
+        size_bytes=size_bytes,
+        keep=keep,
+    )
+
+
+def a_container(
+    image: Image | str = "app:1",
+    *,
+    name: str = "",
+    state: str = "running",
+    of_agent: bool = False,
+    of_dev: bool = False,
+    mounts: Iterable[str] = (),
+    created_from: str = "",
+) -> Container:
+    """A container made from an image, or from the one whose ID is made from that word."""
+    from_id = image.id if isinstance(image, Image) else an_id(image)
+    word = created_from or (image if isinstance(image, str) else image.tags[0].familiar if image.tags else image.id)
+    return Container(
+        id=sha256(f"container {name or word}".encode()).hexdigest(),
+        name=name or "c1",
+        image=from_id,
+        state=state,
+        agent_service=of_agent or of_dev,
+        agent_dev=of_dev,
+        mounted_images=tuple(mounts),
+        created_from=word,
+    )
+
+
+def an_engine(
+    store: Store = Store.GRAPH_DRIVER, *, identity: str = "this engine", manages_swarm: bool = False
+) -> Engine:
+    product = "Podman" if store is Store.PODMAN else "Docker"
+    return Engine(identity, store, product, "28.5.2", manages_swarm=manages_swarm)
+
+
+def an_instant(uptime_seconds: float = 1_000.0, *, boot: str = "boot 1", wall_seconds: float | None = None) -> Instant:
+    """Unless told otherwise, the wall clock keeps step with the uptime."""
+    return Instant(1_800_000_000.0 + uptime_seconds if wall_seconds is None else wall_seconds, boot, uptime_seconds)
+
+
+def an_observation(
+    images: Iterable[Image] = (),
+    containers: Iterable[Container] = (),
+    *,
+    store: Store = Store.GRAPH_DRIVER,
+    engine: Engine | None = None,
+    at: Instant | None = None,
+    services: Iterable[str] = (),
+    own_container: str = "",
+) -> Observation:
+    return Observation(
+        engine=engine or an_engine(store),
+        images={image.id: image for image in images},
+        containers=tuple(containers),
+        at=at or an_instant(),
+        service_images=frozenset(services),
+        own_container=own_container,
+    )
+
+
+def a_record(
+    first_seen: float = 1.0,
+    *,
+    last_used: float | None = None,
+    last_used_by_agent: float | None = None,
+    last_touched: float | None = None,
+    touch: Happening | None = None,
+    origin: Happening | None = None,
+    names: Iterable[str] = (),
+    tip: str | None = NO_LAYERS,
+) -> Record:
+    canonical = tuple(reference_from_engine(name).canonical for name in names)
+    touch = touch or (Happening.PULLED if last_touched else None)
+    record = Record(first_seen, last_used, last_used_by_agent, last_touched, touch, origin, canonical)
+    return replace(record, tip=None if tip is None else type(NO_LAYERS)(tip))
+
+
+def a_memory(
+    seen: Observation | None = None,
+    records: Mapping[ImageId, Record] | None = None,
+    *,
+    now: float = 10 * DAY,
+    **given: object,
+) -> Memory:
+    """A memory at `now` of the ledger's clock; every image that has no record was first seen when the ledger began."""
+    known = {image.id: a_record(names=_names(image)) for image in (seen.images.values() if seen else ())}
+    clock = LedgerClock(now, seen.at if seen else None)
+    return replace(Memory(), clock=clock, seen=seen, records={**known, **(records or {})}, **given)  # type: ignore[arg-type]
+
+
+def _names(image: Image) -> list[str]:
+    return [name.canonical for name in (*image.tags, *image.digests)]
+
+
+def a_rule(
+    pattern: str = "*",
+    *,
+    minutes: float = 0,
+    agent_only: bool = False,
+    document: str = "doc",
+    number: int = 0,
+    in_force_from: float | None = 1.0,
+) -> Rule:
+    return Rule(
+        document, number, parse_selector(pattern), minutes * 60.0, agent_only, "text of " + document, in_force_from
+    )
+
+
+def an_event(
+    happening: Happening = Happening.USED,
+    name: str = "",
+    *,
+    image: Image | ImageId | None = None,
+    by_agent: bool = False,
+    is_creation: bool = False,
+    is_replayed: bool = False,
+) -> Event:
+    """An event that names an image by text, by ID, or both."""
+    image = image.id if isinstance(image, Image) else image
+    return Event(happening, image, name, by_agent, is_creation, is_replayed)
+
+
+def an_agreement(id: str = "agreement 1", *images: str) -> Agreement:
+    return Agreement(id, images)
+
+
+def an_answer(
+    *agreements: Agreement,
+    named: Mapping[str, Source] | None = None,
+    node: Node | None = A_NODE,
+    is_silence: bool = False,
+    source: str = "http://agent",
+) -> NodeAnswer:
+    """What an agent says of its node."""
+    return NodeAnswer(node, "in words", source, is_silence, AgentAnswer(agreements, named or {}))
+
+
+def some_layers(*words: str, size_bytes: int = 1_000) -> tuple[Layer, ...]:
+    """Layers on top of each other, lowest first; images whose words begin alike share them."""
+    return layers_of([f"sha256:{sha256(word.encode()).hexdigest()}" for word in words], [size_bytes] * len(words))

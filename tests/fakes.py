@@ -1,0 +1,175 @@
+"""Stand-ins for what is slow or foreign: time, the event stream, the policy folder, whoever knows the node.
+
+The engine is in `fake_engine`. The ledger needs none: SQLite is quick enough on a file system in memory.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import lru_cache
+from typing import Any
+
+from controller.adapters.docker_events import cursor_after
+from controller.adapters.docker_json import event_from, event_time_nanoseconds
+from controller.instant import Instant
+from controller.plan.agent import NodeAnswer
+from controller.plan.event import Event
+from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
+from controller.policy.reading import Reading
+from tests.fake_engine import FakeEngine, Row
+
+A_DAY_IN_2027 = 1_800_000_000.0
+
+
+class FakeClock:
+    """All clocks of a host. Only `elapse` is ordinary time; everything else is what goes wrong with clocks."""
+
+    def __init__(self, wall_seconds: float = A_DAY_IN_2027, uptime_seconds: float = 1_000.0) -> None:
+        self._now = Instant(wall_seconds, "boot 1", uptime_seconds)
+        self._boots = 1
+
+    def now(self) -> Instant:
+        return self._now
+
+    def elapse(self, seconds: float) -> None:
+        """Time passes for everybody."""
+        self._now = replace(
+            self._now,
+            wall_seconds=self._now.wall_seconds + seconds,
+            uptime_seconds=self._now.uptime_seconds + seconds,
+        )
+
+    def set_wall(self, seconds: float) -> None:
+        """The wall clock is set, to any year."""
+        self._now = replace(self._now, wall_seconds=seconds)
+
+    def step_wall(self, seconds: float) -> None:
+        self.set_wall(self._now.wall_seconds + seconds)
+
+    def suspend(self, seconds: float) -> None:
+        """The wall goes on, CLOCK_MONOTONIC does not."""
+        self.step_wall(seconds)
+
+    def reboot(self, off_seconds: float = 60.0, uptime_seconds: float = 10.0) -> None:
+        """A new boot, `uptime_seconds` old, after so long without power."""
+        self._boots += 1
+        wall = self._now.wall_seconds + off_seconds + uptime_seconds
+        self._now = Instant(wall, f"boot {self._boots}", uptime_seconds)
+
+
+class FakeEvents:
+    """The event stream of a fake engine, taken in without a thread; it can break, lose, repeat and reorder."""
+
+    def __init__(
+        self, engine: FakeEngine, cursor: int = 0, on_delivery: Callable[[Row], None] = lambda _: None
+    ) -> None:
+        """`on_delivery` is called with every row that arrives."""
+        self.generation = 0
+        self.is_up = False
+        self.is_deaf = False
+        """Whatever happens now is lost, as for a client that was too slow."""
+        self._engine = engine
+        self._on_delivery = on_delivery
+        self._cursor = cursor
+        self._arrived: dict[Event, int] = {}
+        self._count = 0
+        engine.listeners.append(self._heard)
+        self.connect()
+
+    def connect(self) -> None:
+        """Begin, with a replay from where the last stream ended."""
+        self.generation += 1
+        self.is_up = True
+        taken_in = self._cursor
+        for row in self._engine.replay(taken_in) if taken_in else ():
+            if event_time_nanoseconds(row) != taken_in:
+                self._take_in(row, is_replayed=True)
+
+    def disconnect(self) -> None:
+        self.is_up = False
+
+    def close(self) -> None:
+        """The controller's process ends."""
+        self.is_up = False
+        self._engine.listeners.remove(self._heard)
+
+    def deliver(self, rows: Sequence[Row]) -> None:
+        """Once more, or in another order."""
+        for row in rows:
+            self._take_in(row, is_replayed=True)
+
+    def take(self) -> tuple[tuple[Event, ...], int]:
+        events, self._arrived = tuple(self._arrived), {}
+        return events, self._cursor
+
+    def mark(self) -> int:
+        return self._count
+
+    def after(self, mark: int) -> tuple[tuple[Event, ...], int]:
+        newest_first = reversed(self._arrived.items())
+        return tuple(event for event, place in newest_first if place > mark), self._count
+
+    def _heard(self, row: Row) -> None:
+        if self.is_up and not self.is_deaf:
+            self._take_in(row)
+
+    def _take_in(self, row: Row, *, is_replayed: bool = False) -> None:
+        self._on_delivery(row)
+        self._cursor = cursor_after(self._cursor, event_time_nanoseconds(row))
+        self._count += 1
+        if (told := event_from(row)) is not None:
+            event = replace(told, is_replayed=is_replayed)
+            self._arrived.pop(event, None)
+            self._arrived[event] = self._count
+
+
+Plain = Mapping[str, Any]
+
+
+@dataclass
+class FakeFolder:
+    """Policy documents by file name, each as text or as plain values."""
+
+    files: dict[str, str | Plain] = field(default_factory=dict)
+    lost: str = ""
+    is_watched: bool = True
+
+    def read(self) -> Reading:
+        if self.lost:
+            return Reading("policies", lost=self.lost)
+        parsed = refuse_duplicates([self._parsed(file) for file in sorted(self.files)])
+        problems = tuple(sorted(problem for each in parsed for problem in each.problems))
+        documents = tuple(document for each in parsed for document in each.documents)
+        return Reading("policies", documents, problems, "" if documents else "policies holds no policy documents")
+
+    def _parsed(self, file: str) -> Parsed:
+        content = self.files[file]
+        return _parsed(content if isinstance(content, str) else json.dumps(content), file)
+
+
+@lru_cache(maxsize=256)
+def _parsed(text: str, file: str) -> Parsed:
+    """Parsed once, as the real folder does."""
+    return parse_documents(text.encode(), file)
+
+
+@dataclass
+class FakeNode:
+    """Whoever knows which node this is."""
+
+    answer: NodeAnswer = field(default_factory=NodeAnswer)
+
+    def ask(self) -> NodeAnswer:
+        return self.answer
+
+
+def a_document(*rules: Plain, **fields: object) -> Plain:
+    """A document that applies to every node, of these removal rules."""
+    return {"label": "test", "enabled": True, "image_policy": {"removal": list(rules)}, **fields}
+
+
+def a_removal(image_name: str = "*", minutes: int = 0, agent_only: bool = False) -> Plain:
+    """One removal rule of a document."""
+    return {"image_name": image_name, "delete_after_minutes": minutes, "agent_downloaded_only": agent_only}
