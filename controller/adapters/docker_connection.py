@@ -5,6 +5,8 @@ The docker library's many errors become our few here. What is asked stands in `e
 
 from __future__ import annotations
 
+import re
+import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -13,19 +15,24 @@ from typing import Any, TypeVar
 
 import docker
 import requests
-from docker.errors import APIError, DockerException
+from docker.errors import APIError, DockerException, create_api_error_from_http_exception
 from docker.tls import TLSConfig
 from docker.transport import UnixHTTPAdapter
+from requests.adapters import HTTPAdapter
 
-from controller.errors import EngineUnavailable, EngineUnreachable
+from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 
 ANSWER_WITHIN_SECONDS = 600
 """Docker's containerd store takes 7 s to list 1,000 images, and seconds for each delete among them."""
+_REACHED_WITHIN_SECONDS = 10
 _CONNECTIONS_KEPT = 16
+_is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _UNREACHABLE: dict[type[BaseException], str] = {
     FileNotFoundError: "there is no such socket; is the engine running?",
     ConnectionRefusedError: "nobody listens there; is the engine running?",
     PermissionError: "no permission to use it; run as root or join the group that owns the socket",
+    socket.gaierror: "there is no host of that name",
+    requests.ConnectTimeout: f"nobody there answers within {_REACHED_WITHIN_SECONDS} s",
 }
 
 T = TypeVar("T")
@@ -38,9 +45,13 @@ class Address:
     """Where an engine listens."""
 
     url: str = "unix:///var/run/docker.sock"
-    """`unix:///path` or `tcp://host:port`."""
+    """`unix:///path` or `tcp://host:port`; InvalidSettings is raised for anything else."""
     certificates: str = ""
     """Folder with ca.pem, cert.pem and key.pem for TLS, as in DOCKER_CERT_PATH; empty: none."""
+
+    def __post_init__(self) -> None:
+        if not _is_address(self.url):
+            raise InvalidSettings(f"--docker-host {self.url}: write unix:///path or tcp://host:port")
 
 
 class Connection:
@@ -62,25 +73,27 @@ class Connection:
         """
         try:
             return self._measured(operation, ask)
-        except requests.ConnectionError as error:
-            if _could_not_connect(error):
-                raise self._unavailable(error) from error
-            self.drop()  # A connection that was kept may have gone stale: the request is sent again, once and at once.
         except APIError:
             raise
         except (requests.RequestException, DockerException) as error:
-            raise self._unavailable(error) from error
-        try:
+            self.drop()
+            trouble = self._trouble(error)
+            if isinstance(trouble, EngineUnreachable) or not _is_broken(error):
+                raise trouble from error
+        try:  # A connection that was kept may have gone stale: the request is sent again, once and at once.
             return self._measured(operation, ask)
         except APIError:
             raise
         except (requests.RequestException, DockerException) as error:
-            raise self._unavailable(error) from error
+            self.drop()
+            raise EngineUnavailable(str(self._trouble(error))) from error
 
     def drop(self) -> None:
-        """Connect anew with the next request."""
+        """Connect anew with the next request; those that are under way go on."""
         with self._lock:
-            self._client = None
+            client, self._client = self._client, None
+        if client is not None:
+            client.close()
 
     def _measured(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
         began, code = time.monotonic(), "none"
@@ -101,33 +114,55 @@ class Connection:
                 self.generation += 1
             return self._client
 
-    def _unavailable(self, error: Exception) -> EngineUnavailable:
-        self.drop()
+    def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
-        for cause in _causes(error):
-            if type(cause) in _UNREACHABLE:
-                return EngineUnreachable(f"{where} cannot be reached: {_UNREACHABLE[type(cause)]}")
+        if reason := _why_unreachable(error):
+            return EngineUnreachable(f"{where} cannot be reached: {reason}")
         if isinstance(error, requests.Timeout) or "Read timed out" in str(error):
             return EngineUnavailable(f"{where} gave no answer in {ANSWER_WITHIN_SECONDS} s")
         return EngineUnavailable(f"{where} gave no proper answer: {error}")
 
 
-class _KeepAliveAdapter(UnixHTTPAdapter):
+def raise_for_status(answer: requests.Response) -> None:
+    """Raise the APIError that the library raises for its own requests."""
+    try:
+        answer.raise_for_status()
+    except requests.HTTPError as error:
+        create_api_error_from_http_exception(error)
+
+
+class _SocketAdapter(UnixHTTPAdapter):
     """One pool of connections for all requests; the library's own has one for each URL, so that no delete finds any."""
 
     def get_connection(self, url: bytes | str, proxies: Any = None) -> Any:
         return super().get_connection("http+docker://localhost", proxies)
 
 
+class _HostAdapter(HTTPAdapter):
+    """Connections that notice when the other host is gone: an event stream may be silent for days."""
+
+    def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
+        idle = [(socket.IPPROTO_TCP, option, 60) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
+        options["socket_options"] = [
+            (socket.IPPROTO_TCP, socket.TCP_NODELAY, 1),
+            (socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1),
+            *idle,
+        ]
+        super().init_poolmanager(*arguments, **options)
+
+
 def _client(address: Address, api_version: str) -> docker.APIClient:
     client = docker.APIClient(
         address.url, version=api_version, timeout=ANSWER_WITHIN_SECONDS, tls=_tls(address.certificates)
     )
+    client.get_adapter(client.base_url).close()  # It has asked for the version, on a connection of its own.
     if address.url.startswith("unix://"):
-        socket = address.url.replace("unix://", "http+unix://")
-        adapter = _KeepAliveAdapter(socket, ANSWER_WITHIN_SECONDS, max_pool_size=_CONNECTIONS_KEPT)
-        client.mount("http+docker://", adapter)
+        path = address.url.replace("unix://", "http+unix://")
+        client.mount("http+docker://", _SocketAdapter(path, ANSWER_WITHIN_SECONDS, max_pool_size=_CONNECTIONS_KEPT))
         client.trust_env = False  # No proxy stands before a socket, and looking for one costs more than the request.
+    else:
+        client.mount(client.base_url, _HostAdapter(pool_maxsize=_CONNECTIONS_KEPT))
+    client.timeout = (_REACHED_WITHIN_SECONDS, ANSWER_WITHIN_SECONDS)  # type: ignore[assignment]
     return client
 
 
@@ -137,8 +172,14 @@ def _tls(folder: str) -> TLSConfig | bool:
     return TLSConfig(client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"), ca_cert=f"{folder}/ca.pem", verify=True)
 
 
-def _could_not_connect(error: Exception) -> bool:
-    return any(type(cause) in _UNREACHABLE for cause in _causes(error))
+def _why_unreachable(error: Exception) -> str:
+    """Why nobody could be asked, in words; empty if somebody may have been."""
+    return next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+
+
+def _is_broken(error: Exception) -> bool:
+    """Did the connection end in the middle (and not the time)?"""
+    return isinstance(error, requests.ConnectionError) and not isinstance(error, requests.Timeout)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

@@ -6,13 +6,20 @@ An unread stream slows every call of every client of the engine, so reading neve
 
 from __future__ import annotations
 
+import json
 import logging
 import threading
-from collections.abc import Callable, Iterable
+import time
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import suppress
+from dataclasses import replace
+from functools import partial
 from itertools import takewhile
-from typing import Any
 
+import docker
 from docker.errors import APIError
+from docker.types.daemon import CancellableStream
+from docker.utils import convert_filters
 from tenacity import (
     RetryError,
     Retrying,
@@ -22,13 +29,17 @@ from tenacity import (
     wait_exponential,
 )
 
-from controller.adapters.docker_connection import Connection
+from controller.adapters.docker_connection import Connection, raise_for_status
 from controller.adapters.docker_json import EVENT_FILTER, event_from, event_time_nanoseconds
 from controller.errors import EngineUnavailable
 from controller.plan.event import Event
 
+_LONGEST_PIECE_BYTES = 65_536
 _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
+_SILENCE_ENDS_A_REPLAY_SECONDS = 0.5
+_A_CLOCK_WAS_SET_BACK_NANOSECONDS = 60 * 10**9
+"""By more than this; by less, two events of one moment have overtaken each other."""
 
 _log = logging.getLogger(__name__)
 
@@ -45,19 +56,36 @@ class EventStream:
         self._cursor = cursor
         self._arrived: dict[Event, int] = {}
         self._count = 0
+        self._taken_to = 0
         self._lock = threading.Lock()
         self._up = threading.Event()
+        self._tried = threading.Event()
         self._stopping = threading.Event()
+        self._stream: CancellableStream[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
 
     def start(self, wait_seconds: float) -> None:
-        """Begin to read; returns once the stream stands, or after `wait_seconds` without one."""
+        """Begin to read; returns once the stream stands and has replayed what was missed, or once the engine cannot
+        be reached, after `wait_seconds` at most.
+        """
         self._thread.start()
-        self._up.wait(wait_seconds)
+        self._tried.wait(wait_seconds)
+        if self._up.is_set() and self._cursor:
+            replayed = -1
+            while replayed != self._count:  # A stream does not say where its past ends and the present begins.
+                replayed = self._count
+                self._stopping.wait(_SILENCE_ENDS_A_REPLAY_SECONDS)
 
     def stop(self) -> None:
-        """Read no more."""
+        """Read no more, and hang up."""
         self._stopping.set()
+        if self._stream is not None:
+            with suppress(OSError, AttributeError):  # It may have ended by itself just now.
+                self._stream.close()
+
+    def join(self, seconds: float) -> None:
+        """Wait for the end of the reading, at most so long."""
+        self._thread.join(seconds)
 
     @property
     def is_up(self) -> bool:
@@ -70,10 +98,14 @@ class EventStream:
         return self._thread.is_alive()
 
     def take(self) -> tuple[tuple[Event, ...], int]:
-        """All events since the last call, each kind once, and the cursor that stands for having taken them in."""
+        """All events since the last call, each kind once, and the cursor that stands for having taken them in.
+
+        They stay known to `after` until the next call, as a mark may be older than this one.
+        """
         with self._lock:
-            events, self._arrived = tuple(self._arrived), {}
-            return events, self._cursor
+            self._arrived = {event: place for event, place in self._arrived.items() if place > self._taken_to}
+            self._taken_to = self._count
+            return tuple(self._arrived), self._cursor
 
     def mark(self) -> int:
         """A place in the stream, for `after`."""
@@ -87,43 +119,82 @@ class EventStream:
             return tuple(event for event, _ in takewhile(lambda item: item[1] > mark, newest_first)), self._count
 
     def _run(self) -> None:
+        barren = 0
         while not self._stopping.is_set():
+            known = self._count
             try:
                 self._read(self._subscribed())
             except RetryError:
                 return
-            except Exception:  # This thread must not die: it keeps the engine quick.
-                _log.exception("reading the engine's events came to an unforeseen end; it begins again")
+            except Exception as error:  # This thread must not die: it keeps the engine quick.
+                _log.warning("the engine's event stream broke (%r); it is read anew", error)
             self._up.clear()
             self._ring()
-            self._stopping.wait(_SHORTEST_PAUSE_SECONDS)
+            barren = barren + 1 if self._count == known else 0
+            self._stopping.wait(min(_SHORTEST_PAUSE_SECONDS * 2**barren, _LONGEST_PAUSE_SECONDS))
 
-    def _subscribed(self) -> Iterable[dict[str, Any]]:
+    def _subscribed(self) -> CancellableStream[bytes]:
         """The stream from where the last one ended, however long that takes. Raises RetryError when told to stop."""
         attempts = Retrying(
             retry=retry_if_exception_type((EngineUnavailable, APIError)),
             wait=wait_exponential(_SHORTEST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
+            before_sleep=lambda _: self._tried.set(),
         )
-        since = f"{self._cursor // 10**9}.{self._cursor % 10**9:09}" if self._cursor else None
-        return attempts(
-            self._connection.request,
-            "events",
-            lambda client: client.events(since, filters=EVENT_FILTER, decode=True),
-        )
+        self._stream = attempts(self._connection.request, "events", partial(_stream_of, cursor=self._cursor))
+        return self._stream
 
-    def _read(self, stream: Iterable[dict[str, Any]]) -> None:
+    def _read(self, stream: Iterable[bytes]) -> None:
         self.generation += 1
         self._up.set()
+        self._tried.set()
         self._ring()
-        for row in stream:
-            event = event_from(row)
+        taken_in, replays, last = self._cursor, bool(self._cursor), time.monotonic()
+        for told, at in _told(stream):
+            now = time.monotonic()
+            replays, last = replays and now - last < _SILENCE_ENDS_A_REPLAY_SECONDS, now
+            is_new = at != taken_in or not at  # A replay begins with the last event known.
+            event = replace(told, is_replayed=replays) if told and is_new else None
             with self._lock:
-                self._cursor = max(self._cursor, event_time_nanoseconds(row))
+                self._cursor = cursor_after(self._cursor, at)
                 self._count += 1
                 if event is not None:
                     self._arrived.pop(event, None)
                     self._arrived[event] = self._count
             if event is not None:
                 self._ring()
+
+
+def _stream_of(client: docker.APIClient, cursor: int) -> CancellableStream[bytes]:
+    """The library's own `events` takes an error for the first event, and finds out only when that is read."""
+    parameters = {"filters": convert_filters(EVENT_FILTER)}
+    if cursor:
+        parameters["since"] = f"{cursor // 10**9}.{cursor % 10**9:09}"
+    address = f"{client.base_url}/v{client.api_version}/events"
+    response = client.get(address, params=parameters, stream=True, timeout=None)
+    raise_for_status(response)
+    return CancellableStream(response.raw.stream(_LONGEST_PIECE_BYTES), response)
+
+
+def _told(stream: Iterable[bytes]) -> Iterator[tuple[Event | None, int]]:
+    """Each line's event, if it is one that matters, and its time, however the stream is cut into pieces.
+
+    A line that makes no sense is left out: it can only have been news, and a pass reads everything anew.
+    """
+    rest = b""
+    for piece in stream:
+        *lines, rest = (rest + piece).split(b"\n")
+        for line in filter(None, lines):
+            try:
+                row = json.loads(line)
+                told = event_from(row), event_time_nanoseconds(row)
+            except (ValueError, TypeError, AttributeError):
+                _log.debug("an event that makes no sense: %.200r", line)
+            else:
+                yield told
+
+
+def cursor_after(cursor: int, at: int) -> int:
+    """The engine's time up to which events are known, after one of that time: it follows a clock that was set back."""
+    return at if at > cursor or 0 < at < cursor - _A_CLOCK_WAS_SET_BACK_NANOSECONDS else cursor

@@ -121,8 +121,7 @@ def event_from(row: Mapping[str, Any]) -> Event | None:
     attributes: Mapping[str, str] = actor.get("Attributes") or {}
     if row.get("Type") == "container" and row.get("Action") in _CONTAINER_EVENTS:
         by_agent = AGENT_SERVICE_LABEL in attributes and AGENT_DEV_LABEL not in attributes
-        starts = row["Action"] in ("create", "start")
-        return Event(Happening.USED, None, attributes.get("image", ""), by_agent, starts)
+        return Event(Happening.USED, None, attributes.get("image", ""), by_agent, row["Action"] == "create")
     if row.get("Type") == "image" and row.get("Action") in _IMAGE_EVENTS:
         return _image_event(_IMAGE_EVENTS[row["Action"]], actor.get("ID") or "", attributes.get("name") or "")
     return None

@@ -7,14 +7,15 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from typing import Any, TypeVar
 
 import docker
 from docker.errors import APIError
 
-from controller.adapters.docker_connection import Connection
+from controller.adapters.docker_connection import Connection, raise_for_status
 from controller.adapters.docker_json import container_from, engine_from, image_from, layers_from
-from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
+from controller.errors import EngineUnavailable, ImageGone, RemovalFailed, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
@@ -29,8 +30,11 @@ T = TypeVar("T")
 class DockerEngine:
     """An engine that speaks Docker's API: Docker itself, or Podman's compatible service."""
 
-    def __init__(self, connection: Connection) -> None:
+    def __init__(self, connection: Connection, own_container: str = "") -> None:
+        """`own_container` is the ID of the container in which this program runs, or empty."""
         self._connection = connection
+        self._own_container = own_container
+        self._own_name = ""
         self._images: dict[ImageId, Image] = {}
 
     @property
@@ -58,7 +62,18 @@ class DockerEngine:
 
     def containers(self) -> tuple[Container, ...]:
         """All containers, in whatever state."""
-        return self._sensible("list_containers", lambda client: tuple(map(container_from, client.containers(all=True))))
+        listed = self._sensible(
+            "list_containers", lambda client: list(map(container_from, client.containers(all=True)))
+        )
+        return tuple(self._as_created(each) if each.id == self._own_container else each for each in listed)
+
+    def _as_created(self, own: Container) -> Container:
+        """Ourselves, with the name that we were created from: once it has moved on, Docker's list has only the ID."""
+        if not self._own_name:
+            self._own_name = self._sensible(
+                "inspect_container", lambda client: str(client.inspect_container(own.id)["Config"]["Image"])
+            )
+        return replace(own, created_from=self._own_name)
 
     def service_images(self) -> frozenset[str]:
         """On a swarm manager the names of images that services are made from; elsewhere none."""
@@ -79,12 +94,20 @@ class DockerEngine:
 
     def store_bytes(self) -> int:
         """What the image store occupies, by its own count."""
+        return self._disk_usage("image", _store_total)
+
+    def written_bytes(self) -> int:
+        """What containers have written into their own layers, by the engine's count."""
+        return self._disk_usage("container", _written_total)
+
+    def _disk_usage(self, of: str, total: Callable[[Mapping[str, Any]], int]) -> int:
+        """The docker library always asks for the sizes of everything, volumes and build cache too."""
 
         def ask(client: docker.APIClient) -> int:
             address = f"{client.base_url}/v{client.api_version}/system/df"
-            answer = client.get(address, params={"type": "image"}, timeout=client.timeout)
-            answer.raise_for_status()
-            return int(answer.json()["LayersSize"])
+            answer = client.get(address, params={"type": of}, timeout=client.timeout)
+            raise_for_status(answer)
+            return total(answer.json())
 
         return self._sensible("measure_store", ask)
 
@@ -92,21 +115,26 @@ class DockerEngine:
         """Ask to remove one name, or the image of one ID; never with force, never along with its parents.
 
         Returns what the answer names as deleted: an image, and on graph drivers each layer. Raises ImageGone,
-        RemovalRefused, RemovalFailed, and EngineUnreachable if nobody could be asked.
+        RemovalRefused or RemovalFailed as the engine answered; EngineUnreachable if nobody could be asked;
+        EngineUnavailable if no answer tells whether it was done.
         """
+        times_asked = 0
 
         def ask(client: docker.APIClient) -> tuple[str, ...]:
+            nonlocal times_asked
+            times_asked += 1
             rows: Any = client.remove_image(target, force=False, noprune=True)
-            return tuple(row["Deleted"] for row in rows or () if "Deleted" in row)
+            return tuple(deleted for row in rows or () if (deleted := row.get("Deleted")))
 
         try:
             return self._connection.request("remove_image", ask)
         except APIError as error:
-            raise _refusal(error) from error
-        except EngineUnreachable:
-            raise
-        except EngineUnavailable as error:
-            raise RemovalFailed(str(error)) from error
+            refusal = _refusal(error)
+        except (KeyError, TypeError, AttributeError) as error:
+            refusal = EngineUnavailable(f"the engine's answer to remove_image makes no sense: {error!r}")
+        if times_asked > 1 and isinstance(refusal, ImageGone):
+            raise EngineUnavailable(f"the connection broke; asked again: {refusal}") from refusal
+        raise refusal
 
     def _sensible(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
         """An answer of the right shape, or EngineUnavailable: half a list is not a list."""
@@ -121,6 +149,17 @@ class DockerEngine:
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._connection.drop()
             raise EngineUnavailable(f"the engine's answer to {operation} makes no sense: {error!r}") from error
+
+
+def _store_total(usage: Mapping[str, Any]) -> int:
+    """From API 1.52 on in `ImageUsage`; the older field is announced to go."""
+    return int(usage["LayersSize"] if "LayersSize" in usage else usage["ImageUsage"]["TotalSize"])
+
+
+def _written_total(usage: Mapping[str, Any]) -> int:
+    if "Containers" not in usage and "ContainerUsage" in usage:
+        return int(usage["ContainerUsage"]["TotalSize"])
+    return sum(container.get("SizeRw") or 0 for container in usage["Containers"] or ())
 
 
 def _refusal(error: APIError) -> Exception:

@@ -1,7 +1,8 @@
 """The ledger: the controller's memory and the history of its removals, in one SQLite file.
 
 Every change is one transaction, so a power cut between any two writes leaves a ledger that makes sense. One that
-makes none is moved aside and a new one begun: everything then looks new, and nothing looks old. SQL is nowhere else.
+makes none is moved aside and a new one begun: everything then looks new, and nothing looks old. SQL is only in the
+modules of the ledger.
 """
 
 from __future__ import annotations
@@ -9,25 +10,24 @@ from __future__ import annotations
 import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import contextmanager
-from dataclasses import astuple, dataclass
+from dataclasses import astuple
 from pathlib import Path
 from typing import Any, TypeVar
 
 from controller.adapters.file_lock import FileLock
+from controller.adapters.ledger_file import DamagedError, NewerError, connected, told_in_words
+from controller.adapters.ledger_history import INTENT, REMOVAL, HistoryReader, open_intents
+from controller.adapters.ledger_report import CREATE as CREATE_REPORT
+from controller.adapters.ledger_report import Report, write_report
+from controller.adapters.ledger_room import CREATE as CREATE_ROOM
+from controller.adapters.ledger_room import Ballast, close_and_keep_room, make_room
 from controller.adapters.ledger_rows import TABLES, Table, facts_of, memory_from
-from controller.errors import LedgerUnavailable
-from controller.image.reference import ImageId
 from controller.plan.memory import Memory
-from controller.plan.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
+from controller.plan.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Outcome, Removal
 
 SCHEMA_VERSION = 1
 HISTORY_KEEPS_REMOVALS = 20_000
 """Older ones are forgotten one by one; the totals keep counting them."""
-_WAIT_FOR_OTHERS_SECONDS = 10.0
-
-_INTENT = ["image", "reference", "target", "document", "rule", "text_hash", "idle_seconds", "size_bytes"]
-_REMOVAL = [*_INTENT, *["outcome", "freed_bytes", "exactness", "wall_seconds", "message", "batch"]]
 
 T = TypeVar("T")
 
@@ -43,10 +43,15 @@ class Ledger:
         """How often a damaged ledger was moved aside."""
         self._file = file
         self._lock = FileLock(file.with_name(file.name + ".lock"))
+        self._ballast = Ballast(file)
         self._db: sqlite3.Connection | None = None
         self._saved = Memory()
-        with _unavailable(file):
-            self._open()
+        self._reported: Report | None = None
+        try:
+            self._transact(_give_up_unfinished_batches)
+        except BaseException:
+            self.close()
+            raise
 
     def close(self) -> None:
         """Let another controller have it."""
@@ -68,6 +73,9 @@ class Ledger:
 
         self._transact(write)
         self._saved = memory
+        self._ballast.take_on()
+        if self._db is not None:
+            make_room(self._db, self._file)
 
     def inbox(self) -> tuple[int, tuple[str, ...]]:
         """Names given to `record-download` since the last save, and how far that reads."""
@@ -75,37 +83,45 @@ class Ledger:
         return (rows[-1][0] if rows else 0), tuple(name for _, name in rows)
 
     def intend(self, intents: Sequence[Intent]) -> None:
-        """Write down what is about to be asked of the engine."""
-        self._transact(lambda db: _insert(db, "intents", _INTENT, map(astuple, intents)))
+        """Write down what is about to be asked of the engine; on a full disk this makes a little room for it, too."""
+        self._ballast.drop()
+        self._transact(lambda db: _insert(db, "intents", INTENT, map(astuple, intents)))
 
     def open_intents(self) -> tuple[Intent, ...]:
         """Intents whose outcome was never written, because the controller was killed in between."""
-        rows = self._transact(lambda db: db.execute(f"SELECT {', '.join(_INTENT)} FROM intents").fetchall())
-        return tuple(_intent(row) for row in rows)
+        return self._transact(open_intents)
 
-    def drop_intents(self) -> None:
-        """Forget all open intents: what they led to has been found out."""
-        self._transact(lambda db: db.execute("DELETE FROM intents"))
+    def drop_intents(self, but: Sequence[Intent] = ()) -> None:
+        """Forget all open intents but these: what they led to has been found out."""
+
+        def write(db: sqlite3.Connection) -> None:
+            db.execute("DELETE FROM intents")
+            _insert(db, "intents", INTENT, map(astuple, but))
+
+        self._transact(write)
 
     def record(self, removals: Sequence[Removal], batch: Batch | None = None) -> None:
         """Write outcomes into the history, and close their intents."""
 
         def write(db: sqlite3.Connection) -> None:
-            _insert(db, "removals", _REMOVAL, map(_removal_row, removals))
+            _insert(db, "removals", REMOVAL, map(_removal_row, removals))
             done = ((removal.intent.image, removal.intent.reference) for removal in removals)
             db.executemany("DELETE FROM intents WHERE image = ? AND reference = ?", done)
+            _add_to_totals(db, removals)
             if batch is not None:
-                db.execute(
-                    "INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)",
-                    (batch.name, batch.document, *astuple(batch.freed)),
-                )
-            _add_to_totals(db, removals, batch)
+                _add_batch(db, batch)
             _trim_history(db)
 
         self._transact(write)
 
+    def report(self, report: Report) -> None:
+        """Write what differs from the report that was written last."""
+        if report != self._reported:
+            self._transact(lambda db: write_report(db, self._reported, report))
+            self._reported = report
+
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        with _unavailable(self._file):
+        with told_in_words(self._file):
             db = self._db or self._open()
             try:
                 with db:
@@ -116,75 +132,31 @@ class Ledger:
                 raise
 
     def _open(self) -> sqlite3.Connection:
+        self._reported = None
         try:
             self._db, self._saved = _opened(self._file)
-        except _DamagedError:
+        except DamagedError:
             _move_aside(self._file)
             self.resets += 1
             self._db, self._saved = _opened(self._file)
         return self._db
 
     def _close_file(self) -> None:
-        if self._db is not None:
-            self._db.close()
-            self._db = None
+        db, self._db = self._db, None
+        if db is not None:
+            close_and_keep_room(db, self._file)
 
 
-class LedgerReader:
+class LedgerReader(HistoryReader):
     """A ledger as commands read it, beside a running controller or without one.
 
     Every call may raise LedgerUnavailable.
     """
 
-    def __init__(self, file: Path) -> None:
-        self._file = file
-        with _unavailable(file):
-            self._db = _connected(file, "mode=ro")
-
-    def close(self) -> None:
-        """Close the file."""
-        self._db.close()
-
     def load(self) -> Memory:
         """The memory as the last pass saved it."""
-        with _unavailable(self._file):
+        with told_in_words(self._file):
             return _loaded(self._db)
-
-    def removals(
-        self, since_wall_seconds: float = 0.0, outcomes: Iterable[Outcome] = tuple(Outcome)
-    ) -> tuple[Removal, ...]:
-        """The history, oldest first."""
-        wanted = [outcome.value for outcome in outcomes]
-        query = f"""SELECT {", ".join(_REMOVAL)} FROM removals
-            WHERE wall_seconds >= ? AND outcome IN ({", ".join("?" * len(wanted))}) ORDER BY id"""
-        with _unavailable(self._file):
-            return tuple(_removal(row) for row in self._db.execute(query, (since_wall_seconds, *wanted)))
-
-    def batches(self) -> dict[str, Batch]:
-        """Measurements that stand for several removals, by name."""
-        with _unavailable(self._file):
-            rows = self._db.execute("SELECT batch, document, freed_bytes, exactness FROM batches").fetchall()
-        return {
-            name: Batch(name, document, Freed(freed, Exactness(exactness))) for name, document, freed, exactness in rows
-        }
-
-    def totals(self) -> tuple[Total, ...]:
-        """What was removed since the ledger began, by document and outcome."""
-        with _unavailable(self._file):
-            rows = self._db.execute("SELECT * FROM totals ORDER BY document, outcome").fetchall()
-        return tuple(Total(document, Outcome(outcome), *rest) for document, outcome, *rest in rows)
-
-
-@dataclass(frozen=True, slots=True)
-class Total:
-    """All removals of one document with one outcome since the ledger began."""
-
-    document: str
-    outcome: Outcome
-    removals: int
-    freed_bytes: int
-    unknown: int
-    """Removals, or batches of them, whose bytes are not known."""
 
 
 def record_downloads(file: Path, names: Iterable[str]) -> None:
@@ -192,36 +164,21 @@ def record_downloads(file: Path, names: Iterable[str]) -> None:
 
     Raises LedgerUnavailable.
     """
-    with _unavailable(file):
+    with told_in_words(file):
         db, _ = _opened(file)
-        with db:
-            db.executemany("INSERT INTO inbox (name) VALUES (?)", ((name,) for name in names))
-        db.close()
+        try:
+            with db:
+                db.executemany("INSERT INTO inbox (name) VALUES (?)", ((name,) for name in names))
+        finally:
+            close_and_keep_room(db, file)
 
 
 # ── the file ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class _DamagedError(Exception):
-    """The file is no ledger, or its rows make no sense."""
-
-
-@contextmanager
-def _unavailable(file: Path) -> Iterator[None]:
-    """SQLite's errors become ours, in words."""
-    try:
-        yield
-    except sqlite3.Error as error:
-        raise LedgerUnavailable(f"the ledger {file} cannot be used: {error}") from error
-    except _DamagedError as error:
-        raise LedgerUnavailable(
-            f"the ledger {file} is damaged ({error}); the controller will begin a new one"
-        ) from error
-
-
 def _opened(file: Path) -> tuple[sqlite3.Connection, Memory]:
-    """The ledger and the memory in it, made if it does not exist. Raises _DamagedError."""
-    db = _connected(file, "mode=rwc")
+    """The ledger and the memory in it, made if it does not exist. Raises DamagedError."""
+    db = connected(file, "rwc")
     try:
         _check(db)
         db.execute("PRAGMA journal_mode = WAL")
@@ -229,36 +186,26 @@ def _opened(file: Path) -> tuple[sqlite3.Connection, Memory]:
         with db:
             db.execute("BEGIN IMMEDIATE")
             _create(db)
+        make_room(db, file)
         return db, _loaded(db)
+    except sqlite3.DatabaseError as error:
+        db.close()
+        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
+            raise DamagedError(str(error)) from error
+        raise
     except BaseException:
         db.close()
         raise
 
 
-def _connected(file: Path, mode: str) -> sqlite3.Connection:
-    return sqlite3.connect(
-        f"{file.absolute().as_uri()}?{mode}",
-        uri=True,
-        timeout=_WAIT_FOR_OTHERS_SECONDS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-
-
 def _check(db: sqlite3.Connection) -> None:
-    try:
-        (version,) = db.execute("PRAGMA user_version").fetchone()
-        (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
-    except sqlite3.OperationalError:
-        raise
-    except sqlite3.DatabaseError as error:
-        raise _DamagedError(str(error)) from error
-    if verdict != "ok":
-        raise _DamagedError(verdict)
+    (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
-        raise sqlite3.NotSupportedError(
-            f"a newer version of this program wrote it (schema {version}, this one knows {SCHEMA_VERSION})"
-        )
+        known = f"(schema {version}, this one knows {SCHEMA_VERSION})"
+        raise NewerError(f"a newer version of this program wrote it {known}")
+    (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
+    if verdict != "ok":
+        raise DamagedError(verdict)
 
 
 def _create(db: sqlite3.Connection) -> None:
@@ -269,11 +216,13 @@ def _create(db: sqlite3.Connection) -> None:
         )
     db.execute("CREATE TABLE IF NOT EXISTS facts (name PRIMARY KEY, value) WITHOUT ROWID")
     db.execute("CREATE TABLE IF NOT EXISTS inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, name)")
-    db.execute(f"CREATE TABLE IF NOT EXISTS intents (id INTEGER PRIMARY KEY, {', '.join(_INTENT)})")
-    db.execute(f"CREATE TABLE IF NOT EXISTS removals (id INTEGER PRIMARY KEY AUTOINCREMENT, {', '.join(_REMOVAL)})")
+    db.execute(f"CREATE TABLE IF NOT EXISTS intents (id INTEGER PRIMARY KEY, {', '.join(INTENT)})")
+    db.execute(f"CREATE TABLE IF NOT EXISTS removals (id INTEGER PRIMARY KEY AUTOINCREMENT, {', '.join(REMOVAL)})")
     db.execute("CREATE TABLE IF NOT EXISTS batches (batch PRIMARY KEY, document, freed_bytes, exactness) WITHOUT ROWID")
     columns = "document, outcome, removals, freed_bytes, unknown, PRIMARY KEY (document, outcome)"
     db.execute(f"CREATE TABLE IF NOT EXISTS totals ({columns}) WITHOUT ROWID")
+    db.execute(CREATE_REPORT)
+    db.execute(CREATE_ROOM)
     db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
 
 
@@ -293,8 +242,8 @@ def _loaded(db: sqlite3.Connection) -> Memory:
         facts = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM facts")}
         parts = {table.name: dict(_rows(db, table)) for table in TABLES}
         return memory_from(parts, facts)
-    except (KeyError, TypeError, ValueError) as error:
-        raise _DamagedError(f"its rows make no sense: {error!r}") from error
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
+        raise DamagedError(f"its rows make no sense: {error!r}") from error
 
 
 def _rows(db: sqlite3.Connection, table: Table[Any, Any]) -> Iterator[tuple[Any, Any]]:
@@ -329,10 +278,6 @@ def _insert(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: It
     db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)
 
 
-def _intent(row: Sequence[Any]) -> Intent:
-    return Intent(ImageId(row[0]), *row[1:])
-
-
 def _removal_row(removal: Removal) -> tuple[Any, ...]:
     return (
         *astuple(removal.intent),
@@ -344,13 +289,7 @@ def _removal_row(removal: Removal) -> tuple[Any, ...]:
     )
 
 
-def _removal(row: Sequence[Any]) -> Removal:
-    intent, rest = _intent(row[: len(_INTENT)]), row[len(_INTENT) :]
-    outcome, freed, exactness, wall, message, batch = rest
-    return Removal(intent, Outcome(outcome), Freed(freed, Exactness(exactness)), wall, message, batch)
-
-
-def _add_to_totals(db: sqlite3.Connection, removals: Iterable[Removal], batch: Batch | None) -> None:
+def _add_to_totals(db: sqlite3.Connection, removals: Iterable[Removal], batch: Batch | None = None) -> None:
     figures = [(removal.intent.document, removal.outcome, 1, removal.freed) for removal in removals]
     if batch is not None:
         figures.append((batch.document, Outcome.REMOVED, 0, batch.freed))
@@ -365,6 +304,21 @@ def _add_to_totals(db: sqlite3.Connection, removals: Iterable[Removal], batch: B
            unknown = unknown + excluded.unknown""",
         rows,
     )
+
+
+def _give_up_unfinished_batches(db: sqlite3.Connection) -> None:
+    """Where the last controller ended before the figure counted, nobody will ever know it."""
+    unfinished = db.execute(
+        "SELECT DISTINCT batch, document FROM removals WHERE batch <> '' AND batch NOT IN (SELECT batch FROM batches)"
+    ).fetchall()
+    for name, document in unfinished:
+        _add_batch(db, Batch(name, document, UNKNOWN_BYTES))
+
+
+def _add_batch(db: sqlite3.Connection, batch: Batch) -> None:
+    row = (batch.name, batch.document, *astuple(batch.freed))
+    db.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)", row)
+    _add_to_totals(db, (), batch)
 
 
 def _trim_history(db: sqlite3.Connection) -> None:

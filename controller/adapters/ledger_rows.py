@@ -15,7 +15,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer
 from controller.image.reference import ImageId, reference_from_engine
 from controller.instant import Instant
-from controller.plan.agent import AgentAnswer, Agreement, KeptAnswer, NodeAnswer, Source
+from controller.plan.agent import AgentAnswer, Agreement, Beginning, KeptAnswer, NodeAnswer, Source
 from controller.plan.event import Happening
 from controller.plan.ledger_clock import LedgerClock
 from controller.plan.memory import (
@@ -28,6 +28,7 @@ from controller.plan.memory import (
     Setback,
     Spending,
     TextRecord,
+    Watch,
 )
 from controller.plan.node import Node
 from controller.plan.observation import Engine, Observation, Store
@@ -152,11 +153,11 @@ TABLES: tuple[Table[Any, Any], ...] = (
     ),
     Table(
         "agreements",
-        ("agreement", "first_seen"),
+        ("agreement", "began_after", "first_seen"),
         1,
         lambda memory: memory.agreements,
-        lambda agreement, first_seen: (agreement, first_seen),
-        lambda agreement, first_seen: (agreement, first_seen),
+        lambda agreement, beginning: (agreement, beginning.after, beginning.first_seen),
+        lambda agreement, after, first_seen: (agreement, Beginning(after, first_seen)),
     ),
     Table(
         "expected_downloads",
@@ -180,6 +181,8 @@ def facts_of(memory: Memory) -> dict[str, Any]:
         "containers": [asdict(container) for container in seen.containers] if seen else [],
         "around": {"services": sorted(seen.service_images), "own_container": seen.own_container} if seen else None,
         "node": asdict(memory.node) if memory.node else None,
+        "watch": asdict(memory.watch),
+        "lost_names": {image: list(names) for image, names in memory.lost_names.items()},
         "mounted": {container: list(images) for container, images in memory.mounted.items()},
         "pulls": asdict(memory.pulls) if memory.pulls else None,
         "spent": [asdict(each) for each in memory.spent],
@@ -203,6 +206,8 @@ def memory_from(parts: Mapping[str, Mapping[Any, Any]], facts: Mapping[str, Any]
         texts=parts["texts"],
         node=_kept_answer(facts["node"]) if facts["node"] else None,
         agreements=parts["agreements"],
+        watch=Watch(**facts["watch"]),
+        lost_names={ImageId(image): tuple(names) for image, names in facts["lost_names"].items()},
         mounted={container: tuple(map(ImageId, images)) for container, images in facts["mounted"].items()},
         pulls=Pulls(**facts["pulls"]) if facts["pulls"] else None,
         spent=tuple(Spending(**each) for each in facts["spent"]),

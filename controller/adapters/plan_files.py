@@ -40,7 +40,7 @@ def _plan(values: Mapping[str, Any]) -> PlanOfNode:
 
 
 def _candidate(row: Mapping[str, Any]) -> Candidate:
-    names = (row["reference"], *(row.get("names") or ()))
+    names = (row["reference"], *(row.get("names_remembered") or ()))
     if not all(isinstance(name, str) for name in names):
         raise TypeError
     return Candidate(names[0], names[1:], bool(row["agent_downloaded"]))

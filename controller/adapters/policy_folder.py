@@ -11,14 +11,17 @@ from contextlib import suppress
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller.adapters.mounts import Mount, mount_of, mounts
 from controller.adapters.policy_files import FileContent, policy_files_below, read_policy_file
-from controller.adapters.policy_watch import PolicyWatch
 from controller.adapters.revision import Delivery, delivery_of
 from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem, Severity
 from controller.policy.reading import Reading
+
+if TYPE_CHECKING:
+    from controller.adapters.policy_watch import PolicyWatch
 
 _SCANS = 5
 """A folder that changes while it is read is read again, so often; what is missing then is believed to be gone."""
@@ -33,7 +36,7 @@ class PolicyFolder:
     def __init__(self, folder: Path, ring: Callable[[], None] | None = None) -> None:
         """`ring` is called on changes, from another thread; without it nothing is watched."""
         self._folder = folder
-        self._watch = PolicyWatch(folder, ring) if ring else None
+        self._watch = _watch(folder, ring) if ring else None
         self._parsed: dict[tuple[str, str], Parsed] = {}
 
     @property
@@ -92,6 +95,12 @@ class _Scan:
     """In case there is no document in it."""
     is_whole: bool
     """As far as one can tell, nothing changed meanwhile."""
+
+
+def _watch(folder: Path, ring: Callable[[], None]) -> PolicyWatch:
+    from controller.adapters.policy_watch import PolicyWatch  # Who only reads need not wait for watchdog.
+
+    return PolicyWatch(folder, ring)
 
 
 def _scan(folder: Path) -> _Scan:

@@ -1,23 +1,29 @@
-"""The event stream against a connection that says what it is told to."""
+"""The event stream against a small engine on a real socket that says what it is told to."""
 
 from __future__ import annotations
 
+import json
+import queue
 import threading
 from collections import deque
 from collections.abc import Callable, Iterator
-from types import SimpleNamespace
+from contextlib import ExitStack
+from pathlib import Path
 from typing import Any
+from urllib.parse import parse_qs, urlparse
 
 import pytest
 
+from controller.adapters.docker_connection import Address, Connection
 from controller.adapters.docker_events import EventStream
 from controller.plan.event import Event, Happening
+from tests.adapters.unix_server import Handler, serving
 
 SECOND = 10**9
 
 
 class Script:
-    """A connection whose event streams say these rows, one stream after the other; the last one stays open."""
+    """An engine whose event streams say these rows, one stream after the other; the last one stays open."""
 
     def __init__(self, *streams: list[dict[str, Any]]) -> None:
         self.asked: list[str | None] = []
@@ -25,18 +31,16 @@ class Script:
         self.ended = threading.Event()
         self._streams = deque(streams)
 
-    def request(self, operation: str, ask: Callable[[Any], Any]) -> Any:
-        return ask(SimpleNamespace(events=self._events))
-
-    def _events(self, since: str | None, **_: object) -> Iterator[dict[str, Any]]:
-        self.asked.append(since)
-        return self._rows(self._streams.popleft())
-
-    def _rows(self, rows: list[dict[str, Any]]) -> Iterator[dict[str, Any]]:
-        yield from rows
+    def __call__(self, handler: Handler) -> None:
+        self.asked.extend(parse_qs(urlparse(handler.path).query).get("since") or [None])
+        rows = self._streams.popleft()
+        handler.begin_stream()
+        for row in rows:
+            handler.send_chunk(json.dumps(row).encode() + b"\n")
         if not self._streams:
             self.said.set()
             self.ended.wait(10)
+        handler.hang_up()
 
 
 def a_use(of: str, at: int) -> dict[str, Any]:
@@ -45,21 +49,22 @@ def a_use(of: str, at: int) -> dict[str, Any]:
 
 
 @pytest.fixture
-def listen() -> Iterator[Callable[..., tuple[EventStream, Script]]]:
-    open_streams: list[tuple[EventStream, Script]] = []
+def listen(tmp_path: Path) -> Iterator[Callable[..., tuple[EventStream, Script]]]:
+    with ExitStack() as stack:
 
-    def start(*streams: list[dict[str, Any]], cursor: int = 0) -> tuple[EventStream, Script]:
-        script = Script(*streams)
-        stream = EventStream(script, lambda: None, cursor)  # type: ignore[arg-type]
-        open_streams.append((stream, script))
-        stream.start(10)
-        assert script.said.wait(10)
-        return stream, script
+        def start(*streams: list[dict[str, Any]], cursor: int = 0) -> tuple[EventStream, Script]:
+            script = Script(*streams)
+            stack.enter_context(serving(tmp_path / "s", script))
+            stack.callback(script.ended.set)
+            stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), lambda: None, cursor)
+            stack.callback(stream.stop)
+            stream.start(10)
+            assert script.said.wait(10)
+            while stream.mark() < sum(map(len, streams)):
+                threading.Event().wait(0.01)
+            return stream, script
 
-    yield start
-    for stream, script in open_streams:
-        stream.stop()
-        script.ended.set()
+        yield start
 
 
 Listen = Callable[..., tuple[EventStream, Script]]
@@ -96,6 +101,13 @@ def test_whoever_waits_for_the_stream_has_its_replay(listen: Listen) -> None:
     assert len(stream.take()[0]) == 255
 
 
+@pytest.mark.parametrize(("cursor", "is_replayed"), [(SECOND, True), (0, False)])
+def test_what_is_replayed_says_so(listen: Listen, cursor: int, is_replayed: bool) -> None:
+    stream, _ = listen([a_use("app:1", 2 * SECOND)], cursor=cursor)
+
+    assert [event.is_replayed for event in stream.take()[0]] == [is_replayed]
+
+
 def test_an_event_that_was_overtaken_does_not_move_the_cursor_back(listen: Listen) -> None:
     stream, _ = listen([a_use("app:2", 2 * SECOND), a_use("app:1", 2 * SECOND - 1)])
 
@@ -115,7 +127,7 @@ def test_the_cursor_follows_a_clock_that_was_set_back(listen: Listen) -> None:
 def test_an_event_without_a_time_counts_and_leaves_the_cursor(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", 0)], cursor=SECOND)
 
-    assert stream.take() == ((Event(Happening.USED, None, "app:1"),), SECOND)
+    assert stream.take() == ((Event(Happening.USED, None, "app:1", is_replayed=True),), SECOND)
 
 
 def test_events_after_a_mark_are_seen_and_stay_to_be_taken(listen: Listen) -> None:
@@ -126,3 +138,175 @@ def test_events_after_a_mark_are_seen_and_stay_to_be_taken(listen: Listen) -> No
     assert names(seen) == ["app:1"]
     assert stream.after(mark) == ((), mark)
     assert names(stream.take()[0]) == ["app:1"]
+
+
+# ── as the engine tells them, one by one ─────────────────────────────────────────────────────────────────────────────
+
+
+class Teller:
+    """An engine that tells lines as a test hands them over, each subscriber everything from its subscription on."""
+
+    def __init__(self) -> None:
+        self.subscriptions: list[dict[str, list[str]]] = []
+        self._lines: queue.Queue[bytes | None] = queue.Queue()
+        self.subscribed = threading.Semaphore(0)
+
+    def tell(self, *lines: bytes) -> None:
+        for line in lines:
+            self._lines.put(line)
+
+    def hang_up(self) -> None:
+        """End the stream of the moment."""
+        self._lines.put(None)
+
+    def __call__(self, handler: Handler) -> None:
+        self.subscriptions.append(parse_qs(urlparse(handler.path).query))
+        handler.begin_stream()
+        self.subscribed.release()
+        while (line := self._lines.get()) is not None:
+            handler.send_chunk(line)
+        handler.hang_up()
+
+
+def a_line(of: str, at: int) -> bytes:
+    return json.dumps(a_use(of, at)).encode() + b"\n"
+
+
+@pytest.fixture
+def teller(tmp_path: Path) -> Iterator[Teller]:
+    teller = Teller()
+    with serving(tmp_path / "s", teller):
+        yield teller
+        teller.hang_up()
+
+
+class Bell:
+    """Counts rings."""
+
+    def __init__(self) -> None:
+        self.rings = threading.Semaphore(0)
+
+    def __call__(self) -> None:
+        self.rings.release()
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+def stream(teller: Teller, bell: Bell, tmp_path: Path) -> Iterator[EventStream]:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+    stream.start(10)
+    yield stream
+    stream.stop()
+
+
+def heard(stream: EventStream, bell: Bell, number: int) -> list[str]:
+    """The names of so many events, waited for."""
+    while len(stream.after(0)[0]) < number:
+        assert bell.rings.acquire(timeout=10)
+    return sorted(names(stream.after(0)[0]))
+
+
+def test_only_events_that_matter_are_asked_for(stream: EventStream, teller: Teller) -> None:
+    (asked,) = teller.subscriptions
+    wanted = json.loads(asked["filters"][0])
+    assert wanted["type"] == ["container", "image"]
+    assert not {"exec_start", "health_status", "top", "save", "push"} & set(wanted["event"])
+    assert "since" not in asked
+
+
+def test_every_event_rings(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    assert bell.rings.acquire(timeout=10)  # for the stream itself
+    teller.tell(a_line("app:1", SECOND))
+    assert bell.rings.acquire(timeout=10)
+    assert heard(stream, bell, 1) == ["app:1"]
+
+
+def test_lines_are_put_together_however_they_are_cut(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    lines = a_line("app:1", SECOND) + a_line("app:2", 2 * SECOND) + a_line("app:3", 3 * SECOND)
+    teller.tell(lines[:10], lines[10:200], lines[200:])
+    assert heard(stream, bell, 3) == ["app:1", "app:2", "app:3"]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"garbage\n", b"[]\n", b"null\n", b'{"Actor": 5}\n', b'{"Actor": {"Attributes": []}}\n', b"\n\n", b"{}\n"],
+)
+def test_a_line_that_makes_no_sense_is_left_out(
+    stream: EventStream, teller: Teller, bell: Bell, nonsense: bytes
+) -> None:
+    teller.tell(a_line("app:1", SECOND), nonsense, a_line("app:2", 2 * SECOND))
+    assert heard(stream, bell, 2) == ["app:1", "app:2"]
+    assert stream.generation == 1
+
+
+def test_after_the_stream_broke_it_goes_on_from_the_last_event(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    teller.tell(a_line("app:1", SECOND + 5))
+    heard(stream, bell, 1)
+    assert teller.subscribed.acquire(timeout=10)
+    teller.hang_up()
+    assert teller.subscribed.acquire(timeout=10)
+    teller.tell(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
+    assert heard(stream, bell, 2) == ["app:1", "app:2"]
+    assert teller.subscriptions[1]["since"] == ["1.000000005"]
+    assert stream.generation == 2
+
+
+def test_while_the_engine_is_away_the_stream_is_down(tmp_path: Path, bell: Bell) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+    stream.start(0)
+    was_up = [stream.is_up]
+    teller = Teller()
+    with serving(tmp_path / "s", teller):
+        assert bell.rings.acquire(timeout=10)
+        was_up.append(stream.is_up)
+        teller.hang_up()
+        assert bell.rings.acquire(timeout=10)
+    was_up.append(stream.is_up)
+    stream.stop()
+    assert was_up == [False, True, False]
+
+
+def test_an_engine_that_does_not_answer_well_is_asked_again(tmp_path: Path, bell: Bell) -> None:
+    teller, refusals = Teller(), [500, 404]
+
+    def respond(handler: Handler) -> None:
+        handler.answer({"message": "not yet"}, refusals.pop()) if refusals else teller(handler)
+
+    with serving(tmp_path / "s", respond):
+        stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+        stream.start(10)
+        assert bell.rings.acquire(timeout=10)
+        assert stream.is_up
+        stream.stop()
+        teller.hang_up()
+
+
+def test_the_stream_is_read_though_nobody_takes_its_events(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    """An unread stream slows every call of every client of the engine; repeats take no room."""
+    teller.tell(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
+    while stream.mark() < 20_000:
+        assert bell.rings.acquire(timeout=10)
+    assert len(stream.take()[0]) == 10
+
+
+def test_stopping_hangs_up_at_once(teller: Teller, bell: Bell, tmp_path: Path) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+    stream.start(10)
+    stream.stop()
+    stream.join(10)
+    assert not stream.is_alive
+
+
+def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
+    stream: EventStream, teller: Teller, bell: Bell
+) -> None:
+    """A reading of the store begins at a mark; a pass takes events in between, and the reading must see them."""
+    mark = stream.mark()
+    teller.tell(a_line("app:1", SECOND))
+    heard(stream, bell, 1)
+    stream.take()
+    assert names(stream.after(mark)[0]) == ["app:1"]

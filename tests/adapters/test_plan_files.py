@@ -9,8 +9,13 @@ from typing import Any
 import pytest
 
 from controller.adapters.plan_files import read_plans
+from controller.adapters.policy_folder import PolicyFolder
 from controller.errors import InvalidSettings
 from controller.plan.candidate import Candidate, PlanOfNode
+from controller.plan.idleness import Usage
+from controller.plan.report import report_values
+from controller.plan.verdict import Reason
+from tests import sample_node
 
 
 def a_row(reference: str, **more: Any) -> dict[str, Any]:
@@ -24,13 +29,25 @@ def a_plan(node: Any, *rows: dict[str, Any]) -> str:
 def test_every_reference_that_nothing_protects_is_a_candidate(tmp_path: Path) -> None:
     rows = (
         a_row("old:1", verdict="IN_USE", agent_downloaded="used by a container of the agent"),
-        a_row("sha256:" + "0" * 64, names=["docker.io/library/old:0"]),
+        a_row("sha256:" + "0" * 64, names_remembered=["docker.io/library/old:0"]),
         a_row("kept:1", verdict="PROTECTED"),
     )
     file = tmp_path / "plan.json"
     file.write_text(a_plan({"org": "myorg", "id": "gw-1", "why": ""}, *rows))
     nameless = Candidate("sha256:" + "0" * 64, ("docker.io/library/old:0",))
     assert read_plans(file) == (PlanOfNode("myorg", "gw-1", (Candidate("old:1", (), True), nameless)),)
+
+
+def test_what_the_planner_reports_is_read(tmp_path: Path) -> None:
+    policies = sample_node.write_policies(tmp_path / "policies")
+    decision = sample_node.decision_on(sample_node.memory_of(60), policies)
+    file = tmp_path / "plan.json"
+    file.write_text(json.dumps(report_values(decision, PolicyFolder(policies).read(), Usage.ANY)))
+    (plan,) = read_plans(file)
+    candidates = [verdict for verdict in decision.plan.verdicts if verdict.reason is not Reason.PROTECTED]
+    assert (plan.org, plan.id) == ("factory", "gateway-12")
+    assert [each.reference for each in plan.candidates] == [verdict.reference for verdict in candidates]
+    assert {len(each.names) > 0 for each in plan.candidates if each.reference.startswith("sha256:")} == {True}
 
 
 def test_plans_of_many_nodes_may_follow_each_other(tmp_path: Path) -> None:
@@ -58,7 +75,7 @@ def test_a_plan_need_not_say_of_which_node_it_is(tmp_path: Path) -> None:
         "[" * 9999,
         a_plan("n"),
         a_plan({}, {**a_row("a"), "reference": 7}),
-        a_plan({}, a_row("a", names=[7])),
+        a_plan({}, a_row("a", names_remembered=[7])),
         a_plan({})[:-1],
     ],
 )
