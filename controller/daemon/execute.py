@@ -1,24 +1,32 @@
 """Ask the engine for removals: once for every reference, never with force; what came of it is a value.
 
-The engine's refusal is a last guard and not a lock: it takes one of several names from under a running container
-without a word. So containers are asked for again right before, and an image that the event stream shows alive is left
-alone.
+The engine's refusal is a last guard and not a lock: it takes one of several names from under a running container, and
+an image from under a mount, without a word. So containers are asked for again right before, and an image that the event
+stream shows alive is left alone.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
-from controller.daemon.ports import EnginePort, EventsPort
-from controller.errors import EngineUnavailable, ImageGone, RemovalFailed, RemovalRefused
+from controller.daemon.ports import EnginePort, EventsPort, ProgressPort
+from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
 from controller.image.layers import ChainId, freed_bytes
 from controller.image.reference import ImageId, image_id
-from controller.plan.names import Names
+from controller.plan.names import LostNames, Names, renamed
 from controller.plan.observation import Observation, Store, users_of
-from controller.plan.removal import FREED_IN_BATCH, NOTHING_FREED, Exactness, Freed, Intent, Outcome
+from controller.plan.removal import (
+    FREED_IN_BATCH,
+    NOTHING_FREED,
+    UNKNOWN_BYTES,
+    Exactness,
+    Freed,
+    Intent,
+    Outcome,
+)
 
 IN_FLIGHT_GETS_SECONDS = 8.0
 """After SIGTERM, for removals that the engine is already at."""
@@ -33,6 +41,8 @@ class Answer:
     outcome: Outcome
     freed: Freed
     message: str = ""
+    is_silence: bool = False
+    """The engine gave no answer: whether it did what it was asked is for the next look to tell."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,6 +86,7 @@ class Hands:
     heartbeat: Callable[[], None]
     parallel: int = 4
     """Removals under way at once."""
+    progress: ProgressPort | None = None
 
 
 @dataclass
@@ -87,14 +98,16 @@ class Execution:
     sizes: Mapping[ChainId, int | None]
     mark: int
     """Where the event stream stood before the look that the plan rests on."""
+    lost_names: LostNames = field(default_factory=dict)
+    """Names that images had lost by that look: what was used by them just before may be told only now."""
+    in_flight: set[Intent] = field(default_factory=set)
+    """Asked for and not answered yet; each leaves this set only after its answer is among `answers`."""
     answers: list[Answer] = field(default_factory=list)
     trouble: EngineUnavailable | None = None
     """Why the rest was not asked for."""
-    in_flight: int = 0
-    """Removals that were still under way when time was up."""
 
     def __post_init__(self) -> None:
-        self._names = Names(self.seen.images)
+        self._names = Names(self.seen.images, lost=self.lost_names)
         self._removed: set[ImageId] = set()
         self._lively: set[ImageId] = set()
         self._lock = threading.Lock()
@@ -106,7 +119,7 @@ class Execution:
             for wave in waves_of(tasks):
                 if self._must_stop():
                     break
-                self._lively |= users_of(self.seen.images, self.hands.engine.containers()).keys()
+                self._lively |= self._used_now()
                 self._await([pool.submit(self._remove_image, task) for task in wave])
         except EngineUnavailable as error:
             self.trouble = error
@@ -119,19 +132,21 @@ class Execution:
             done, pending = wait(pending, _HEARTBEAT_SECONDS)
             _raise_if_broken(done)
             self.hands.heartbeat()
-        done, pending = wait(pending, IN_FLIGHT_GETS_SECONDS)
+        done, _ = wait(pending, IN_FLIGHT_GETS_SECONDS)
         _raise_if_broken(done)
-        self.in_flight = len(pending)
+
+    def _must_stop(self) -> bool:
+        return self.hands.stopping.is_set() or self.trouble is not None
 
     def _remove_image(self, task: Task) -> None:
         """Every name of one image that is to go, as long as nothing tells against it."""
         names_left = len(self.seen.images[task.image].removable_references)
         try:
             for intent in task.intents:
-                if self._must_stop() or not self._may_go(task, is_last_name=names_left <= 1):
+                is_last_name = names_left <= 1
+                if self._must_stop() or not self._may_go(task, is_last_name):
                     return
-                answer = self._ask(intent)
-                self.answers.append(answer)
+                answer = self._ask(intent, is_last_name)
                 names_left -= 1
                 if answer.outcome is Outcome.REMOVED:
                     self._removed.add(task.image)
@@ -140,21 +155,48 @@ class Execution:
         except EngineUnavailable as error:
             self.trouble = error
 
-    def _must_stop(self) -> bool:
-        return self.hands.stopping.is_set() or self.trouble is not None
-
     def _may_go(self, task: Task, is_last_name: bool) -> bool:
-        """Is the image still as unwanted as the plan found it? Asks for containers where the engine would not."""
+        """Is the image still as unwanted as the plan found it, and do its names still mean it?
+
+        Asks for containers where the engine would not: before one of several names goes, and after a container was
+        made, which may mount anything. Asks for images after an event that may have moved names without telling them.
+        """
         if not task.children <= self._removed:
             return False
-        users = () if is_last_name else users_of(self.seen.images, self.hands.engine.containers()).keys()
+        used = frozenset[ImageId]() if is_last_name else self._used_now()
         with self._lock:
-            self._lively.update(users)
-            events, self.mark = self.hands.events.after(self.mark)
-            self._lively |= self._names.all_meant(event for event in events if event.happening.is_sign_of_life)
+            self._lively |= used
+            while self._hear():  # Asking takes its time, too.
+                pass
             return task.image not in self._lively
 
-    def _ask(self, intent: Intent) -> Answer:
+    def _hear(self) -> bool:
+        """Take in what the event stream has told since it was last asked; was there anything?"""
+        events, self.mark = self.hands.events.after(self.mark)
+        alive = [event for event in events if event.happening.is_sign_of_life]
+        self._lively.update(*map(self._names.concerned_by, alive))
+        if any(event.is_creation for event in alive):
+            self._lively |= self._used_now()
+        if any(map(self._names.may_move_others, alive)):
+            self._lively |= renamed(self.seen.images, self.hands.engine.images())
+        return bool(alive)
+
+    def _used_now(self) -> Set[ImageId]:
+        return users_of(self.seen.images, self.hands.engine.containers()).keys()
+
+    def _ask(self, intent: Intent, is_last_name: bool) -> Answer:
+        self.in_flight.add(intent)
+        try:
+            answer = self._answer(intent, is_last_name)
+            self.answers.append(answer)
+            if self.hands.progress:
+                self.hands.progress.answered(answer.freed.bytes or 0)
+            return answer
+        finally:
+            self.in_flight.discard(intent)
+
+    def _answer(self, intent: Intent, is_last_name: bool) -> Answer:
+        """Raises EngineUnreachable: nobody was asked."""
         try:
             deleted = [image_id(row) for row in self.hands.engine.remove(intent.target)]
         except ImageGone as gone:
@@ -163,8 +205,13 @@ class Execution:
             return Answer(intent, Outcome.REFUSED, NOTHING_FREED, str(refusal))
         except RemovalFailed as failure:
             return Answer(intent, Outcome.FAILED, NOTHING_FREED, str(failure))
-        outcome = Outcome.REMOVED if intent.image in deleted else Outcome.UNTAGGED
-        return Answer(intent, outcome, self._freed(deleted))
+        except EngineUnreachable:
+            raise
+        except EngineUnavailable as silence:
+            return Answer(intent, Outcome.FAILED, UNKNOWN_BYTES, str(silence), is_silence=True)
+        # Podman drops a parent with the last of its names and says only that it was untagged.
+        is_gone = intent.image in deleted or (is_last_name and self.seen.engine.store is Store.PODMAN)
+        return Answer(intent, Outcome.REMOVED if is_gone else Outcome.UNTAGGED, self._freed(deleted))
 
     def _freed(self, deleted: Sequence[str]) -> Freed:
         """Graph drivers name each layer that is gone; other stores can only be measured around the whole batch."""

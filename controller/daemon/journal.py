@@ -5,7 +5,7 @@ Pure.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -14,6 +14,8 @@ from controller.plan.in_force import DocumentState, DocumentStatus
 from controller.plan.removal import Exactness, Freed, Outcome, Removal
 from controller.plan.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
+
+SETBACKS_TOLD_ONE_BY_ONE = 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,7 +32,8 @@ def lines_for(before: Status | None, after: Status) -> Iterator[Line]:
     yield from _troubles(before, after)
     yield from _revision(before, after)
     yield from _documents(before, after)
-    yield from map(_removed, after.news)
+    yield from _problems_of_files(before, after)
+    yield from _removals(after.news)
     for batch in after.batches:
         freed = f"the removals of one batch {freed_in_words(batch.freed)}"
         yield Line(logging.INFO, freed, {"document": batch.document, "bytes": batch.freed.bytes})
@@ -64,6 +67,15 @@ def _documents(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(logging.INFO, f"policy {name} is gone", {"document": name})
 
 
+def _problems_of_files(before: Status | None, after: Status) -> Iterator[Line]:
+    """Those that belong to no document: a file that cannot be read, or that is none."""
+    of_documents = {problem for document in after.decision.ruling.documents for problem in document.problems}
+    known = of_documents.union(before.reading.problems if before else ())
+    for problem in after.reading.problems:
+        if problem not in known:
+            yield Line(logging.WARNING, str(problem))
+
+
 def _shown(document: DocumentStatus) -> tuple[object, ...]:
     return document.state, document.why, document.text_hash, document.problems
 
@@ -78,6 +90,26 @@ def _document(document: DocumentStatus) -> Line:
         "\n  ".join((sentence, *problems)),
         {**fields, "problems": problems},
     )
+
+
+def _removals(news: Iterable[Removal]) -> Iterator[Line]:
+    """A line for each; but setbacks of one kind come by the thousand, and then they are one line."""
+    setbacks: dict[tuple[Outcome, str], list[Removal]] = {}
+    for removal in news:
+        if removal.outcome.is_success:
+            yield _removed(removal)
+        else:
+            setbacks.setdefault((removal.outcome, removal.intent.document), []).append(removal)
+    for alike in setbacks.values():
+        yield from map(_removed, alike) if len(alike) <= SETBACKS_TOLD_ONE_BY_ONE else [_setbacks(alike)]
+
+
+def _setbacks(alike: Sequence[Removal]) -> Line:
+    first = alike[0]
+    sentence = f"{first.outcome.value}: {len(alike)} references stay, {first.intent.reference} because: {first.message}"
+    fields = {"outcome": first.outcome.value, "references": len(alike), "document": first.intent.document}
+    more = f"({first.intent.document}; all: imagectl get removals --failed)"
+    return Line(logging.WARNING, f"{sentence} {more}", fields)
 
 
 def _removed(removal: Removal) -> Line:

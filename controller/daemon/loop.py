@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from controller.daemon.schedule import Schedule, retry_after_seconds
-from controller.daemon.status import PassResult, Status
+from controller.daemon.status import Status
 from controller.instant import Clock
 
 LONGEST_WAIT_SECONDS = 10.0
@@ -37,6 +37,7 @@ class Loop:
     stopping: threading.Event
     resync_seconds: float
     _failed: int = 0
+    """Passes in a row that failed, or stopped half-way."""
 
     def run(self) -> None:
         """Pass after pass."""
@@ -54,9 +55,16 @@ class Loop:
             until = _comes_to_rest_at(status)
             if until is None or self.stopping.is_set() or self._failed:
                 break
-            self.bell.wait(until - self._uptime())
-            status = self._passed()
+            self._wait(until)
+            if not self.stopping.is_set():
+                status = self._passed()
         return status
+
+    def _wait(self, until: float) -> None:
+        """Whatever rings: a run that looked too early would have to look again."""
+        while not self.stopping.is_set() and (left := until - self._uptime()) > 0:
+            self.bell.wait(min(left, LONGEST_WAIT_SECONDS))
+            self.heartbeat()
 
     def _pass(self) -> Schedule:
         status = self._passed()
@@ -65,7 +73,7 @@ class Loop:
 
     def _passed(self) -> Status:
         status = self.reconcile()
-        self._failed = self._failed + 1 if status.result is PassResult.FAILED else 0
+        self._failed = self._failed + 1 if status.trouble else 0
         self.publish(status)
         return status
 

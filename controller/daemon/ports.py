@@ -50,8 +50,15 @@ class EnginePort(Protocol):
         """What the image store occupies, by its own count."""
         ...
 
+    def written_bytes(self) -> int:
+        """What containers have written into their own layers, by the engine's count."""
+        ...
+
     def remove(self, target: str) -> tuple[str, ...]:
-        """Remove one name, or the image of one ID; raises ImageGone, RemovalRefused and RemovalFailed too."""
+        """Remove one name, or the image of one ID; raises ImageGone, RemovalRefused and RemovalFailed too.
+
+        EngineUnreachable: nobody was asked. EngineUnavailable: no answer tells whether it was done.
+        """
         ...
 
 
@@ -109,8 +116,8 @@ class LedgerPort(Protocol):
         """Intents whose outcome is not known."""
         ...
 
-    def drop_intents(self) -> None:
-        """Forget all open intents."""
+    def drop_intents(self, but: Sequence[Intent] = ()) -> None:
+        """Forget all open intents but these."""
         ...
 
     def record(self, removals: Sequence[Removal], batch: Batch | None = None) -> None:
@@ -139,6 +146,18 @@ class NodePort(Protocol):
         ...
 
 
+class ProgressPort(Protocol):
+    """Somebody who waits for a long row of removals."""
+
+    def began(self, removals: int) -> None:
+        """So many are about to be asked for."""
+        ...
+
+    def answered(self, freed_bytes: int) -> None:
+        """One was answered, by whatever outcome; bytes that are not known yet are 0. Called from several threads."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Ports:
     """The outside, as one value."""
@@ -153,3 +172,5 @@ class Ports:
     """A number from 0 to 1, for jitter."""
     own_container: str = ""
     """ID of the container in which this program runs, or empty."""
+    progress: ProgressPort | None = None
+    """Whoever wants to hear of removals while they are under way."""

@@ -6,7 +6,7 @@ Nothing is removed unless the folder, the images and the containers were all rea
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
 from controller.daemon.execute import Hands
@@ -14,7 +14,7 @@ from controller.daemon.observe import Observer
 from controller.daemon.ports import Ports
 from controller.daemon.remove import Asked, Remover, confirmed
 from controller.daemon.status import PassResult, Status
-from controller.errors import EngineUnavailable, LedgerUnavailable
+from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
 from controller.image.reference import ImageId
 from controller.instant import Instant
 from controller.plan.attempts import is_news, situation_of
@@ -26,8 +26,7 @@ from controller.plan.limits import bytes_spent, spent_after
 from controller.plan.memory import Memory
 from controller.plan.names import Names
 from controller.plan.observation import Observation
-from controller.plan.planner import children_of
-from controller.plan.remember import News
+from controller.plan.remember import Heard, News
 from controller.plan.removal import Batch, Intent, Removal, intent_of, resolved
 from controller.plan.verdict import Verdict
 
@@ -47,12 +46,14 @@ class Reconciler:
     def __init__(self, ports: Ports, manner: Manner, stopping: threading.Event, heartbeat: Callable[[], None]) -> None:
         self._ports = ports
         self._manner = manner
+        self._stopping = stopping
         self._observer = Observer(ports.engine, ports.clock, stopping, ports.own_container)
-        hands = Hands(ports.engine, ports.events, stopping, heartbeat, manner.parallel_removals)
+        hands = Hands(ports.engine, ports.events, stopping, heartbeat, manner.parallel_removals, ports.progress)
         self._remover = Remover(hands, ports.ledger, ports.clock)
         self._decision = Decision(memory=ports.ledger.load())
         self._events: tuple[Event, ...] = ()
         self._event_cursor = 0
+        self._stream_stood = False
         self._intents_may_be_open = True
         self._last_success: Instant | None = None
         self._clock_steps = 0
@@ -60,11 +61,11 @@ class Reconciler:
     def reconcile(self) -> Status:
         """One pass; whatever goes wrong outside is told in its status."""
         began = self._ports.clock.now()
-        wishes = Wishes(self._ports.folder.read(), self._ports.node.ask())
+        wishes = Wishes(replace(self._ports.folder.read(), at=began.uptime_seconds), self._ports.node.ask())
         batches: tuple[Batch, ...] = ()
         found_done: tuple[Removal, ...] = ()
         asked = Asked()
-        engine_is_up = True
+        trouble: ControllerError | None
         try:
             batches = self._finish_measurements()
             mark = self._take_events()
@@ -74,10 +75,8 @@ class Reconciler:
             asked = self._act(wishes, seen, mark)
             result, trouble = _result_of(asked), asked.trouble
             self._last_success = seen.at
-        except EngineUnavailable as error:
-            result, trouble, engine_is_up = PassResult.FAILED, str(error), False
-        except LedgerUnavailable as error:
-            result, trouble = PassResult.FAILED, str(error)
+        except (EngineUnavailable, LedgerUnavailable) as error:
+            result, trouble = PassResult.FAILED, error
         return Status(
             at=began,
             result=result,
@@ -88,10 +87,10 @@ class Reconciler:
             news=(*found_done, *asked.news),
             batches=batches,
             next_figure_at=self._remover.next_figure_at(),
-            trouble=trouble,
+            trouble=str(trouble or ""),
             last_success=self._last_success,
             dry_run=self._manner.dry_run,
-            engine_is_up=engine_is_up,
+            engine_is_up=not isinstance(trouble, EngineUnavailable),
             ledger_resets=self._ports.ledger.resets,
             event_stream_is_up=self._ports.events.is_up,
             watcher_is_up=self._ports.folder.is_watched,
@@ -102,20 +101,26 @@ class Reconciler:
         batches = self._remover.finished_measurements()
         for batch in batches:
             self._ports.ledger.record((), batch)
+            self._remover.forget(batch)
         return batches
 
     def _take_events(self) -> int:
         """Keep events until a pass has succeeded with them; returns the place in the stream where this pass begins."""
         mark = self._ports.events.mark()
+        self._stream_stood = self._ports.events.is_up
         taken, self._event_cursor = self._ports.events.take()
         self._events = tuple(dict.fromkeys((*self._events, *taken)))
         return mark
 
     def _resolve_open_intents(self, seen: Observation) -> tuple[Removal, ...]:
-        """Once after a start: what became of removals that an earlier process was at when it was killed."""
+        """What became of removals whose answers were never heard: by a killed controller, or by this one."""
         if not self._intents_may_be_open:
             return ()
         done = tuple(resolved(self._ports.ledger.open_intents(), seen))
+        memory = self._decision.memory
+        # Charged before the intents are forgotten: after a crash in between they are charged twice, and never not.
+        self._decision = replace(self._decision, memory=_with_spending(memory, done))
+        self._ports.ledger.save(self._decision.memory)
         self._ports.ledger.record(done)
         self._ports.ledger.drop_intents()
         self._intents_may_be_open = False
@@ -125,7 +130,8 @@ class Reconciler:
         before = self._decision
         read_to, recorded = self._ports.ledger.inbox()
         layers = self._observer.new_layers(seen, before.memory)
-        news = News(self._events, layers, recorded, self._event_cursor)
+        heard = Heard(self._events, self._event_cursor, self._stream_stood)
+        news = News(heard, layers, recorded)
         self._clock_steps += before.memory.clock.stepped(seen.at)
         self._decision = decide(before, wishes, seen, news, self._manner.conditions)
         self._ports.ledger.save(self._decision.memory, read_to)
@@ -152,23 +158,30 @@ class Reconciler:
         asked = self._confirmed(asked, wishes, seen, mark)
         asked = replace(asked, news=tuple(removal for removal in asked.removals if is_news(removal, before)))
         memory = self._with_consequences(self._decision.memory, asked.removals)
-        self._decision = decide_again(replace(self._decision, memory=memory), wishes.reading, self._manner.conditions)
+        self._decision = decide_again(
+            replace(self._decision, memory=memory), wishes.reading, self._manner.conditions, len(asked.removals)
+        )
+        self._intents_may_be_open = True
         try:
-            self._ports.ledger.record(asked.news)
-            if not asked.in_flight:
-                self._ports.ledger.drop_intents()
             self._ports.ledger.save(self._decision.memory)
+            self._ports.ledger.record(asked.news)
+            self._ports.ledger.drop_intents(but=asked.in_flight)
         except LedgerUnavailable as error:
-            return replace(asked, trouble=asked.trouble or str(error))
+            return replace(asked, trouble=asked.trouble or error)
+        self._intents_may_be_open = bool(asked.in_flight)
         return asked
 
     def _confirmed(self, asked: Asked, wishes: Wishes, seen: Observation, mark: int) -> Asked:
+        """What came of it by another look. Without one, nobody knows what became of what was not answered."""
+        if self._stopping.is_set():
+            return asked.without_unanswered()
         try:
             closing = self._observer.look(self._ports.events.generation)
         except EngineUnavailable as error:
-            return replace(asked, trouble=asked.trouble or str(error))
+            return replace(asked.without_unanswered(), trouble=asked.trouble or error)
+        self._remover.compare(closing)
         self._decision = decide(self._decision, wishes, closing, News(), self._manner.conditions)
-        return replace(asked, removals=confirmed(asked.removals, closing, self._alive_since(mark, seen)))
+        return replace(asked, removals=confirmed(asked, closing, self._alive_since(mark, seen)))
 
     def _alive_since(self, mark: int, seen: Observation) -> set[ImageId]:
         """Images of which the event stream has shown signs of life since that place in it."""
@@ -178,15 +191,21 @@ class Reconciler:
     def _with_consequences(self, memory: Memory, removals: Sequence[Removal]) -> Memory:
         """The memory with the setbacks and the spending of this pass."""
         seen, now = memory.seen, memory.clock.seconds
-        children = children_of(seen) if seen else {}
 
         def situation(image: ImageId) -> str:
             there = seen.images.get(image) if seen else None
-            return situation_of(there, seen, children.get(image, ())) if seen and there else ""
+            return situation_of(there, seen) if seen and there else ""
 
-        attempts = attempts_after(memory.attempts, removals, situation, now, self._ports.luck)
-        freed = sum(bytes_spent(removal) for removal in removals)
-        return replace(memory, attempts=attempts, spent=spent_after(memory.spent, freed, now))
+        # Drawn once: what came to nothing together is tried again together, in one pass and not in a thousand.
+        luck = self._ports.luck()
+        attempts = attempts_after(memory.attempts, removals, situation, now, lambda: luck)
+        return replace(_with_spending(memory, removals), attempts=attempts)
+
+
+def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:
+    """The memory in which what these removals freed counts against the hourly limit."""
+    freed = sum(bytes_spent(removal) for removal in removals)
+    return replace(memory, spent=spent_after(memory.spent, freed, memory.clock.seconds))
 
 
 def _result_of(asked: Asked) -> PassResult:

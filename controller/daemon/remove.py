@@ -5,21 +5,31 @@ How a batch is asked for is in `execute`, how its bytes are measured in `measure
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass, field, replace
 
-from controller.daemon.execute import Execution, Hands, tasks_of
-from controller.daemon.measure import QUIET_FOR_SECONDS, Measurement
+from controller.daemon.execute import Answer, Execution, Hands, tasks_of
+from controller.daemon.measure import QUIET_FOR_SECONDS, Measurement, fall, reading_after, reading_before
 from controller.daemon.ports import LedgerPort
-from controller.errors import EngineUnavailable
+from controller.errors import ControllerError, LedgerUnavailable
 from controller.image.reference import ImageId
 from controller.instant import Clock
 from controller.plan.memory import Memory
 from controller.plan.observation import Observation, Store
-from controller.plan.planner import children_of
-from controller.plan.removal import NOTHING_FREED, Batch, Intent, Outcome, Removal
+from controller.plan.removal import (
+    FREED_IN_BATCH,
+    NOTHING_FREED,
+    UNKNOWN_BYTES,
+    Batch,
+    Freed,
+    Intent,
+    Outcome,
+    Removal,
+    what_became_of,
+)
 
-_STILL_THERE = "the engine said that it was removed, and it is still there"
+_A_FEW = 100
+_STILL_THERE = "the engine said that it is gone, and it is still there"
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,12 +37,19 @@ class Asked:
     """What was asked of the engine in one pass, and what it answered."""
 
     removals: tuple[Removal, ...] = ()
+    unanswered: frozenset[Intent] = frozenset()
+    """Those among them to which no answer came: they count as failed until a look tells what became of them."""
+    in_flight: tuple[Intent, ...] = ()
+    """Not among them: there was no time to wait for the answer."""
     news: tuple[Removal, ...] = ()
     """Those that came out otherwise than last time."""
-    trouble: str = ""
-    """Why the rest was not asked for."""
-    in_flight: int = 0
-    """Removals whose answer nobody waited for."""
+    trouble: ControllerError | None = None
+    """Why the rest was not asked for, or could not be written down."""
+
+    def without_unanswered(self) -> Asked:
+        """The same where no look can tell what became of them: they are treated as if still in flight."""
+        answered = tuple(removal for removal in self.removals if removal.intent not in self.unanswered)
+        return replace(self, removals=answered, unanswered=frozenset(), in_flight=(*self.in_flight, *self.unanswered))
 
 
 @dataclass
@@ -43,20 +60,33 @@ class Remover:
     ledger: LedgerPort
     clock: Clock
     measurements: list[Measurement] = field(default_factory=list)
+    _own: set[ImageId] = field(default_factory=set)
+    """Images that were asked to be removed since the oldest of these measurements began."""
 
     def ask(self, intents: Sequence[Intent], memory: Memory, seen: Observation, mark: int) -> Asked:
         """Ask for all removals, as far as nothing gets in the way. Every intent is in the ledger before."""
-        self.ledger.intend(intents)
+        intents = self._written_down(intents)
+        if self.hands.progress:
+            self.hands.progress.began(len(intents))
+        self._own = {intent.image for intent in intents} | (self._own if self.measurements else set())
         sizes = {chain: layer.size_bytes for chain, layer in memory.layers.items()}
-        removals: list[Removal] = []
+        asked = Asked()
         for batch, due in self._batches(intents, seen):
-            execution = Execution(self.hands, seen, sizes, mark)
-            self._run(execution, due, batch)
-            at = self.clock.now().wall_seconds
-            removals += (Removal(a.intent, a.outcome, a.freed, at, a.message, batch) for a in execution.answers)
+            execution = Execution(self.hands, seen, sizes, mark, memory.lost_names)
+            has_figure = self._run(execution, due, batch)
+            asked = self._with(asked, execution, batch if has_figure else "")
             if execution.trouble or self.hands.stopping.is_set():
-                return Asked(tuple(removals), (), str(execution.trouble or ""), execution.in_flight)
-        return Asked(tuple(removals))
+                break
+        return asked
+
+    def _written_down(self, intents: Sequence[Intent]) -> Sequence[Intent]:
+        """Those that the ledger could take: on a full disk it may have room for a few, and they make more of it."""
+        try:
+            self.ledger.intend(intents)
+        except LedgerUnavailable:
+            intents = intents[:_A_FEW]
+            self.ledger.intend(intents)
+        return intents
 
     def _batches(self, intents: Sequence[Intent], seen: Observation) -> list[tuple[str, Sequence[Intent]]]:
         """A batch for each document where only the store's total tells the bytes; else a single one, without a name."""
@@ -68,62 +98,91 @@ class Remover:
         now = self.clock.now()
         return [(f"{now.boot} {now.uptime_seconds:.3f} {document}", due) for document, due in by_document.items()]
 
-    def _run(self, execution: Execution, intents: Sequence[Intent], batch: str) -> None:
-        """Run one batch, between two readings of the store's total if it has a name."""
-        tasks = tasks_of(intents, children_of(execution.seen))
+    def _run(self, execution: Execution, intents: Sequence[Intent], batch: str) -> bool:
+        """Run one batch, between two readings of the store's total if it has a name. Will there be a figure for it?"""
+        tasks = tasks_of(intents, execution.seen.children)
         if not batch:
             execution.run(tasks)
-            return
+            return False
+        engine, store = self.hands.engine, execution.seen.engine.store
         _, mark = self.hands.events.after(execution.mark)
-        try:
-            before = self.hands.engine.store_bytes()
-            execution.run(tasks)
-            if not any(answer.outcome is Outcome.REMOVED for answer in execution.answers):
-                return
-            after = self.hands.engine.store_bytes()
-        except EngineUnavailable as error:
-            execution.trouble = execution.trouble or error
-            return
-        self.measurements.append(
-            Measurement(
-                name=batch,
-                document=intents[0].document,
-                before_bytes=before,
-                after_bytes=after,
-                own=frozenset(intent.image for intent in intents),
-                mark=mark,
-                counts_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
-                is_lower_bound=execution.seen.engine.totals_are_lower_bounds,
-            )
+        before = reading_before(engine, store)
+        execution.run(tasks)
+        answers = execution.answers
+        if not any(answer.outcome is Outcome.REMOVED or answer.is_silence for answer in answers):
+            return False
+        if self.hands.stopping.is_set():
+            return True  # The next start finds none, and says that it is unknown.
+        measurement = Measurement(
+            name=batch,
+            document=intents[0].document,
+            fell_bytes=fall(before, reading_after(engine, store)),
+            images_before=execution.seen.images.keys(),
+            mark=mark,
+            counts_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
+            is_lower_bound=execution.seen.engine.totals_are_lower_bounds,
+            is_spoiled=any(answer.outcome is Outcome.GONE for answer in answers),  # Somebody else removes as well.
         )
+        self.measurements.append(measurement)
+        return True
+
+    def _with(self, asked: Asked, execution: Execution, batch: str) -> Asked:
+        """What was asked so far and what this execution adds; what is in flight must be read before the answers."""
+        in_flight, answers, at = tuple(execution.in_flight), tuple(execution.answers), self.clock.now().wall_seconds
+        return Asked(
+            removals=(
+                *asked.removals,
+                *(Removal(each.intent, each.outcome, _freed(each, batch), at, each.message, batch) for each in answers),
+            ),
+            unanswered=asked.unanswered.union(answer.intent for answer in answers if answer.is_silence),
+            in_flight=tuple(intent for intent in in_flight if all(answer.intent != intent for answer in answers)),
+            trouble=execution.trouble,
+        )
+
+    def compare(self, closing: Observation) -> None:
+        """Hold the look after all batches of a pass against the one before."""
+        self.measurements = [each.with_look(closing.images.keys(), self._own) for each in self.measurements]
 
     def finished_measurements(self) -> tuple[Batch, ...]:
         """Batches whose figures count from now on; what the event stream told meanwhile may have spoilt them."""
         now = self.clock.now().uptime_seconds
-        current = [each.with_events(*self.hands.events.after(each.mark)) for each in self.measurements]
-        self.measurements = [each for each in current if not each.is_spoiled and each.counts_at > now]
-        return tuple(each.batch for each in current if each not in self.measurements)
+        self.measurements = [
+            each.with_events(*self.hands.events.after(each.mark), self._own) for each in self.measurements
+        ]
+        return tuple(each.batch for each in self.measurements if each.counts_at <= now or each.is_hopeless)
+
+    def forget(self, batch: Batch) -> None:
+        """Its figure is in the ledger."""
+        self.measurements = [each for each in self.measurements if each.name != batch.name]
 
     def next_figure_at(self) -> float | None:
         """Uptime at which the first figure may count."""
         return min((each.counts_at for each in self.measurements), default=None)
 
 
-def confirmed(removals: Iterable[Removal], closing: Observation, alive: Collection[ImageId]) -> tuple[Removal, ...]:
-    """What came of removals by a closing look: one whose reference is still there has failed, whatever the engine said.
+def _freed(answer: Answer, batch: str) -> Freed:
+    """Names that went and left their images behind freed nothing, and need no figure."""
+    return NOTHING_FREED if answer.freed == FREED_IN_BATCH and not batch else answer.freed
 
-    Unless the image shows signs of life: then somebody has brought it back meanwhile.
+
+def confirmed(asked: Asked, closing: Observation, alive: Collection[ImageId]) -> tuple[Removal, ...]:
+    """What came of removals by a closing look, whatever the engine said."""
+    return tuple(_confirmed(removal, removal.intent in asked.unanswered, closing, alive) for removal in asked.removals)
+
+
+def _confirmed(removal: Removal, is_unanswered: bool, closing: Observation, alive: Collection[ImageId]) -> Removal:
+    """A removal whose reference is still there has failed, unless the image shows signs of life: then somebody has
+    brought it back meanwhile. One that is said to have failed and whose reference is gone was done all the same.
     """
-    return tuple(
-        replace(removal, outcome=Outcome.FAILED, freed=NOTHING_FREED, message=_STILL_THERE)
-        if removal.outcome.is_success and removal.intent.image not in alive and _is_there(removal.intent, closing)
-        else removal
-        for removal in removals
-    )
-
-
-def _is_there(intent: Intent, seen: Observation) -> bool:
-    image = seen.images.get(intent.image)
-    if image is None:
-        return False
-    return intent.target == image.id or any(name.text == intent.target for name in (*image.tags, *image.digests))
+    became = what_became_of(removal.intent, closing)
+    if removal.outcome is Outcome.FAILED and became is not None:
+        return replace(removal, outcome=became, freed=FREED_IN_BATCH if removal.batch else UNKNOWN_BYTES)
+    if is_unanswered:
+        return replace(removal, freed=NOTHING_FREED)
+    if not removal.outcome.is_success or removal.intent.image in alive:
+        return removal
+    if became is None:
+        return replace(removal, outcome=Outcome.FAILED, freed=NOTHING_FREED, message=_STILL_THERE)
+    # Where the engine keeps a parent, without a name, for its children.
+    is_kept = removal.outcome is Outcome.REMOVED and became is Outcome.UNTAGGED
+    return replace(removal, outcome=became) if is_kept else removal

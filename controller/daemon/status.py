@@ -56,7 +56,7 @@ class Status:
     @property
     def texts_stand_at(self) -> float | None:
         """Uptime at which the first document whose text is new may come into force."""
-        return self.decision.standing.look_again_at(self.decision.memory.texts)
+        return self.decision.standing.look_again_at
 
     @property
     def look_again_at(self) -> float | None:
@@ -76,7 +76,7 @@ class Status:
         findings = (
             (bool(self.trouble), self.trouble),
             (bool(reading.lost), f"no policies: {reading.lost}"),
-            (bool(broken), f"{len(broken)} errors in policy documents"),
+            (bool(broken), f"{len(broken)} error{'s' * (len(broken) > 1)} in policy documents"),
             (bool(unstable), f"documents that keep changing: {', '.join(unstable)}"),
             (node.is_degraded, f"node: {node.why}"),
             (not self.event_stream_is_up, "the engine's event stream is down; uses between passes may be missed"),

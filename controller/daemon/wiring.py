@@ -2,33 +2,44 @@
 
 from __future__ import annotations
 
+import ipaddress
 import logging
+import os
 import random
 import shutil
 import threading
+import time
 from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.docker_connection import Address, Connection
 from controller.adapters.docker_events import EventStream
 from controller.adapters.engine import DockerEngine
 from controller.adapters.ledger import Ledger
+from controller.adapters.ledger_history import HistoryReader
 from controller.adapters.own_container import own_container_id
+from controller.adapters.password_file import read_passwords
 from controller.adapters.policy_folder import PolicyFolder
 from controller.adapters.systemd import ServiceManager
 from controller.adapters.which_node import which_node
 from controller.daemon.bell import Bell
-from controller.daemon.http_app import HttpApp, Vitals
-from controller.daemon.http_server import HttpServer
+from controller.daemon.http_access import Access
+from controller.daemon.http_app import HttpApp, Sources
+from controller.daemon.http_server import HttpServer, tls_context
 from controller.daemon.journal import headline, lines_for
 from controller.daemon.loop import Loop
 from controller.daemon.metrics import Metrics
-from controller.daemon.ports import Ports
+from controller.daemon.overview import History, Overview, Readers
+from controller.daemon.ports import Ports, ProgressPort
 from controller.daemon.reconcile import Manner, Reconciler
+from controller.daemon.report import Reporter
 from controller.daemon.status import Status
 from controller.daemon.terms import conditions_of
+from controller.daemon.vitals import Vitals
+from controller.errors import InvalidSettings, LedgerUnavailable
 from controller.settings import Settings, environment
 
 _STREAM_GETS_SECONDS = 5.0
@@ -53,7 +64,7 @@ class Controller:
 
 
 @contextmanager
-def controller(settings: Settings) -> Iterator[Controller]:
+def controller(settings: Settings, progress: ProgressPort | None = None) -> Iterator[Controller]:
     """Everything a controller is made of, for as long as it runs.
 
     Raises InvalidSettings, LedgerHeld, LedgerUnavailable.
@@ -72,16 +83,18 @@ def controller(settings: Settings) -> Iterator[Controller]:
         vitals = Vitals(clock, lambda: events.is_alive)
         signs = _SignsOfLife(vitals, ServiceManager(environment()), metrics)
         signs.beat()
-        engine = DockerEngine(Connection(address, signs.request_answered))
+        own_container = own_container_id()
+        engine = DockerEngine(Connection(address, signs.request_answered), own_container)
+        overview = Overview(vitals, _readers(settings), settings.resync)
         http = None
         if not settings.once:
-            http = HttpServer(HttpApp(vitals, metrics), *settings.listen)
+            http = _served(settings, Sources(vitals, metrics, overview))
             stack.callback(http.stop)
         node = which_node(settings.node, settings.agent_url)
-        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container_id())
+        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
         manner = Manner(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, manner, stopping, signs.beat)
-        publish = _Publisher(vitals, metrics, signs.service_manager)
+        publish = _Publisher(signs, Reporter(conditions.terms), ledger, overview)
         events.start(_STREAM_GETS_SECONDS)
         loop = Loop(reconciler.reconcile, publish, signs.beat, bell, clock, stopping, settings.resync)
         yield Controller(loop, stopping, bell, http, ledger, signs.service_manager)
@@ -109,17 +122,83 @@ class _SignsOfLife:
 class _Publisher:
     """Tells everybody who reads it of a new status."""
 
-    def __init__(self, vitals: Vitals, metrics: Metrics, service_manager: ServiceManager) -> None:
-        self._vitals = vitals
-        self._metrics = metrics
-        self._service_manager = service_manager
+    def __init__(self, signs: _SignsOfLife, reporter: Reporter, ledger: Ledger, overview: Overview) -> None:
+        self._signs = signs
+        self._reporter = reporter
+        self._ledger = ledger
+        self._overview = overview
 
     def __call__(self, status: Status) -> None:
-        for line in lines_for(self._vitals.status, status):
+        vitals = self._signs.vitals
+        for line in lines_for(vitals.status, status):
             _log.log(line.level, line.message, extra=dict(line.fields))
-        self._metrics.publish(status)
-        self._vitals.status = status
-        self._service_manager.ready(headline(status))
+        self._signs.metrics.publish(status)
+        vitals.status = status
+        report = self._reporter.report(status)
+        self._overview.publish(status, report)
+        with suppress(LedgerUnavailable):  # Which the next pass will tell, as it cannot save either.
+            self._ledger.report(report)
+        self._signs.service_manager.ready(headline(status))
+
+
+def _served(settings: Settings, sources: Sources) -> HttpServer:
+    """The HTTP server as it is wanted. Raises InvalidSettings."""
+    host, port = settings.listen
+    tls = tls_context(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
+    if settings.basic_auth:
+        read_passwords(settings.basic_auth)
+    if not (tls or settings.basic_auth or _is_loopback(host)):
+        _log.warning(
+            "everybody who reaches %s:%d can read which images this node has: listen on 127.0.0.1, or set"
+            " --tls-certificate or --basic-auth",
+            host or "*",
+            port,
+        )
+    return HttpServer(HttpApp(sources, lambda: _access(settings)), settings.listen, tls)
+
+
+def _access(settings: Settings) -> Access:
+    """Who may ask, now: passwords are read anew, and nobody is let in by a file that cannot be read."""
+    own = os.uname().nodename.lower()
+    names = (own, f"{own}.local", settings.listen[0].lower(), *(name.lower() for name in settings.allow_host))
+    if settings.basic_auth is None:
+        return Access(names, any_name=settings.tls_certificate is not None)
+    try:
+        return Access(names, any_name=True, passwords=read_passwords(settings.basic_auth))
+    except InvalidSettings as error:
+        _log.error("nobody is let in: %s", error)
+        return Access(names, any_name=True, passwords={})
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _readers(settings: Settings) -> Readers:
+    def history(since_wall_seconds: float) -> History:
+        try:
+            return _history(settings.ledger, since_wall_seconds)
+        except LedgerUnavailable:
+            return History()  # The status tells of the ledger's trouble; the rest of the page need not suffer for it.
+
+    return Readers(_disk_usage, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff)
+
+
+def _history(ledger: Path, since_wall_seconds: float) -> History:
+    reader = HistoryReader(ledger)
+    try:
+        totals = reader.totals()
+        return History(
+            reader.removals(since_wall_seconds),
+            reader.batches(),
+            sum(total.freed_bytes for total in totals),
+            sum(total.unknown for total in totals),
+        )
+    finally:
+        reader.close()
 
 
 def _disk_usage(path: str) -> tuple[int, int] | None:

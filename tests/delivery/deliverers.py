@@ -54,6 +54,8 @@ class GitSync:
     """git-sync 4: a worktree for each commit, and a link that is swapped (`publishSymlink` in its main.go)."""
 
     def __init__(self, root: Path, upstream: Upstream) -> None:
+        self.keeps_old_trees = False
+        """--stale-worktree-timeout: by default they go at once."""
         self.root = root
         self.upstream = upstream
         self.link = root / "current"
@@ -74,8 +76,8 @@ class GitSync:
         yield "new link beside the old one"
         (self.root / "tmp-link").replace(self.link)
         yield "link swapped"
-        if before and before != tree:
-            shutil.rmtree(before)  # At once: --stale-worktree-timeout is 0 by default.
+        if before and before != tree and not self.keeps_old_trees:
+            shutil.rmtree(before)
             git(self.root, "worktree", "prune")
         yield "old worktree deleted"
 

@@ -51,9 +51,9 @@ def test_so_it_is_for_a_folder_inside_the_tree(sync: GitSync) -> None:
             assert (node.minutes, node.reading.revision) == ({"sweep": version}, commit)
 
 
-def test_a_swap_rings_also_if_the_old_tree_stays(sync: GitSync, monkeypatch: pytest.MonkeyPatch) -> None:
-    """--stale-worktree-timeout: nothing but the swap itself is to be heard then."""
-    monkeypatch.setattr(shutil, "rmtree", lambda _: None)
+def test_a_swap_rings_also_if_the_old_tree_stays(sync: GitSync) -> None:
+    """Nothing but the swap itself is to be heard then."""
+    sync.keeps_old_trees = True
     sync.publish(sync.upstream.commit(tree(1)))
     with a_node(sync.link) as node:
         node.settle()
@@ -131,7 +131,7 @@ def test_a_swap_between_listing_and_reading_does_not_mix_two_trees(
     sync: GitSync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Also if the old tree stays where it is, so that nothing is missing."""
-    monkeypatch.setattr(shutil, "rmtree", lambda _: None)
+    sync.keeps_old_trees = True
     sync.publish(sync.upstream.commit(tree(1)))
     commits = iter([sync.upstream.commit({**tree(2), "d.yaml": a_policy(2)})])
 

@@ -1,0 +1,198 @@
+"""The loop, second by second, on a clock that passes only while it waits."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable
+from dataclasses import replace
+from itertools import pairwise
+
+from controller.daemon.loop import LONGEST_WAIT_SECONDS, Loop
+from controller.daemon.status import PassResult, Status
+from controller.plan.decision import Decision
+from controller.plan.ledger_clock import LedgerClock
+from controller.plan.memory import Memory
+from controller.plan.planner import Plan
+from controller.policy.reading import Reading
+from tests.builders import an_instant
+from tests.fakes import FakeClock
+
+RESYNC = 300.0
+START = 1_000.0
+
+
+class Script:
+    """Passes that come to what is written here, and rings at the given times; it ends when the script does."""
+
+    def __init__(self, rings: tuple[float, ...] = (), until: float = 2_000.0) -> None:
+        self.clock = FakeClock(uptime_seconds=START)
+        self.stopping = threading.Event()
+        self.passes: list[float] = []
+        self.published: list[Status] = []
+        self.heartbeats = 0
+        self.took = 0.1
+        self.outcome: Callable[[Status], Status] = lambda status: status
+        self._rings = [START + ring for ring in rings]
+        self._until = START + until
+
+    @property
+    def now(self) -> float:
+        return self.clock.now().uptime_seconds
+
+    def wait(self, seconds: float) -> bool:
+        """The bell."""
+        end = self.now + max(0.0, seconds)
+        ring = next((ring for ring in self._rings if ring <= end), None)
+        if ring is not None:
+            self._rings.remove(ring)
+        self.clock.elapse(max(0.0, (end if ring is None else ring) - self.now))
+        if self.now >= self._until:
+            self.stopping.set()
+        return ring is not None
+
+    def reconcile(self) -> Status:
+        began = self.clock.now()
+        self.passes.append(began.uptime_seconds - START)
+        self.clock.elapse(self.took)
+        return self.outcome(a_status(at=self.now, took=self.took))
+
+    def heartbeat(self) -> None:
+        self.heartbeats += 1
+
+    def run(self) -> list[float]:
+        """When passes began, in seconds after the start."""
+        self.loop().run()
+        return [round(at, 3) for at in self.passes]
+
+    def loop(self) -> Loop:
+        return Loop(self.reconcile, self.published.append, self.heartbeat, self, self.clock, self.stopping, RESYNC)
+
+
+def a_status(at: float, took: float) -> Status:
+    memory = Memory(clock=LedgerClock(1.0, an_instant(at)))
+    return Status(an_instant(at), PassResult.NOTHING_DUE, took, Decision(memory=memory), Reading("policies"))
+
+
+def deciding_again_in(seconds: float) -> Callable[[Status], Status]:
+    def with_deadline(status: Status) -> Status:
+        plan = Plan(now=1.0, look_again_at=1.0 + seconds)
+        return replace(status, decision=replace(status.decision, plan=plan))
+
+    return with_deadline
+
+
+def failing(status: Status) -> Status:
+    return replace(status, result=PassResult.FAILED, trouble="no engine")
+
+
+def test_without_rings_a_pass_runs_at_each_resync() -> None:
+    assert Script(until=700).run() == [0, 300.1, 600.2]
+
+
+def test_a_pass_runs_when_a_verdict_changes() -> None:
+    script = Script(until=100)
+    script.outcome = deciding_again_in(30)
+    assert script.run() == [0, 30.1, 60.2, 90.3]
+
+
+def test_a_ring_is_answered_after_a_quiet_second() -> None:
+    assert Script(rings=(50,), until=100).run() == [0, 51]
+
+
+def test_rings_that_never_end_are_answered_every_five_seconds() -> None:
+    rings = tuple(10 + 0.25 * number for number in range(60))
+    passes = Script(rings=rings, until=40).run()
+    assert passes[1] == 15.0
+    assert all(later - earlier >= 5 for earlier, later in pairwise(passes[:-1]))
+
+
+def test_a_ring_during_a_pass_is_answered() -> None:
+    assert Script(rings=(0.05,), until=50).run() == [0, 1.1]
+
+
+def test_slow_passes_that_rings_ask_for_keep_their_distance() -> None:
+    script = Script(rings=(11,), until=100)
+    script.took = 10.0
+    assert script.run() == [0, 60]
+
+
+def test_a_slow_pass_does_not_delay_a_deadline() -> None:
+    script = Script(rings=(11,), until=45)
+    script.took = 10.0
+    script.outcome = deciding_again_in(20)
+    assert script.run() == [0, 30]
+
+
+def test_passes_that_fail_back_off_to_the_resync() -> None:
+    script = Script(until=1_200)
+    script.outcome = failing
+    starts = script.run()
+    gaps = [round(later - earlier - script.took) for earlier, later in pairwise(starts)]
+    assert gaps == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
+
+
+def test_a_pass_that_stopped_half_way_is_soon_followed_by_another() -> None:
+    script = Script(until=10)
+    script.outcome = lambda status: replace(status, result=PassResult.PARTIAL, trouble="the engine went away")
+    assert script.run()[:3] == [0, 1.1, 3.2]
+
+
+def test_after_the_trouble_everything_goes_on_as_before() -> None:
+    script = Script(until=700)
+    script.outcome = lambda status: failing(status) if len(script.passes) < 3 else status
+    assert script.run() == [0, 1.1, 3.2, 303.3, 603.4]
+
+
+def test_whoever_watches_hears_from_the_loop_though_nothing_happens() -> None:
+    script = Script(until=RESYNC)
+    script.run()
+    assert script.heartbeats >= RESYNC / LONGEST_WAIT_SECONDS
+
+
+def test_every_status_is_published() -> None:
+    script = Script(until=700)
+    script.run()
+    assert len(script.published) == len(script.passes)
+
+
+def test_a_loop_that_is_told_to_stop_runs_no_pass() -> None:
+    script = Script()
+    script.stopping.set()
+    assert script.run() == []
+
+
+# ── once ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_run_is_one_pass_where_nothing_must_come_to_rest() -> None:
+    script = Script()
+    script.loop().run_once()
+    assert script.passes == [0]
+
+
+def test_one_run_waits_for_the_figure_of_its_batch() -> None:
+    script = Script(rings=(0.2, 0.3))
+    script.outcome = lambda s: replace(s, next_figure_at=START + 1.5 if len(script.passes) == 1 else None)
+    script.loop().run_once()
+    assert script.passes == [0, 1.5]
+
+
+def test_one_run_ends_though_a_document_never_comes_to_rest() -> None:
+    script = Script()
+    script.outcome = lambda status: replace(status, next_figure_at=script.now + 1)
+    script.loop().run_once()
+    assert len(script.passes) == 5
+
+
+def test_one_run_that_fails_does_not_go_on() -> None:
+    script = Script()
+    script.outcome = lambda status: replace(failing(status), next_figure_at=script.now + 1)
+    assert script.loop().run_once().result is PassResult.FAILED
+    assert len(script.passes) == 1
+
+
+def test_one_run_that_is_told_to_stop_does_not_go_on() -> None:
+    script = Script(until=1.0)
+    script.outcome = lambda status: replace(status, next_figure_at=script.now + 5)
+    script.loop().run_once()
+    assert len(script.passes) == 1

@@ -1,0 +1,536 @@
+"""One pass, with everything that may happen around it and in the middle of it."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
+from dataclasses import replace
+from itertools import count
+
+import pytest
+
+from controller.adapters.ledger import LedgerReader
+from controller.daemon.reconcile import Manner
+from controller.daemon.status import PassResult
+from controller.errors import EngineUnavailable, EngineUnreachable, LedgerUnavailable, RemovalFailed, RemovalRefused
+from controller.plan.decision import Conditions
+from controller.plan.limits import Limits
+from controller.plan.planner import Terms
+from controller.plan.removal import Exactness, Freed, Intent, Outcome
+from controller.plan.verdict import Reason
+from tests.fake_engine import Kind
+from tests.fakes import a_document, a_removal
+from tests.host import Host, a_host
+
+AT_ONCE = Conditions(Terms(settle_seconds=0.0))
+A_LONG_TIME = 10_000.0
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """Whatever no container uses is due at once."""
+    with a_host(conditions=AT_ONCE) as host:
+        host.rules(a_removal())
+        yield host
+
+
+def outcomes(host: Host) -> dict[str, str]:
+    return {removal.intent.reference: removal.outcome.value for removal in host.last.removals}
+
+
+def history(host: Host) -> list[tuple[str, str]]:
+    reader = LedgerReader(host.ledger_file)
+    try:
+        return [(removal.intent.reference, removal.outcome.value) for removal in reader.removals()]
+    finally:
+        reader.close()
+
+
+def when(host: Host, call: str, deed: Callable[[], object]) -> None:
+    """Do this once, right before the engine answers such a call."""
+    left = [deed]
+
+    def on_call(what: str) -> None:
+        if what == call and left:
+            left.pop()()
+
+    host.engine.on_call = on_call
+
+
+def fails(error: Exception) -> Callable[[], object]:
+    def fail() -> None:
+        raise error
+
+    return fail
+
+
+# ── nothing without a complete look ──────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_is_due_goes(host: Host) -> None:
+    host.engine.load("app:1")
+    status = host.look()
+    assert (status.result, outcomes(host)) == (PassResult.REMOVED, {"app:1": "removed"})
+    assert history(host) == [("app:1", "removed")]
+
+
+def test_a_pass_in_which_nothing_changed_asks_the_engine_twice(host: Host) -> None:
+    host.engine.load("used:1")
+    host.engine.run("used:1")
+    host.look()
+    host.engine.calls.clear()
+    assert host.look().result is PassResult.NOTHING_DUE
+    assert host.engine.calls == ["images", "containers"]
+
+
+def test_many_uses_cost_no_more_questions_and_none_about_the_disk() -> None:
+    with a_host() as host:
+        host.rules(a_removal())
+        host.engine.load("app:1")
+        host.look()
+        host.clock.elapse(590)
+        for _ in range(100):
+            host.engine.run_briefly("app:1")
+        host.engine.calls.clear()
+        host.look()
+        host.clock.elapse(20)
+        host.look()
+        assert host.verdict("app:1").detail == "used by a container"
+        assert host.engine.calls == ["images", "containers"] * 2
+
+
+@pytest.mark.parametrize("question", ["images", "containers"])
+def test_nothing_is_removed_unless_images_and_containers_were_read(host: Host, question: str) -> None:
+    host.engine.load("app:1")
+    when(host, question, fails(EngineUnavailable("a list that is cut")))
+    status = host.look()
+    assert (status.result, status.trouble) == (PassResult.FAILED, "a list that is cut")
+    assert host.engine.names == ["app:1"]
+
+
+def test_nothing_is_removed_unless_the_folder_was_read(host: Host) -> None:
+    host.engine.load("app:1")
+    host.folder.lost = "policies cannot be read: Permission denied"
+    assert host.look().result is PassResult.NOTHING_DUE
+    assert host.engine.names == ["app:1"]
+
+
+def test_after_a_failed_pass_the_last_decision_still_stands(host: Host) -> None:
+    host.engine.load("app:1")
+    host.engine.run("app:1")
+    host.look()
+    host.engine.is_down = True
+    assert not host.look().engine_is_up
+    assert host.reason("app:1") is Reason.IN_USE
+
+
+def test_events_are_kept_until_a_pass_has_taken_them_in(host: Host) -> None:
+    host.manner = Manner(Conditions(Terms(settle_seconds=600.0), resync_seconds=A_LONG_TIME))
+    host.restart()
+    host.rules(a_removal())
+    host.engine.load("app:1")
+    host.look()
+    host.clock.elapse(590)
+    host.engine.run_briefly("app:1")
+    when(host, "images", fails(EngineUnavailable("no")))
+    host.look()
+    host.clock.elapse(20)
+    host.look()
+    assert host.reason("app:1") is Reason.SETTLING
+
+
+def test_an_image_that_cannot_be_inspected_goes_all_the_same_and_stops_nothing(host: Host) -> None:
+    host.engine.load("corrupt:1", content="1")
+    host.engine.load("sound:1", content="2")
+    when(host, "layers", fails(EngineUnavailable("500: layer does not exist")))
+    host.look()
+    assert outcomes(host) == {"corrupt:1": "removed", "sound:1": "removed"}
+    assert [removal.freed.exactness for removal in host.last.removals] == [Exactness.UNKNOWN, Exactness.EXACT]
+
+
+def test_a_dry_run_removes_nothing(host: Host) -> None:
+    host.manner = replace(host.manner, dry_run=True)
+    host.restart()
+    host.rules(a_removal())
+    host.engine.load("app:1")
+    host.look()
+    assert host.reason("app:1") is Reason.DUE
+    assert host.engine.names == ["app:1"]
+
+
+def test_nothing_is_removed_from_another_engine_than_was_looked_at(host: Host) -> None:
+    host.engine.load("app:1")
+    when(host, "containers", lambda: setattr(host.engine, "identity", "another"))
+    status = host.look()
+    assert "another engine than before answers" in status.trouble
+    assert host.engine.names == ["app:1"]
+
+
+# ── what the engine says, and what is ────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_reference_that_is_still_there_after_200_has_failed(host: Host) -> None:
+    host.engine.load("app:1")
+    host.engine.troubles["app:1"] = deque([None])
+    host.look()
+    (removal,) = host.last.removals
+    assert (removal.outcome, removal.freed) == (Outcome.FAILED, Freed(0, Exactness.EXACT))
+    assert "still there" in removal.message
+    assert host.reason("app:1") is Reason.BACKING_OFF
+
+
+def test_an_image_that_was_brought_back_meanwhile_has_not_failed(host: Host) -> None:
+    host.engine.load("app:1")
+
+    def bring_back(what: str) -> None:
+        if what == "images" and not host.engine.has("app:1"):
+            host.engine.load("app:1")
+
+    host.engine.on_call = bring_back
+    host.look()
+    assert outcomes(host) == {"app:1": "removed"}
+    assert host.engine.names == ["app:1"]
+
+
+def test_a_failure_after_which_the_reference_is_gone_was_none(host: Host) -> None:
+    host.engine.load("app:1")
+    when(host, "remove app:1", lambda: host.engine.rmi("app:1"))
+    host.engine.troubles["app:1"] = deque([RemovalFailed("500: no space left on device")])
+    host.look()
+    (removal,) = host.last.removals
+    assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.UNKNOWN)
+
+
+def test_a_removal_without_an_answer_is_judged_by_the_next_look(host: Host) -> None:
+    host.engine.load("gone:1", content="1")
+    host.engine.load("there:1", content="2")
+    host.engine.troubles["there:1"] = deque([EngineUnavailable("no answer in 600 s")])
+    host.engine.troubles["gone:1"] = deque([EngineUnavailable("no answer in 600 s")])
+    when(host, "remove gone:1", lambda: host.engine.rmi("gone:1"))
+    host.look()
+    assert outcomes(host) == {"gone:1": "removed", "there:1": "failed"}
+    assert host.reason("there:1") is Reason.BACKING_OFF
+
+
+@pytest.mark.parametrize("did_it", [True, False])
+def test_an_engine_that_goes_away_in_mid_removal_tells_later_what_it_did(host: Host, did_it: bool) -> None:
+    host.engine.load("app:1")
+    host.engine.troubles["app:1"] = deque([EngineUnavailable("the connection broke")])
+
+    def go_away(what: str) -> None:
+        if what == "remove app:1" and did_it:
+            host.engine.rmi("app:1")
+        if what == "images" and "remove app:1" in host.engine.calls:
+            raise EngineUnreachable("nobody there")
+
+    host.engine.on_call = go_away
+    status = host.look()
+    assert (status.result, status.trouble, status.engine_is_up) == (PassResult.PARTIAL, "nobody there", False)
+    assert status.removals == ()
+    assert history(host) == []
+
+    host.engine.on_call = lambda _: None
+    host.look()
+    assert history(host) == [("app:1", "removed")]
+    assert host.last.removals[0].freed.exactness is (Exactness.UNKNOWN if did_it else Exactness.EXACT)
+
+
+# ── setbacks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_refusal_is_told_once(host: Host) -> None:
+    host.manner = Manner(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
+    host.restart()
+    host.rules(a_removal())
+    host.engine.load("app:1")
+    host.engine.troubles["app:1"] = deque([RemovalRefused("in use by a build")] * 3)
+    news = []
+    for _ in range(3):
+        news.append(len(host.look().news))
+        host.clock.elapse(2500)
+    assert news == [1, 0, 0]
+    assert history(host) == [("app:1", "refused")]
+
+
+def test_failures_of_one_moment_are_tried_again_in_one_pass(host: Host) -> None:
+    luck = iter(number / 10 for number in range(10))
+    host.manner = Manner(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
+    host.restart()
+    host.rules(a_removal())
+    host.reconciler._ports = replace(host.reconciler._ports, luck=lambda: next(luck))
+    for number in range(5):
+        host.engine.load(f"app:{number}", content=str(number))
+        host.engine.troubles[f"app:{number}"] = deque([RemovalFailed("500")])
+    host.look()
+    assert len({host.verdict(f"app:{number}").until for number in range(5)}) == 1
+
+
+def test_an_undeletable_image_is_not_asked_for_in_every_pass(host: Host) -> None:
+    host.engine.load("app:1")
+    host.engine.troubles["app:1"] = deque([RemovalRefused("409")])
+    host.look()
+    host.engine.calls.clear()
+    for _ in range(10):
+        host.look()
+    assert host.engine.calls == ["images", "containers"] * 10
+
+
+def test_a_setback_survives_a_restart(host: Host) -> None:
+    host.engine.load("app:1")
+    host.engine.troubles["app:1"] = deque([RemovalRefused("409")])
+    host.look()
+    host.restart()
+    host.look()
+    assert host.reason("app:1") is Reason.BACKING_OFF
+
+
+# ── ended in the middle ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_is_told_to_stop_writes_down_what_was_answered_and_looks_no_more(host: Host) -> None:
+    host.engine.load("one:1", content="1")
+    host.engine.load("two:1", content="2")
+    when(host, "remove one:1", host.stopping.set)
+    host.look()
+    assert outcomes(host) == {"one:1": "removed"}
+    assert host.engine.calls[-1] == "remove one:1"
+    assert history(host) == [("one:1", "removed")]
+    assert host.engine.names == ["two:1"]
+
+
+def test_a_removal_that_was_in_flight_at_the_end_is_found_out_at_the_next_start(
+    host: Host, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("controller.daemon.execute.IN_FLIGHT_GETS_SECONDS", 0.01)
+    host.engine.load("app:1")
+    answered, done = threading.Event(), threading.Event()
+
+    def slow(what: str) -> None:
+        if what == "remove app:1":
+            host.stopping.set()
+            assert answered.wait(10)
+
+    remove = host.engine.remove
+    host.engine.on_call = slow
+
+    def remove_in_the_end(target: str) -> tuple[str, ...]:
+        deleted = remove(target)
+        done.set()
+        return deleted
+
+    host.engine.remove = remove_in_the_end  # type: ignore[method-assign]
+    assert len(host.look().removals) == 0
+    answered.set()
+    assert done.wait(10)
+    host.stopping.clear()
+    host.engine.on_call = lambda _: None
+    host.restart()
+    host.look()
+    (removal,) = host.last.removals
+    assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.UNKNOWN)
+
+
+class KilledError(BaseException):
+    """The process ends here."""
+
+
+@pytest.mark.parametrize("method", ["intend", "save", "record", "drop_intents"])
+@pytest.mark.parametrize("calls_before", range(3))
+def test_wherever_the_process_is_killed_no_removal_is_lost_or_told_twice(
+    host: Host, method: str, calls_before: int
+) -> None:
+    host.engine.load("app:1")
+    host.engine.load("also:1", content="2")
+    original, calls = getattr(host.ledger, method), count()
+
+    def killed(*arguments: object, **options: object) -> object:
+        if next(calls) == calls_before:
+            raise KilledError
+        return original(*arguments, **options)
+
+    setattr(host.ledger, method, killed)
+    with suppress(KilledError):
+        host.look()
+    host.restart()
+    host.look()
+    assert host.engine.names == []
+    assert sorted(history(host)) == [("also:1", "removed"), ("app:1", "removed")]
+
+
+# ── without a ledger nothing is removed ──────────────────────────────────────────────────────────────────────────────
+
+
+def broken(host: Host, method: str) -> None:
+    def fail(*_: object, **__: object) -> None:
+        raise LedgerUnavailable("the ledger cannot be used: disk I/O error")
+
+    setattr(host.ledger, method, fail)
+
+
+@pytest.mark.parametrize("method", ["inbox", "save", "intend"])
+def test_nothing_is_removed_without_a_ledger(host: Host, method: str) -> None:
+    host.engine.load("app:1")
+    broken(host, method)
+    status = host.look()
+    assert (status.result, status.trouble) == (PassResult.FAILED, "the ledger cannot be used: disk I/O error")
+    assert host.engine.names == ["app:1"]
+
+
+def test_where_the_ledger_has_room_for_a_few_removals_a_few_are_made(host: Host) -> None:
+    """As on a full disk, on which they make more of it."""
+    intend = host.ledger.intend
+
+    def intend_a_few(intents: Sequence[Intent]) -> None:
+        if len(intents) > 100:
+            raise LedgerUnavailable("the ledger cannot be used: database or disk is full")
+        intend(intents)
+
+    host.ledger.intend = intend_a_few  # type: ignore[method-assign]
+    for number in range(120):
+        host.engine.load(f"app:{number}", content=str(number))
+    assert [len(host.look().removals) for _ in range(3)] == [100, 20, 0]
+
+
+def test_a_ledger_that_fails_after_a_removal_gets_to_know_of_it_later(host: Host) -> None:
+    host.engine.load("app:1")
+    record = host.ledger.record
+    broken(host, "record")
+    assert host.look().result is PassResult.PARTIAL
+    host.ledger.record = record  # type: ignore[method-assign]
+    host.look()
+    assert history(host) == [("app:1", "removed")]
+
+
+# ── caps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("kind", [Kind.DEBIAN, Kind.D28_C8D, Kind.PODMAN])
+def test_a_pass_removes_no_more_than_it_may(kind: Kind) -> None:
+    with a_host(kind, replace(AT_ONCE, limits=Limits(removals_per_pass=2))) as host:
+        host.rules(a_removal())
+        for number in range(5):
+            host.engine.load(f"app:{number}", content=str(number))
+        assert [len(host.look().removals) for _ in range(4)] == [2, 2, 1, 0]
+
+
+def test_what_must_wait_says_so() -> None:
+    with a_host(conditions=replace(AT_ONCE, limits=Limits(removals_per_pass=1))) as host:
+        host.rules(a_removal())
+        for number in range(3):
+            host.engine.load(f"app:{number}", content=str(number))
+        host.look()
+        held = [verdict for verdict in host.last.decision.plan.verdicts if verdict.reason is Reason.HELD_BACK]
+        assert [verdict.detail for verdict in held] == ["at most 1 removal in one pass"] * 2
+
+
+def test_an_hour_frees_no_more_bytes_than_it_may() -> None:
+    with a_host(conditions=replace(AT_ONCE, resync_seconds=A_LONG_TIME)) as host:
+        sizes = []
+        for number in range(4):
+            image = host.engine.load(f"app:{number}", f"layer {number}", content=str(number))
+            sizes.append(host.engine.images_now()[image].size_bytes)
+        host.manner = Manner(replace(AT_ONCE, resync_seconds=A_LONG_TIME, limits=Limits(bytes_per_hour=sum(sizes[:2]))))
+        host.restart()
+        host.rules(a_removal())
+        before = host.engine.store_bytes()
+        host.look()
+        assert before - host.engine.store_bytes() <= sum(sizes[:2])
+        host.clock.elapse(3599)
+        assert host.look().removals == ()
+        host.clock.elapse(2)
+        assert len(host.look().removals) >= 1
+
+
+def test_what_was_found_done_after_a_kill_counts_against_the_hour() -> None:
+    conditions = replace(AT_ONCE, limits=Limits(bytes_per_hour=1_500_000))
+    with a_host(conditions=conditions) as host:
+        host.rules(a_removal())
+        host.engine.load("app:1", "layer 1")
+        broken(host, "record")
+        host.look()
+        host.restart()
+        host.engine.load("app:2", "layer 2")
+        host.look()
+        assert host.reason("app:2") is Reason.HELD_BACK
+
+
+# ── measured batches ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture(params=[Kind.D28_C8D, Kind.PODMAN])
+def measured(request: pytest.FixtureRequest) -> Iterator[Host]:
+    """A host on which only the store's total tells what was freed."""
+    with a_host(request.param, AT_ONCE) as host:
+        host.rules(a_removal())
+        yield host
+
+
+def test_a_batch_has_its_figure_a_quiet_second_later(measured: Host) -> None:
+    image = measured.engine.load("app:1", "one")
+    size = measured.engine.images_now()[image].size_bytes
+    status = measured.look()
+    assert (status.batches, status.next_figure_at) == ((), measured.clock.now().uptime_seconds + 1.0)
+    measured.clock.elapse(1.0)
+    assert [batch.freed for batch in measured.look().batches] == [Freed(size, Exactness.EXACT)]
+    assert measured.look().batches == ()
+
+
+def test_each_documents_removals_are_a_batch_of_their_own(measured: Host) -> None:
+    measured.folder.files["doc.yaml"] = a_document(a_removal("a:*"))
+    measured.folder.files["other.yaml"] = a_document(a_removal("b:*"))
+    measured.look()
+    measured.engine.load("a:1", "one", content="1")
+    measured.engine.load("b:1", "two", content="2")
+    measured.clock.elapse(2.0)
+    before = measured.engine.store_bytes()
+    measured.look()
+    measured.clock.elapse(1.0)
+    batches = measured.look().batches
+    assert sorted(batch.document for batch in batches) == ["doc", "other"]
+    assert sum(batch.freed.bytes or 0 for batch in batches) == before - measured.engine.store_bytes()
+
+
+@pytest.mark.parametrize("deed", ["pull", "foreign delete"])
+def test_what_others_do_within_a_second_makes_it_unknown(measured: Host, deed: str) -> None:
+    measured.engine.load("app:1", "one")
+    measured.engine.load("used:1", "two", content="2")
+    container = measured.engine.run("used:1")
+    measured.look()
+    if deed == "pull":
+        measured.engine.pull("new:1", content="3")
+    else:
+        measured.engine.rm(container)
+        measured.engine.rmi("used:1")
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+
+
+def test_an_image_that_goes_without_an_event_makes_it_unknown(measured: Host) -> None:
+    measured.engine.load("app:1", "one")
+    measured.engine.load("kept:1", "two", content="2")
+    measured.folder.files["doc.yaml"] = a_document(a_removal("app:*"))
+    measured.look()
+    measured.clock.elapse(2.0)
+    measured.events.is_deaf = True
+    when(measured, "remove app:1", lambda: measured.engine.rmi("kept:1"))
+    measured.look()
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+
+
+def test_a_reading_that_fails_makes_it_unknown_and_stops_nothing(measured: Host) -> None:
+    measured.engine.load("app:1", "one")
+    when(measured, "store_bytes", fails(EngineUnavailable("404: snapshot does not exist")))
+    assert measured.look().result is PassResult.REMOVED
+    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+
+
+def test_the_next_removals_do_not_spoil_the_figure_of_the_last(measured: Host) -> None:
+    measured.engine.load("app:1", "one", content="1")
+    measured.look()
+    measured.clock.elapse(0.5)
+    measured.engine.load("app:2", "two", content="2")
+    measured.look()
+    assert outcomes(measured) == {"app:2": "removed"}

@@ -1,0 +1,70 @@
+"""The report of a pass: what it holds, and that it is made anew only when it must be."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.daemon.report import Reporter
+from controller.daemon.status import Status
+from controller.instant import Instant
+from controller.plan.moments import told
+from controller.plan.planner import Terms
+from controller.plan.report import documents, references
+from tests import sample_node
+from tests.page.site import busy_status
+from tests.sample_node import HOUR, NOW
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Status:
+    return busy_status(60, tmp_path)
+
+
+def test_its_rows_told_are_those_that_the_commands_show(busy: Status) -> None:
+    rows = Reporter(Terms()).report(busy)
+    clock = busy.decision.memory.clock
+    assert [told(row, clock) for (kind, _), row in rows.items() if kind == "reference"] == references(
+        busy.decision, Terms().usage
+    )
+    assert [told(row, clock) for (kind, _), row in rows.items() if kind == "document"] == documents(busy.decision)
+
+
+def test_every_reference_has_an_explanation(busy: Status) -> None:
+    rows = Reporter(Terms()).report(busy)
+    keys = {kind: {key for its_kind, key in rows if its_kind == kind} for kind in ("reference", "explanation")}
+    assert keys["reference"] == keys["explanation"]
+    assert len(keys["reference"]) == 60
+
+
+def later(status: Status, policies: Path, seconds: float) -> Status:
+    """The status of a pass so much later, in which nothing else has changed; clocks are never exact."""
+    memory = status.decision.memory
+    passed = Instant(NOW.wall_seconds + seconds + 0.003, NOW.boot, NOW.uptime_seconds + seconds)
+    clock = replace(memory.clock, seconds=memory.clock.seconds + seconds, last=passed)
+    return replace(status, at=passed, decision=sample_node.decision_on(replace(memory, clock=clock), policies))
+
+
+def test_a_pass_in_which_nothing_changed_changes_no_row(busy: Status, tmp_path: Path) -> None:
+    reporter = Reporter(Terms())
+    first = reporter.report(busy)
+    second = reporter.report(later(busy, tmp_path, 240))
+    assert second == first
+    assert all(second[key] is row for key, row in first.items() if key[0] != "summary")
+
+
+def test_a_deadline_that_has_passed_changes_the_rows_that_it_concerns(busy: Status, tmp_path: Path) -> None:
+    reporter = Reporter(Terms())
+    first = reporter.report(busy)
+    second = reporter.report(later(busy, tmp_path, 2 * HOUR))
+    changed = {key[1].partition("\t")[0] for key in first if first[key] != second[key] and key[0] == "reference"}
+    assert changed == {"acme/telemetry:1.0", "acme/telemetry:1.2"}
+
+
+def test_the_summary_tells_what_is_wrong(busy: Status) -> None:
+    summary = Reporter(Terms()).report(replace(busy, watcher_is_up=False))["summary", ""]
+    assert summary["degraded"] == list(replace(busy, watcher_is_up=False).degraded)
+    assert summary["engine"] == {"product": "Docker", "version": "28.5.2"}
+    assert summary["node"]["name"] == "factory/gateway-12"

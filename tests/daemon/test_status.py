@@ -1,0 +1,63 @@
+"""Status: what the last pass awaits, and what somebody should look after."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from controller.plan.decision import Conditions
+from controller.plan.planner import Terms
+from tests.fakes import a_removal
+from tests.host import Host, a_host
+
+SETTLE = 600.0
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    with a_host(conditions=Conditions(Terms(settle_seconds=SETTLE))) as host:
+        host.rules(a_removal())
+        yield host
+
+
+def test_the_next_change_is_the_end_of_the_settle_time(host: Host) -> None:
+    host.engine.load("app:1")
+    assert host.look().look_again_at == host.clock.now().uptime_seconds + SETTLE
+
+
+def test_a_new_text_is_looked_at_again_before_that(host: Host) -> None:
+    host.engine.load("app:1")
+    host.folder.files["new.yaml"] = host.folder.files["doc.yaml"]
+    assert host.look().look_again_at == host.clock.now().uptime_seconds + 2.0
+
+
+def test_nothing_to_wait_for_is_nothing(host: Host) -> None:
+    assert host.last.look_again_at is None
+
+
+def test_a_figure_that_is_awaited_is_a_reason_to_look_again(host: Host) -> None:
+    assert replace(host.last, next_figure_at=7.0).look_again_at == 7.0
+
+
+def test_a_host_on_which_all_is_well_is_not_degraded(host: Host) -> None:
+    assert host.last.degraded == ()
+
+
+@pytest.mark.parametrize(
+    ("fields", "words"),
+    [
+        ({"trouble": "in words"}, "in words"),
+        ({"event_stream_is_up": False}, "the engine's event stream is down; uses between passes may be missed"),
+        ({"watcher_is_up": False}, "the policy folder is not watched; changes are noticed at each resync"),
+        ({"ledger_resets": 1}, "the ledger was damaged and begun anew: every image counts from now"),
+    ],
+)
+def test_whatever_somebody_should_look_after_is_told(host: Host, fields: dict[str, object], words: str) -> None:
+    assert words in replace(host.last, **fields).degraded  # type: ignore[arg-type]
+
+
+def test_a_lost_folder_is_never_healthy(host: Host) -> None:
+    host.folder.lost = "policies holds no policy documents"
+    assert host.look().degraded == ("no policies: policies holds no policy documents",)

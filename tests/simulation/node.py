@@ -1,0 +1,593 @@
+"""One node at random: a host with its controller, what goes wrong with both, and the truth that watches every call."""
+
+from __future__ import annotations
+
+import copy
+from collections import deque
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from random import Random
+
+from controller.adapters.ledger import record_downloads
+from controller.daemon.reconcile import Manner
+from controller.daemon.status import PassResult, Status
+from controller.errors import RemovalFailed, RemovalRefused
+from controller.image.image import Image
+from controller.image.reference import ImageId, reference_from_engine
+from controller.plan.agent import NO_AGENT, NodeAnswer
+from controller.plan.decision import Conditions
+from controller.plan.idleness import Usage
+from controller.plan.limits import Limits
+from controller.plan.planner import Terms
+from controller.plan.removal import Outcome
+from controller.plan.verdict import Action, Reason
+from tests.builders import A_NODE, DAY, HOUR, MINUTE
+from tests.fake_engine import FakeEngine, Kind
+from tests.fakes import FakeEvents, Plain, a_document, a_removal
+from tests.host import Host
+from tests.simulation.deeds import AGENT, HUB, Deeds, layers_begin_with
+from tests.simulation.power import Cut, FragileLedger, PowerCut
+from tests.simulation.truth import LONGEST_BACKOFF_SECONDS, Deal, Look, Rule, Truth
+
+_PATTERNS = ("*", "*", "*:*", "app:*", "team/*:*", f"{HUB}/*:*", "app:1", "*/tool:latest")
+_MINUTES = (0, 0, 1, 10, 60, 60, 6 * 60, 24 * 60, 7 * 24 * 60)
+_YEARS = (0.0, 4_070_908_800.0, 1_800_000_000.0)
+"""1970, 2099, 2027."""
+
+
+class Violation(AssertionError):
+    """The controller did what it must not do, or left undone what it must do."""
+
+
+@dataclass
+class Tally:
+    """What a run amounts to."""
+
+    seconds: float = 0.0
+    passes: int = 0
+    failed_passes: int = 0
+    events: int = 0
+    removals: int = 0
+    restarts: int = 0
+    power_cuts: int = 0
+    reboots: int = 0
+    clock_steps: int = 0
+    unknowable: int = 0
+    """Uses of which nobody told in a way that could be understood."""
+
+    def __add__(self, other: Tally) -> Tally:
+        return Tally(**{name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__})
+
+    def __str__(self) -> str:
+        return (
+            f"{self.seconds / DAY:,.0f} node-days, {self.events:,} events, {self.passes:,} passes "
+            f"({self.failed_passes:,} failed), {self.removals:,} removals; {self.restarts:,} restarts, "
+            f"{self.power_cuts:,} power cuts, {self.reboots:,} reboots, {self.clock_steps:,} clock steps"
+        )
+
+
+class WatchedEvents(FakeEvents):
+    """The truth sees what a pass takes."""
+
+    def __init__(self, engine: FakeEngine, cursor: int, truth: Truth) -> None:
+        self._truth = truth
+        super().__init__(engine, cursor, truth.told)
+
+    def take(self) -> tuple[tuple[object, ...], int]:  # type: ignore[override]
+        self._truth.taken()
+        return super().take()
+
+
+@dataclass
+class WatchedHost(Host):
+    """A host whose ledger may lose power, and whose events the truth sees."""
+
+    random: Random = None  # type: ignore[assignment]
+    truth: Truth = None  # type: ignore[assignment]
+
+    def open_ledger(self) -> FragileLedger:
+        return FragileLedger(self.ledger_file, self.random)
+
+    def listen(self, cursor: int) -> FakeEvents:
+        return WatchedEvents(self.engine, cursor, self.truth)
+
+    def stop(self) -> None:
+        self.events.close()
+        if isinstance(self.ledger, FragileLedger):
+            self.ledger.close()
+
+
+class SimulatedNode:
+    """Lives at random; raises Violation, with all that led to it in its message."""
+
+    def __init__(self, seed: int, folder: Path) -> None:
+        self.seed = seed
+        self.random = Random(seed)
+        self.tally = Tally()
+        self.story: list[str] = []
+        kind = self.random.choice((*Kind, Kind.PODMAN))
+        conditions = self._conditions()
+        self.deal = Deal(
+            kind.store,
+            conditions.resync_seconds,
+            conditions.terms.settle_seconds,
+            conditions.terms.usage is Usage.AGENT,
+            conditions.limits.removals_per_pass,
+        )
+        self.truth = Truth(self.deal)
+        manner = Manner(conditions, parallel_removals=1)
+        self.host = WatchedHost(folder / "ledger.sqlite", kind, manner, random=self.random, truth=self.truth)
+        self.engine, self.clock = self.host.engine, self.host.clock
+        self.deeds = Deeds(self.random, self.clock, self.engine, self.host.node, self.truth)
+        if self.random.random() < 0.4:
+            self.host.node.answer = NodeAnswer(A_NODE, "", AGENT)
+        self.engine.on_call = self._on_call
+        self._is_running = True
+        self._interrupts = 0.0
+        self._was_interrupted = False
+        self._asked: list[str] = []
+        self._must_go: list[tuple[ImageId, str]] = []
+        self._looked = 0
+        self._images: dict[ImageId, Image] = {}
+        self._texts_read: dict[tuple[str, str], tuple[int, float]] = {}
+        self._perhaps_mounted: dict[str, set[ImageId]] = {}
+        self._snapshots: list[Truth] = []
+        self._stood_last: dict[str, tuple[str, str]] = {}
+        self._process = 0
+        self._last_call = ""
+        self._recorded: list[str] = []
+        self._stream_stood = True
+        for _ in range(self.random.randint(1, 6)):
+            self.deeds.one()
+        self._write_documents()
+
+    def _conditions(self) -> Conditions:
+        choose = self.random.choice
+        usage = choose((Usage.ANY, Usage.ANY, Usage.AGENT))
+        terms = Terms(choose((600.0, 600.0, 600.0, 60.0, 0.0)), usage)
+        limits = Limits(removals_per_pass=choose((None, None, None, 1, 3)))
+        return Conditions(terms, limits, choose((300.0, *3 * (HOUR,), *8 * (3 * HOUR,), *8 * (12 * HOUR,))))
+
+    # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def live(self, days: float) -> Tally:
+        """So many days, as the node itself would count them."""
+        while self.tally.seconds < days * DAY:
+            self._something_happens()
+            self._elapse(self._pause())
+        self.tally.events = self.engine.rows_told
+        self.tally.unknowable = self.truth.unknowable
+        self.host.stop()
+        return self.tally
+
+    def _pause(self) -> float:
+        """Seconds or days; a settle time and an hour are the most interesting."""
+        spans = (
+            (0.01, 3),
+            (1, 60),
+            (60, 1200),
+            (600, 7200),
+            (600, 7200),
+            (3600, 30_000),
+            (3600, 30_000),
+            (DAY, 3 * DAY),
+        )
+        return self.random.uniform(*self.random.choice(spans))
+
+    def _something_happens(self) -> None:
+        happenings: Sequence[tuple[int, Callable[[], None]]] = (
+            (60, self._deeds),
+            (4, self._write_documents),
+            (2, self._cut_pass),
+            (2, self._restart),
+            (1, self._reboot),
+            (2, self._stop_for_long),
+            (2, self._set_the_clock),
+            (1, self._suspend),
+            (2, self._break_the_stream),
+            (1, self._go_deaf),
+            (1, self._repeat_events),
+            (1, self._engine_goes_away),
+            (1, self._another_engine),
+            (2, self._trouble_ahead),
+            (1, self._record_downloads),
+        )
+        weights, actions = zip(*happenings, strict=True)
+        action = self.random.choices(actions, weights)[0]
+        self.story.append(f"{self.tally.seconds / HOUR:.2f} h: {action.__name__.strip('_')}")
+        action()
+
+    def _deeds(self) -> None:
+        self.deeds.look_elsewhere()
+        for _ in range(self.random.choice((1, 1, 2, 3, 6))):
+            self.deeds.one()
+
+    def _elapse(self, seconds: float) -> None:
+        """Time goes on, with a pass a second after each event, at each deadline, and at each resync."""
+        until = self.tally.seconds + seconds
+        if self._is_running and self.truth.told_rows:
+            self._pass_time(1.0)
+            self._pass()
+        while self._is_running and (left := until - self.tally.seconds) > 0:
+            self._pass_time(min(self._until_next_pass(), left))
+            self._pass()
+        self._pass_time(max(until - self.tally.seconds, 0.0))
+
+    def _until_next_pass(self) -> float:
+        wake_at = self.host.last.look_again_at if hasattr(self.host, "last") else None
+        if wake_at is None or self.host.last.result is PassResult.FAILED:
+            return self.deal.resync
+        return min(self.deal.resync, max(wake_at - self.clock.now().uptime_seconds, 0.5))
+
+    def _pass_time(self, seconds: float) -> None:
+        self.clock.elapse(seconds)
+        self.tally.seconds += seconds
+
+    # ── what goes wrong ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _write_documents(self) -> None:
+        files = self.host.folder.files
+        for name in ("a.json", "b.json", "c.json"):
+            fate = self.random.random()
+            if fate < 0.35:
+                files[name] = self._document()
+            elif fate < 0.5:
+                files.pop(name, None)
+            elif fate < 0.55 and name in files:
+                files[name] = str(files[name])[:-20]
+
+    def _document(self) -> Plain:
+        rules = [
+            a_removal(self.random.choice(_PATTERNS), self.random.choice(_MINUTES), self.random.random() < 0.3)
+            for _ in range(self.random.randint(1, 3))
+        ]
+        return a_document(*rules)
+
+    def _cut_pass(self) -> None:
+        """The controller is killed, or the power goes, between two writes or within one."""
+        if not self._is_running or not isinstance(self.host.ledger, FragileLedger):
+            return
+        self.host.ledger.cut = Cut(self.random.randrange(4), self.random.random() < 0.5)
+        saved = self.host.ledger.saves
+        self._snapshots = [copy.deepcopy(self.truth)]
+        try:
+            self._pass()
+        except PowerCut:
+            self.tally.power_cuts += 1
+            saves = self.host.ledger.saves - saved
+            self._wind_back(self._snapshots[min(saves, len(self._snapshots) - 1)])
+            self.host.events.close()
+            self.host.ledger.lose_power()
+            if self.random.random() < 0.5:
+                self._power_up()
+            self._process += 1
+            self.host.start()
+        else:
+            self.host.ledger.cut = None
+        self._snapshots = []
+
+    def _wind_back(self, remembered: Truth) -> None:
+        """What no ledger holds was never learned."""
+        for name in remembered.__dataclass_fields__:
+            setattr(self.truth, name, getattr(remembered, name))
+        self.truth.forgotten()
+
+    def _restart(self) -> None:
+        self.tally.restarts += 1
+        self._stop()
+        self._start()
+
+    def _stop(self) -> None:
+        self.host.stop()
+        self.truth.forgotten()
+        self._is_running = False
+
+    def _start(self) -> None:
+        self._process += 1
+        self.host.start()
+        self._is_running = True
+        self._pass()
+
+    def _reboot(self) -> None:
+        self._stop()
+        self._power_up()
+        self._start()
+
+    def _power_up(self) -> None:
+        self.tally.reboots += 1
+        self.engine.restart()
+        self.clock.reboot(self.random.choice((30.0, HOUR, 5 * DAY)), self.random.uniform(5, 300))
+        if self.random.random() < 0.5:
+            self.clock.set_wall(self.random.choice(_YEARS))
+
+    def _stop_for_long(self) -> None:
+        """The controller is stopped for days, while images are used and released."""
+        self._stop()
+        for _ in range(self.random.randint(0, 5)):
+            self._deeds()
+            self._elapse(self.random.uniform(1, DAY))
+        if self.random.random() < 0.3:
+            self._pass_time(self.random.uniform(0, 3 * DAY))
+        if self.random.random() < 0.3:
+            self.engine.restart()
+        self.tally.restarts += 1
+        self._start()
+
+    def _set_the_clock(self) -> None:
+        self.tally.clock_steps += 1
+        step = self.random.choice((-50 * 365 * DAY, 50 * 365 * DAY, -HOUR, HOUR, -1.5, 1.5))
+        if self.random.random() < 0.4:
+            self.clock.set_wall(self.random.choice(_YEARS))
+        else:
+            self.clock.set_wall(max(0.0, self.clock.now().wall_seconds + step))
+
+    def _suspend(self) -> None:
+        self.clock.suspend(self.random.uniform(1, 30 * DAY))
+
+    def _break_the_stream(self) -> None:
+        self.host.events.disconnect()
+        for _ in range(self.random.randint(0, 3)):
+            self._deeds()
+            self._elapse(self.random.uniform(0.1, HOUR))
+        self.host.events.connect()
+
+    def _go_deaf(self) -> None:
+        """Events are lost, and nothing tells of it."""
+        self.host.events.is_deaf = True
+        self._deeds()
+        self.host.events.is_deaf = False
+
+    def _repeat_events(self) -> None:
+        rows = list(self.engine.history)
+        self.host.events.deliver(self.random.sample(rows, min(len(rows), 5)))
+
+    def _engine_goes_away(self) -> None:
+        self._disconnected(self.random.choice((2.0, 600.0, 5 * HOUR)))
+        if self.random.random() < 0.5:
+            self.engine.restart()
+        self._connected()
+
+    def _another_engine(self) -> None:
+        """Another data root behind the same socket, and back."""
+        self._disconnected(5.0)
+        mine = self.engine.identity
+        self.engine.identity = "another engine"
+        self.engine.generation += 1
+        self._connected()
+        self._elapse(self.random.choice((1.0, HOUR)))
+        self.engine.identity = mine
+        self.engine.generation += 1
+
+    def _disconnected(self, seconds: float) -> None:
+        self.engine.is_down = True
+        self.host.events.disconnect()
+        self._elapse(seconds)
+
+    def _connected(self) -> None:
+        self.engine.is_down = False
+        self.host.events.connect()
+
+    def _trouble_ahead(self) -> None:
+        """The next removals of something fail, are refused, or do nothing and say they did."""
+        images = list(self.engine.images_now().values())
+        if images:
+            image = self.random.choice(images)
+            target = self.random.choice([name.text for name in image.removable_references] or [image.id])
+            troubles = (RemovalFailed("500: broken"), RemovalRefused("409: no"), None)
+            outcomes = self.random.choices(troubles, k=self.random.randint(1, 4))
+            self.engine.troubles.setdefault(target, deque()).extend(outcomes)
+
+    def _record_downloads(self) -> None:
+        names, self.deeds.recorded = self.deeds.recorded, []
+        record_downloads(self.host.ledger_file, names)
+        self._recorded = [*self._recorded, *names]
+
+    # ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _pass(self) -> None:
+        if not self._is_running:
+            return
+        self._looked, self._asked, self._must_go, self._was_interrupted = 0, [], [], False
+        self._stream_stood = self.host.events.is_up
+        self._hear()
+        self._read_documents()
+        self._interrupts = 0.2 if not self._snapshots and self.random.random() < 0.1 else 0.0
+        status = self.host.look()
+        self.tally.passes += 1
+        if status.result is PassResult.FAILED:
+            self.tally.failed_passes += 1
+            return
+        self._check(status)
+        self.tally.removals += sum(removal.outcome.is_success for removal in status.removals)
+
+    def _hear(self) -> None:
+        if not self.host.node.answer.is_silence:
+            self.truth.heard = self.host.node.answer.agent
+
+    def _read_documents(self) -> None:
+        """Which rules may act, and which must: texts that were read before, two seconds and more ago."""
+        may: list[Rule] = []
+        must: list[Rule] = []
+        now = self.clock.now()
+        texts = {}
+        for file, content in self.host.folder.files.items():
+            if isinstance(content, str):
+                continue
+            key = (file, str(content))
+            process, at = texts[key] = self._texts_read.get(key, (self._process, now.uptime_seconds))
+            rules = [_rule(each) for each in content["image_policy"]["removal"]]
+            has_stood = process == self._process and now.uptime_seconds - at >= 2.0
+            may += rules if has_stood or process != self._process or self._stood_last.get(file) == key else []
+            must += rules if has_stood else []
+            if has_stood:
+                self._stood_last[file] = key
+        self._texts_read = texts
+        is_known = self.truth.heard is not None
+        self.truth.rules, self.truth.sure_rules = (tuple(may), tuple(must)) if is_known else ((), ())
+
+    def _on_call(self, what: str) -> None:
+        if what.startswith("remove "):
+            self._check_removal(what.removeprefix("remove "))
+        was_images = self._last_call == "images"
+        if was_images and what == "containers":
+            self._images = dict(self.engine.images_now())
+        self._last_call = what
+        if self._interrupts and self.random.random() < self._interrupts:
+            self._interrupt()
+        if was_images and what == "containers" and not self.engine.is_down:
+            self._look()
+
+    def _interrupt(self) -> None:
+        self._was_interrupted = True
+        happening = self.random.random()
+        if happening < 0.6:
+            self.deeds.one()
+        elif happening < 0.8:
+            self._set_the_clock()
+        else:
+            self._pass_time(self.random.uniform(0, 5))
+
+    def _look(self) -> None:
+        """The controller has all of both lists, and now asks what time it is."""
+        self._looked += 1
+        containers = self.engine.containers_now()
+        used = {container.image for container in containers} | {
+            image for container in containers for image in self.deeds.mounted.get(container.id, ())
+        }
+        by_agent = {each.image for each in containers if each.agent_service and not each.agent_dev}
+        heard = self.truth.heard or NO_AGENT
+        bearers = _bearers(self._images)
+        named = {_familiar(name) for agreement in heard.agreements for name in agreement.images}
+        by_agreement = {image for name in named for image in bearers.get(name, ())}
+        look = Look(
+            images=self._images,
+            used=used | by_agreement,
+            used_by_agent=by_agent | by_agreement,
+            perhaps_used=self._perhaps_mounted_by(
+                {container.id: container.mounted_images for container in containers}, bearers
+            ),
+            named=named,
+            built_upon=self._built_upon(),
+            identity=self.engine.identity,
+        )
+        imageless = {agreement.id for agreement in heard.agreements if not agreement.images}
+        self.truth.look(self.clock.now(), look, imageless, opens_pass=self._looked == 1, is_up=self._stream_stood)
+        self._downloads(by_agent, bearers)
+        if self._snapshots:
+            self._snapshots.append(copy.deepcopy(self.truth))
+        if self._looked == 1:
+            self._must_go = [
+                (image.id, target)
+                for image in self._images.values()
+                for target in [name.text for name in image.removable_references] or [image.id]
+                if self.truth.must_go(image, target) and not self._has_children(image.id)
+            ]
+
+    def _perhaps_mounted_by(self, mounts: dict[str, tuple[str, ...]], bearers: dict[str, set[ImageId]]) -> set[ImageId]:
+        known = self._perhaps_mounted
+        self._perhaps_mounted = {
+            container: {
+                *known.get(container, self._without_a_tag() if names else ()),
+                *(image for name in names for image in bearers.get(_familiar(name), ())),
+                *self.truth.perhaps_named([_familiar(name) for name in names]),
+            }
+            for container, names in mounts.items()
+        }
+        return {image for images in (*known.values(), *self._perhaps_mounted.values()) for image in images}
+
+    def _without_a_tag(self) -> set[ImageId]:
+        return {image.id for image in self._images.values() if not image.tags}
+
+    def _built_upon(self) -> set[ImageId]:
+        new = [image for image in self._images if image not in self.truth.lives]
+        here = self.engine.images_now()
+        layers = {image: self.engine.layers_now(image) for image in self._images if image in here} if new else {}
+        return {
+            image
+            for image in layers
+            for other in new
+            if other in layers and image != other and layers_begin_with(layers[other], layers[image])
+        }
+
+    def _downloads(self, by_agent: set[ImageId], bearers: dict[str, set[ImageId]]) -> None:
+        self.truth.downloaded |= by_agent
+        self.truth.surely_downloaded |= by_agent
+        named = {_familiar(name) for name in (self.truth.heard or NO_AGENT).named}
+        recorded = map(_familiar, self._recorded)
+        self.truth.downloaded |= {image for name in recorded for image in bearers.get(name, ())}
+        pulled = self.deeds.pulled
+        self.truth.downloaded |= {image for name in named for image in bearers.get(name, ()) if image in pulled}
+
+    def _has_children(self, image: ImageId) -> bool:
+        return any(other.parent == image for other in self._images.values())
+
+    # ── what must be so ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def _check_removal(self, target: str) -> None:
+        self._asked.append(target)
+        if not self.engine.has(target):
+            return
+        image = self.engine.id_of(target)
+        listed = self.engine.images_now()[image]
+        in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.deeds.mounted.values())
+        if why := self.truth.why_not(image, target, listed, in_use):
+            self._violated(f"{target} was asked to go: {why}", image)
+        if self.deal.most_removals is not None and len(self._asked) > self.deal.most_removals:
+            self._violated(f"{len(self._asked)} removals in one pass")
+
+    def _check(self, status: Status) -> None:
+        for removal in status.removals:
+            if removal.outcome in (Outcome.REFUSED, Outcome.FAILED) and removal.intent.image in self.truth.lives:
+                life = self.truth.lives[removal.intent.image]
+                life.excused_until = self.truth.watched + LONGEST_BACKOFF_SECONDS
+        self._check_verdicts(status)
+        if status.trouble or self._was_interrupted or self.deal.most_removals is not None:
+            return
+        excused = {image for image, life in self.truth.lives.items() if life.excused_until > self.truth.watched}
+        for image, target in self._must_go:
+            if target not in self._asked and image not in excused:
+                kept = [verdict for verdict in status.decision.plan.verdicts if verdict.target == target]
+                self._violated(f"{target} was not asked to go: {kept}", image)
+
+    def _check_verdicts(self, status: Status) -> None:
+        """Exactly one for every reference, and none that keeps without a reason."""
+        seen = status.decision.memory.seen
+        assert seen is not None
+        expected = sorted(
+            (image.id, target)
+            for image in seen.images.values()
+            for target in [name.text for name in image.removable_references] or [image.id]
+        )
+        verdicts = status.decision.plan.verdicts
+        if sorted((verdict.image, verdict.target) for verdict in verdicts) != expected:
+            self._violated("not exactly one verdict for every reference")
+        for verdict in verdicts:
+            waits = verdict.action is Action.WAIT and verdict.reason not in (Reason.NOT_STARTED, Reason.HELD_BACK)
+            if waits and (verdict.until is None or verdict.until <= status.decision.plan.now):
+                self._violated(f"{verdict} waits for nothing")
+
+    def _violated(self, what: str, image: ImageId | None = None) -> None:
+        memory = self.host.ledger.load()
+        lines = [f"seed {self.seed}, {self.host.kind}, {self.deal}: {what}"]
+        if image:
+            lines.append(f"truth: {self.truth.watched:.1f} {self.truth.lives.get(image)}")
+            lines.append(f"ledger: {memory.clock.seconds:.1f} {memory.records.get(image)} {memory.evidence.get(image)}")
+        raise Violation("\n  ".join((*lines, "after", *self.story[-12:])))
+
+
+def _rule(plain: Plain) -> Rule:
+    return Rule(plain["image_name"], plain["delete_after_minutes"] * MINUTE, plain["agent_downloaded_only"])
+
+
+def _bearers(images: dict[ImageId, Image]) -> dict[str, set[ImageId]]:
+    bearers: dict[str, set[ImageId]] = {}
+    for image in images.values():
+        for name in (*image.tags, *image.digests):
+            bearers.setdefault(name.familiar, set()).add(image.id)
+    return bearers
+
+
+def _familiar(name: str) -> str:
+    reference = reference_from_engine(name)
+    return reference.familiar if reference.tag or reference.digest else f"{reference.familiar}:latest"

@@ -1,0 +1,90 @@
+"""Nodes at random, in which nothing is removed too early and nothing stays without a reason; `make simulation` lives
+through ten thousand days of them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import replace
+
+import pytest
+
+from controller.instant import Instant
+from controller.plan import downloads, planner, remember
+from controller.plan.idleness import NOTHING_NEW
+from controller.plan.ledger_clock import LedgerClock
+from controller.plan.memory import Memory
+from controller.plan.planner import Plan, RuleBook, Terms, make_plan
+from tests.simulation.__main__ import live, simulate
+from tests.simulation.node import Violation
+
+DAYS, SEED = 1_000, 1
+MISTAKES_SHOW_WITHIN_NODES = 20
+
+Patch = Callable[[pytest.MonkeyPatch], None]
+
+
+@pytest.mark.timeout(900)
+def test_nothing_goes_before_its_time_and_what_is_due_goes(record_property: Callable[[str, object], None]) -> None:
+    total, violations = simulate(DAYS, SEED)
+    line = f"{total}; violations {len(violations)}"
+    record_property("simulation", line)
+    print(f"\n{line}")
+    assert not violations, violations[0]
+    assert total.removals > DAYS / 2
+
+
+def nothing_settles(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planner.Judge, "_settling", lambda *_: (0.0, ""))
+
+
+def uses_are_forgotten(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(remember, "_with_event", lambda *_: NOTHING_NEW)
+
+
+def time_that_nobody_watched_counts(patch: pytest.MonkeyPatch) -> None:
+    honest = LedgerClock.advanced
+    patch.setattr(LedgerClock, "advanced", lambda clock, at, resync: honest(clock, at, float("inf")))
+
+
+def the_wall_clock_makes_older(patch: pytest.MonkeyPatch) -> None:
+    def advanced(clock: LedgerClock, at: Instant, resync: float) -> LedgerClock:
+        passed = at.wall_seconds - clock.last.wall_seconds if clock.last else 0.0
+        return replace(honest(clock, at, resync), seconds=clock.seconds + max(passed, 0.0))
+
+    honest = LedgerClock.advanced
+    patch.setattr(LedgerClock, "advanced", advanced)
+
+
+def everything_was_downloaded(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(downloads, "_was_pulled", lambda *_: True)
+
+
+def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
+    def forgetful(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
+        plan = make_plan(rules, memory, terms)
+        return replace(plan, removals=plan.removals[1:])
+
+    patch.setattr("controller.plan.decision.make_plan", forgetful)
+
+
+@pytest.mark.parametrize(
+    "mistake",
+    [
+        nothing_settles,
+        uses_are_forgotten,
+        time_that_nobody_watched_counts,
+        the_wall_clock_makes_older,
+        everything_was_downloaded,
+        due_images_are_left,
+    ],
+)
+def test_a_controller_with_a_mistake_is_found_out(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(Violation):
+        live_on_nodes(MISTAKES_SHOW_WITHIN_NODES)
+
+
+def live_on_nodes(nodes: int) -> None:
+    for seed in range(nodes):
+        live(seed, days=10.0)

@@ -1,0 +1,74 @@
+"""A story: what is given, then one moment after the other. The words of its moments are the methods of `Teller`."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from controller.plan.decision import Conditions
+from controller.plan.idleness import Usage
+from controller.plan.limits import Limits
+from controller.plan.planner import Terms
+from controller.settings import duration
+from tests.fake_engine import Kind
+
+FOLDER = Path(__file__).parent
+_FIELDS = {"story", "from", "stores", "settings", "moments"}
+_SETTINGS = {"settle", "usage", "resync", "max_removals_per_pass"}
+
+Moment = tuple[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Story:
+    """One file."""
+
+    name: str
+    sentence: str
+    """What it shows."""
+    sources: tuple[str, ...]
+    """Behaviours of other cleaners that it takes up, by their number in tests/data/peers.json."""
+    kinds: tuple[Kind, ...]
+    conditions: Conditions
+    moments: tuple[Moment, ...]
+
+    @property
+    def words(self) -> set[str]:
+        return {word for word, _ in self.moments}
+
+
+def stories() -> Iterator[Story]:
+    """All of them."""
+    for file in sorted(FOLDER.glob("*.yaml")):
+        yield _story(file.stem, yaml.safe_load(file.read_text()))
+
+
+def _story(name: str, told: dict[str, Any]) -> Story:
+    assert told.keys() <= _FIELDS, f"{name}: {told.keys() - _FIELDS}"
+    stores = told.get("stores")
+    return Story(
+        name=name,
+        sentence=told["story"],
+        sources=tuple(told.get("from", ())),
+        kinds=tuple(kind for kind in Kind if stores is None or kind.store.value in stores),
+        conditions=_conditions(told.get("settings", {})),
+        moments=tuple(map(_moment, told["moments"])),
+    )
+
+
+def _conditions(settings: dict[str, Any]) -> Conditions:
+    assert settings.keys() <= _SETTINGS, settings.keys() - _SETTINGS
+    terms = Terms(duration(settings.get("settle", "10m")), Usage(settings.get("usage", "any")))
+    limits = Limits(settings.get("max_removals_per_pass"))
+    return Conditions(terms, limits, duration(settings.get("resync", "5m")))
+
+
+def _moment(told: str | dict[str, Any]) -> Moment:
+    if isinstance(told, str):
+        return told, None
+    ((word, value),) = told.items()
+    return word, value

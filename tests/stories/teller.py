@@ -1,0 +1,326 @@
+"""Tells a story to a host, and finds it true or not. Each word of a moment is one method here.
+
+Names are written without a registry: all images of a story live in the one that its engine pulls from.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Iterable, Mapping
+from typing import Any
+
+from controller.adapters.ledger import record_downloads
+from controller.errors import EngineUnavailable, RemovalFailed, RemovalRefused
+from controller.image.reference import ImageId, reference_from_engine
+from controller.plan.agent import AgentAnswer, Agreement, NodeAnswer, Source
+from controller.plan.removal import Intent
+from controller.plan.verdict import Verdict
+from controller.settings import duration
+from tests.builders import A_NODE
+from tests.fake_engine import AGENT_LABELS, DEV_LABELS, FakeEngine
+from tests.fakes import a_document, a_removal
+from tests.host import Host
+from tests.stories.story import Story
+
+AGENT = "http://agent"
+YEARS = {"1970": 0.0, "2027": 1_800_000_000.0, "2099": 4_070_908_800.0}
+ONLY_FAKE = {"reboot", "engine away", "engine restarts", "another engine", "the same engine", "events are lost"}
+ONLY_FAKE |= {"next removals", "the list fails", "ledger is lost"}
+"""Moments that cannot be made real, or not in reasonable time."""
+
+Labels = Mapping[str, str]
+_LABELS: dict[str, Labels] = {"agent": AGENT_LABELS, "hzn dev": DEV_LABELS}
+
+
+class Teller:
+    """One telling. Every removal must be told of by `removed`, in its order; what is not told must not happen."""
+
+    def __init__(self, host: Host, story: Story) -> None:
+        self._host = host
+        self._story = story
+        self._images: dict[str, ImageId] = {}
+        self._containers: dict[str, str] = {}
+        self._digests: dict[str, str] = {}
+        """What was pulled as `repo@content`, by the name that the engine gave it."""
+        self._removed: list[Intent] = []
+        self._said = AgentAnswer()
+
+    def tell(self) -> None:
+        for word, value in self._story.moments:
+            method = getattr(self, word.replace(" ", "_"))
+            method(value) if value is not None else method()
+        self.removed([])
+
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def look(self) -> None:
+        """One pass."""
+        self._take_down(self._host.look())
+
+    def after(self, span: str) -> None:
+        """So much time goes by, with a pass whenever one is due."""
+        for status in self._host.live(duration(span)):
+            self._take_down(status)
+
+    def unwatched(self, span: str) -> None:
+        """So much time goes by and nobody looks."""
+        self._host.clock.elapse(duration(span))
+
+    def clock(self, year: int) -> None:
+        self._host.clock.set_wall(YEARS[str(year)])
+
+    def clock_steps(self, span: str) -> None:
+        sign = -1 if span.startswith("-") else 1
+        self._host.clock.step_wall(sign * duration(span.removeprefix("-")))
+
+    def suspend(self, span: str) -> None:
+        self._host.clock.suspend(duration(span))
+
+    def reboot(self) -> None:
+        self._host.reboot()
+
+    def _take_down(self, status: Any) -> None:
+        done = [removal for removal in status.removals if removal.outcome.is_success]
+        self._removed += [removal.intent for removal in done]
+
+    # ── images ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def load(self, what: str | dict[str, Any]) -> None:
+        self._came(what, lambda name, content, labels: self._engine.load(name, labels=labels, content=content))
+
+    def pull(self, what: str | dict[str, Any]) -> None:
+        self._came(what, lambda name, content, labels: self._engine.pull(name, labels=labels, content=content))
+
+    def import_(self, what: str) -> None:
+        self._came(what, lambda name, content, _: self._engine.import_(name, content))
+
+    def build(self, what: dict[str, Any]) -> None:
+        """`name`, `upon` another image, with so many `layers` of its own; each but the last is a bare parent, and the
+        one right below the image is known as `parent`.
+        """
+        layers = [f"{what['name']} {number}" for number in range(what.get("layers", 1))]
+        made = self._engine.build(self._full(what["name"]), self._full(what["upon"]), *layers)
+        self._images[what["name"]] = made
+        if "parent" in what:
+            self._images[what["parent"]] = self._engine.port.images()[made].parent
+
+    def tag(self, what: dict[str, str]) -> None:
+        """An existing image gets another name."""
+        for image, name in what.items():
+            self._engine.tag(self._text(image), self._full(name))
+
+    def untag(self, name: str) -> None:
+        """Somebody else removes a name."""
+        self._engine.rmi(self._text(name))
+
+    def _came(self, what: str | dict[str, Any], how: Any) -> None:
+        told = {"name": what} if isinstance(what, str) else what
+        labels = {"image-controller.keep": "true"} if told.get("keep") else {}
+        name = told.get("name", "")
+        image = how(self._full(name) if name else "", str(told.get("content", name or told["as"])), labels)
+        self._images[told.get("as", name)] = image
+        if "@" in name:
+            self._digests[name] = self._engine.port.images()[image].digests[0].text
+
+    # ── containers ────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def run(self, what: dict[str, str]) -> None:
+        """A container of an image; `by` says whose."""
+        self._made(what, self._engine.run)
+
+    def create(self, what: dict[str, str]) -> None:
+        """A container that is not started."""
+        self._made(what, self._engine.create)
+
+    def run_briefly(self, what: str | dict[str, str]) -> None:
+        """A container that has come and gone."""
+        image, by = (what, "") if isinstance(what, str) else (what["image"], what["by"])
+        self._engine.run_briefly(self._text(image), labels=_LABELS.get(by))
+
+    def stop(self, container: str) -> None:
+        self._engine.stop(self._containers[container])
+
+    def start(self, container: str) -> None:
+        self._engine.start(self._containers[container])
+
+    def remove(self, container: str) -> None:
+        self._engine.rm(self._containers.pop(container))
+
+    def _made(self, what: dict[str, str], how: Any) -> None:
+        labels = _LABELS.get(what.get("by", ""))
+        for container, image in what.items():
+            if container != "by":
+                self._containers[container] = how(self._text(image), labels=labels)
+
+    # ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def agent(self, says: str) -> None:
+        """It `answers`, or is `silent`."""
+        silence = NodeAnswer(None, "no answer", AGENT, is_silence=True)
+        self._host.node.answer = silence if says == "silent" else NodeAnswer(A_NODE, "", AGENT, agent=self._said)
+
+    def agreement(self, what: dict[str, list[str]]) -> None:
+        """It begins, or names its images."""
+        others = [each for each in self._said.agreements if each.id not in what]
+        now = [Agreement(id, tuple(map(self._full, images))) for id, images in what.items()]
+        self._says([*others, *now])
+
+    def end_of_agreement(self, id: str) -> None:
+        self._says([each for each in self._said.agreements if each.id != id])
+
+    def service(self, image: str) -> None:
+        """The agent has a service of this image."""
+        named = {**self._said.named, self._full(image): Source.SERVICE}
+        self._said = AgentAnswer(self._said.agreements, named)
+        self.agent("answers")
+
+    def _says(self, agreements: Iterable[Agreement]) -> None:
+        agreements = tuple(agreements)
+        named = {name: Source.AGREEMENT for each in agreements for name in each.images}
+        self._said = AgentAnswer(agreements, {**self._said.named, **named})
+        self.agent("answers")
+
+    def record_download(self, name: str) -> None:
+        record_downloads(self._host.ledger_file, [self._full(name)])
+
+    # ── the operator ──────────────────────────────────────────────────────────────────────────────────────────────
+
+    def policy(self, rules: list[dict[str, Any]]) -> None:
+        """The one document, as of now; it is in force after it has stood for two seconds."""
+        removals = [a_removal(self._pattern(r["image"]), r["minutes"], r.get("agent_only", False)) for r in rules]
+        self._host.folder.files["policy.json"] = a_document(*removals)
+
+    def broken_policy(self) -> None:
+        """Half of it is there."""
+        self._host.folder.files["policy.json"] = '{"label": "half", "image_policy": {"remo'
+
+    def no_policy(self) -> None:
+        self._host.folder.files.clear()
+
+    # ── the controller and the engine ─────────────────────────────────────────────────────────────────────────────
+
+    def controller_restarts(self) -> None:
+        self._host.restart()
+
+    def controller_stops(self) -> None:
+        self._host.stop()
+
+    def controller_starts(self) -> None:
+        self._host.start()
+
+    def ledger_is_lost(self) -> None:
+        self._host.stop()
+        self._host.ledger_file.write_bytes(b"no ledger")
+        for log in self._host.ledger_file.parent.glob("*-wal"):
+            log.unlink()
+        self._host.start()
+
+    def engine_away(self, span: str) -> None:
+        """Its process is gone for so long; containers end."""
+        engine = self._fake
+        engine.is_down = True
+        self._host.events.disconnect()
+        self.after(span)
+        engine.is_down = False
+        self.engine_restarts()
+
+    def engine_restarts(self) -> None:
+        self._host.events.disconnect()
+        self._fake.restart()
+        self._host.events.connect()
+
+    def another_engine(self) -> None:
+        """Another data root, with images of the same IDs, behind the same socket."""
+        self._fake.identity = "another"
+        self._fake.generation += 1
+
+    def the_same_engine(self) -> None:
+        self._fake.identity = "engine"
+        self._fake.generation += 1
+
+    def events_are_lost(self, yes: bool) -> None:
+        self._host.events.is_deaf = yes
+
+    def next_removals(self, what: dict[str, list[str]]) -> None:
+        """Each next answer to the removal of a name: `refused`, `failed`, or `lies` that it was done."""
+        answers = {"refused": RemovalRefused("409: conflict"), "failed": RemovalFailed("500: broken"), "lies": None}
+        for name, outcomes in what.items():
+            self._fake.troubles[self._text(name)] = deque(answers[outcome] for outcome in outcomes)
+
+    def the_list_fails(self, yes: bool) -> None:
+        """The engine answers, but not when asked for containers."""
+
+        def answer(what: str) -> None:
+            if yes and what == "containers":
+                raise EngineUnavailable("no list")
+
+        self._fake.on_call = answer
+
+    # ── what must be so ───────────────────────────────────────────────────────────────────────────────────────────
+
+    def expect(self, verdicts: dict[str, str]) -> None:
+        """The verdict on each name, or on each name of an image; after a colon, a part of its detail."""
+        for name, expected in verdicts.items():
+            reason, _, detail = expected.partition(": ")
+            given = self._verdicts_on(name)
+            assert given, f"{name} has no verdict"
+            for verdict in given:
+                assert verdict.reason.value == reason, f"{name}: {verdict}"
+                assert detail in verdict.detail, f"{name}: {verdict.detail}"
+
+    def removed(self, names: list[str]) -> None:
+        """Exactly these were removed since this was told last, in this order."""
+        removed, self._removed = self._removed, []
+        are_these = len(removed) == len(names) and all(map(self._is_of, removed, names))
+        assert are_these, [intent.reference for intent in removed]
+
+    def here(self, names: list[str]) -> None:
+        missing = [name for name in names if self._shown(name) not in self._engine.names]
+        assert not missing, f"{missing} are not among {self._engine.names}"
+
+    def asked(self, what: dict[str, int]) -> None:
+        """How often the engine was asked for a removal since this was told last."""
+        calls = [call.removeprefix("remove ") for call in self._engine.calls if call.startswith("remove ")]
+        assert {name: calls.count(self._text(name)) for name in what} == what
+        self._engine.calls.clear()
+
+    def degraded(self, text: str) -> None:
+        assert any(text in trouble for trouble in self._host.last.degraded), self._host.last.degraded
+
+    def _is_of(self, intent: Intent, name: str) -> bool:
+        """An image that has lost its tag goes by its digest, or by its ID: stores differ in what they leave it."""
+        return self._shown(name) == (intent.reference if _is_name(name) else intent.image)
+
+    def _verdicts_on(self, name: str) -> list[Verdict]:
+        verdicts = self._host.last.decision.plan.verdicts
+        by_name = [verdict for verdict in verdicts if verdict.reference == self._shown(name)]
+        return by_name or [verdict for verdict in verdicts if verdict.image == self._images.get(name)]
+
+    # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def _engine(self) -> Any:
+        return self._host.engine
+
+    @property
+    def _fake(self) -> FakeEngine:
+        assert isinstance(self._host.engine, FakeEngine)
+        return self._host.engine
+
+    def _full(self, name: str) -> str:
+        return self._digests.get(name, f"{self._engine.hub}/{name}")
+
+    def _pattern(self, pattern: str) -> str:
+        return pattern if pattern == "*" else self._full(pattern)
+
+    def _text(self, name: str) -> str:
+        """What to tell an engine: a name, or the ID of an image that is known by an alias."""
+        return self._full(name) if _is_name(name) else self._images[name]
+
+    def _shown(self, name: str) -> str:
+        return reference_from_engine(self._text(name)).familiar if _is_name(name) else self._images[name]
+
+
+def _is_name(text: str) -> bool:
+    """And not the alias by which a story knows an image."""
+    return ":" in text or "@" in text

@@ -1,0 +1,172 @@
+"""The controller on a real engine, pass by pass: everything is real but the policy folder and the hours that pass."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import docker
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.docker_connection import Address, Connection
+from controller.adapters.docker_events import EventStream
+from controller.adapters.engine import DockerEngine
+from controller.adapters.ledger import Ledger
+from controller.daemon.ports import EnginePort, Ports
+from controller.daemon.reconcile import Manner, Reconciler
+from controller.daemon.status import Status
+from controller.image.reference import ImageId, image_id
+from controller.image.selector import parse_selector
+from controller.instant import Instant
+from controller.plan.decision import Conditions
+from controller.plan.event import Happening
+from controller.plan.limits import Limits
+from controller.plan.observation import Store
+from controller.plan.planner import Terms
+from controller.plan.removal import Removal
+from controller.plan.verdict import Verdict
+from tests.fakes import FakeFolder, FakeNode, Plain, a_document, a_removal
+from tests.with_docker import images
+from tests.with_docker.private_engine import PrivateEngine
+
+A_LONG_TIME_SECONDS = 3600.0
+NO_LIMITS = Limits()
+_PATIENCE_SECONDS = 60.0
+_MARKER = "marker.local/marker:1"
+
+
+class PushedClock:
+    """The real clock, and on top of it the time that a test does not wait for."""
+
+    def __init__(self) -> None:
+        self._clock = SystemClock()
+        self._pushed = 0.0
+
+    def now(self) -> Instant:
+        now = self._clock.now()
+        return replace(
+            now,
+            wall_seconds=now.wall_seconds + self._pushed,
+            uptime_seconds=now.uptime_seconds + self._pushed,
+        )
+
+    def elapse(self, seconds: float) -> None:
+        self._pushed += seconds
+
+
+@dataclass
+class OnEngine:
+    """One controller on one engine."""
+
+    api: docker.APIClient
+    ledger: Ledger
+    events: EventStream
+    folder: FakeFolder
+    clock: PushedClock
+    reconciler: Reconciler
+    stopping: threading.Event
+    rang: threading.Event
+    last: Status = field(init=False)
+    removals: tuple[Removal, ...] = ()
+    """What the last call asked for, and what came of it."""
+
+    def rules(self, *rules: Plain) -> None:
+        """What the only policy document removes from now on."""
+        self.folder.files = {"doc.yaml": a_document(*rules)}
+
+    def look(self) -> Status:
+        """One pass."""
+        self.last = self.reconciler.reconcile()
+        self.removals = self.last.removals
+        assert not self.last.trouble, self.last.trouble
+        return self.last
+
+    def look_later(self) -> Status:
+        """A pass that knows all that has happened, and one after so long that everything idle is due."""
+        self.catch_up()
+        at_once = self.look().removals
+        self.clock.elapse(A_LONG_TIME_SECONDS)
+        status = self.look()
+        self.removals = (*at_once, *status.removals)
+        return status
+
+    def catch_up(self) -> None:
+        """Wait until the event stream has told all that has happened: an image of our own comes and goes after it."""
+        mark = self.events.mark()
+        marker = images.load_image(self.api, _MARKER, variant="marker", layers=())
+        self.api.remove_image(_MARKER)
+        self.hear_of_removals({image_id(marker)}, mark)
+
+    def hear_of_removals(self, of: set[ImageId], mark: int) -> None:
+        """Wait until the event stream has told of the end of these images, after that place in it."""
+        while of - {event.image for event in self.events.after(mark)[0] if event.happening is Happening.DELETED}:
+            assert self.rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
+            self.rang.clear()
+
+    @property
+    def came_of(self) -> dict[str, str]:
+        """What came of each reference that the last call asked for."""
+        return {removal.intent.reference: removal.outcome.value for removal in self.removals}
+
+    @property
+    def verdicts(self) -> dict[str, Verdict]:
+        """By reference, as people write it."""
+        return {verdict.reference: verdict for verdict in self.last.decision.plan.verdicts}
+
+    def reasons(self, *references: str) -> list[str]:
+        """The verdicts' words on these."""
+        return [self.verdicts[reference].reason.value for reference in references]
+
+    @property
+    def left(self) -> set[str]:
+        """The tags that the engine still has."""
+        return images.names_of(self.api)
+
+    @property
+    def is_graph_driver(self) -> bool:
+        seen = self.last.decision.memory.seen
+        return seen is not None and seen.engine.store is Store.GRAPH_DRIVER
+
+    def has(self, image: str) -> bool:
+        """Does the engine still have the image of that ID?"""
+        return image_id(image) in {image_id(row["Id"]) for row in self.api.images(all=True)}
+
+
+@contextmanager
+def on_engine(
+    engine: PrivateEngine,
+    api: docker.APIClient,
+    tmp_path: Path,
+    *rules: Plain,
+    port: EnginePort | None = None,
+    settle_seconds: float = 600.0,
+    limits: Limits = NO_LIMITS,
+    own_container: str = "",
+    protected: tuple[str, ...] = (),
+    parallel: int = 4,
+) -> Iterator[OnEngine]:
+    """A controller whose rules remove what they name as soon as it is unused and settled; `*` if no rule is given."""
+    address, clock, rang, stopping = Address(engine.host), PushedClock(), threading.Event(), threading.Event()
+    folder = FakeFolder()
+    ledger = Ledger(tmp_path / "ledger.db")
+    events = EventStream(Connection(address), rang.set)
+    events.start(_PATIENCE_SECONDS)
+    terms = Terms(settle_seconds, protected=tuple(map(parse_selector, protected)))
+    conditions = Conditions(terms, limits, resync_seconds=10 * A_LONG_TIME_SECONDS, believe_new_texts=True)
+    eye = port or DockerEngine(Connection(address), own_container)
+    ports = Ports(clock, folder, FakeNode(), eye, events, ledger, lambda: 0.0, own_container)
+    reconciler = Reconciler(ports, Manner(conditions, parallel_removals=parallel), stopping, lambda: None)
+    controller = OnEngine(api, ledger, events, folder, clock, reconciler, stopping, rang)
+    controller.rules(*(rules or (a_removal(),)))
+    try:
+        yield controller
+    finally:
+        events.stop()
+        ledger.close()
+
+
+def image_ids(api: docker.APIClient) -> set[ImageId]:
+    return {image_id(row["Id"]) for row in api.images(all=True)}

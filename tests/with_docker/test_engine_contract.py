@@ -1,0 +1,422 @@
+"""What the controller may rely on, told to a real engine and to the fake one of its kind: both must do the same."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import docker
+import pytest
+
+from controller.errors import ImageGone, RemovalRefused
+from controller.image.reference import ImageId
+from controller.plan.event import Event, Happening
+from controller.plan.observation import Store
+from tests.fake_engine import AGENT_LABELS, FakeEngine, Kind
+from tests.fakes import FakeClock
+from tests.with_docker.private_engine import PrivateEngine
+from tests.with_docker.real_engine import RealEngine
+
+APP, ALSO, OTHER = "site.local/app:1", "site.local/app:2", "other.local/app:1"
+
+World = FakeEngine | RealEngine
+
+
+@pytest.fixture(params=["real", "fake"])
+def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[World]:
+    kind = Kind(engine.kind)
+    if request.param == "fake":
+        yield FakeEngine(FakeClock(), kind)
+        return
+    api: docker.APIClient = request.getfixturevalue("docker_api")
+    real = RealEngine(kind, engine.host, api, request.getfixturevalue("registry"))
+    real.told()
+    yield real
+    real.close()
+
+
+def is_graph_driver(world: World) -> bool:
+    return world.kind.store is Store.GRAPH_DRIVER
+
+
+def is_hidden_once_nameless(world: World) -> bool:
+    """The containerd store of Docker 26."""
+    return world.kind is Kind.D26_C8D
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_image_is_listed_with_its_names_its_label_and_its_size(world: World) -> None:
+    image = world.load(APP, labels={"image-controller.keep": "true"})
+    world.tag(APP, OTHER)
+
+    (listed,) = [each for each in world.port.images().values() if each.id == image]
+
+    assert {name.text for name in listed.tags} == {APP, OTHER}
+    assert listed.keep
+    assert listed.size_bytes > 0
+
+
+def test_an_image_that_has_not_changed_is_the_same_object(world: World) -> None:
+    image = world.load(APP)
+
+    assert world.port.images()[image] is world.port.images()[image]
+
+
+def test_a_container_tells_its_image_by_id_and_whose_it_is(world: World) -> None:
+    image = world.load(APP)
+    container = world.create(APP, name="one", labels=AGENT_LABELS)
+
+    (listed,) = world.port.containers()
+
+    assert (listed.id, listed.name, listed.image, listed.state) == (container, "one", image, "created")
+    assert listed.agent_service
+    assert not listed.agent_dev
+
+
+def test_a_container_tells_its_image_when_the_tag_has_moved_on(world: World) -> None:
+    old = world.load(APP, content="old")
+    world.create(APP)
+    world.load(APP, content="new")
+
+    assert [container.image for container in world.port.containers()] == [old]
+    assert (old in world.port.images()) is not is_hidden_once_nameless(world)
+
+
+def test_an_image_whose_tag_has_moved_on_has_no_tag(world: World) -> None:
+    old = world.pull(f"{world.hub}/app:1", content="old")
+    new = world.pull(f"{world.hub}/app:1", content="new")
+
+    images = world.port.images()
+
+    assert [tag.tag for tag in images[new].tags] == ["1"]
+    if is_hidden_once_nameless(world):
+        assert old not in images
+    else:
+        assert images[old].tags == ()
+        assert bool(images[old].digests) is is_graph_driver(world)
+
+
+def test_an_image_pulled_by_digest_has_that_for_its_only_name(world: World) -> None:
+    image = world.pull(f"{world.hub}/app@content")
+
+    listed = world.port.images()[image]
+
+    assert listed.tags == ()
+    assert [name.is_digest for name in listed.removable_references] == [True]
+
+
+def test_a_build_leaves_bare_parents(world: World) -> None:
+    base = world.load(APP)
+    child = world.build(OTHER, APP, "first", "second")
+
+    images = world.port.images()
+    parent = images[child].parent
+
+    assert parent is not None
+    assert images[parent].removable_references == ()
+    if is_graph_driver(world):
+        assert images[parent].parent == base
+
+
+def test_layers_of_images_with_the_same_beginning_are_shared(world: World) -> None:
+    one, two = world.load(APP, "base", "one"), world.load(ALSO, "base", "two")
+
+    layers_of_one, layers_of_two = world.port.layers(one), world.port.layers(two)
+
+    assert layers_of_one[:-1] == layers_of_two[:-1]
+    assert layers_of_one[-1] != layers_of_two[-1]
+
+
+# ── removing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_only_tag_takes_the_image_along(world: World) -> None:
+    image = world.load(APP)
+
+    deleted = world.port.remove(APP)
+
+    assert image.removeprefix("sha256:") in [row.removeprefix("sha256:") for row in deleted]
+    assert image not in world.port.images()
+
+
+def test_one_of_two_tags_leaves_the_image(world: World) -> None:
+    image = world.load(APP)
+    world.tag(APP, OTHER)
+
+    assert world.port.remove(APP) == ()
+    assert [tag.text for tag in world.port.images()[image].tags] == [OTHER]
+
+
+def test_a_graph_driver_names_each_layer_that_is_gone(world: World) -> None:
+    going = world.load(APP, "base", "one")
+    world.load(ALSO, "base", "two")
+    *shared, own = world.port.layers(going)
+    before = world.port.store_bytes()
+
+    deleted = world.port.remove(APP)
+
+    assert (own.chain in deleted) is is_graph_driver(world)
+    assert not {layer.chain for layer in shared} & set(deleted)
+    if is_graph_driver(world):
+        assert world.port.store_bytes() == before - (own.size_bytes or 0)
+
+
+@pytest.mark.parametrize("state", ["created", "running", "exited"])
+def test_the_only_tag_of_an_image_in_use_is_refused(world: World, state: str) -> None:
+    image = world.load(APP)
+    a_container_in(world, state)
+
+    with pytest.raises(RemovalRefused):
+        world.port.remove(APP)
+
+    assert [tag.text for tag in world.port.images()[image].tags] == [APP]
+
+
+@pytest.mark.parametrize("state", ["created", "running", "exited"])
+def test_a_second_tag_is_taken_from_an_image_in_use_without_a_word(world: World, state: str) -> None:
+    world.load(APP)
+    world.tag(APP, OTHER)
+    a_container_in(world, state)
+
+    assert world.port.remove(APP) == ()
+    with pytest.raises(RemovalRefused):
+        world.port.remove(OTHER)
+
+
+def a_container_in(world: World, state: str) -> None:
+    container = world.create(APP)
+    if state != "created":
+        world.start(container)
+    if state == "exited":
+        world.stop(container)
+
+
+def test_an_image_without_a_name_goes_by_its_id(world: World) -> None:
+    image = world.load(content="nameless")
+
+    world.port.remove(image)
+
+    assert image not in world.port.images()
+
+
+def test_an_image_without_a_name_in_use_is_refused(world: World) -> None:
+    image = world.load(content="nameless")
+    world.create(image)
+
+    with pytest.raises(RemovalRefused):
+        world.port.remove(image)
+
+
+def test_by_id_an_image_of_two_tags_is_refused(world: World) -> None:
+    image = world.load(APP)
+    world.tag(APP, ALSO)
+
+    with pytest.raises(RemovalRefused):
+        world.port.remove(image)
+
+
+def test_a_parent_goes_before_its_children_on_no_graph_driver(world: World) -> None:
+    world.load(APP)
+    child = world.build(OTHER, APP, "first", "second")
+    parent = world.port.images()[child].parent
+    assert parent is not None
+
+    if is_graph_driver(world):
+        with pytest.raises(RemovalRefused):
+            world.port.remove(parent)
+    else:
+        world.port.remove(parent)
+
+    assert child in world.port.images()
+
+
+def test_the_only_tag_of_a_parent_leaves_it_bare_on_a_graph_driver(world: World) -> None:
+    base = world.load(APP)
+    world.build(OTHER, APP, "first")
+
+    deleted = world.port.remove(APP)
+
+    if is_graph_driver(world):
+        assert deleted == ()
+        assert world.port.images()[base].removable_references == ()
+
+
+def test_parents_stay_when_their_last_child_goes(world: World) -> None:
+    base = world.load(APP)
+    child = world.build(OTHER, APP, "first", "second")
+    parent = world.port.images()[child].parent
+
+    world.port.remove(OTHER)
+
+    assert child not in world.port.images()
+    assert base in world.port.images()
+    assert parent in world.port.images()
+
+
+def test_the_last_tag_takes_the_digest_along(world: World) -> None:
+    image = world.pull(f"{world.hub}/app:1")
+
+    world.port.remove(f"{world.hub}/app:1")
+
+    assert image not in world.port.images()
+
+
+def test_a_digest_takes_the_tags_along_but_on_a_graph_driver(world: World) -> None:
+    image = world.pull(f"{world.hub}/app:1")
+    (digest,) = world.port.images()[image].digests
+
+    world.port.remove(digest.text)
+
+    assert (image in world.port.images()) is is_graph_driver(world)
+
+
+def test_an_image_pulled_by_digest_goes_by_digest(world: World) -> None:
+    image = world.pull(f"{world.hub}/app@content")
+    (digest,) = world.port.images()[image].removable_references
+
+    world.port.remove(digest.text)
+
+    assert image not in world.port.images()
+
+
+@pytest.mark.parametrize("target", [APP, "site.local/app@sha256:" + "1" * 64, "sha256:" + "1" * 64])
+def test_what_is_not_there_is_gone(world: World, target: str) -> None:
+    with pytest.raises(ImageGone):
+        world.port.remove(target)
+
+
+def test_layers_of_an_image_that_is_not_there_are_gone_too(world: World) -> None:
+    with pytest.raises(ImageGone):
+        world.port.layers(ImageId("sha256:" + "1" * 64))
+
+
+# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def kinds(events: list[Event]) -> list[Happening]:
+    return list(dict.fromkeys(event.happening for event in events))
+
+
+def test_a_load_names_its_image(world: World) -> None:
+    image = world.load(APP)
+
+    (event,) = world.told()
+
+    assert (event.happening, event.image) == (Happening.LOADED, image)
+
+
+def test_an_import_names_its_image(world: World) -> None:
+    image = world.import_(APP)
+
+    events = world.told()
+
+    assert {event.image for event in events} == {image}
+    assert {
+        Kind.PODMAN: [Happening.TAGGED],
+        Kind.D26_C8D: [Happening.IMPORTED],
+    }.get(world.kind, [Happening.TAGGED, Happening.IMPORTED]) == kinds(events)
+
+
+def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> None:
+    name = f"{world.hub}/app:1"
+    world.pull(name)
+    first = world.told()
+    image = world.pull(name)
+
+    again = world.told()
+
+    assert again == first
+    assert [(event.happening, event.name) for event in again] == [(Happening.PULLED, name)]
+    assert again[0].image == (image if world.kind is Kind.PODMAN else None)
+
+
+def test_a_pull_by_digest_names_the_digest(world: World) -> None:
+    image = world.pull(f"{world.hub}/app@content")
+
+    (event,) = world.told()
+
+    assert event.name in {name.text for name in world.port.images()[image].digests}
+
+
+def test_a_tag_names_image_and_tag(world: World) -> None:
+    image = world.load(APP)
+    world.told()
+    world.tag(APP, OTHER)
+
+    assert world.told() == [Event(Happening.TAGGED, image, OTHER)]
+
+
+def test_a_build_names_what_was_built(world: World) -> None:
+    world.load(APP)
+    world.told()
+    image = world.build(OTHER, APP, "first")
+
+    events = world.told()
+
+    if world.kind is Kind.PODMAN:
+        assert events == [Event(Happening.BUILT, None, image.removeprefix("sha256:"))]
+    else:
+        assert Event(Happening.TAGGED, image, OTHER) in events
+
+
+def test_a_container_names_its_image_by_what_it_was_created_from(world: World) -> None:
+    world.load(APP)
+    world.told()
+    container = world.create(APP, labels=AGENT_LABELS)
+    world.start(container)
+    at_first = world.told()
+    world.stop(container)
+    world.rm(container)
+    at_last = world.told()
+
+    assert at_first == [
+        Event(Happening.USED, None, APP, by_agent=True, is_creation=True),
+        Event(Happening.USED, None, APP, by_agent=True),
+    ]
+    assert at_last == [Event(Happening.USED, None, APP, by_agent=True)]
+
+
+def test_a_container_created_from_an_id_names_it(world: World) -> None:
+    image = world.load(APP)
+    world.told()
+    world.create(image)
+
+    (event,) = world.told()
+
+    assert event.name == (APP if world.kind is Kind.PODMAN else image)
+
+
+def test_an_untag_is_no_sign_of_life(world: World) -> None:
+    image = world.load(APP)
+    world.tag(APP, OTHER)
+    world.told()
+    world.rmi(OTHER)
+
+    events = world.told()
+
+    assert {event.image for event in events} == {image}
+    assert not any(event.happening.is_sign_of_life for event in events)
+
+
+def test_a_refused_removal_is_no_sign_of_life(world: World) -> None:
+    world.load(APP)
+    world.create(APP)
+    world.told()
+    with pytest.raises(RemovalRefused):
+        world.port.remove(APP)
+
+    events = world.told()
+
+    assert kinds(events) == ([Happening.DELETED] if world.kind is Kind.PODMAN else [])
+
+
+def test_a_removal_is_told(world: World) -> None:
+    image = world.load(APP)
+    world.told()
+    world.port.remove(APP)
+
+    events = world.told()
+
+    assert {event.image for event in events} == {image}
+    assert Happening.DELETED in kinds(events)

@@ -1,0 +1,130 @@
+"""What the controller says that it freed is what left the engine's store, to the byte.
+
+Two hundred random sequences over images that share layers in all ways: trees of layers, the same content on different
+parents, twins, images with several names, in use or not; the sum of what is reported equals the fall of the store's own
+total. On the containerd store and Podman the report is itself a difference of readings: there the test proves that a
+batch is told apart from everything else.
+"""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+import pytest
+
+from controller.image.reference import ImageId
+from controller.plan.removal import Exactness, Freed, Outcome
+from tests.fakes import a_removal
+from tests.with_docker import containers, images
+from tests.with_docker.images import Layer, Recipe
+from tests.with_docker.on_engine import OnEngine, on_engine
+from tests.with_docker.private_engine import PrivateEngine
+
+SEQUENCES = 200
+_MANY_IMAGES = 20
+_SIZES = {"a": 40_000, "b": 12_345, "c": 7, "d": 65_536, "e": 4_096, "f": 100_001}
+
+
+@dataclass
+class Tally:
+    """What was reported, and what really went."""
+
+    sequences: int = 0
+    removals: int = 0
+    reported: int = 0
+    fell: int = 0
+    unknown: int = 0
+    lower_bounds: int = 0
+    differences: list[str] = field(default_factory=list)
+
+    def add(self, freed: list[Freed], fell: int) -> None:
+        reported = sum(each.bytes or 0 for each in freed)
+        self.sequences += 1
+        self.reported += reported
+        self.fell += fell
+        self.unknown += sum(each.exactness is Exactness.UNKNOWN for each in freed)
+        self.lower_bounds += sum(each.exactness is Exactness.LOWER_BOUND for each in freed)
+        if reported != fell:
+            self.differences.append(f"sequence {self.sequences}: reported {reported}, fell {fell}")
+
+    def __str__(self) -> str:
+        return (
+            f"{self.sequences} sequences, {self.removals} removals: reported {self.reported:,} bytes, "
+            f"the store fell by {self.fell:,}; {self.unknown} unknown, {self.lower_bounds} lower bounds"
+        )
+
+
+@pytest.fixture
+def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path) -> Iterator[OnEngine]:
+    with on_engine(engine, docker_api, tmp_path, settle_seconds=0.0) as controller:
+        yield controller
+
+
+@pytest.mark.timeout(3600)
+def test_the_sum_of_what_is_reported_is_the_fall_of_the_stores_total(
+    controller: OnEngine, engine: PrivateEngine, record_property: Callable[[str, object], None]
+) -> None:
+    dice, tally, total = random.Random(20_27), Tally(), 0
+    while tally.sequences < SEQUENCES:
+        total += 1
+        _change_something(controller.api, dice, total)
+        controller.rules(*map(a_removal, _patterns(controller.api, dice)))
+        controller.catch_up()
+        before, mark = _store_total(controller.api), controller.events.mark()
+        controller.look()
+        after = _store_total(controller.api)
+        if not controller.removals:
+            continue
+        removed = {r.intent.image for r in controller.removals if r.outcome is Outcome.REMOVED}
+        tally.removals += len(controller.removals)
+        tally.add([*(r.freed for r in controller.removals), *_batches(controller, removed, mark)], before - after)
+    record_property("exact bytes", str(tally))
+    print(f"\n{engine.kind}: {tally}")
+    assert not tally.differences
+    assert tally.unknown == 0
+
+
+def _batches(controller: OnEngine, removed: set[ImageId], mark: int) -> list[Freed]:
+    """The figures of the last pass's batches: they count once their own events have come and all was quiet."""
+    if controller.is_graph_driver or not removed:
+        return []
+    controller.hear_of_removals(removed, mark)
+    controller.clock.elapse(1.1)
+    return [batch.freed for batch in controller.reconciler.reconcile().batches]
+
+
+def _change_something(api: docker.APIClient, dice: random.Random, number: int) -> None:
+    """A few more images, and containers that come and go."""
+    images.load(api, [_recipe(dice, number * 10 + n) for n in range(dice.randint(1, 4))])
+    for row in api.containers(all=True):
+        if dice.random() < 0.5:
+            containers.remove(api, row["Id"])
+    names = sorted(images.names_of(api))
+    if dice.random() < 0.5:
+        containers.create(api, dice.choice(names))
+    if dice.random() < 0.3:
+        images.tag(api, dice.choice(names), f"site{number}.local/a1:1")
+
+
+def _patterns(api: docker.APIClient, dice: random.Random) -> list[str]:
+    """A few of all repositories; everything if it has become much."""
+    if len(api.images(all=True)) > _MANY_IMAGES:
+        return ["*"]
+    return [f"*/{dice.choice('abc')}{dice.choice('123*')}:*" for _ in range(dice.randint(1, 2))]
+
+
+def _recipe(dice: random.Random, number: int) -> Recipe:
+    layers = tuple(Layer(name, _SIZES[name]) for name in dice.choices("abcdef", k=dice.randint(0, 5)))
+    tags = tuple(f"site{number}.local/{dice.choice('abc')}{dice.choice('123')}:{n}" for n in range(dice.randint(1, 2)))
+    return Recipe(tags, layers, variant=str(number) if dice.random() < 0.8 else "twin")
+
+
+def _store_total(api: docker.APIClient) -> int:
+    """`docker system df`, without what containers have written."""
+    answer = api.get(f"{api.base_url}/v{api.api_version}/system/df", params={"type": "image"})
+    answer.raise_for_status()
+    return int(answer.json()["LayersSize"])

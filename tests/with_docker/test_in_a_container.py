@@ -1,0 +1,55 @@
+"""The controller in a container of the engine that it cleans: it knows itself, and leaves itself alone."""
+
+from __future__ import annotations
+
+import json
+
+import docker
+
+from tests.fakes import a_document, a_removal
+from tests.with_docker import images
+from tests.with_docker.own_image import import_controller
+from tests.with_docker.private_engine import PrivateEngine
+
+OURS, OLDER, OTHER = "us.local/imagectl:2", "us.local/imagectl:1", "site.local/app:1"
+
+
+def test_the_controller_in_a_container_removes_others_and_never_its_own_repository(
+    docker_api: docker.APIClient, engine: PrivateEngine
+) -> None:
+    import_controller(docker_api, OURS)
+    images.load_image(docker_api, OLDER, variant="older")
+    images.load_image(docker_api, OTHER, variant="other")
+
+    said = _run(docker_api, engine, "run", "--once", "--settle", "0", "--log-format", "json")
+
+    assert images.names_of(docker_api) == {OURS, OLDER}, said
+    removed = [line for line in map(json.loads, said.splitlines()) if line.get("outcome")]
+    assert [line["reference"] for line in removed] == [OTHER]
+
+
+def test_the_controller_in_a_container_says_why_its_own_repository_stays(
+    docker_api: docker.APIClient, engine: PrivateEngine
+) -> None:
+    import_controller(docker_api, OURS)
+    images.load_image(docker_api, OLDER, variant="older")
+
+    said = _run(docker_api, engine, "explain", OLDER)
+
+    assert "PROTECTED" in said
+    assert "us.local/imagectl is the repository of the image that this controller runs from" in said
+
+
+def _run(api: docker.APIClient, engine: PrivateEngine, *command: str) -> str:
+    """What `imagectl` says in a container of its own, with a policy that removes everything unused at once."""
+    socket = engine.host.removeprefix("unix://")
+    host_config = api.create_host_config(network_mode="none", binds=[f"{socket}:/engine.sock"])
+    options = ["--policies", "/policies", "--docker-host", "unix:///engine.sock", "--ledger", "/state/ledger.db"]
+    container = api.create_container(OURS, [*command, *options], host_config=host_config)["Id"]
+    policy = json.dumps(a_document(a_removal())).encode()
+    api.put_archive(container, "/", images.tar_of({"policies/all.yaml": policy}))
+    api.start(container)
+    api.wait(container)
+    said = api.logs(container).decode()
+    api.remove_container(container)
+    return str(said)

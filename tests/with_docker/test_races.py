@@ -1,0 +1,149 @@
+"""Containers that appear while the controller is about to remove their images, 200 times on every engine.
+
+What the controller can see it must heed, always. What happens within the very milliseconds of a delete is between the
+engine and whoever creates the container: engines check for use when a delete begins, and not again. The tests report
+how often an image survived that.
+"""
+
+from __future__ import annotations
+
+import random
+import time
+from collections.abc import Callable, Iterator
+from contextlib import suppress
+from pathlib import Path
+from threading import Thread
+
+import docker
+import pytest
+from docker.errors import APIError
+
+from controller.adapters.docker_connection import Address, Connection
+from controller.adapters.engine import DockerEngine
+from controller.image.image import Container
+from tests.with_docker import containers, images
+from tests.with_docker.images import Layer, Recipe
+from tests.with_docker.on_engine import OnEngine, on_engine
+from tests.with_docker.private_engine import PrivateEngine
+
+TIMES, ROUNDS = 200, 10
+NAMES = [f"race.local/app:{number}" for number in range(TIMES // ROUNDS)]
+SECOND_NAMES = [name.replace("app", "again") for name in NAMES[::2]]
+"""Every other image has one more name, which no engine refuses to take from under a container."""
+
+
+class Watched(DockerEngine):
+    """The adapter itself; it calls back after containers were listed, and notes when each removal was asked for."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(Connection(Address(host)))
+        self.after_lists: list[Callable[[], None]] = []
+        self.asked_at: dict[str, float] = {}
+
+    def containers(self) -> tuple[Container, ...]:
+        listed = super().containers()
+        if self.after_lists:
+            self.after_lists.pop(0)()
+        return listed
+
+    def remove(self, target: str) -> tuple[str, ...]:
+        self.asked_at[target] = time.monotonic()
+        return super().remove(target)
+
+
+class Rivals:
+    """Several who create containers at once, one of each image, in an order of their own."""
+
+    def __init__(self, host: str, names: list[str]) -> None:
+        self._apis = [docker.APIClient(host, version="auto", timeout=600) for _ in range(4)]
+        self._threads = [Thread(target=self._create, args=(api, names[n::4])) for n, api in enumerate(self._apis)]
+        self.created_at: dict[str, float] = {}
+
+    def start(self) -> None:
+        for thread in self._threads:
+            thread.start()
+
+    def join(self) -> None:
+        for thread, api in zip(self._threads, self._apis, strict=True):
+            thread.join()
+            api.close()
+
+    def _create(self, api: docker.APIClient, names: list[str]) -> None:
+        for name in names:
+            with suppress(APIError):  # The image was gone already.
+                containers.create(api, name)
+                self.created_at[name] = time.monotonic()
+
+
+@pytest.fixture
+def eye(engine: PrivateEngine) -> Watched:
+    return Watched(engine.host)
+
+
+@pytest.fixture
+def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path, eye: Watched) -> Iterator[OnEngine]:
+    with on_engine(engine, docker_api, tmp_path, port=eye) as controller:
+        yield controller
+
+
+@pytest.mark.timeout(1200)
+def test_a_container_that_appears_between_look_and_removal_keeps_its_image_and_all_names(
+    controller: OnEngine, eye: Watched, record_property: Callable[[str, object], None]
+) -> None:
+    survived = 0
+    for number in range(ROUNDS):
+        _fill(controller, number)
+        eye.after_lists = [lambda: _create_all(controller.api)]
+        controller.look()
+        assert set(SECOND_NAMES) <= controller.left
+        survived += len(set(NAMES) & controller.left)
+        _remove_all_containers(controller.api)
+    record_property("container between look and removal", f"{survived} of {TIMES} images survived")
+    assert survived == TIMES
+
+
+@pytest.mark.timeout(1200)
+def test_a_container_that_appears_during_a_batch_keeps_its_image_unless_the_engine_lets_both_through(
+    controller: OnEngine, engine: PrivateEngine, eye: Watched, record_property: Callable[[str, object], None]
+) -> None:
+    survived = came_first = came_at_once = 0
+    dice = random.Random(7)
+    for number in range(ROUNDS):
+        _fill(controller, number)
+        rivals = Rivals(engine.host, dice.sample(NAMES, len(NAMES)))
+        eye.after_lists, eye.asked_at = [rivals.start], {}
+        controller.look()
+        rivals.join()
+        left = controller.left
+        first = {name for name, at in rivals.created_at.items() if at < eye.asked_at.get(name, at + 1)}
+        assert first <= left
+        survived += len(left & rivals.created_at.keys())
+        came_first += len(first)
+        came_at_once += len(rivals.created_at.keys() - first)
+        _remove_all_containers(controller.api)
+    text = (
+        f"{survived} of {came_first + came_at_once} images survived: all {came_first} whose container was there before "
+        f"the delete, {survived - came_first} of {came_at_once} whose container came in its very milliseconds"
+    )
+    record_property("container in the middle of a batch", text)
+    print(f"\n{engine.kind}: {text}")
+
+
+def _fill(controller: OnEngine, number: int) -> None:
+    """A round's images, all due."""
+    images.load(controller.api, (Recipe((name,), (Layer("own", 500),), variant=f"{name} {number}") for name in NAMES))
+    for name in SECOND_NAMES:
+        images.tag(controller.api, name.replace("again", "app"), name)
+    controller.catch_up()
+    controller.look()
+    controller.clock.elapse(3600)
+
+
+def _create_all(api: docker.APIClient) -> None:
+    for name in NAMES:
+        containers.create(api, name)
+
+
+def _remove_all_containers(api: docker.APIClient) -> None:
+    for row in api.containers(all=True):
+        containers.remove(api, row["Id"])

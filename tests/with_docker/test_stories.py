@@ -1,0 +1,81 @@
+"""The stories whose moments can be made real, told to a real engine; only the hours are not waited for."""
+
+from __future__ import annotations
+
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import docker
+import pytest
+
+from controller.adapters.docker_connection import Address, Connection
+from controller.adapters.docker_events import EventStream
+from controller.adapters.ledger import Ledger
+from controller.daemon.reconcile import Manner
+from controller.image.reference import image_id
+from controller.plan.event import Event, Happening
+from tests.fake_engine import Kind
+from tests.host import Host
+from tests.stories.story import Story, stories
+from tests.stories.teller import ONLY_FAKE, Teller
+from tests.with_docker import images
+from tests.with_docker.private_engine import PrivateEngine
+from tests.with_docker.real_engine import RealEngine
+
+_PATIENCE_SECONDS = 60.0
+_MARKER = "marker.local/marker:1"
+REAL = [story for story in stories() if not story.words & ONLY_FAKE]
+
+
+@dataclass
+class RealHost(Host):
+    """A host on which the engine and its events are real."""
+
+    world: RealEngine = field(kw_only=True)
+    api: docker.APIClient = field(kw_only=True)
+    address: str = field(kw_only=True)
+
+    def make_engine(self) -> RealEngine:  # type: ignore[override]
+        return self.world
+
+    def listen(self, cursor: int) -> EventStream:  # type: ignore[override]
+        self._rang = threading.Event()
+        self._stream = EventStream(Connection(Address(self.address)), self._rang.set, cursor)
+        self._stream.start(_PATIENCE_SECONDS)
+        return self._stream
+
+    def stop(self) -> None:
+        self._stream.stop()
+        if isinstance(self.ledger, Ledger):
+            self.ledger.close()
+
+    def hear(self) -> None:
+        """An image of our own comes and goes: once that is told, so is everything before."""
+        mark = self.events.mark()
+        marker = image_id(images.load_image(self.api, _MARKER, variant="marker", layers=()))
+        self.api.remove_image(_MARKER)
+        while marker not in {event.image for event in self._after(mark) if event.happening is Happening.DELETED}:
+            assert self._rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
+            self._rang.clear()
+
+    def _after(self, mark: int) -> tuple[Event, ...]:
+        return self._stream.after(mark)[0]
+
+
+@pytest.mark.timeout(600)
+@pytest.mark.parametrize("story", REAL, ids=lambda story: story.name)
+def test_a_day_in_the_life_of_a_node(
+    story: Story, engine: PrivateEngine, docker_api: docker.APIClient, registry: str, tmp_path: Path
+) -> None:
+    kind = Kind(engine.kind)
+    if kind not in story.kinds:
+        return
+    world = RealEngine(kind, engine.host, docker_api, registry)
+    manner = Manner(story.conditions, parallel_removals=1)
+    host = RealHost(tmp_path / "ledger.db", kind, manner, world=world, api=docker_api, address=engine.host)
+    try:
+        Teller(host, story).tell()
+    finally:
+        host.stop()
+        world.close()
