@@ -1,107 +1,153 @@
-"""What is served over HTTP: metrics and health. Read-only; every other path and method gets a plain answer.
+"""What is served over HTTP: metrics, health, the status as JSON and as a page. Read-only, and nothing from elsewhere.
 
 A WSGI application, so that it can be asked without a socket; `http_server` puts it on one.
 """
 
 from __future__ import annotations
 
+import gzip
+import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
+from controller.daemon.http_access import Access
 from controller.daemon.metrics import Metrics
-from controller.daemon.status import PassResult, Status
-from controller.instant import Clock
+from controller.daemon.overview import Overview
+from controller.daemon.page import assets
+from controller.daemon.page.page import explanation_page, status_page
+from controller.daemon.page.query import Query
+from controller.daemon.vitals import Vitals
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
-ALIVE_WITHIN_SECONDS = 60.0
-"""The loop is heard of every ten seconds; a removal or a list may keep it longer, and says so meanwhile."""
+_WORTH_COMPRESSING_BYTES = 4_096
+_ALWAYS = (
+    ("X-Content-Type-Options", "nosniff"),
+    ("X-Frame-Options", "DENY"),
+    ("Referrer-Policy", "no-referrer"),
+    ("Cross-Origin-Opener-Policy", "same-origin"),
+    ("Cross-Origin-Resource-Policy", "same-origin"),
+    (
+        "Content-Security-Policy",
+        "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self'; connect-src 'self';"
+        " form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    ),
+)
 
 
 @dataclass(frozen=True, slots=True)
-class Page:
+class Answer:
     """One answer."""
 
     status: str
     body: bytes
     content_type: str = "text/plain; charset=utf-8"
+    headers: tuple[tuple[str, str], ...] = (("Cache-Control", "no-store"),)
 
 
-def plain(status: str, text: str) -> Page:
+def plain(status: str, text: str, *headers: tuple[str, str]) -> Answer:
     """A line of text."""
-    return Page(status, f"{text}\n".encode())
+    return Answer(status, f"{text}\n".encode(), headers=(("Cache-Control", "no-store"), *headers))
 
 
-@dataclass
-class Vitals:
-    """Signs of life of the controller itself, written by its threads and read by the server's."""
+def html(text: str) -> Answer:
+    """A page."""
+    return Answer("200 OK", text.encode(errors="replace"), "text/html; charset=utf-8")
 
-    clock: Clock
-    threads_alive: Callable[[], bool]
-    status: Status | None = None
-    last_heartbeat: float = 0.0
-    """Uptime."""
 
-    def beat(self) -> None:
-        """The loop is alive."""
-        self.last_heartbeat = self.clock.now().uptime_seconds
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """Where the answers come from."""
 
-    def health(self) -> str:
-        """What is wrong with the controller itself; empty if nothing is."""
-        silent_for = self.clock.now().uptime_seconds - self.last_heartbeat
-        if silent_for > ALIVE_WITHIN_SECONDS:
-            return f"the loop has not been heard of for {silent_for:.0f} s"
-        return "" if self.threads_alive() else "a thread has died"
-
-    def readiness(self) -> str:
-        """Why the controller cannot do its work now; empty if it can."""
-        if self.status is None or self.status.last_success is None:
-            return "no pass has succeeded yet" + (f": {self.status.trouble}" if self.status else "")
-        return self.status.trouble if self.status.result is PassResult.FAILED else ""
+    vitals: Vitals
+    metrics: Metrics
+    overview: Overview
 
 
 class HttpApp:
     """Answers requests from what the last pass has published."""
 
-    def __init__(self, vitals: Vitals, metrics: Metrics) -> None:
-        self._vitals = vitals
-        self._metrics = metrics
-        self._routes: Mapping[str, Callable[[Environ], Page]] = {
-            "/": self._index,
+    def __init__(self, sources: Sources, access: Callable[[], Access]) -> None:
+        """`access` is asked at every request: passwords may change."""
+        self._sources = sources
+        self._access = access
+        self._routes: Mapping[str, Callable[[Environ], Answer]] = {
+            "/": self._page,
+            "/explain": self._explanation,
+            "/api/status": self._status,
             "/metrics": self._scrape,
-            "/healthz": lambda _: _verdict(self._vitals.health()),
-            "/readyz": lambda _: _verdict(self._vitals.readiness()),
+            "/healthz": lambda _: _verdict(sources.vitals.health()),
+            "/readyz": lambda _: _verdict(sources.vitals.readiness()),
+            **{path: _asset(path) for path in assets.PATHS},
         }
 
     def __call__(self, environ: Environ, start_response: StartResponse) -> Iterable[bytes]:
         """Answer one request (PEP 3333)."""
-        page = self._answer(environ)
+        answer = self._answer(environ)
+        body, encoding = _encoded(answer.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
         headers = [
-            ("Content-Type", page.content_type),
-            ("Content-Length", str(len(page.body))),
-            ("X-Content-Type-Options", "nosniff"),
-            ("Cache-Control", "no-store"),
+            ("Content-Type", answer.content_type),
+            ("Content-Length", str(len(body))),
+            ("Vary", "Accept-Encoding"),
+            *encoding,
+            *answer.headers,
+            *_ALWAYS,
         ]
-        start_response(page.status, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [page.body]
+        start_response(answer.status, headers)
+        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
 
-    def _answer(self, environ: Environ) -> Page:
-        route = self._routes.get(environ.get("PATH_INFO") or "/")
+    def _answer(self, environ: Environ) -> Answer:
+        path, access = environ.get("PATH_INFO") or "/", self._access()
+        host = environ.get("HTTP_HOST", "")
+        if not access.knows(host):
+            return plain("421 Misdirected Request", f"this host does not know itself as {host!r}: see --allow-host")
+        if not (path in _OPEN or access.admits(environ.get("HTTP_AUTHORIZATION", ""))):
+            challenge = ("WWW-Authenticate", 'Basic realm="image controller", charset="UTF-8"')
+            return plain("401 Unauthorized", "a name and a password are needed here", challenge)
+        route = self._routes.get(path)
         if route is None:
-            return plain("404 Not Found", f"there is nothing here; try one of {' '.join(self._routes)}")
+            return plain("404 Not Found", f"there is nothing here; try one of {' '.join(_SHOWN)}")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return plain("405 Method Not Allowed", "this can only be read")
+            return plain("405 Method Not Allowed", "this can only be read", ("Allow", "GET, HEAD"))
         return route(environ)
 
-    def _index(self, _: Environ) -> Page:
-        return plain("200 OK", "\n".join(path for path in self._routes if path != "/"))
+    def _page(self, environ: Environ) -> Answer:
+        return html(status_page(self._sources.overview.picture(), Query.parse(environ.get("QUERY_STRING", ""))))
 
-    def _scrape(self, environ: Environ) -> Page:
-        body, content_type = self._metrics.exposition(environ.get("HTTP_ACCEPT", ""))
-        return Page("200 OK", body, content_type)
+    def _explanation(self, environ: Environ) -> Answer:
+        found = self._sources.overview.explained(Query.parse(environ.get("QUERY_STRING", "")).image)
+        if not found:
+            return plain("404 Not Found", "there is no such image on this node any more")
+        return html(explanation_page(found))
+
+    def _status(self, _: Environ) -> Answer:
+        values = self._sources.overview.values()
+        return Answer("200 OK", json.dumps(values, ensure_ascii=False).encode(errors="replace"), "application/json")
+
+    def _scrape(self, environ: Environ) -> Answer:
+        body, content_type = self._sources.metrics.exposition(environ.get("HTTP_ACCEPT", ""))
+        return Answer("200 OK", body, content_type)
 
 
-def _verdict(trouble: str) -> Page:
+_OPEN = ("/healthz", "/readyz")
+"""Asked by supervisors that know no password; they tell a word or a reason, and nothing of images."""
+_SHOWN = ("/", "/api/status", "/metrics", *_OPEN)
+
+
+def _verdict(trouble: str) -> Answer:
     return plain("503 Service Unavailable", trouble) if trouble else plain("200 OK", "ok")
+
+
+def _asset(path: str) -> Callable[[Environ], Answer]:
+    """A file of the page; its address changes with its content, so a browser may keep it."""
+    content_type, body = assets.read(path)
+    keep = (("Cache-Control", "private, max-age=31536000, immutable"),)
+    return lambda _: Answer("200 OK", body, content_type, keep)
+
+
+def _encoded(body: bytes, accepted: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
+    if len(body) < _WORTH_COMPRESSING_BYTES or "gzip" not in accepted:
+        return body, ()
+    return gzip.compress(body, compresslevel=3, mtime=0), (("Content-Encoding", "gzip"),)

@@ -6,6 +6,8 @@ Never a label for an image: the number of series is bounded by the number of pol
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+
 from prometheus_client import (
     CollectorRegistry,
     Counter,
@@ -15,23 +17,25 @@ from prometheus_client import (
     exposition,
 )
 
+from controller.daemon.families import FAMILIES
 from controller.daemon.gauges import DiskUsage, Gauges
 from controller.daemon.status import PassResult, Status
 from controller.plan.removal import Exactness, Freed, Outcome
 
-PREFIX = "image_controller"
-_SECONDS = (0.01, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
-"""Beyond the client's default of 10 s: lists and removals on SD cards and the containerd store take longer."""
-_OPERATIONS = (
-    "info",
-    "list_images",
-    "list_containers",
-    "list_services",
-    "inspect_image",
-    "measure_store",
-    "remove_image",
-    "events",
-)
+_UNANSWERED = ("200", "500", "none")
+ANSWERS: Mapping[str, tuple[str, ...]] = {
+    "info": _UNANSWERED,
+    "list_images": _UNANSWERED,
+    "list_containers": _UNANSWERED,
+    "list_services": _UNANSWERED,
+    "inspect_image": ("200", "404", "500", "none"),
+    "measure_store": _UNANSWERED,
+    "remove_image": ("200", "404", "409", "500", "none"),
+    "events": _UNANSWERED,
+}
+"""What is asked of the engine, and the answers that are to be expected; others get a series when they come."""
+_LASTING = "events"
+"""A request that ends when the stream does: how long that took tells nothing."""
 
 
 class Metrics:
@@ -40,42 +44,20 @@ class Metrics:
     def __init__(self, disk_usage: DiskUsage = lambda _: None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
-        self._passes = self._counter("passes", "Passes over the node, by what they came to.", "result")
-        self._pass_seconds = self._histogram("pass_duration_seconds", "How long a pass took.")
-        self._removals = self._counter(
-            "removals", "Removals asked of the engine, by what came of them.", "outcome", "document"
-        )
-        self._bytes = self._counter(
-            "reclaimed_bytes",
-            "Bytes that removals really freed: exact, or a lower bound on Docker 26 with the containerd store.",
-            "document",
-        )
-        self._unknown = self._counter(
-            "removals_with_unknown_bytes",
-            "Removals, or batches of them, whose freed bytes cannot be known; they add nothing to reclaimed_bytes.",
-        )
-        self._removal_seconds = self._histogram("removal_duration_seconds", "How long the engine took for one removal.")
-        self._requests = self._counter(
-            "engine_requests",
-            "Requests to the engine, by HTTP status of the answer (none: no answer).",
-            "operation",
-            "code",
-        )
-        self._request_seconds = self._histogram(
-            "engine_request_duration_seconds", "How long the engine took to answer.", "operation"
-        )
-        self._resets = self._counter(
-            "ledger_resets", "Times that a damaged ledger was begun anew: everything looks new."
-        )
-        self._steps = self._counter("clock_steps", "Times that the wall clock moved otherwise than time passed.")
+        self._passes = self._counter("passes_total")
+        self._pass_seconds = self._histogram("pass_duration_seconds")
+        self._removals = self._counter("removals_total")
+        self._bytes = self._counter("reclaimed_bytes_total")
+        self._unknown = self._counter("removals_with_unknown_bytes_total")
+        self._removal_seconds = self._histogram("removal_duration_seconds")
+        self._requests = self._counter("engine_requests_total")
+        self._request_seconds = self._histogram("engine_request_duration_seconds")
+        self._resets = self._counter("ledger_resets_total")
+        self._steps = self._counter("clock_steps_total")
+        self._begin_at_zero()
         self._published: Status | None = None
-        for result in PassResult:
-            self._passes.labels(result.value)
-        for operation in _OPERATIONS:
-            self._requests.labels(operation, "200")
-            self._request_seconds.labels(operation)
         self._documents: set[str] = set()
-        self._gauges = Gauges(PREFIX, disk_usage)
+        self._gauges = Gauges(disk_usage)
         self.registry.register(self._gauges)
         ProcessCollector(registry=self.registry)
 
@@ -98,7 +80,7 @@ class Metrics:
     def request_answered(self, operation: str, code: str, seconds: float) -> None:
         """Count one request to the engine."""
         self._requests.labels(operation, code).inc()
-        if operation != "events":  # That one ends when the stream does.
+        if operation != _LASTING:
             self._request_seconds.labels(operation).observe(seconds)
         if operation == "remove_image":
             self._removal_seconds.observe(seconds)
@@ -114,9 +96,21 @@ class Metrics:
         if freed.exactness is Exactness.UNKNOWN:
             self._unknown.inc()
 
+    def _begin_at_zero(self) -> None:
+        """A rate needs a first value: a series that begins with its first event hides that event."""
+        for result in PassResult:
+            self._passes.labels(result.value)
+        for operation, codes in ANSWERS.items():
+            for code in codes:
+                self._requests.labels(operation, code)
+            if operation != _LASTING:
+                self._request_seconds.labels(operation)
+
     def _follow_documents(self, status: Status) -> None:
-        """Series begin at 0 when a document appears, and end when it goes."""
-        now = {document.name for document in status.decision.ruling.documents}
+        """Series begin at 0 when a document appears, and end when nothing is heard of it any more."""
+        removals = {removal.intent.document for removal in status.removals}
+        batches = {batch.document for batch in status.batches}
+        now = {document.name for document in status.decision.ruling.documents} | removals | batches
         for document in now - self._documents:
             self._bytes.labels(document)
             for outcome in Outcome:
@@ -127,8 +121,10 @@ class Metrics:
                 self._removals.remove(outcome.value, document)
         self._documents = now
 
-    def _counter(self, name: str, text: str, *labels: str) -> Counter:
-        return Counter(f"{PREFIX}_{name}", text, labels, registry=self.registry)
+    def _counter(self, name: str) -> Counter:
+        family = FAMILIES[name]
+        return Counter(family.full_name, family.help, family.labels, registry=self.registry)
 
-    def _histogram(self, name: str, text: str, *labels: str) -> Histogram:
-        return Histogram(f"{PREFIX}_{name}", text, labels, buckets=_SECONDS, registry=self.registry)
+    def _histogram(self, name: str) -> Histogram:
+        family = FAMILIES[name]
+        return Histogram(family.full_name, family.help, family.labels, buckets=family.buckets, registry=self.registry)

@@ -1,4 +1,4 @@
-"""The Grafana dashboard, written down once: `python -m deploy.local.dashboard > manifests/grafana/image-controller.json`.
+"""The Grafana dashboard, written down once; `python -m deploy.local.dashboard` prints it, `make dashboard` keeps it.
 
 Names of metrics come from `controller.daemon.families`, so that a query for one that does not exist cannot be written.
 """
@@ -6,6 +6,7 @@ Names of metrics come from `controller.daemon.families`, so that a query for one
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -51,6 +52,7 @@ class Panel:
 
 
 _STAT = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": "value"}
+_SERIES = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
 _STACKED = {"fillOpacity": 30, "lineWidth": 1, "stacking": {"mode": "normal"}}
 _BARS = {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0, "stacking": {"mode": "normal"}}
 
@@ -68,6 +70,7 @@ def _quantiles(name: str, by: str = "") -> tuple[Target, ...]:
     )
 
 
+_NO_SUCCESS = 'code!="200"'
 _TROUBLES = " + ".join(
     (
         f"max by (job, instance) (1 - {metric('engine_up')})",
@@ -103,7 +106,7 @@ FLEET = (
     ),
     _stat(
         "Due now",
-        "Bytes that removing everything due would free. Stays high where removals fail, are held back, or in a dry run.",
+        "Bytes that removing everything due would free. Stays high where removals fail or nothing is removed.",
         "decbytes",
         f"""sum({metric("reclaimable_bytes", 'verdict="due"')})""",
     ),
@@ -224,7 +227,7 @@ NODE = (
         "reqps",
         (
             Target(
-                f"""sum by (operation, code) (rate({metric("engine_requests_total", 'code!="200"')}[$__rate_interval]))""",
+                f"sum by (operation, code) (rate({metric('engine_requests_total', _NO_SUCCESS)}[$__rate_interval]))",
                 "{{operation}} {{code}}",
             ),
         ),
@@ -399,8 +402,7 @@ def _panel(panel: Panel, number: int, place: Values) -> Values:
         "datasource": _DATASOURCE,
         "gridPos": place,
         "fieldConfig": {"defaults": {"unit": panel.unit, "custom": panel.custom, **limits}, "overrides": []},
-        "options": panel.options
-        or {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}},
+        "options": panel.options or _SERIES,
         "targets": [_target(target, index) for index, target in enumerate(panel.targets)],
         **rest,
     }
@@ -413,4 +415,4 @@ def _target(target: Target, index: int) -> Values:
 
 
 if __name__ == "__main__":
-    print(json.dumps(dashboard(), indent=2))
+    sys.stdout.write(json.dumps(dashboard(), indent=2) + "\n")

@@ -1,0 +1,223 @@
+"""What the page and the API show: the report of the last pass as of now, the disk, and what was freed.
+
+The loop publishes, threads of the HTTP server ask. What costs something is worked out when somebody asks, and once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import asdict, dataclass, field
+from enum import StrEnum
+from functools import cached_property
+from typing import Any
+
+from controller import __version__
+from controller.daemon.gauges import DiskUsage
+from controller.daemon.report import Report
+from controller.daemon.status import PassResult, Status
+from controller.daemon.vitals import Vitals
+from controller.instant import Instant
+from controller.plan.history import Day, Today, day_by_day, removals
+from controller.plan.ledger_clock import LedgerClock
+from controller.plan.meaning import explained_rows
+from controller.plan.moments import date, seconds_left, told, wall_moment
+from controller.plan.reclaim import freed_in_turn
+from controller.plan.removal import Batch, Removal
+from controller.plan.verdict import Action, Verdict
+
+Values = dict[str, Any]
+DAYS = 14
+LAST_REMOVALS = 12
+
+
+class Health(StrEnum):
+    """How the controller is, in one word."""
+
+    STARTING = "starting"
+    HEALTHY = "healthy"
+    DEGRADED = "degraded"
+    """It works, and somebody should look after something."""
+    FAILING = "failing"
+
+
+@dataclass(frozen=True, slots=True)
+class History:
+    """What the ledger tells of removals."""
+
+    removals: Sequence[Removal] = ()
+    """Since a moment that the reader was asked for, oldest first."""
+    batches: Mapping[str, Batch] = field(default_factory=dict)
+    total_bytes: int = 0
+    total_unknown: int = 0
+    """Both since the ledger began."""
+
+
+@dataclass(frozen=True, slots=True)
+class Departure:
+    """A reference that goes at a known moment."""
+
+    reference: str
+    image: str
+    due_at: float
+    """Ledger time; of what is due, a moment that has passed."""
+    frees_bytes: int
+    """When everything before it has gone: these add up."""
+
+
+@dataclass(frozen=True, slots=True)
+class Readers:
+    """Where the overview reads what no pass has seen."""
+
+    disk_usage: DiskUsage
+    history: Callable[[float], History]
+    """The removals since a wall time."""
+    utc_offset_seconds: Callable[[float], float]
+    """Of the host's time zone, at a wall time."""
+
+
+class Published:
+    """One status, with everything that is made of it on demand."""
+
+    def __init__(self, status: Status, report: Report, readers: Readers) -> None:
+        self.status = status
+        self._report = report
+        self._readers = readers
+
+    def rows(self, kind: str) -> list[Values]:
+        """All rows of a kind, at rest."""
+        return [row for (its_kind, _), row in self._report.items() if its_kind == kind]
+
+    @cached_property
+    def references(self) -> list[Values]:
+        """Every reference, at rest."""
+        return self.rows("reference")
+
+    @property
+    def summary(self) -> Values:
+        """What there is only one of."""
+        return dict(self._report["summary", ""])
+
+    @cached_property
+    def today(self) -> Today:
+        """The day of this status."""
+        at = self.status.at.wall_seconds
+        return Today(at, self._readers.utc_offset_seconds(at))
+
+    @cached_property
+    def history(self) -> History:
+        """The removals of the last days."""
+        return self._readers.history(self.today.beginning(DAYS - 1))
+
+    @cached_property
+    def days(self) -> list[Day]:
+        """What was freed on each of them; the last one is today."""
+        return day_by_day(self.history.removals, self.history.batches, self.today, DAYS)
+
+    @cached_property
+    def departures(self) -> list[Departure]:
+        """What goes, as far as it is known when; the soonest first."""
+        decision = self.status.decision
+        waiting = (each for each in decision.plan.verdicts if each.action is Action.WAIT and each.due_at is not None)
+        turn = [*decision.plan.removals, *sorted(waiting, key=_due_at)]
+        freed = freed_in_turn(turn, decision.memory)
+        return [
+            Departure(each.reference, each.image, _due_at(each), reclaim.at_least_bytes)
+            for each, reclaim in zip(turn, freed, strict=True)
+        ]
+
+
+@dataclass(frozen=True, slots=True)
+class Picture:
+    """Everything as of now."""
+
+    now: Instant
+    health: Health
+    troubles: tuple[str, ...]
+    published: Published | None
+    """None before the first pass has ended."""
+    clock: LedgerClock
+    disk: tuple[int, int] | None
+    """Size and available bytes of the file system with the images, where it can be seen."""
+
+    def seconds_until(self, due_at: float) -> float:
+        """From now, on the ledger's clock; 0 if it has passed."""
+        return max(0.0, due_at - self.clock.seconds)
+
+
+class Overview:
+    """Answers what is asked about the last status."""
+
+    def __init__(self, vitals: Vitals, readers: Readers, resync_seconds: float) -> None:
+        self._vitals = vitals
+        self._readers = readers
+        self._resync_seconds = resync_seconds
+        self._published: Published | None = None
+
+    def publish(self, status: Status, report: Report) -> None:
+        """Show this from now on."""
+        self._published = Published(status, report, self._readers)
+
+    def picture(self) -> Picture:
+        """Everything as of now."""
+        published, now = self._published, self._vitals.clock.now()
+        clock, disk = LedgerClock(), None
+        if published is not None:
+            memory = published.status.decision.memory
+            clock = memory.clock.advanced(now, self._resync_seconds)
+            disk = self._readers.disk_usage(memory.seen.engine.data_root) if memory.seen else None
+        return Picture(now, *self._health(published), published, clock, disk)
+
+    def values(self) -> Values:
+        """The whole status as plain values: what `imagectl plan -o json` shows, and how the controller is."""
+        picture = self.picture()
+        values: Values = {"version": __version__, "health": picture.health.value, "troubles": list(picture.troubles)}
+        if picture.published is None:
+            return values
+        return values | _values(picture, picture.published)
+
+    def explained(self, image: str) -> list[Values]:
+        """Why each reference of an image goes, waits or stays; as of now."""
+        picture = self.picture()
+        if picture.published is None or not image:
+            return []
+        rows = explained_rows(picture.published.references, picture.published.rows("explanation"), image)
+        return [told(row, picture.clock) for row in rows]
+
+    def _health(self, published: Published | None) -> tuple[Health, tuple[str, ...]]:
+        if trouble := self._vitals.health():
+            return Health.FAILING, (trouble,)
+        if published is None:
+            return Health.STARTING, ()
+        troubles = published.status.degraded
+        if published.status.result is PassResult.FAILED:
+            return Health.FAILING, troubles
+        return (Health.DEGRADED if troubles else Health.HEALTHY), troubles
+
+
+def _due_at(verdict: Verdict) -> float:
+    return verdict.due_at or 0.0
+
+
+def _values(picture: Picture, published: Published) -> Values:
+    status, clock, history = published.status, picture.clock, published.history
+    look_again_at = status.decision.plan.look_again_at
+    size, available = picture.disk or (None, None)
+    return {
+        **published.summary,
+        "at": date(status.at.wall_seconds),
+        "duration_seconds": round(status.duration_seconds, 3),
+        "last_success_at": date(status.last_success.wall_seconds) if status.last_success else None,
+        "next_change_in_seconds": seconds_left(look_again_at, clock),
+        "next_change_at": wall_moment(look_again_at, clock),
+        "disk": {"size_bytes": size, "available_bytes": available},
+        "freed": {
+            "today_bytes": published.days[-1].freed_bytes,
+            "last_7_days_bytes": sum(day.freed_bytes for day in published.days[-7:]),
+            "total_bytes": history.total_bytes,
+            "total_unknown": history.total_unknown,
+            "days": [asdict(day) for day in published.days],
+        },
+        "references": [told(row, clock) for row in published.references],
+        "documents": [told(row, clock) for row in published.rows("document")],
+        "removals": removals(history.removals[-LAST_REMOVALS:], history.batches),
+    }

@@ -1,0 +1,284 @@
+"""The lists of the page: every reference, the policies, the last removals."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import asdict
+from itertools import groupby, islice
+from typing import Any
+
+from controller.daemon.overview import LAST_REMOVALS, Departure, Picture, Published
+from controller.daemon.page.html import Html, el
+from controller.daemon.page.query import ROWS, Query
+from controller.daemon.page.words import VERDICTS, ago, from_now, name, rule, short_id, span, verdict
+from controller.plan.moments import told
+from controller.plan.removal import Exactness, Freed, Removal
+from controller.quantity import bytes_in_words
+
+Values = dict[str, Any]
+_NAMES_OF_A_MOMENT = 3
+_COLUMNS = (
+    ("reference", "Reference", "by name"),
+    ("verdict", "Verdict", "by verdict"),
+    ("goes", "Goes", "what goes first"),
+    ("idle", "Idle", "the longest idle first"),
+    ("size", "Size", "the largest first"),
+    ("rule", "Rule", "by policy"),
+)
+
+
+# ── references ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def references(picture: Picture, published: Published, query: Query) -> Html:
+    """Every reference with its verdict: what was searched for, sorted as wanted, a page of it."""
+    found = query.found(published.references)
+    chosen = query.chosen(found)
+    number, pages = query.page_of(chosen)
+    rows = [told(row, picture.clock) for row in chosen[(number - 1) * ROWS : number * ROWS]]
+    return el(
+        "section",
+        el("h2", "Images", id="references-title"),
+        _search(query),
+        _verdicts(found, query),
+        _table(rows, query) if rows else el("p", _nothing(published, query), class_="nothing"),
+        _pages(number, pages, len(chosen), query),
+        id="references",
+        aria_labelledby="references-title",
+        data_live=True,
+    )
+
+
+def _nothing(published: Published, query: Query) -> str:
+    if not published.references:
+        return "There are no images on this node."
+    return f"Nothing matches “{query.q}”." if query.q else "There are none."
+
+
+def _search(query: Query) -> Html:
+    kept = [el("input", type="hidden", name=field, value=value) for field, value in query.unusual if field != "q"]
+    word = el(
+        "input",
+        type="search",
+        id="q",
+        name="q",
+        value=query.q,
+        placeholder="Search name, ID or policy",
+        aria_label="Search references",
+        autocomplete="off",
+        spellcheck="false",
+        maxlength=200,
+    )
+    of_policy = (
+        el("a", f"policy {query.document} ✕", href=query.address(document=""), class_="chip chosen", data_view=True)
+        if query.document
+        else None
+    )
+    button = el("button", "Search", type="submit")
+    return el("form", word, kept, button, of_policy, method="get", action="/", role="search", class_="search")
+
+
+def _verdicts(found: Sequence[Values], query: Query) -> Html:
+    """How many there are of each verdict, each a way to see only those."""
+    counts = Counter(row["verdict"] for row in found)
+    chips = [_chip("all", "", len(found), query)]
+    chips += [_chip(word, word, counts[word], query) for word in VERDICTS if counts[word] or word == query.verdict]
+    return el("nav", el("ul", (el("li", chip) for chip in chips)), class_="chips", aria_label="By verdict")
+
+
+def _chip(text: str, word: str, count: int, query: Query) -> Html:
+    is_chosen = query.verdict == word
+    return el(
+        "a",
+        text,
+        " ",
+        el("span", f"{count:,}", class_="count"),
+        href=query.address(verdict=word),
+        class_="chip chosen" if is_chosen else "chip",
+        aria_current="true" if is_chosen else None,
+        title=VERDICTS.get(word),
+        data_view=True,
+    )
+
+
+def _table(rows: Sequence[Values], query: Query) -> Html:
+    head = el("tr", (_heading(field, title, text, query) for field, title, text in _COLUMNS), role="row")
+    return el(
+        "table",
+        el("caption", "References, their verdicts, and why", class_="unseen"),
+        el("thead", head, role="rowgroup"),
+        el("tbody", map(_row, rows), role="rowgroup"),
+        role="table",
+        class_="references",
+    )
+
+
+def _heading(field: str, title: str, text: str, query: Query) -> Html:
+    is_sorted = query.sort == field
+    reverse = "" if query.reverse or not is_sorted else "1"
+    order = ("descending" if query.reverse else "ascending") if is_sorted else None
+    link = el(
+        "a",
+        title,
+        href=query.address(sort=field, reverse=reverse),
+        title=f"Sort {text}" if not is_sorted else "Turn the order round",
+        data_view=True,
+    )
+    return el("th", link, scope="col", role="columnheader", aria_sort=order, class_=f"by-{field}")
+
+
+def _row(row: Values) -> Html:
+    why = el("a", name(row), href=_address_of(row["image"]), class_="why", title="Why?", data_explain=True)
+    idle = "in use" if row["idle_seconds"] is None else span(row["idle_seconds"])
+    goes = "now" if row["action"] == "remove" else from_now(row["due_in_seconds"])
+    return el(
+        "tr",
+        el("th", why, scope="row", role="rowheader", class_="reference"),
+        el("td", verdict(row["verdict"]), role="cell", class_="verdict-cell", title=row["detail"] or None),
+        el("td", _moment(goes, row["due_at"]), role="cell", class_="goes", data_label="Goes"),
+        el("td", idle, role="cell", class_="idle", data_label="Idle"),
+        el("td", bytes_in_words(row["size_bytes"] or 0), role="cell", class_="size", data_label="Size"),
+        el("td", rule(row), role="cell", class_="rule", data_label="Rule"),
+        role="row",
+    )
+
+
+def _address_of(image: str) -> str:
+    return f"/explain?image={image}"
+
+
+def _moment(text: str, date: str | None) -> Html:
+    return el("time", text, datetime=date, title=f"about {date}") if date else el("span", text)
+
+
+def _pages(number: int, pages: int, count: int, query: Query) -> Html | None:
+    if pages == 1:
+        return None
+    first, last = (number - 1) * ROWS + 1, min(number * ROWS, count)
+    return el(
+        "nav",
+        _turn("Previous", number - 1, number > 1, query),
+        el("span", f"{first:,}–{last:,} of {count:,}"),
+        _turn("Next", number + 1, number < pages, query),
+        class_="pages",
+        aria_label="Pages",
+    )
+
+
+def _turn(text: str, number: int, is_there: bool, query: Query) -> Html:
+    if not is_there:
+        return el("span", text, class_="off")
+    return el("a", text, href=query.address(page=str(number)), data_view=True)
+
+
+# ── what goes next ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def next_to_go(picture: Picture, published: Published, most: int) -> Html:
+    """The first few moments at which something goes, and what."""
+    moments = groupby(published.departures, lambda each: from_now(picture.seconds_until(each.due_at)))
+    groups = [(when, list(departures)) for when, departures in islice(moments, most)]
+    more = len(published.departures) - sum(len(departures) for _, departures in groups)
+    rest = el("li", f"and {more:,} more after that", class_="more") if more else None
+    return el("ol", (_moment_of(when, departures) for when, departures in groups), rest, class_="next")
+
+
+def _moment_of(when: str, departures: Sequence[Departure]) -> Html:
+    names = [
+        (el("a", name(asdict(each)), href=_address_of(each.image), data_explain=True), el("br"))
+        for each in departures[:_NAMES_OF_A_MOMENT]
+    ]
+    more = len(departures) - len(names)
+    return el(
+        "li",
+        el("span", when, class_="when"),
+        el("span", names, el("span", f"and {more:,} more", class_="aside") if more else None),
+        el("span", f"frees {bytes_in_words(sum(each.frees_bytes for each in departures))}", class_="frees"),
+    )
+
+
+# ── policies ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def policies(picture: Picture, published: Published) -> Html:
+    """Every document: what it amounts to here, and what is wrong with it."""
+    rows = [told(row, picture.clock) for row in published.rows("document")]
+    folder = published.summary["folder"]
+    where = [el("code", folder["path"]), f" at revision {folder['revision'][:12]}" if folder["revision"] else None]
+    others = [problem for problem in folder["problems"] if not any(problem in row["problems"] for row in rows)]
+    return el(
+        "section",
+        el("h2", "Policies", id="policies-title"),
+        el("p", "from ", where, class_="aside"),
+        el("ul", map(_policy, rows), class_="policies")
+        if rows
+        else el("p", "There are no policies in force: nothing is ever removed without one.", class_="nothing"),
+        _problems(others),
+        id="policies",
+        aria_labelledby="policies-title",
+        data_live=True,
+    )
+
+
+def _policy(row: Values) -> Html:
+    rules = f"{row['rules']} rule{'s' * (row['rules'] != 1)}"
+    since = f" since about {row['in_force_from'][:10]}" if row["state"] == "in_force" and row["in_force_from"] else ""
+    begins = f", begins about {row['in_force_from'][:10]}" if row["state"] == "waiting" and row["in_force_from"] else ""
+    return el(
+        "li",
+        el(
+            "div",
+            el("a", row["name"], href=Query(document=row["name"]).address() + "#references", class_="name"),
+            el("span", row["state"].replace("_", " "), class_=f"state {row['state']}"),
+            class_="line",
+        ),
+        el("p", row["label"]) if row["label"] else None,
+        el("p", f"{rules}; {row['why']}{since}{begins}", class_="aside"),
+        _problems(row["problems"]),
+    )
+
+
+def _problems(problems: Sequence[str]) -> Html | None:
+    return el("ul", (el("li", el("code", problem)) for problem in problems), class_="problems") if problems else None
+
+
+# ── removals ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def last_removals(picture: Picture, published: Published) -> Html:
+    """What went last, why, and what that really freed."""
+    history = published.history
+    removals = list(history.removals[-LAST_REMOVALS:])[::-1]
+    lines = [_removal(each, published, picture.now.wall_seconds) for each in removals]
+    nothing = el("p", "Nothing was removed in the last 14 days.", class_="nothing")
+    return el(
+        "section",
+        el("h2", "Last removals", id="removals-title"),
+        el("ul", lines, class_="removals") if lines else nothing,
+        id="removals",
+        aria_labelledby="removals-title",
+        data_live=True,
+    )
+
+
+def _removal(removal: Removal, published: Published, now: float) -> Html:
+    intent, batch = removal.intent, published.history.batches.get(removal.batch)
+    row = {"reference": intent.reference, "image": intent.image, "document": intent.document, "rule": intent.rule}
+    figure = f"{_freed(batch.freed)} with its batch" if batch else _freed(removal.freed)
+    came_of_it = (figure, "") if removal.outcome.is_success else (removal.outcome.value, f" {removal.outcome.value}")
+    why = f"idle for {span(intent.idle_seconds)}, by {rule(row)}; image {short_id(intent.image)}"
+    return el(
+        "li",
+        el("span", ago(now - removal.wall_seconds), class_="when"),
+        el("span", name(row), class_="name"),
+        el("span", came_of_it[0], class_=f"frees{came_of_it[1]}"),
+        el("p", why, class_="aside"),
+        el("p", removal.message, class_="message") if removal.message else None,
+    )
+
+
+def _freed(freed: Freed) -> str:
+    if freed.bytes is None:
+        return "unknown" if freed.exactness is Exactness.UNKNOWN else "to be measured"
+    return f"{'at least ' * (freed.exactness is Exactness.LOWER_BOUND)}{bytes_in_words(freed.bytes)}"

@@ -1,0 +1,196 @@
+"""The status page: is it healthy, what is on the disk, what was freed, what goes next, and why any image stays or goes.
+
+It needs no script: search, order and explanations are links and a form. The script only fetches the same pages.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from controller import __version__
+from controller.daemon.overview import Health, Picture, Published
+from controller.daemon.page import assets
+from controller.daemon.page.charts import days_chart, disk_bar, timeline
+from controller.daemon.page.explanation import explanation
+from controller.daemon.page.html import Child, Html, el
+from controller.daemon.page.lists import last_removals, next_to_go, policies, references
+from controller.daemon.page.query import Query
+from controller.daemon.page.words import ago, from_now
+from controller.quantity import bytes_in_words
+
+Values = dict[str, Any]
+_NEXT = 6
+_SAYS = {
+    Health.STARTING: "Starting: the first look at the node has not ended yet",
+    Health.HEALTHY: "Healthy",
+    Health.DEGRADED: "Works, but needs a look",
+    Health.FAILING: "Does not work",
+}
+
+
+def status_page(picture: Picture, query: Query) -> str:
+    """All of it."""
+    published = picture.published
+    body = _body(picture, published, query) if published else ()
+    return _document(
+        _title(picture),
+        el("header", _name(published), _health(picture), class_="top"),
+        el("main", _troubles(picture), body),
+        _foot(published),
+        script=True,
+    )
+
+
+def explanation_page(found: Sequence[Values]) -> str:
+    """Why one image goes or stays, on a page of its own; the script shows the same in a window."""
+    back = el("p", el("a", "All images", href="/"), class_="back")
+    return _document("Why?", el("main", back, explanation(found)), script=False)
+
+
+def _document(title: str, *body: Child, script: bool) -> str:
+    head = el(
+        "head",
+        el("meta", charset="utf-8"),
+        el("meta", name="viewport", content="width=device-width, initial-scale=1"),
+        el("meta", name="color-scheme", content="light dark"),
+        el("title", title),
+        el("link", rel="icon", href=assets.address("/icon.svg"), type="image/svg+xml"),
+        el("link", rel="stylesheet", href=assets.address("/page.css")),
+        el("script", src=assets.address("/page.js"), defer=True) if script else None,
+        el("noscript", el("meta", http_equiv="refresh", content="60")) if script else None,
+    )
+    return f"<!doctype html>\n{el('html', head, el('body', body), lang='en')}\n"
+
+
+def _title(picture: Picture) -> str:
+    mark = {Health.HEALTHY: "", Health.STARTING: "… "}.get(picture.health, "! ")
+    node = picture.published.summary["node"]["name"] if picture.published else ""
+    return f"{mark}Image controller{f' · {node}' if node else ''}"
+
+
+def _name(published: Published | None) -> Html:
+    node = published.summary["node"]["name"] if published else ""
+    return el(
+        "h1",
+        el("a", "Image controller", href="/"),
+        el("span", node, class_="node") if node and "/" in node else None,
+    )
+
+
+def _health(picture: Picture) -> Html:
+    dry = "dry run, nothing is removed" if picture.published and picture.published.status.dry_run else ""
+    return el(
+        "div",
+        el("p", _SAYS[picture.health], class_=f"state {picture.health.value}", role="status", id="state"),
+        el("p", _last_look(picture), el("strong", dry) if dry else None, class_="aside"),
+        id="health",
+        class_="health",
+        data_live=True,
+    )
+
+
+def _last_look(picture: Picture) -> str:
+    if picture.published is None:
+        return ""
+    status = picture.published.status
+    looked = f"looked {ago(picture.now.uptime_seconds - status.at.uptime_seconds)}"
+    change = status.decision.plan.look_again_at
+    until = f"; next change {from_now(picture.seconds_until(change))}" if change is not None else ""
+    return f"{looked} for {status.duration_seconds:.1f} s{until}"
+
+
+def _troubles(picture: Picture) -> Html:
+    lines = el("ul", (el("li", trouble) for trouble in picture.troubles)) if picture.troubles else None
+    return el("div", lines, id="troubles", class_=f"troubles {picture.health.value}", data_live=True)
+
+
+def _body(picture: Picture, published: Published, query: Query) -> tuple[Html, ...]:
+    figures = el("div", _store(picture, published), _freed(published), id="figures", class_="figures", data_live=True)
+    return (
+        figures,
+        _next(picture, published),
+        references(picture, published, query),
+        el("div", policies(picture, published), last_removals(picture, published), class_="columns"),
+        el("dialog", id="why", aria_label="Why?"),
+    )
+
+
+def _store(picture: Picture, published: Published) -> Html:
+    summary, images = published.summary, published.summary["image_store_bytes"]
+    bar: Child = el("p", "The disk that holds them cannot be seen from here.", class_="aside")
+    if picture.disk:
+        size, available = picture.disk
+        bar = [disk_bar(images, size, available), _key(images, size, available)]
+    count = f"{summary['images']:,} image{'s' * (summary['images'] != 1)}"
+    return el(
+        "section",
+        el("h2", "Image store"),
+        el("p", el("strong", bytes_in_words(images)), " in ", count, class_="big"),
+        el("p", _share_that_goes(summary["reclaimable"]), class_="aside") if images else None,
+        bar,
+        class_="card",
+    )
+
+
+def _share_that_goes(reclaimable: Values) -> str:
+    about = "" if reclaimable["is_exact"] else "about "
+    kept = reclaimable["without_evidence_bytes"]
+    without = f"; {bytes_in_words(kept)} stay as nothing tells that the agent downloaded them" if kept else ""
+    return f"{about}{bytes_in_words(reclaimable['due_and_waiting_bytes'])} of it goes, now or later{without}"
+
+
+def _key(images: int, size: int, available: int) -> Html:
+    parts = (("images", images), ("other", max(0, size - available - images)), ("free", available))
+    return el("p", (el("span", f"{bytes_in_words(count)} {word}", class_=word) for word, count in parts), class_="key")
+
+
+def _freed(published: Published) -> Html:
+    days, history = published.days, published.history
+    week = sum(day.freed_bytes for day in days[-7:])
+    unknown = f", {history.total_unknown:,} figures unknown" if history.total_unknown else ""
+    return el(
+        "section",
+        el("h2", "Freed"),
+        el("p", el("strong", bytes_in_words(days[-1].freed_bytes)), " today", class_="big"),
+        days_chart(days),
+        el(
+            "p",
+            el("span", f"{bytes_in_words(week)} in 7 days"),
+            el("span", f"{bytes_in_words(history.total_bytes)} in all{unknown}"),
+            class_="key",
+        ),
+        class_="card",
+    )
+
+
+def _next(picture: Picture, published: Published) -> Html:
+    departures, reclaimable = published.departures, published.summary["reclaimable"]
+    due = sum(picture.seconds_until(each.due_at) == 0 for each in departures)
+    later = reclaimable["due_and_waiting_bytes"] - reclaimable["due_bytes"]
+    lead = el("p", _lead(due, len(departures) - due, reclaimable["due_bytes"], later), class_="big")
+    chart = [timeline(departures, picture), next_to_go(picture, published, _NEXT)] if departures else None
+    return el(
+        "section",
+        el("h2", "What goes next"),
+        lead,
+        chart,
+        id="next",
+        class_="card",
+        data_live=True,
+    )
+
+
+def _lead(due: int, waiting: int, due_bytes: int, later_bytes: int) -> list[Child]:
+    now: list[Child] = [el("strong", bytes_in_words(due_bytes)), f" now, in {due:,} references"] if due else []
+    then = f"{bytes_in_words(later_bytes)} later, in {waiting:,} references"
+    if not (due or waiting):
+        return ["Nothing, as far as anybody can tell."]
+    return [*now, "; " if due and waiting else None, then if waiting else None]
+
+
+def _foot(published: Published | None) -> Html:
+    engine = published.summary["engine"] if published else None
+    beside = f" beside {engine['product']} {engine['version']}" if engine else ""
+    links = [el("a", "Status as JSON", href="/api/status"), " ", el("a", "Metrics", href="/metrics")]
+    return el("footer", el("p", f"imagectl {__version__}{beside}. This page only reads."), el("p", links), id="foot")

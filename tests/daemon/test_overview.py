@@ -1,0 +1,93 @@
+"""What the page and the API rest on."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from controller.daemon.overview import DAYS, Health, History, Overview, Readers
+from controller.daemon.report import Reporter
+from controller.daemon.status import PassResult, Status
+from controller.daemon.vitals import Vitals
+from controller.plan.planner import Terms
+from controller.plan.report import reclaimable
+from tests.page.site import Site, StillClock, busy_status
+from tests.sample_node import DAY, NOW
+
+
+@pytest.fixture
+def busy(tmp_path: Path) -> Status:
+    return busy_status(60, tmp_path)
+
+
+class TestHealth:
+    def test_in_four_words(self, busy: Status) -> None:
+        site = Site()
+        assert site.overview.picture().health is Health.STARTING
+        site.publish(busy)
+        assert site.overview.picture().health is Health.HEALTHY
+        site.publish(replace(busy, watcher_is_up=False))
+        assert site.overview.picture().health is Health.DEGRADED
+        site.publish(replace(busy, result=PassResult.FAILED, trouble="the engine is away"))
+        assert site.overview.picture().health is Health.FAILING
+
+    def test_a_loop_that_is_stuck_is_told_before_anything_else(self, busy: Status) -> None:
+        site = Site()
+        site.publish(busy)
+        site.clock.later_by += 3_600
+        picture = site.overview.picture()
+        assert picture.health is Health.FAILING
+        assert picture.troubles[0].startswith("the loop has not been heard of for 36")
+
+
+class TestDepartures:
+    def test_they_add_up_to_all_that_can_be_reclaimed(self, busy: Status) -> None:
+        site = Site()
+        site.publish(busy)
+        published = site.overview.picture().published
+        assert published is not None
+        due = [each for each in published.departures if each.due_at <= busy.decision.plan.now]
+        total = reclaimable(busy.decision)
+        assert sum(each.frees_bytes for each in due) == total["due_bytes"]
+        assert len(published.departures) == 30
+
+    def test_the_soonest_come_first(self, busy: Status) -> None:
+        site = Site()
+        site.publish(busy)
+        picture = site.overview.picture()
+        assert picture.published is not None
+        waits = [picture.seconds_until(each.due_at) for each in picture.published.departures]
+        assert waits == sorted(waits)
+        assert waits[0] == 0.0
+
+
+class TestHistory:
+    def test_the_ledger_is_read_once_for_each_status_and_only_if_somebody_asks(self, busy: Status) -> None:
+        asked: list[float] = []
+
+        def history(since: float) -> History:
+            asked.append(since)
+            return History()
+
+        clock = StillClock()
+        overview = Overview(Vitals(clock, lambda: True), Readers(lambda _: None, history, lambda _: 0.0), 300.0)
+        report = Reporter(Terms()).report(busy)
+        for _ in range(2):
+            overview.publish(busy, report)
+        assert asked == []
+        for _ in range(3):
+            overview.values()
+        assert len(asked) == 1
+        assert NOW.wall_seconds - DAYS * DAY < asked[0] < NOW.wall_seconds - (DAYS - 1) * DAY
+
+
+def test_time_goes_on_between_passes_by_at_most_one_resync(busy: Status) -> None:
+    site = Site()
+    site.publish(busy)
+    first = site.overview.values()["next_change_in_seconds"]
+    site.clock.later_by += 60
+    assert site.overview.values()["next_change_in_seconds"] == first - 60
+    site.clock.later_by += 86_400
+    assert site.overview.values()["next_change_in_seconds"] == 21 * 60 - 300

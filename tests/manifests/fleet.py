@@ -1,0 +1,147 @@
+"""Real controllers on one private engine, and a real Prometheus that scrapes them."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import subprocess
+import sys
+import time
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import docker
+
+from tests.with_docker import images
+from tests.with_docker.private_engine import run_script
+
+JOB = "image-controller"
+_PATIENCE_SECONDS = 60.0
+POLICY = """\
+label: For the dashboard
+enabled: true
+image_policy:
+  removal:
+    - {image_name: "old/*:*", delete_after_minutes: 0, agent_downloaded_only: false}
+    - {image_name: "later/*:*", delete_after_minutes: 600, agent_downloaded_only: false}
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Prometheus:
+    """One that runs."""
+
+    port: int
+
+    def query(self, expr: str) -> list[dict[str, Any]]:
+        """The series that it answers now."""
+        return list(self._get("query", query=expr)["result"])
+
+    def query_range(self, expr: str, seconds: int, step: int) -> list[dict[str, Any]]:
+        """The series that it answers for the last seconds."""
+        now = time.time()
+        return list(self._get("query_range", query=expr, start=now - seconds, end=now, step=step)["result"])
+
+    def label_values(self, label: str, selector: str) -> list[str]:
+        """As a variable of a dashboard asks for them."""
+        return [str(value) for value in self._get(f"label/{label}/values", **{"match[]": selector})]
+
+    def rules(self) -> list[dict[str, Any]]:
+        """All rules with their health."""
+        return [rule for group in self._get("rules")["groups"] for rule in group["rules"]]
+
+    def _get(self, what: str, **parameters: Any) -> Any:
+        address = f"http://127.0.0.1:{self.port}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
+        try:
+            with urllib.request.urlopen(address, timeout=10) as answer:
+                return json.load(answer)["data"]
+        except urllib.error.HTTPError as error:
+            raise AssertionError(f"{parameters}: {error.read().decode()}") from error
+
+
+@contextmanager
+def fleet(folder: Path, count: int, rules: Path) -> Iterator[Prometheus]:
+    """So many controllers, all of which have looked and one of which has removed something, scraped for a while."""
+    engine = f"debian.fleet-{count}-{os.getpid()}"
+    host = run_script("engine.sh", "up", engine, "--owner", str(os.getpid()))
+    try:
+        with ExitStack() as stack:
+            api = docker.APIClient(host, version="auto")
+            stack.callback(api.close)
+            images.load(api, [images.Recipe((f"old/app:{n}",), (images.Layer(f"old {n}"),)) for n in range(4)])
+            images.load(api, [images.Recipe((f"later/app:{n}",), (images.Layer(f"later {n}"),)) for n in range(3)])
+            ports = [stack.enter_context(_controller(folder / f"node-{n}", host)) for n in range(count)]
+            prometheus = stack.enter_context(_prometheus(folder, ports, rules))
+            removed = 'sum(image_controller_removals_total{outcome=~"removed|gone"})'
+            _until(lambda: any(float(each["value"][1]) >= 4 for each in prometheus.query(removed)))
+            scraped = "min(count_over_time(up[5m]))"
+            _until(lambda: any(float(each["value"][1]) >= 12 for each in prometheus.query(scraped)))
+            yield prometheus
+    finally:
+        run_script("engine.sh", "down", engine)
+
+
+@contextmanager
+def _controller(folder: Path, host: str) -> Iterator[int]:
+    policies = folder / "policies"
+    policies.mkdir(parents=True)
+    (policies / "policy.yaml").write_text(POLICY)
+    port = _free_port()
+    where = ["--docker-host", host, "--policies", str(policies), "--ledger", str(folder / "ledger.db")]
+    how = ["--listen", f"127.0.0.1:{port}", "--settle", "3s", "--resync", "1s", "--log-format", "json"]
+    with (folder / "log").open("w") as log:
+        process = subprocess.Popen([sys.executable, "-m", "controller", "run", *where, *how], stderr=log)
+    try:
+        yield port
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+@contextmanager
+def _prometheus(folder: Path, ports: list[int], rules: Path) -> Iterator[Prometheus]:
+    targets = json.dumps([f"127.0.0.1:{port}" for port in ports])
+    (folder / "prometheus.yaml").write_text(f"""
+global: {{scrape_interval: 1s, evaluation_interval: 2s}}
+rule_files: [{rules}]
+scrape_configs:
+  - job_name: {JOB}
+    static_configs: [{{targets: {targets}}}]
+""")
+    port = _free_port()
+    where = [f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
+    with (folder / "prometheus.log").open("w") as log:
+        process = subprocess.Popen(["prometheus", *where, f"--web.listen-address=127.0.0.1:{port}"], stderr=log)
+    try:
+        prometheus = Prometheus(port)
+        _until(lambda: _answers(prometheus))
+        yield prometheus
+    finally:
+        process.terminate()
+        process.wait(20)
+
+
+def _answers(prometheus: Prometheus) -> bool:
+    try:
+        return len(prometheus.query("up")) > 0
+    except OSError:
+        return False
+
+
+def _until(what: Callable[[], bool]) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while not what():
+        assert time.monotonic() < deadline, "the fleet does not come to life; see the logs in its folder"
+        time.sleep(0.2)
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        return int(free.getsockname()[1])

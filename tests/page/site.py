@@ -1,0 +1,85 @@
+"""A served status page of a sample node: everything behind it is real but the node."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+from controller.daemon.http_access import Access
+from controller.daemon.http_app import HttpApp, Sources
+from controller.daemon.http_server import HttpServer
+from controller.daemon.metrics import Metrics
+from controller.daemon.overview import History, Overview, Readers
+from controller.daemon.report import Reporter
+from controller.daemon.status import Status
+from controller.daemon.vitals import Vitals
+from controller.instant import Instant
+from controller.plan.planner import Terms
+from tests import sample_node
+
+DISK = (62_000_000_000, 21_300_000_000)
+SECONDS_AFTER_THE_PASS = 42.0
+
+
+@dataclass
+class StillClock:
+    """Stands at a moment after the sample's last pass."""
+
+    instant: Instant = sample_node.NOW
+    later_by: float = SECONDS_AFTER_THE_PASS
+
+    def now(self) -> Instant:
+        wall, uptime = self.instant.wall_seconds + self.later_by, self.instant.uptime_seconds + self.later_by
+        return replace(self.instant, wall_seconds=wall, uptime_seconds=uptime)
+
+
+@dataclass
+class Site:
+    """What is served; `publish` is what a pass would do."""
+
+    disk: tuple[int, int] | None = DISK
+    history: History = field(default_factory=lambda: sample_history())
+    clock: StillClock = field(default_factory=StillClock)
+
+    def __post_init__(self) -> None:
+        self.vitals = Vitals(self.clock, lambda: True)
+        self.vitals.beat()
+        self.metrics = Metrics(lambda _: self.disk)
+        reading = Readers(lambda _: self.disk, lambda _: self.history, lambda _: 0.0)
+        self.overview = Overview(self.vitals, reading, 300.0)
+        self.access = Access()
+
+    def publish(self, status: Status) -> None:
+        self.metrics.publish(status)
+        self.vitals.status = status
+        self.overview.publish(status, Reporter(Terms()).report(status))
+
+    @property
+    def app(self) -> HttpApp:
+        return HttpApp(Sources(self.vitals, self.metrics, self.overview), lambda: self.access)
+
+
+def sample_history() -> History:
+    """Three weeks of removals."""
+    removals, batches = sample_node.history()
+    since = sample_node.NOW.wall_seconds - 13.4 * sample_node.DAY
+    recent = tuple(removal for removal in removals if removal.wall_seconds >= since)
+    return History(recent, {batch.name: batch for batch in batches}, 48_700_000_000, 2)
+
+
+def busy_status(images: int, folder: Path, **policies: str) -> Status:
+    """A node with so many images, and some more policies."""
+    written = sample_node.write_policies(folder, **policies)
+    return sample_node.status_of(sample_node.decision_on(sample_node.memory_of(images), written), written)
+
+
+@contextmanager
+def served(site: Site) -> Iterator[str]:
+    """The address of the page."""
+    server = HttpServer(site.app, ("127.0.0.1", 0))
+    try:
+        yield f"http://127.0.0.1:{server.port}"
+    finally:
+        server.stop()

@@ -1,0 +1,89 @@
+"""Figures: their sizes, and what they say to those who cannot see them."""
+
+from __future__ import annotations
+
+import re
+from itertools import pairwise
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.daemon.overview import Departure, Health, Picture
+from controller.daemon.page.charts import days_chart, disk_bar, timeline
+from controller.plan.history import Day
+from controller.plan.ledger_clock import LedgerClock
+from tests.sample_node import DAY, HOUR, NOW
+
+PICTURE = Picture(NOW, Health.HEALTHY, (), None, LedgerClock(1_000.0, NOW), None)
+
+
+def bars_of(svg: str, kind: str) -> list[tuple[float, float, float]]:
+    """Left edge, right edge and height of each bar of a kind."""
+    found = re.findall(rf'<rect class="{kind}" x="([\d.]+)%" width="([\d.]+)%" y="[\d.-]+" height="([\d.]+)"', svg)
+    return [(float(x), float(x) + float(width), float(height)) for x, width, height in found]
+
+
+def label_of(svg: str) -> str:
+    return str(re.findall(r'aria-label="([^"]*)"', svg)[0])
+
+
+@given(st.integers(0, 10**13), st.integers(1, 10**13), st.integers(0, 10**13))
+def test_the_parts_of_a_disk_never_leave_it(images: int, size: int, available: int) -> None:
+    svg = disk_bar(images, size, min(available, size))
+    for kind in ("images", "other", "rest"):
+        for left, right, _ in bars_of(svg, kind):
+            assert 0 <= left <= right <= 100.02
+
+
+def test_a_disk_is_told_in_words() -> None:
+    assert label_of(disk_bar(10**9, 4 * 10**9, 10**9)) == "1.0 GB images, 2.0 GB other data, 1.0 GB free of 4.0 GB"
+
+
+def test_a_day_is_as_high_as_what_it_freed() -> None:
+    days = [Day(f"2026-11-{number:02}", freed, 1, 0) for number, freed in ((19, 0), (20, 50), (21, 100))]
+    svg = days_chart(days)
+    heights = [height for _, _, height in (*bars_of(svg, "day"), *bars_of(svg, "today"))]
+    assert heights == [2.0, 35.0, 70.0]
+    assert label_of(svg) == "Freed on the last 3 days: 2026-11-20 50 B, 2026-11-21 100 B"
+
+
+def test_days_without_removals_are_told_as_such() -> None:
+    assert label_of(days_chart([Day("2026-11-21", 0, 0, 0)])) == "Freed on the last 1 days: nothing"
+
+
+def a_departure(in_seconds: float, frees: int = 1_000) -> Departure:
+    return Departure("app:1", "sha256:1", 1_000.0 + in_seconds, frees)
+
+
+class TestTimeline:
+    def test_what_goes_now_stands_first_and_by_itself(self) -> None:
+        svg = timeline([a_departure(0), a_departure(-50), a_departure(3 * DAY)], PICTURE)
+        assert len(bars_of(svg, "now")) == len(bars_of(svg, "later")) == 1
+        assert bars_of(svg, "now")[0][1] < bars_of(svg, "later")[0][0]
+
+    def test_however_much_is_due_what_goes_later_can_be_seen(self) -> None:
+        svg = timeline([a_departure(0, 10**12), a_departure(HOUR, 1_000), a_departure(DAY, 500)], PICTURE)
+        assert [height for _, _, height in bars_of(svg, "later")] == [88.0, 44.0]
+
+    def test_what_goes_later_stands_further_to_the_right(self) -> None:
+        bars = bars_of(timeline([a_departure(at) for at in (HOUR, 6 * HOUR, DAY, 7 * DAY, 29 * DAY)], PICTURE), "later")
+        assert all(left[1] < right[0] for left, right in pairwise(bars))
+        assert len(bars) == 5
+
+    @pytest.mark.parametrize("days", [0.01, 1, 6.9, 30, 89, 364, 4_000, 400_000])
+    def test_nothing_is_too_far_away_for_it(self, days: float) -> None:
+        svg = timeline([a_departure(days * DAY)], PICTURE)
+        assert all(right <= 100 for _, right, _ in bars_of(svg, "later"))
+
+    def test_it_is_told_in_words(self) -> None:
+        departures = [a_departure(0, 5), a_departure(HOUR, 10), a_departure(2 * DAY, 100)]
+        assert label_of(timeline(departures, PICTURE)) == (
+            "What goes when: 5 B now, 15 B within an hour, 15 B within a day, 115 B within a week"
+        )
+
+
+def test_figures_have_no_style_of_their_own_which_the_page_forbids(tmp_path: Path) -> None:
+    for svg in (disk_bar(1, 2, 1), days_chart([Day("x", 1, 1, 0)]), timeline([a_departure(0)], PICTURE)):
+        assert "style=" not in svg

@@ -1,0 +1,58 @@
+"""Markup from text: no text ever becomes markup."""
+
+from __future__ import annotations
+
+from html.parser import HTMLParser
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.daemon.page.html import Html, el, joined
+from controller.policy.problem import printable
+
+
+class _Reader(HTMLParser):
+    """A browser's view of it: tags with their attributes, and text."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.tags: list[tuple[str, dict[str, str | None]]] = []
+        self.text = ""
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.tags.append((tag, dict(attrs)))
+
+    def handle_data(self, data: str) -> None:
+        self.text += data
+
+
+def read(markup: str) -> _Reader:
+    reader = _Reader()
+    reader.feed(markup)
+    reader.close()
+    return reader
+
+
+@given(st.text())
+def test_any_text_stays_text(text: str) -> None:
+    found = read(el("p", text))
+    assert [tag for tag, _ in found.tags] == ["p"]
+    assert found.text == printable(text)
+
+
+@given(st.text())
+def test_any_attribute_stays_an_attribute(text: str) -> None:
+    assert read(el("a", title=text)).tags == [("a", {"title": printable(text)})]
+
+
+def test_markup_in_markup_stays_markup() -> None:
+    assert el("ul", (el("li", word) for word in "ab"), None) == "<ul><li>a</li><li>b</li></ul>"
+
+
+def test_attributes_are_spelt_as_in_html_and_may_be_left_out() -> None:
+    made = el("input", class_="x", aria_label="Search", hidden=True, disabled=False, value=None)
+    assert made == '<input class="x" aria-label="Search" hidden>'
+
+
+def test_text_beside_markup_is_escaped_as_well() -> None:
+    assert joined(["<", Html("<b>"), ["&", None]]) == "&lt;<b>&amp;"

@@ -1,0 +1,397 @@
+"""The status page as a person meets it, in a real Chromium."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from controller.daemon.overview import History
+from controller.daemon.status import PassResult, Status
+from controller.image.image import Image
+from controller.image.reference import reference_from_engine
+from controller.plan.decision import Decision
+from tests import sample_node
+from tests.page.browser import Browser
+from tests.page.site import Site, busy_status, served
+
+ESCAPE, ENTER, TAB = "\ue00c", "\ue007", "\ue004"
+
+
+def rows(window: Browser) -> list[str]:
+    """The references that are shown."""
+    return list(window.run("return [...document.querySelectorAll('.references tbody .why')].map(a => a.textContent)"))
+
+
+def look_again(window: Browser) -> None:
+    """What the page does every ten seconds, and when somebody comes back to it."""
+    window.run("document.dispatchEvent(new Event('visibilitychange'))")
+
+
+def wait_for_text(window: Browser, selector: str, text: str) -> None:
+    script = "return document.querySelector(arguments[0])?.innerText?.includes(arguments[1])"
+    window.wait_for(lambda: window.run(script, selector, text))
+
+
+class TestWhatItSays:
+    def test_whether_the_controller_is_healthy_and_when_it_looked(self, window: Browser, address: str) -> None:
+        window.open(address)
+        assert window.text("#state") == "Healthy"
+        assert "looked 42 s ago" in window.text("#health")
+
+    def test_what_is_on_the_disk_and_what_was_freed(self, window: Browser, address: str) -> None:
+        window.open(address)
+        figures = window.text("#figures")
+        assert "in 60 images" in figures
+        assert "21.3 GB free" in figures
+        assert "today" in figures
+        assert "in 7 days" in figures
+        assert "48.7 GB in all, 2 figures unknown" in figures
+
+    def test_what_goes_next_and_when(self, window: Browser, address: str) -> None:
+        window.open(address)
+        said = window.text("#next")
+        assert "now, in 10 references" in said
+        assert "in 20 min acme/telemetry:1.0 frees 105.6 MB" in " ".join(said.split())
+
+    def test_policies_with_their_state_and_their_problems(self, window: Browser, tmp_path: Path) -> None:
+        site = Site()
+        site.publish(busy_status(12, tmp_path, broken=sample_node.A_BROKEN_POLICY))
+        with served(site) as address:
+            window.open(address)
+            assert window.text("#state") == "Works, but needs a look"
+            assert "3 errors in policy documents" in window.text("#troubles")
+            policies = window.text("#policies")
+            assert "spring-cleaning\nwaiting" in policies
+            assert "broken\ninvalid" in policies
+            assert "broken.yaml:5:51: error:" in policies
+
+    def test_the_last_removals_and_what_each_freed(self, window: Browser, address: str) -> None:
+        window.open(address)
+        removals = window.text("#removals")
+        assert "41 min ago" in removals
+        assert "by services#2" in removals
+        assert "image is being used by stopped container" in removals
+
+    def test_an_engine_that_is_away(self, window: Browser, busy: Status) -> None:
+        site = Site()
+        lost = "the engine cannot be reached: connection refused"
+        site.publish(replace(busy, result=PassResult.FAILED, trouble=lost))
+        with served(site) as address:
+            window.open(address)
+            assert (window.text("#state"), window.text("#troubles")) == ("Does not work", lost)
+
+    def test_an_empty_node(self, window: Browser, tmp_path: Path) -> None:
+        site = Site(history=History(), disk=None)
+        site.publish(sample_node.status_of(sample_node.decision_on(sample_node.memory_of(0), tmp_path), tmp_path))
+        with served(site) as address:
+            window.open(address)
+            assert "There are no images on this node." in window.text("#references")
+            assert "cannot be seen from here" in window.text("#figures")
+            assert "Nothing was removed in the last 14 days." in window.text("#removals")
+
+    def test_before_the_first_look_it_says_so_and_then_appears_by_itself(self, window: Browser, busy: Status) -> None:
+        site = Site()
+        with served(site) as address:
+            window.open(address)
+            assert window.text("#state").startswith("Starting")
+            site.publish(busy)
+            look_again(window)
+            wait_for_text(window, "#state", "Healthy")
+            window.wait_for(lambda: len(rows(window)) == 50)
+
+
+class TestTheListOfImages:
+    def test_typing_searches_and_keeps_the_focus(self, window: Browser, address: str) -> None:
+        window.open(address)
+        window.type("#q", "telemetry")
+        window.wait_for(lambda: len(rows(window)) == 5)
+        assert all(name.startswith("acme/telemetry:") for name in rows(window))
+        assert window.run("return [document.activeElement.id, document.activeElement.value]") == ["q", "telemetry"]
+        assert window.run("return location.search") == "?q=telemetry"
+
+    def test_a_verdict_is_chosen_with_a_click(self, window: Browser, address: str) -> None:
+        window.open(address)
+        window.click(".chips li:nth-child(2) a")
+        window.wait_for(lambda: len(rows(window)) == 10)
+        assert set(window.run("return [...document.querySelectorAll('td .verdict')].map(e => e.textContent)")) == {
+            "DUE"
+        }
+
+    def test_a_column_sorts_and_turns_round(self, window: Browser, address: str) -> None:
+        window.open(address)
+        for order in ("ascending", "descending"):
+            window.click(".by-size a")
+            window.wait_for(
+                lambda order=order: (
+                    window.run(  # type: ignore[misc]
+                        "return document.querySelector('.by-size').ariaSort"
+                    )
+                    == order
+                )
+            )
+        sizes = window.run("return [...document.querySelectorAll('td.size')].map(e => parseFloat(e.textContent))")
+        assert sizes == sorted(sizes)
+
+    def test_nothing_is_found_in_words(self, window: Browser, address: str) -> None:
+        window.open(f"{address}/?q=nonsense")
+        assert "Nothing matches “nonsense”." in window.text("#references")
+
+    def test_the_images_of_one_policy(self, window: Browser, address: str) -> None:
+        window.open(address)
+        window.click(".policies .name")
+        window.wait_for(lambda: "document=agent" in window.run("return location.search"))
+        assert rows(window)
+        assert all(name.startswith("openhorizon/") for name in rows(window))
+
+    def test_five_thousand_images_are_a_page_at_a_time(self, window: Browser, tmp_path: Path) -> None:
+        site = Site()
+        site.publish(busy_status(5_000, tmp_path))
+        with served(site) as address:
+            window.open(address)
+            assert (len(rows(window)), "1–50 of 5,000" in window.text(".pages")) == (50, True)
+            first = rows(window)
+            window.click(".pages a")
+            window.wait_for(lambda: "51–100 of 5,000" in window.text(".pages"))
+            assert not set(first) & set(rows(window))
+
+
+class TestWhy:
+    def test_a_click_tells_in_a_window(self, window: Browser, address: str) -> None:
+        window.open(f"{address}/?q=telemetry:1.0")
+        window.click(".why")
+        wait_for_text(window, "#why[open]", "acme/telemetry:1.0")
+        said = window.text("#why")
+        assert "BACKING_OFF" in said
+        assert "it has dependent child images" in said
+        assert "services#2" in said
+        assert "What makes it go" in said
+
+    def test_it_opens_and_closes_by_keyboard_and_gives_the_focus_back(self, window: Browser, address: str) -> None:
+        window.open(f"{address}/?q=telemetry:1.0")
+        window.run("document.querySelector('.why').focus()")
+        window.press(ENTER)
+        window.wait_for(lambda: window.run("return document.querySelector('#why').open"))
+        assert window.run("return document.querySelector('#why').contains(document.activeElement)")
+        window.press(ESCAPE)
+        window.wait_for(lambda: not window.run("return document.querySelector('#why').open"))
+        assert window.run("return document.activeElement.className") == "why"
+
+    def test_an_image_that_went_meanwhile_is_no_accident(self, window: Browser, site: Site, tmp_path: Path) -> None:
+        with served(site) as address:
+            window.open(f"{address}/?q=telemetry:1.0")
+            site.publish(busy_status(0, tmp_path))
+            window.click(".why")
+            wait_for_text(window, "main", "404")
+            window.complaints()
+
+
+class TestFreshness:
+    def test_what_has_changed_appears_without_loading_the_page_anew(
+        self, window: Browser, site: Site, address: str, tmp_path: Path
+    ) -> None:
+        window.open(address)
+        window.run("window.isTheSame = true")
+        site.publish(busy_status(24, tmp_path))
+        look_again(window)
+        wait_for_text(window, "#figures", "in 24 images")
+        assert window.run("return window.isTheSame")
+
+    def test_what_somebody_is_typing_stays(self, window: Browser, site: Site, address: str, tmp_path: Path) -> None:
+        window.open(address)
+        window.run(
+            "const q = document.getElementById('q'); q.focus(); q.value = 'half a wo'; q.setSelectionRange(4, 6)"
+        )
+        site.publish(busy_status(24, tmp_path))
+        look_again(window)
+        wait_for_text(window, "#references", "all 24")
+        script = "const q = document.activeElement; return [q.id, q.value, q.selectionStart, q.selectionEnd]"
+        assert window.run(script) == ["q", "half a wo", 4, 6]
+
+    def test_a_controller_that_stops_answering_is_told_and_so_is_its_return(self, window: Browser, site: Site) -> None:
+        with served(site) as address:
+            window.open(address)
+        window.run("window.fetch = () => Promise.reject(new Error('Failed to fetch'))")
+        look_again(window)
+        wait_for_text(window, "[role=alert]", "does not answer")
+        with served(site) as address:
+            window.run("window.fetch = async () => new Response('<title>x</title>' + document.body.innerHTML)")
+            look_again(window)
+            window.wait_for(lambda: window.run("return document.querySelector('[role=alert]') === null"))
+
+
+class TestWithoutScripts:
+    """What matters works all the same: links and a form."""
+
+    @pytest.fixture
+    def plain(self, window: Browser) -> Iterator[Browser]:
+        window.without_scripts()
+        yield window
+        window.without_scripts(False)
+
+    def html(self, window: Browser) -> str:
+        root = window.devtools("DOM.getDocument")["root"]["nodeId"]
+        return str(window.devtools("DOM.getOuterHTML", nodeId=root)["outerHTML"])
+
+    def test_everything_is_there(self, plain: Browser, address: str) -> None:
+        plain.open(address)
+        page = self.html(plain)
+        assert page.count('data-explain="">') > 50
+        assert '<html lang="en">' in page  # and not class="scripted"
+        assert "<noscript>" in page
+
+    def test_the_button_searches(self, plain: Browser, address: str) -> None:
+        plain.open(f"{address}/?q=telemetry&sort=idle")
+        assert self.html(plain).count('class="why"') == 5
+
+    def test_why_is_a_page_of_its_own(self, plain: Browser, address: str, busy: Status) -> None:
+        image = busy.decision.plan.verdicts[0].image
+        plain.open(f"{address}/explain?image={image}")
+        assert "What makes it go" in self.html(plain)
+
+
+HOSTILE = "<img src=x onerror=alert(1)>'\"&lt;\u202egpj.exe\x07"
+
+
+def hostile_status(tmp_path: Path) -> Status:
+    """Every text that a stranger can choose is an attack."""
+    policies = tmp_path / "policies"
+    policies.mkdir()
+    (policies / "x.yaml").write_text(f"label: {HOSTILE!r}\nenabled: {HOSTILE!r}\n")
+    memory = sample_node.memory_of(3)
+    assert memory.seen is not None
+    images = {key: _hostile(image, number) for number, (key, image) in enumerate(memory.seen.images.items())}
+    containers = tuple(replace(each, name=HOSTILE) for each in memory.seen.containers)
+    seen = replace(memory.seen, images=images, containers=containers)
+    decision: Decision = sample_node.decision_on(replace(memory, seen=seen), policies)
+    return replace(sample_node.status_of(decision, policies), trouble=HOSTILE, result=PassResult.PARTIAL)
+
+
+def _hostile(image: Image, number: int) -> Image:
+    return replace(image, tags=(reference_from_engine(f"evil/{HOSTILE}:{number}"),), digests=())
+
+
+def test_hostile_names_labels_and_messages_stay_text(window: Browser, tmp_path: Path) -> None:
+    site = Site()
+    site.publish(hostile_status(tmp_path))
+    with served(site) as address:
+        window.open(address)
+        assert window.run("return document.images.length") == 0
+        assert "<img src=x onerror=alert(1)>" in window.text("#references")
+        assert "\u202e" not in window.run("return document.body.textContent")
+        window.click(".why")
+        wait_for_text(window, "#why[open]", "<img src=x")
+        assert window.run("return document.images.length") == 0
+
+
+class TestForEverybody:
+    @pytest.mark.parametrize("width", [320, 390, 768, 1_280, 2_560])
+    def test_nothing_is_wider_than_the_window(self, window: Browser, address: str, width: int) -> None:
+        window.resize(width, 844, is_phone=width < 500)
+        window.open(address)
+        assert window.run("return document.documentElement.scrollWidth") <= width
+        window.click(".why")
+        window.wait_for(lambda: window.run("return document.querySelector('#why').open"))
+        assert window.run("return document.querySelector('#why').getBoundingClientRect().right") <= width
+
+    @pytest.mark.parametrize("scheme", ["light", "dark"])
+    def test_every_text_has_contrast_enough_to_be_read(self, window: Browser, tmp_path: Path, scheme: str) -> None:
+        site = Site()
+        broken = busy_status(60, tmp_path, broken=sample_node.A_BROKEN_POLICY)
+        site.publish(replace(broken, dry_run=True))
+        window.prefer(color_scheme=scheme)
+        with served(site) as address:
+            window.open(address)
+            assert window.run(_TEXTS_OF_LITTLE_CONTRAST) == []
+
+    def test_light_and_dark_are_different(self, window: Browser, address: str) -> None:
+        papers = set()
+        for scheme in ("light", "dark"):
+            window.prefer(color_scheme=scheme)
+            window.open(address)
+            papers.add(window.run("return getComputedStyle(document.body).backgroundColor"))
+        assert len(papers) == 2
+
+    def test_a_screen_reader_finds_its_way(self, window: Browser, address: str) -> None:
+        window.open(address)
+        nodes = [node for node in window.devtools("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
+        found = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes}
+        roles = {role for role, _ in found}
+        assert roles >= {"banner", "main", "contentinfo", "search", "navigation", "table", "status"}
+        assert ("searchbox", "Search references") in found
+        assert ("table", "References, their verdicts, and why") in found
+        headings = {name for role, name in found if role == "heading"}
+        assert headings >= {"Image store", "Freed", "What goes next", "Images", "Policies", "Last removals"}
+        assert [name for role, name in found if role in ("link", "button", "image", "searchbox") and not name] == []
+        figures = [name for role, name in found if role == "image"]
+        assert any("GB free of 62.0 GB" in name for name in figures)
+        assert any(name.startswith("Freed on the last 14 days") for name in figures)
+        assert any(name.startswith("What goes when: 1.2 GB now") for name in figures)
+
+    def test_a_table_on_a_phone_is_still_a_table(self, window: Browser, address: str) -> None:
+        window.resize(390, 844, is_phone=True)
+        window.open(address)
+        roles = [node["role"]["value"] for node in window.devtools("Accessibility.getFullAXTree")["nodes"]]
+        assert roles.count("row") == 51
+        assert roles.count("rowheader") == 50
+        assert roles.count("columnheader") == 6
+
+    def test_the_keyboard_reaches_everything_in_the_order_of_the_page(self, window: Browser, address: str) -> None:
+        window.open(address)
+        reached = []
+        for _ in range(24):
+            window.press(TAB)
+            reached.append(window.run("return document.activeElement.closest('[id]')?.id ?? ''"))
+        assert reached.index("next") < reached.index("q") < reached.index("references")
+        outline = "return getComputedStyle(document.activeElement).outlineStyle"
+        assert window.run(outline) != "none"
+
+
+_TEXTS_OF_LITTLE_CONTRAST: Any = """
+const parse = (colour) => {
+  const canvas = document.createElement('canvas').getContext('2d', {willReadFrequently: true});
+  canvas.fillStyle = colour;
+  canvas.fillRect(0, 0, 1, 1);
+  return [...canvas.getImageData(0, 0, 1, 1).data];
+};
+const light = ([r, g, b]) => [r, g, b].map(c => c / 255)
+  .map(c => c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4)
+  .reduce((sum, c, i) => sum + c * [0.2126, 0.7152, 0.0722][i], 0);
+const behind = (element) => {
+  for (let at = element; at; at = at.parentElement) {
+    const colour = getComputedStyle(at).backgroundColor;
+    if (parse(colour)[3] === 255) return colour;
+  }
+  return 'white';
+};
+const found = new Set();
+const walker = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+while (walker.nextNode()) {
+  const element = walker.currentNode.parentElement;
+  const shown = element.checkVisibility() && !element.closest('.unseen, .off, script, title, dialog');
+  if (!walker.currentNode.textContent.trim() || !shown) continue;
+  const style = getComputedStyle(element);
+  const ink = element.closest('svg') ? style.fill : style.color;
+  const [a, b] = [light(parse(ink)), light(parse(behind(element)))].sort((x, y) => y - x);
+  if ((a + 0.05) / (b + 0.05) < 4.5) found.add(`${element.className || element.localName}: ${element.textContent}`);
+}
+return [...found];
+"""
+
+
+def test_it_is_quick_with_five_thousand_images(tmp_path: Path) -> None:
+    site = Site()
+    site.publish(busy_status(5_000, tmp_path))
+    app = site.app
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "q=detector&sort=size"}
+    took = []
+    for _ in range(3):
+        began = time.perf_counter()
+        page = b"".join(app(environ, lambda status, headers: None))
+        took.append(time.perf_counter() - began)
+    assert min(took) < 0.25
+    assert len(page) < 60_000

@@ -1,0 +1,78 @@
+"""What of the list somebody wants to see."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.daemon.page.query import ORDERS, ROWS, Query
+
+
+def row(reference: str, **values: Any) -> dict[str, Any]:
+    plain = {"action": "keep", "due_at": None, "size_bytes": 1, "idle_since": 5.0, "verdict": "NO_RULE"}
+    return {"reference": reference, "image": "sha256:00", "document": None, "rule": None, **plain, **values}
+
+
+ITEMS = [
+    row("a:1", document="services", rule=0, verdict="IN_USE", idle_since=None),
+    row("b:1", action="wait", due_at=90.0, document="agent", rule=1, verdict="NOT_STARTED", size_bytes=9),
+    row("c:1", action="remove", due_at=50.0, document="agent", rule=0, verdict="DUE", idle_since=1.0),
+    row("d:1", action="wait", due_at=70.0, document="services", rule=2, verdict="BACKING_OFF"),
+    row("e:1", action="wait", document="services", rule=2, verdict="NOT_STARTED"),
+]
+
+
+def names(query: Query) -> str:
+    return "".join(each["reference"][0] for each in query.chosen(query.found(ITEMS)))
+
+
+@pytest.mark.parametrize(
+    ("query", "found"),
+    [
+        (Query(), "cdbea"),
+        (Query(reverse="1"), "aebdc"),
+        (Query(sort="reference"), "abcde"),
+        (Query(sort="size"), "bacde"),
+        (Query(sort="idle"), "cbdea"),
+        (Query(sort="rule"), "cbade"),
+        (Query(q="B"), "b"),
+        (Query(q="services 1"), "dea"),
+        (Query(q="services b"), ""),
+        (Query(document="agent"), "cb"),
+        (Query(verdict="NOT_STARTED"), "be"),
+        (Query(q="e:1", verdict="NOT_STARTED"), "e"),
+    ],
+)
+def test_rows_are_searched_chosen_and_sorted(query: Query, found: str) -> None:
+    assert names(query) == found
+
+
+@pytest.mark.parametrize("sort", ORDERS)
+def test_turning_an_order_round_loses_nothing(sort: str) -> None:
+    assert sorted(names(Query(sort=sort))) == sorted(names(Query(sort=sort, reverse="1"))) == list("abcde")
+
+
+@pytest.mark.parametrize(("wanted", "number"), [("1", 1), ("3", 3), ("9", 5), ("0", 1), ("-1", 1), ("x", 1), ("", 1)])
+def test_a_page_that_is_not_there_is_the_nearest_one(wanted: str, number: int) -> None:
+    assert Query(page=wanted).page_of(ITEMS * ROWS) == (number, 5)
+
+
+def test_an_address_says_only_what_is_out_of_the_ordinary() -> None:
+    assert Query().address() == "/"
+    assert Query(q="a b", page="7").address(verdict="DUE") == "/?q=a+b&verdict=DUE"
+    assert Query(q="a", verdict="DUE").address(verdict="", page="2") == "/?q=a&page=2"
+
+
+@given(st.builds(Query, st.text(max_size=20).map(str.strip), verdict=st.sampled_from(["", "DUE"]), page=st.just("3")))
+def test_an_address_leads_back_to_its_query(query: Query) -> None:
+    assert Query.parse(query.address(page=query.page).removeprefix("/").removeprefix("?")) == query
+
+
+@given(st.text())
+def test_no_text_is_too_strange_for_a_query(text: str) -> None:
+    query = Query.parse(text)
+    query.chosen(query.found(ITEMS))
+    query.page_of(ITEMS)
