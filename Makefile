@@ -9,7 +9,7 @@ sources := controller tests deploy
 ENGINES := debian
 test-engines: ENGINES := d20 d26-gd d26-c8d d28-gd d28-c8d podman
 
-.PHONY: help environment engines run test test-engines pytest bench lint format types lock clean
+.PHONY: help environment engines tools run test test-engines pytest simulation bench lint format types dashboard screenshots lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -21,6 +21,9 @@ environment:
 engines:
 	@deploy/local/engine.sh fetch $(ENGINES)
 
+tools:
+	@deploy/local/tools.sh
+
 run: environment ## see it work: three sample images, the shipped policies, and why each image goes or stays
 	@deploy/local/run.sh
 
@@ -28,8 +31,11 @@ test: environment engines lint types pytest ## everything that must pass, on thi
 
 test-engines: pytest ## the tests on six engines, from Docker 20.10 to 28 and Podman
 
-pytest: environment engines
+pytest: environment engines tools
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest
+
+simulation: environment ## ten thousand days in the life of nodes, at random (a thousand of them are in `make test`)
+	@$(python) -m tests.simulation
 
 bench: ENGINES := d26-gd d28-c8d podman
 bench: environment engines ## how fast, how small: figures side by side with other ways to do the same
@@ -46,6 +52,13 @@ format: environment ## put all files in form
 
 types: environment ## check the types
 	@$(python) -m mypy -p controller -p tests -p deploy.local
+
+dashboard: environment ## write the Grafana dashboard anew from deploy/local/dashboard.py
+	@$(python) -m deploy.local.dashboard > manifests/grafana/image-controller.json
+
+screenshots: environment tools ## take the pictures of the status page in manifests/screenshots anew
+	@$(python) -m tests.page.screenshots manifests/screenshots
+	@! command -v pngquant >/dev/null || pngquant --force --skip-if-larger --ext .png manifests/screenshots/*.png
 
 lock: ## write the lock files anew; FLAGS=--upgrade takes newer versions
 	@deploy/local/lock.sh $(FLAGS)

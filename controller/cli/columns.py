@@ -1,8 +1,16 @@
-"""Which columns the tables have, and how their values are put into words."""
+"""Which lists there are: their columns, how values are put into words, what they are selected and watched by.
+
+The names of columns are promised to scripts: `tests/cli/test_get.py` has them all.
+"""
 
 from __future__ import annotations
 
+from collections.abc import Iterable
+from typing import Any
+
+from controller.cli.listing import Kind
 from controller.cli.render import Column, Values
+from controller.cli.selection import any_text
 from controller.quantity import bytes_in_words, seconds_in_words
 
 
@@ -34,28 +42,43 @@ def _name(row: Values) -> str:
     return f"<none> {short_id(reference)}" if reference == row["image"] else reference
 
 
+def _soonest(row: Values) -> Any:
+    return float("-inf") if row["action"] == "remove" else row["due_in_seconds"]
+
+
+_VERDICT_COLOURS = {
+    "DUE": "yellow",
+    "BACKING_OFF": "red",
+    "HELD_BACK": "cyan",
+    "NOT_IDLE_LONG_ENOUGH": "cyan",
+    "NOT_STARTED": "cyan",
+    "SETTLING": "cyan",
+}
+_STATE_COLOURS = {"in_force": "green", "waiting": "cyan", "invalid": "red"}
+_OUTCOME_COLOURS = {"refused": "red", "failed": "red"}
+
 NAME = Column("REFERENCE", _name)
 IMAGE = Column("IMAGE ID", lambda row: short_id(row["image"]), is_wide=True)
-SIZE = Column("SIZE", lambda row: bytes_in_words(row["size_bytes"] or 0))
-FREES = Column("FREES ALONE", lambda row: bytes_in_words(row["frees_alone_bytes"]), is_wide=True)
-IDLE = Column("IDLE", _idle)
-VERDICT = Column("VERDICT", lambda row: row["verdict"])
-WHEN = Column("GOES", _when)
+SIZE = Column("SIZE", lambda row: bytes_in_words(row["size_bytes"] or 0), order=lambda row: row["size_bytes"])
+FREES = Column(
+    "FREES ALONE", lambda row: bytes_in_words(row["frees_alone_bytes"]), True, lambda row: row["frees_alone_bytes"]
+)
+IDLE = Column("IDLE", _idle, order=lambda row: row["idle_seconds"])
+VERDICT = Column("VERDICT", lambda row: row["verdict"], colours=_VERDICT_COLOURS)
+WHEN = Column("GOES", _when, order=_soonest)
 RULE = Column("RULE", _rule)
 WHY = Column("WHY", lambda row: row["detail"] or "-")
 ORIGIN = Column("ORIGIN", lambda row: "agent" if row["agent_downloaded"] else row["origin"] or "-")
 LAST_USED = Column("LAST USED (ABOUT)", lambda row: row["last_used"] or "never seen in use", is_wide=True)
 
-PLAN = (NAME, IMAGE, SIZE, FREES, IDLE, VERDICT, WHEN, RULE, WHY)
-IMAGES = (NAME, IMAGE, SIZE, IDLE, LAST_USED, ORIGIN, VERDICT, WHEN)
-
-POLICIES = (
+POLICY_COLUMNS = (
     Column("NAME", lambda row: row["name"]),
-    Column("STATE", lambda row: row["state"]),
-    Column("RULES", lambda row: str(row["rules"])),
+    Column("STATE", lambda row: row["state"], colours=_STATE_COLOURS),
+    Column("RULES", lambda row: str(row["rules"]), order=lambda row: row["rules"]),
     Column("IN FORCE FROM (ABOUT)", lambda row: row["in_force_from"] or "-"),
     Column("FILE", lambda row: f"{row['file']}:{row['line']}", is_wide=True),
     Column("TEXT", lambda row: row["text_hash"][:12] or "-", is_wide=True),
+    Column("REVISION", lambda row: (row["revision"] or "-")[:12], is_wide=True),
     Column("WHY", lambda row: row["why"]),
 )
 
@@ -69,21 +92,53 @@ def _freed(row: Values) -> str:
     return "unknown"
 
 
-REMOVALS = (
+REMOVAL_COLUMNS = (
     Column("AT", lambda row: row["at"]),
-    Column("OUTCOME", lambda row: row["outcome"]),
+    Column("OUTCOME", lambda row: row["outcome"], colours=_OUTCOME_COLOURS),
     NAME,
     IMAGE,
-    Column("IDLE", lambda row: seconds_in_words(row["idle_seconds"])),
-    Column("FREED", _freed),
+    Column("IDLE", lambda row: seconds_in_words(row["idle_seconds"]), order=lambda row: row["idle_seconds"]),
+    Column("FREED", _freed, order=lambda row: row["freed_bytes"]),
     RULE,
     Column("TEXT", lambda row: row["text_hash"][:12], is_wide=True),
     Column("MESSAGE", lambda row: row["message"] or "-"),
 )
-TOTALS = (
+TOTAL_COLUMNS = (
     Column("POLICY", lambda row: row["document"]),
-    Column("OUTCOME", lambda row: row["outcome"]),
-    Column("REMOVALS", lambda row: str(row["removals"])),
-    Column("FREED", lambda row: bytes_in_words(row["freed_bytes"])),
-    Column("WITH UNKNOWN BYTES", lambda row: str(row["unknown"])),
+    Column("OUTCOME", lambda row: row["outcome"], colours=_OUTCOME_COLOURS),
+    Column("REMOVALS", lambda row: str(row["removals"]), order=lambda row: row["removals"]),
+    Column("FREED", lambda row: bytes_in_words(row["freed_bytes"]), order=lambda row: row["freed_bytes"]),
+    Column("WITH UNKNOWN BYTES", lambda row: str(row["unknown"]), order=lambda row: row["unknown"]),
 )
+
+
+def _verdicts() -> Iterable[str]:
+    from controller.plan.verdict import Reason  # Only who selects needs them.
+
+    return [reason.value for reason in Reason]
+
+
+def _states() -> Iterable[str]:
+    from controller.plan.in_force import DocumentState
+
+    return [state.value for state in DocumentState]
+
+
+def _outcomes() -> Iterable[str]:
+    from controller.plan.removal import Outcome
+
+    return [outcome.value for outcome in Outcome]
+
+
+_OF_REFERENCES = {
+    "verdict": _verdicts,
+    "action": lambda: ("remove", "wait", "keep"),
+    "document": any_text,
+    "origin": any_text,
+}
+_TELLING = ("verdict", "detail", "document", "rule", "size_bytes", "agent_downloaded")
+PLAN = Kind((NAME, IMAGE, SIZE, FREES, IDLE, VERDICT, WHEN, RULE, WHY), "reference", _OF_REFERENCES, _TELLING)
+IMAGES = Kind((NAME, IMAGE, SIZE, IDLE, LAST_USED, ORIGIN, VERDICT, WHEN), "reference", _OF_REFERENCES, _TELLING)
+POLICIES = Kind(POLICY_COLUMNS, "name", {"state": _states}, ("state", "why", "text_hash", "problems"))
+REMOVALS = Kind(REMOVAL_COLUMNS, "reference", {"outcome": _outcomes, "document": any_text}, ("outcome", "freed_bytes"))
+TOTALS = Kind(TOTAL_COLUMNS, "document", {"outcome": _outcomes, "document": any_text}, ("removals", "freed_bytes"))

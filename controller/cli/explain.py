@@ -2,45 +2,73 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import Any
+from collections.abc import Iterable, Iterator
+from typing import Any, NoReturn
 
 import click
 
 from controller.cli.columns import moment, short_id
-from controller.cli.get import age_in_words
+from controller.cli.completion import names_of
 from controller.cli.options import LOOKING, settings_from, with_settings
-from controller.cli.render import Values, dumped, output_option, plain
-from controller.cli.view import fitting_view
-from controller.daemon.terms import conditions_of
-from controller.plan.explanation import explained, similar_names
+from controller.cli.render import FORMATS, Values, dumped, output_option, plain
+from controller.cli.reported import last_report
+from controller.cli.selection import nearest
+from controller.errors import NotFound
+from controller.plan.meaning import explained_rows
 from controller.quantity import bytes_in_words, seconds_in_words
+from controller.settings import Settings
 
 
 @click.command()
-@click.argument("reference", metavar="REF")
+@click.argument("reference", metavar="REF", shell_complete=names_of("reference"))
 @with_settings(*LOOKING, "protect")
-@output_option("table", "wide", "json", "yaml")
-@click.option("--live", is_flag=True, help="Ask the engine, instead of explaining what the controller saw last.")
-@click.pass_context
-def explain(context: click.Context, /, reference: str, form: str, live: bool, **given: Any) -> None:
+@output_option(*FORMATS)
+@click.option("--live", is_flag=True, help="Look and decide anew, not as the controller's last pass did.")
+def explain(reference: str, form: str, live: bool, **given: Any) -> None:
     """Say why an image goes or stays: every rule that touches it, which of them decides, and on what evidence.
 
-    REF is a name, a name by digest, or an image's ID or the beginning of one. Exit code 1 if there is no such image.
+    REF is a name, a name by digest, or an image's ID or the beginning of one.
+
+    Exit code: 0 good, 1 there is no such image, 2 wrong usage, 3 the engine or the ledger cannot be reached.
+
+    \b
+    Examples:
+      imagectl explain registry.local:5000/team/app:1.4
+      imagectl explain 3f57d9401f8d
+      imagectl explain app:1.4 --live -o json
     """
-    settings = settings_from(given)
-    seen = fitting_view(settings, live)
-    found = explained(seen.decision, conditions_of(settings).terms, reference)
-    if not found:
-        near = similar_names(seen.decision, reference)[:5]
-        hint = f"; there are {', '.join(near)}" if near else ""
-        click.echo(f"imagectl: no image on this node is called {reference}{hint}", err=True)
-        context.exit(1)
+    found, said = _explained(settings_from(given), live, reference)
     if form in ("json", "yaml"):
         click.echo(dumped(found, form))
-        return
-    click.echo("\n\n".join("\n".join(map(plain, _lines(values))) for values in found))
-    click.echo(age_in_words(seen), err=True)
+    elif form == "name":
+        click.echo("\n".join(plain(values["reference"]) for values in found))
+    else:
+        click.echo("\n\n".join("\n".join(map(plain, _lines(values))) for values in found))
+        click.echo(said, err=True)
+
+
+def _explained(settings: Settings, live: bool, text: str) -> tuple[list[Values], str]:
+    """What the controller's last pass says of it, or what a look at the engine does. Raises NotFound."""
+    references = None if live else last_report(settings, "reference")
+    explanations = None if live else last_report(settings, "explanation")
+    if references is None or explanations is None:
+        return _looked_at(settings, text), "as the engine says now"
+    found = explained_rows(references.rows, explanations.rows, text)
+    return found or _not_found(text, references.rows), references.age_in_words
+
+
+def _looked_at(settings: Settings, text: str) -> list[Values]:
+    from controller.cli.view import live_view
+    from controller.daemon.terms import conditions_of
+    from controller.plan.explanation import explained
+    from controller.plan.report import references
+
+    decision, terms = live_view(settings).decision, conditions_of(settings).terms
+    return explained(decision, terms, text) or _not_found(text, references(decision, terms.usage))
+
+
+def _not_found(text: str, rows: Iterable[Values]) -> NoReturn:
+    raise NotFound(f"no image on this node is called {text}{nearest(text, [row['reference'] for row in rows])}")
 
 
 def _lines(values: Values) -> Iterator[str]:

@@ -1,74 +1,156 @@
-"""`imagectl get images | policies | removals`: lists, from the ledger and the folder."""
+"""`imagectl get images | policies | removals`: lists, from the ledger."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from typing import Any
 
 import click
 
 from controller.adapters.clock import SystemClock
-from controller.adapters.ledger import LedgerReader
 from controller.cli.columns import IMAGES, POLICIES, REMOVALS, TOTALS
+from controller.cli.completion import names_of
+from controller.cli.listing import Listing, Rows, listing
 from controller.cli.options import LOOKING, settings_from, with_settings
-from controller.cli.render import FORMATS, Column, Values, dumped, output_option, table
-from controller.cli.view import View, fitting_view, last_view
-from controller.errors import InvalidSettings
-from controller.plan.idleness import Usage
-from controller.plan.removal import Outcome
-from controller.plan.report import documents, references, removals
-from controller.quantity import seconds_in_words
-from controller.settings import duration
+from controller.cli.render import Values
+from controller.cli.reported import last_report
+from controller.cli.selection import nearest
+from controller.errors import InvalidSettings, NotFound
+from controller.settings import Settings, duration
+
+_live = click.option("--live", is_flag=True, help="Look and decide anew, not as the controller's last pass did.")
 
 
 @click.group(name="get")
 def get() -> None:
-    """List images, policies or removals."""
+    """List images, policies or removals.
+
+    What a controller has seen and decided is read from its ledger: at once, and by its own settings. Lists go to
+    standard output, what is to be said about them to standard error. Nothing is ever cut off.
+
+    \b
+    Examples:
+      imagectl get images
+      imagectl get images -l verdict=DUE -o name
+      imagectl get policies -o wide
+      imagectl get removals --since 7d --sort-by -freed
+    """
 
 
 @get.command()
+@click.argument("references", metavar="[REF]...", nargs=-1, shell_complete=names_of("reference"))
 @with_settings(*LOOKING, "protect")
-@output_option(*FORMATS)
-@click.option("--live", is_flag=True, help="Ask the engine, instead of showing what the controller saw last.")
-def images(form: str, live: bool, **given: Any) -> None:
-    """List every reference on the node: how long it has been idle, where it came from, what will become of it."""
+@listing(IMAGES)
+@_live
+def images(references: tuple[str, ...], wanted: Listing, live: bool, **given: Any) -> None:
+    """List the references on the node: how long each has been idle, where it came from, what will become of it.
+
+    REF is a reference as the list shows it; without one, all are listed.
+
+    \b
+    Examples:
+      imagectl get images
+      imagectl get images -l 'verdict in (DUE,BACKING_OFF)' --sort-by -size
+      imagectl get images -l document=services -o wide
+      imagectl get images --watch
+    """
     settings = settings_from(given)
-    seen = fitting_view(settings, live)
-    _print(references(seen.decision, Usage(settings.usage)), IMAGES, form, "reference")
-    if form in ("table", "wide"):
-        click.echo(age_in_words(seen), err=True)
+    wanted.show(lambda: _images(settings, live, references))
 
 
 @get.command()
+@click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=names_of("document"))
 @with_settings(*LOOKING)
-@output_option(*FORMATS)
-def policies(form: str, **given: Any) -> None:
-    """List the policy documents: what each amounts to on this node, from when, and what is wrong with it."""
-    seen = last_view(settings_from(given))
-    _print(documents(seen.decision), POLICIES, form, "name")
-    if form in ("table", "wide"):
-        for trouble in (seen.reading.lost, *seen.reading.problems):
-            if trouble:
-                click.echo(str(trouble), err=True)
+@listing(POLICIES)
+@_live
+def policies(names: tuple[str, ...], wanted: Listing, live: bool, **given: Any) -> None:
+    """List the policy documents: what each amounts to on this node, from when, and what is wrong with it.
+
+    \b
+    Examples:
+      imagectl get policies
+      imagectl get policies -l state!=in_force
+      imagectl get policies services -o json
+    """
+    settings = settings_from(given)
+    wanted.show(lambda: _policies(settings, live, names))
 
 
 @get.command(name="removals")
 @with_settings("ledger")
-@output_option(*FORMATS)
+@listing(REMOVALS)
 @click.option("--since", metavar="TIME", help="Only those of the last 2h, 7d, ...")
 @click.option("--failed", is_flag=True, help="Only those that were refused or failed.")
 @click.option("--summary", is_flag=True, help="Totals since the ledger began, by policy and outcome.")
-def list_removals(form: str, since: str | None, failed: bool, summary: bool, **given: Any) -> None:
-    """List what was removed, why, and what it really freed; oldest first."""
-    reader = LedgerReader(settings_from(given).ledger)
+def list_removals(wanted: Listing, since: str | None, failed: bool, summary: bool, **given: Any) -> None:
+    """List what was removed, why, and what it really freed; oldest first.
+
+    The last 20,000 are kept one by one; --summary counts all since the ledger began.
+
+    \b
+    Examples:
+      imagectl get removals --since 1d
+      imagectl get removals --failed -o wide
+      imagectl get removals --summary
+      imagectl get removals -l document=services --watch
+    """
+    settings, beginning = settings_from(given), _beginning(since)
+    if summary:
+        replace(wanted, kind=TOTALS).show(lambda: _totals(settings))
+    else:
+        wanted.show(lambda: _removals(settings, beginning, failed))
+
+
+def _images(settings: Settings, live: bool, names: Sequence[str]) -> Rows:
+    reported = None if live else last_report(settings, "reference")
+    if reported is not None:
+        return Rows(_named(reported.rows, "reference", names), [reported.age_in_words])
+    from controller.cli.view import live_view
+    from controller.plan.idleness import Usage
+    from controller.plan.report import references
+
+    rows = references(live_view(settings).decision, Usage(settings.usage))
+    return Rows(_named(rows, "reference", names), ["as the engine says now"])
+
+
+def _policies(settings: Settings, live: bool, names: Sequence[str]) -> Rows:
+    reported, summary = last_report(settings, "document"), last_report(settings, "summary")
+    if reported is not None and summary is not None and not live:
+        folder, age = summary.rows[0]["folder"], [reported.age_in_words]
+        rows = reported.rows
+    else:
+        from controller.cli.view import last_view
+        from controller.plan.report import documents, folder_values
+
+        seen = last_view(settings)
+        folder, age = folder_values(seen.reading), []
+        rows = documents(seen.decision)
+    delivered = [f"as delivered at revision {folder['revision']}"] if folder["revision"] else []
+    lost = [folder["lost"]] if folder["lost"] else []
+    rows = [{**row, "revision": folder["revision"] or None} for row in rows]
+    return Rows(_named(rows, "name", names), [*delivered, *lost, *folder["problems"], *age])
+
+
+def _removals(settings: Settings, beginning: float, failed: bool) -> Rows:
+    from controller.adapters.ledger_history import HistoryReader
+    from controller.plan.history import removals
+    from controller.plan.removal import Outcome
+
+    outcomes = (Outcome.REFUSED, Outcome.FAILED) if failed else tuple(Outcome)
+    reader = HistoryReader(settings.ledger)
     try:
-        if summary:
-            _print([asdict(total) for total in reader.totals()], TOTALS, form, "document")
-        else:
-            outcomes = (Outcome.REFUSED, Outcome.FAILED) if failed else tuple(Outcome)
-            history = reader.removals(_beginning(since), outcomes)
-            _print(removals(history, reader.batches()), REMOVALS, form, "reference")
+        return Rows(removals(reader.removals(beginning, outcomes), reader.batches()))
+    finally:
+        reader.close()
+
+
+def _totals(settings: Settings) -> Rows:
+    from controller.adapters.ledger_history import HistoryReader
+
+    reader = HistoryReader(settings.ledger)
+    try:
+        return Rows([asdict(total) for total in reader.totals()])
     finally:
         reader.close()
 
@@ -82,19 +164,10 @@ def _beginning(since: str | None) -> float:
         raise InvalidSettings(f"--since: {since!r}: {error}") from error
 
 
-def _print(rows: Sequence[Values], columns: Sequence[Column], form: str, name: str) -> None:
-    if form == "name":
-        click.echo("\n".join(row[name] for row in rows), nl=bool(rows))
-    elif form in ("table", "wide"):
-        click.echo(table(rows, columns, form))
-    else:
-        click.echo(dumped(rows, form))
-
-
-def age_in_words(seen: View) -> str:
-    """How fresh what was shown is."""
-    if seen.is_live:
-        return "as the engine says now"
-    age = seen.age_seconds
-    when = "before the last reboot" if age is None else f"{seconds_in_words(age)} ago"
-    return f"as the controller's last pass saw it, {when}; --live asks the engine"
+def _named(rows: list[Values], field: str, names: Sequence[str]) -> list[Values]:
+    """The rows of these names, or all. Raises NotFound."""
+    known = {row[field] for row in rows}
+    for name in names:
+        if name not in known:
+            raise NotFound(f"there is no {name} here{nearest(name, known)}")
+    return [row for row in rows if row[field] in names] if names else rows

@@ -9,7 +9,11 @@ import sys
 from importlib import import_module
 
 import click
+from click.shell_completion import CompletionItem
 
+from controller import settings
+from controller.cli.selection import nearest
+from controller.cli.shells import VARIABLE, register
 from controller.errors import ControllerError, EngineUnavailable, LedgerError, UserError
 
 COMMANDS = {
@@ -20,6 +24,8 @@ COMMANDS = {
     "nmp": ("controller.cli.nmp:nmp", "Write, check and match policy documents."),
     "sync": ("controller.cli.sync:sync", "Fetch policies into the folder."),
     "record-download": ("controller.cli.record_download:record_download", "Tell what the agent downloaded."),
+    "health": ("controller.cli.health:health", "Ask a running controller whether it is well."),
+    "completion": ("controller.cli.completion:completion", "Print a script for the completion of a shell."),
     "version": ("controller.cli.version:version", "Print the version."),
 }
 WRONG, USAGE, UNREACHABLE = 1, 2, 3
@@ -38,22 +44,59 @@ class _Commands(click.Group):
         command: click.Command = getattr(import_module(module), attribute)
         return command
 
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        name = args[0]
+        if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            ctx.fail(f"there is no command {name}{nearest(name, COMMANDS)}")
+        return super().resolve_command(ctx, args)
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """The table of commands, without importing any."""
         with formatter.section("Commands"):
             formatter.write_dl([(name, text) for name, (_, text) in COMMANDS.items()])
 
+    def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
+        """The same for shells."""
+        commands = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
+        options = click.Command.shell_complete(self, ctx, incomplete)
+        return [item for item in commands if item.value.startswith(incomplete)] + options
 
-@click.group(cls=_Commands, context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100})
+
+_SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
+
+
+@click.group(cls=_Commands, context_settings=_SETTINGS)
 def imagectl() -> None:
     """Remove container images that this node no longer needs, by policy, and never one that it does.
 
-    `imagectl COMMAND --help` tells more about each command.
+    `imagectl run` is the controller; `plan`, `explain` and `get` show what it sees and decides, and change nothing;
+    `nmp` helps to write policies. `imagectl COMMAND --help` tells more about each.
+
+    Every setting can be given as an option, as IMAGECTL_NAME in the environment, or as a line of the configuration
+    file, /etc/image-controller/config.toml; whatever comes first in this list wins.
+
+    \b
+    Exit codes:
+      0  good
+      1  something is wrong in what was checked
+      2  wrong usage
+      3  the engine or the ledger cannot be reached
+
+    \b
+    Examples:
+      imagectl run --policies /etc/image-controller/policies
+      imagectl plan
+      imagectl explain registry.local:5000/team/app:1.4
+      imagectl get removals --since 7d
     """
 
 
 def main() -> None:
-    """Run the command line."""
+    """Run the command line, or complete it for a shell."""
+    if VARIABLE in settings.environment():
+        register()
     sys.exit(run(sys.argv[1:]))
 
 
@@ -78,7 +121,6 @@ def run(arguments: list[str]) -> int:
     except BrokenPipeError:
         sys.stderr.close()  # Whoever read our output has had enough.
         return 0
-    return 0
 
 
 def _say(text: str, code: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 import click
 
 from controller import settings
+from controller.quantity import seconds_in_words
 from controller.settings import DECLARED, REPEATABLE, SWITCHES, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
@@ -46,8 +47,7 @@ _CONFIG_HELP = f"Settings as TOML, one for each option. Default: {settings.CONFI
 def _option(name: str) -> Callable[[F], F]:
     declared = DECLARED[name]
     flag = f"--{name.replace('_', '-')}"
-    default = _shown_default(declared.default)
-    text = f"{declared.metadata['help']}{default}"
+    text = f"{declared.metadata['help']}{_shown_default(declared.default)}  [env: IMAGECTL_{name.upper()}]"
     if name in SWITCHES:
         return click.option(flag, name, is_flag=True, default=None, help=text)
     return click.option(
@@ -59,7 +59,7 @@ def _shown_default(default: Any) -> str:
     if default in (None, "", (), False, "auto") or default == Path("ledger.db"):
         return ""
     if isinstance(default, float):
-        return f"  [default: {int(default // 60)}m]"
+        return f"  [default: {seconds_in_words(default)}]"
     if isinstance(default, tuple):
         return f"  [default: {':'.join(map(str, default))}]"
     return f"  [default: {default}]"

@@ -1,66 +1,80 @@
-"""`imagectl plan`: what a pass would do now, and why; it does nothing."""
+"""`imagectl plan`: what a pass would do now, or later, and why; it does nothing."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import click
 
 from controller.cli.columns import PLAN
+from controller.cli.listing import Listing, Rows, listing
 from controller.cli.options import LOOKING, settings_from, with_settings
-from controller.cli.render import FORMATS, dumped, output_option, table
-from controller.cli.view import View, live_view
+from controller.cli.render import Values
+from controller.cli.view import later_view, live_view
 from controller.plan.idleness import Usage
-from controller.plan.report import documents, reclaimable, references
-from controller.quantity import bytes_in_words
+from controller.plan.report import report_values
+from controller.quantity import bytes_in_words, seconds_in_words
+from controller.settings import Settings, duration
 
 _TURN = {"remove": 0, "wait": 1, "keep": 2}
 
 
+def _from_now(context: click.Context, parameter: click.Parameter, value: str | None) -> float:
+    try:
+        return duration(value.removeprefix("+")) if value else 0.0
+    except ValueError as error:
+        raise click.BadParameter(f"{error}, from now: +2h") from None
+
+
 @click.command()
 @with_settings(*LOOKING, "protect", "max_removals_per_pass", "max_bytes_per_hour")
-@output_option(*FORMATS)
-@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything would be removed now.")
+@listing(PLAN)
+@click.option("--at", metavar="+TIME", callback=_from_now, help="What will be due then, if nothing happens until then.")
+@click.option("--exit-code", is_flag=True, help="Exit with 1 if anything is due.")
 @click.pass_context
-def plan(context: click.Context, /, form: str, exit_code: bool, **given: Any) -> None:
+def plan(context: click.Context, /, wanted: Listing, at: float, exit_code: bool, **given: Any) -> None:
     """Show what `run` would do now: what goes, what goes when, what stays, and why.
 
     It asks the engine, reads the ledger of a controller if there is one, decides with the same code as `run`, and
     changes nothing. Documents that were put in the folder this moment count as if they had stood still already.
+
+    VERDICT is why a reference goes, waits or stays; `imagectl explain REF` tells more. GOES is when it goes if nothing
+    happens until then. -o name prints the references that are due.
+
+    Exit code: 0 good, 1 something is due and --exit-code was given, 2 wrong usage, 3 the engine or the ledger cannot be
+    reached.
+
+    \b
+    Examples:
+      imagectl plan
+      imagectl plan --policies ./new-policies -l action=remove    # before you deliver them
+      imagectl plan --at +2h -o wide
+      imagectl plan --exit-code -o name || echo "something is due"
+      imagectl plan -o json | jq '.reclaimable'
     """
     settings = settings_from(given)
-    seen = live_view(settings)
-    values = _values(seen, Usage(settings.usage))
-    click.echo(_text(values, form) if form in ("table", "wide") else _data(values, form))
-    context.exit(1 if exit_code and seen.decision.plan.removals else 0)
+    rows = wanted.show(lambda: _rows(settings, at, wanted.form))
+    context.exit(1 if exit_code and any(row["action"] == "remove" for row in rows) else 0)
 
 
-def _values(seen: View, usage: Usage) -> dict[str, Any]:
-    rows = references(seen.decision, usage)
-    return {
-        "references": sorted(rows, key=lambda row: (_TURN[row["action"]], row["due_in_seconds"] or 0.0)),
-        "documents": documents(seen.decision),
-        "reclaimable": reclaimable(seen.decision),
-        "folder": {"path": seen.reading.folder, "lost": seen.reading.lost, "revision": seen.reading.revision},
-        "node": {"why": seen.decision.node.why, "is_degraded": seen.decision.node.is_degraded},
-    }
-
-
-def _data(values: dict[str, Any], form: str) -> str:
+def _rows(settings: Settings, at: float, form: str) -> Rows:
+    now = live_view(settings)
+    seen = later_view(settings, now, at) if at else now
+    values = report_values(seen.decision, seen.reading, Usage(settings.usage))
+    rows = sorted(values.pop("references"), key=lambda row: (_TURN[row["action"]], row["due_in_seconds"] or 0.0))
     if form == "name":
-        return "\n".join(row["reference"] for row in values["references"] if row["action"] == "remove")
-    return dumped(values, form)
+        rows = [row for row in rows if row["action"] == "remove"]
+    notes = [f"as it will be {seconds_in_words(at)} from now, if nothing happens until then"] if at else []
+    return Rows(rows, notes, lambda: _below(rows, values), values)
 
 
-def _text(values: dict[str, Any], form: str) -> str:
-    rows = values["references"]
-    parts = [table(rows, PLAN, form) if rows else "There are no images on this node."]
-    parts += [f"! {trouble}" for trouble in _troubles(values)]
-    parts.append(_summary(rows, values["reclaimable"]))
-    return "\n".join(parts)
+def _below(rows: Sequence[Values], values: Values) -> list[str]:
+    nothing = [] if rows else ["There are no images on this node."]
+    return [*nothing, *(f"! {trouble}" for trouble in _troubles(values)), _summary(rows, values["reclaimable"])]
 
 
-def _troubles(values: dict[str, Any]) -> list[str]:
+def _troubles(values: Values) -> list[str]:
     troubles = [values["folder"]["lost"]] if values["folder"]["lost"] else []
     troubles += [f"node: {values['node']['why']}"] if values["node"]["is_degraded"] else []
     for document in values["documents"]:
@@ -70,7 +84,7 @@ def _troubles(values: dict[str, Any]) -> list[str]:
     return troubles
 
 
-def _summary(rows: list[dict[str, Any]], freed: dict[str, Any]) -> str:
+def _summary(rows: Sequence[Values], freed: Values) -> str:
     count = {action: sum(row["action"] == action for row in rows) for action in _TURN}
     about = "" if freed["is_exact"] else "about "
     later = freed["due_and_waiting_bytes"] - freed["due_bytes"]

@@ -1,21 +1,26 @@
 """A command's rows → a table, JSON, YAML or names.
 
-Columns are plain and left-aligned, as kubectl's; nothing is cut off.
+Columns are plain and left-aligned, as kubectl's; nothing is cut off. Colour is for terminals, and never with NO_COLOR.
 """
 
 from __future__ import annotations
 
 import json
 import re
-from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+import sys
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any
 
 import click
 
+from controller import settings
+
 Values = dict[str, Any]
 FORMATS = ("table", "wide", "json", "yaml", "name")
-_control = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028-\u202e\u2066-\u2069]")
+TABLES = ("table", "wide")
+_BETWEEN = "   "
+_control = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +31,15 @@ class Column:
     text: Callable[[Values], str]
     is_wide: bool = False
     """Shown with `-o wide` only."""
+    order: Callable[[Values], Any] | None = None
+    """What `--sort-by` goes by, where that is not the text; None comes last."""
+    colours: Mapping[str, str] = field(default_factory=dict)
+    """Colours of the words that it may show."""
+
+    @property
+    def name(self) -> str:
+        """How `--sort-by` calls it: `LAST USED (ABOUT)` is last-used."""
+        return self.title.partition(" (")[0].lower().replace(" ", "-")
 
 
 def output_option(*forms: str) -> Callable[[Any], Any]:
@@ -43,12 +57,47 @@ def output_option(*forms: str) -> Callable[[Any], Any]:
 
 def table(rows: Sequence[Values], columns: Sequence[Column], form: str = "table") -> str:
     """A table with a line of titles; the last column is not padded."""
-    shown = [column for column in columns if form == "wide" or not column.is_wide]
-    lines = [[column.title for column in shown], *([plain(column.text(row)) for column in shown] for row in rows)]
-    widths = [max(map(len, cells)) for cells in zip(*lines, strict=True)]
-    return "\n".join(
-        "   ".join(cell.ljust(width) for cell, width in zip(line, widths, strict=True)).rstrip() for line in lines
-    )
+    sheet = Sheet([column for column in columns if form == "wide" or not column.is_wide])
+    cells = [sheet.cells(row) for row in rows]
+    sheet.fit(cells)
+    return "\n".join((sheet.title_line(), *map(sheet.line, cells)))
+
+
+class Sheet:
+    """The columns of one table and their widths; lines may be added for as long as somebody watches."""
+
+    def __init__(self, columns: Sequence[Column]) -> None:
+        self._columns = columns
+        self._widths = [len(column.title) for column in columns]
+        self._has_colours = has_colours()
+
+    def cells(self, row: Values) -> list[str]:
+        """The texts of one line."""
+        return [plain(column.text(row)) for column in self._columns]
+
+    def fit(self, lines: Iterable[Sequence[str]]) -> None:
+        """Make every column wide enough for these lines."""
+        for cells in lines:
+            self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, cells, strict=True)]
+
+    def title_line(self) -> str:
+        """The first line of the table."""
+        titles = (column.title.ljust(width) for column, width in zip(self._columns, self._widths, strict=True))
+        return _BETWEEN.join(titles).rstrip()
+
+    def line(self, cells: Sequence[str]) -> str:
+        """One line; a text that is wider than its column stays whole."""
+        return _BETWEEN.join(map(self._painted, cells, self._widths, self._columns)).rstrip()
+
+    def _painted(self, cell: str, width: int, column: Column) -> str:
+        colour = column.colours.get(cell) if self._has_colours else None
+        return (click.style(cell, fg=colour) if colour else cell) + " " * (width - len(cell))
+
+
+def has_colours() -> bool:
+    """Is standard output a terminal whose owner wants colours? See no-color.org."""
+    environment = settings.environment()
+    return sys.stdout.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def dumped(values: Any, form: str) -> str:

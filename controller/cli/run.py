@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import signal
+import sys
 import threading
 from typing import Any
 
@@ -13,6 +14,7 @@ import click
 from controller import __version__
 from controller.adapters import logs
 from controller.cli.options import settings_from, with_settings
+from controller.cli.progress import ProgressLine
 from controller.daemon.status import PassResult
 from controller.daemon.wiring import Controller, controller
 from controller.settings import DECLARED, Settings
@@ -31,7 +33,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     """Watch the policy folder and the engine, and remove the images that are due.
 
     SIGTERM and SIGINT end it within ten seconds; SIGHUP makes it look at once. With --once the exit code is 0 if all
-    went well, 1 if something that was due could not be removed, 3 if the engine or the ledger could not be reached.
+    went well, 1 if something that was due could not be removed, 3 if the engine or the ledger could not be reached; on
+    a terminal one line shows how far it has come.
 
     \b
     Examples:
@@ -41,7 +44,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     """
     settings = settings_from(given)
     logs.set_up(settings.log_format, settings.log_level)
-    with controller(settings) as ready:
+    progress = ProgressLine(sys.stderr) if settings.once and sys.stderr.isatty() else None
+    with controller(settings, progress) as ready:
         _obey_signals(ready)
         _log.info(_introduction(settings, ready))
         context.exit(_run(ready, settings.once))
@@ -57,7 +61,8 @@ def _run(ready: Controller, once: bool) -> int:
 
 def _introduction(settings: Settings, ready: Controller) -> str:
     host = settings.listen[0] or "0.0.0.0"  # noqa: S104
-    served = f", metrics at http://{host}:{ready.http.port}/metrics" if ready.http else ""
+    scheme = "https" if settings.tls_certificate else "http"
+    served = f", metrics at {scheme}://{host}:{ready.http.port}/metrics" if ready.http else ""
     dry = ", removing nothing (dry run)" if settings.dry_run else ""
     return f"imagectl {__version__}: policies from {settings.policies}, engine {settings.docker_host}{served}{dry}"
 
@@ -65,11 +70,16 @@ def _introduction(settings: Settings, ready: Controller) -> str:
 def _obey_signals(ready: Controller) -> None:
     def stop(number: int, frame: object) -> None:
         ready.stopping.set()
+        ready.service_manager.stopping()
         ready.bell.ring()
         end = threading.Timer(_GONE_WITHIN_SECONDS, os._exit, (0,))
         end.daemon = True
         end.start()
 
+    def look_again(number: int, frame: object) -> None:
+        ready.service_manager.reloading()
+        ready.bell.ring()
+
     signal.signal(signal.SIGTERM, stop)
     signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGHUP, lambda number, frame: ready.bell.ring())
+    signal.signal(signal.SIGHUP, look_again)

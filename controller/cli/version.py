@@ -7,9 +7,15 @@ import platform
 import click
 
 from controller import __version__
+from controller.cli.render import dumped, output_option
 
 
 @click.command()
-def version() -> None:
+@output_option("table", "json", "yaml")
+def version(form: str) -> None:
     """Print the version of imagectl and of the Python that runs it."""
-    click.echo(f"imagectl {__version__} (Python {platform.python_version()})")
+    python = platform.python_version()
+    if form == "table":
+        click.echo(f"imagectl {__version__} (Python {python})")
+    else:
+        click.echo(dumped({"version": __version__, "python": python}, form))

@@ -45,7 +45,7 @@ def last_view(settings: Settings) -> View:
     """
     memory, reading = _remembered(settings), PolicyFolder(settings.policies).read()
     decision = decide_again(Decision(memory=memory, node=_last_node(settings, memory)), reading, _conditions(settings))
-    return View(decision, reading, SystemClock().now(), is_live=False)
+    return View(decision, reading)
 
 
 def later_view(settings: Settings, seen: View, seconds: float) -> View:
@@ -83,14 +83,17 @@ def _conditions(settings: Settings) -> Conditions:
 
 
 def _looked_at(settings: Settings, memory: Memory, wishes: Wishes) -> Decision:
-    from controller.adapters.docker_connection import Connection
+    from controller.adapters.docker_connection import Address, Connection
     from controller.adapters.engine import DockerEngine
     from controller.adapters.own_container import own_container_id
     from controller.daemon.observe import Observer
-    from controller.daemon.wiring import address_of
 
-    engine = DockerEngine(Connection(address_of(settings)))
-    observer = Observer(engine, SystemClock(), threading.Event(), own_container_id())
-    seen = observer.look(streams_generation=0)
-    news = News(layers=observer.new_layers(seen, memory))
+    own_container = own_container_id()
+    connection = Connection(Address(settings.docker_host, settings.docker_certificates))
+    observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
+    try:
+        seen = observer.look(streams_generation=0)
+        news = News(layers=observer.new_layers(seen, memory))
+    finally:
+        connection.drop()
     return decide(Decision(memory=memory), wishes, seen, news, _conditions(settings))

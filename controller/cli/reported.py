@@ -1,0 +1,58 @@
+"""What the controller's last pass decided, as it wrote it into the ledger: for commands that must answer at once.
+
+It is the controller's own decision, by its own settings; no engine is asked and nothing is decided here.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.ledger_report import ReportReader
+from controller.cli.render import Values
+from controller.plan.moments import name_in, told
+from controller.quantity import seconds_in_words
+from controller.settings import Settings
+
+
+@dataclass(frozen=True, slots=True)
+class Reported:
+    """Rows of one kind, as of now, and how old what they rest on is."""
+
+    rows: list[Values]
+    age_seconds: float | None
+    """Since the pass; None if that was in another boot."""
+
+    @property
+    def age_in_words(self) -> str:
+        """For people, below a table."""
+        when = "before the last reboot" if self.age_seconds is None else f"{seconds_in_words(self.age_seconds)} ago"
+        return f"as the controller's last pass saw it, {when}; --live looks anew"
+
+
+def last_report(settings: Settings, kind: str) -> Reported | None:
+    """None if no controller has ever written one into this ledger. Raises LedgerUnavailable."""
+    if not settings.ledger.exists():
+        return None
+    reader = ReportReader(settings.ledger)
+    try:
+        clock = reader.clock()
+        if clock is None or clock.last is None:
+            return None
+        now = SystemClock().now()
+        age = now.uptime_seconds - clock.last.uptime_seconds if clock.last.boot == now.boot else None
+        clock = clock.advanced(now, settings.resync)
+        return Reported([told(row, clock) for row in reader.rows(kind)], age)
+    finally:
+        reader.close()
+
+
+def reported_names(settings: Settings, kind: str) -> list[str]:
+    """What the rows of a kind are called, for completion."""
+    if not settings.ledger.exists():
+        return []
+    reader = ReportReader(settings.ledger)
+    try:
+        return [name_in(key) for key in reader.keys(kind)] if reader.clock() else []
+    finally:
+        reader.close()

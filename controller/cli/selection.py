@@ -1,0 +1,67 @@
+"""`--selector verdict=DUE,document!=services` → which rows are shown. Kubernetes' way of writing it, on our fields.
+
+A selector is a list of conditions, all of which must hold:
+
+    condition = FIELD "=" VALUE | FIELD "!=" VALUE | FIELD " in (" VALUE {"," VALUE} ")" | FIELD " notin (" … ")"
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterable, Mapping
+from dataclasses import dataclass
+from difflib import get_close_matches
+from typing import Any
+
+from controller.errors import InvalidSettings
+
+Fields = Mapping[str, Callable[[], Iterable[str]]]
+"""What can be selected by, and the words that each field can have; no words: any text."""
+
+_conditions = re.compile(r"[^,(]+(?:\([^)]*\))?")
+_condition = re.compile(r"\s*([\w-]+)\s*(?:(!?=)=?\s*(\S*)|\s(in|notin)\s*\(([^)]*)\))\s*")
+
+
+@dataclass(frozen=True, slots=True)
+class Condition:
+    """One of the conditions."""
+
+    field: str
+    values: tuple[str, ...]
+    is_negated: bool
+
+    def holds(self, row: Mapping[str, Any]) -> bool:
+        """Does the row fulfil it?"""
+        return (str(row.get(self.field) or "") in self.values) != self.is_negated
+
+
+def parse_selection(text: str, fields: Fields) -> tuple[Condition, ...]:
+    """Raises InvalidSettings, with the nearest word that exists."""
+    return tuple(_parse(each, fields) for each in _conditions.findall(text))
+
+
+def any_text() -> tuple[str, ...]:
+    """The words of a field that may have any text."""
+    return ()
+
+
+def nearest(word: str, words: Iterable[str]) -> str:
+    """` (did you mean X?)`, or nothing."""
+    known = {each.lower(): each for each in words}
+    near = get_close_matches(word.lower(), known, 1)
+    return f" (did you mean {known[near[0]]}?)" if near else ""
+
+
+def _parse(text: str, fields: Fields) -> Condition:
+    if not (found := _condition.fullmatch(text)):
+        hint = "write field=value, field!=value or field in (value, value)"
+        raise InvalidSettings(f"--selector: {text.strip()!r}: {hint}")
+    name, sign, value, word, several = found.groups()
+    if name not in fields:
+        raise InvalidSettings(f"--selector: there is no field {name}{nearest(name, fields)}; use {', '.join(fields)}")
+    values = tuple(each.strip() for each in several.split(",")) if word else (value,)
+    known = tuple(fields[name]())
+    for each in values:
+        if known and each not in known:
+            raise InvalidSettings(f"--selector: no {name} is called {each}{nearest(each, known)}")
+    return Condition(name, values, is_negated=sign == "!=" or word == "notin")

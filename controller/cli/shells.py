@@ -1,0 +1,48 @@
+"""Completion in shells, where click's own falls short: bash splits words at colons, and names of images have them."""
+
+from __future__ import annotations
+
+from click.shell_completion import BashComplete, add_completion_class, split_arg_string
+
+from controller import settings
+
+VARIABLE = "_IMAGECTL_COMPLETE"
+
+# bash puts a completion in place of what it takes for the word: what follows the last colon or equals sign.
+_BASH = """\
+%(complete_func)s() {
+    local typed=${COMP_LINE:0:COMP_POINT} kind text
+    typed=${typed##*[[:space:]]}
+    local kept=${typed%%"${typed##*[:=]}"}
+    while IFS=, read -r kind text; do
+        case $kind in
+            dir) compopt -o dirnames ;;
+            file) compopt -o default ;;
+            plain) COMPREPLY+=("${text#"$kept"}") ;;
+        esac
+    done < <(COMP_WORDS=${COMP_LINE:0:COMP_POINT} %(complete_var)s=bash_complete "$1")
+}
+complete -o nosort -F %(complete_func)s %(prog_name)s
+"""
+
+
+class Bash(BashComplete):
+    """Completion for bash 4.4 and later."""
+
+    name = "bash"
+    source_template = _BASH
+
+    @staticmethod
+    def _check_version() -> None:
+        """The script may be for another bash than the one here."""
+
+    def get_completion_args(self) -> tuple[list[str], str]:
+        """The words before the one that is being typed, and that one, split as a shell would split them."""
+        line = settings.environment()["COMP_WORDS"]
+        words = split_arg_string(line)
+        return (words[1:], "") if line[-1:].isspace() else (words[1:-1], words[-1])
+
+
+def register() -> None:
+    """From now on, bash is completed so."""
+    add_completion_class(Bash)

@@ -1,0 +1,58 @@
+"""A node whose controller has left its ledger, for commands that only read."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.clock import SystemClock
+from controller.cli import main
+from tests import sample_node
+
+
+@dataclass(frozen=True, slots=True)
+class Said:
+    """What a command printed, and its exit code."""
+
+    code: int
+    out: str
+    err: str
+
+    @property
+    def rows(self) -> list[list[str]]:
+        """The lines of a table without its titles, in cells."""
+        return [[cell.strip() for cell in line.split("   ") if cell.strip()] for line in self.out.splitlines()[1:]]
+
+
+Imagectl = Callable[..., Said]
+
+
+@pytest.fixture(scope="session")
+def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the ledger and the policies of a node of 60 images, looked at a moment ago."""
+    folder = tmp_path_factory.mktemp("node")
+    now = SystemClock().now()
+    policies = sample_node.write_policies(folder / "policies")
+    decision = sample_node.decision_on(sample_node.memory_of(60, now), policies)
+    sample_node.write_ledger(
+        folder / "ledger.db", sample_node.status_of(decision, policies, now), *sample_node.history(now=now)
+    )
+    return folder
+
+
+@pytest.fixture
+def imagectl(node: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Imagectl:
+    """Run a command on that node."""
+    monkeypatch.setenv("IMAGECTL_LEDGER", str(node / "ledger.db"))
+    monkeypatch.setenv("IMAGECTL_POLICIES", str(node / "policies"))
+
+    def run(*arguments: str) -> Said:
+        capfd.readouterr()
+        code = main.run(list(arguments))
+        said = capfd.readouterr()
+        return Said(code, said.out, said.err)
+
+    return run

@@ -1,0 +1,79 @@
+"""`imagectl plan` on a node whose engine has just been asked; the decision is real, the look is made up."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.clock import SystemClock
+from controller.adapters.policy_folder import PolicyFolder
+from controller.cli import plan as plan_command
+from controller.cli.view import View
+from tests import sample_node
+from tests.cli.conftest import Imagectl
+
+
+@pytest.fixture(autouse=True)
+def looked(node: Path, monkeypatch: pytest.MonkeyPatch) -> View:
+    """What the engine showed."""
+    memory = sample_node.memory_of(60, SystemClock().now())
+    seen = View(sample_node.decision_on(memory, node / "policies"), PolicyFolder(node / "policies").read())
+    monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
+    return seen
+
+
+def test_what_goes_now_comes_first_then_what_goes_when_then_what_stays(imagectl: Imagectl) -> None:
+    rows = json.loads(imagectl("plan", "-o", "json").out)["references"]
+    actions = [row["action"] for row in rows]
+    assert actions == sorted(actions, key=["remove", "wait", "keep"].index)
+    waits = [row["due_in_seconds"] for row in rows if row["action"] == "wait" and row["due_in_seconds"]]
+    assert waits == sorted(waits)
+
+
+def test_the_last_line_counts_and_the_line_before_tells_of_policies_that_do_nothing(imagectl: Imagectl) -> None:
+    lines = imagectl("plan").out.splitlines()
+    assert lines[-1] == (
+        "10 go now (1.2 GB), 28 later (2.6 GB), 22 stay;"
+        " 225.7 MB stay because nothing tells that the agent downloaded them."
+    )
+    assert "! policy spring-cleaning is waiting: its start has not come" in lines
+
+
+def test_names_are_those_that_go_now(imagectl: Imagectl) -> None:
+    assert len(imagectl("plan", "-o", "name").out.splitlines()) == 10
+
+
+def test_the_exit_code_tells_whether_anything_is_due_only_if_that_is_wanted(imagectl: Imagectl) -> None:
+    assert imagectl("plan").code == 0
+    assert imagectl("plan", "--exit-code").code == 1
+    assert imagectl("plan", "--exit-code", "-l", "verdict=IN_USE").code == 0
+
+
+class TestAt:
+    def test_later_more_is_due(self, imagectl: Imagectl) -> None:
+        def due(*arguments: str) -> set[str]:
+            return set(imagectl("plan", "-o", "name", *arguments).out.split())
+
+        now, soon, later = due(), due("--at", "+2h"), due("--at", "+30d")
+        assert now < soon < later
+        assert soon - now == {"acme/telemetry:1.0", "acme/telemetry:1.2"}
+
+    def test_a_start_that_lies_ahead_has_come_by_then(self, imagectl: Imagectl) -> None:
+        values = json.loads(imagectl("plan", "--at", "+400d", "-o", "json").out)
+        states = {document["name"]: document["state"] for document in values["documents"]}
+        assert states["spring-cleaning"] == "in_force"
+
+    def test_it_says_that_this_is_not_now(self, imagectl: Imagectl) -> None:
+        assert imagectl("plan", "--at", "2h").err == "as it will be 2h from now, if nothing happens until then\n"
+
+    def test_a_moment_that_is_none(self, imagectl: Imagectl) -> None:
+        said = imagectl("plan", "--at", "noon")
+        assert (said.code, "+2h" in said.err) == (2, True)
+
+
+def test_a_selector_and_an_order_work_as_in_any_list(imagectl: Imagectl) -> None:
+    rows = json.loads(imagectl("plan", "-l", "document=agent", "--sort-by", "-size", "-o", "json").out)["references"]
+    assert {row["document"] for row in rows} == {"agent"}
+    assert [row["size_bytes"] for row in rows] == sorted((row["size_bytes"] for row in rows), reverse=True)

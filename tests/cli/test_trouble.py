@@ -1,0 +1,314 @@
+"""Bad input and trouble, on the real command line: one clear line each, the right exit code, and `run` carries on."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import mkdtemp
+
+import pytest
+
+from tests.adapters.fake_docker import FakeDocker
+from tests.adapters.unix_server import serving
+from tests.fakes import a_document, a_removal
+
+_PATIENCE_SECONDS = 30.0
+
+
+@dataclass
+class Process:
+    """`imagectl run` as a process of its own."""
+
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def lines(self) -> list[str]:
+        """What it has said so far."""
+        said = self.log.read_text()
+        assert "Traceback" not in said, said
+        return said.splitlines()
+
+    def says(self, *words: str) -> str:
+        """The first line with all these words, waited for."""
+        return self._wait_for(lambda: next((line for line in self.lines if all(w in line for w in words)), ""))
+
+    def ends(self) -> int:
+        """Its exit code, waited for."""
+        self._wait_for(lambda: "ended" if self.process.poll() is not None else "")
+        assert self.lines is not None
+        return self.process.returncode
+
+    def _wait_for(self, something: Callable[[], str]) -> str:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while not (found := something()):
+            assert time.monotonic() < until, self.log.read_text()
+            time.sleep(0.01)
+        return found
+
+
+_WITHOUT_RIGHTS = [
+    "setpriv",
+    "--bounding-set=-dac_override,-dac_read_search",
+    "--inh-caps=-dac_override,-dac_read_search",
+]
+
+
+class Place:
+    """A folder with a socket, policies and a ledger, all of which a test may spoil."""
+
+    def __init__(self, folder: Path, stack: ExitStack) -> None:
+        self.folder = folder
+        self.policies = folder / "policies"
+        self.docker = FakeDocker()
+        self._stack = stack
+        self._started = 0
+
+    def policy(self, text: str, name: str = "doc.yaml") -> None:
+        self.policies.mkdir(exist_ok=True)
+        (self.policies / name).write_text(text)
+
+    def engine(self) -> ExitStack:
+        """The engine begins; it ends with the test, or when the result is closed."""
+        engine = ExitStack()
+        engine.callback(self.docker.ended.set)
+        self.docker.ended.clear()
+        engine.enter_context(serving(self.folder / "s", self.docker))
+        self._stack.callback(engine.close)
+        return engine
+
+    def run(self, *options: str, without_rights: bool = False) -> Process:
+        """`imagectl run`; perhaps with no other right to files than their modes give to their owner."""
+        self._started += 1
+        log = self.folder / f"log{self._started}"
+        settings = ["--policies", str(self.policies), "--docker-host", f"unix://{self.folder}/s"]
+        command = [sys.executable, "-m", "controller", "run", *settings, "--ledger", str(self.folder / "ledger.db")]
+        quick = ["--settle", "0", "--listen", "127.0.0.1:0", "--log-format", "text"]
+        confined = _WITHOUT_RIGHTS if without_rights else []
+        with log.open("wb") as said:
+            process = subprocess.Popen([*confined, *command, *quick, *options], stdout=said, stderr=subprocess.STDOUT)
+        self._stack.callback(process.wait)
+        self._stack.callback(process.kill)
+        return Process(process, log)
+
+    def history(self) -> list[tuple[str, str]]:
+        """What `imagectl get removals` says."""
+        where = ["--ledger", str(self.folder / "ledger.db"), "-o", "json"]
+        command = [sys.executable, "-m", "controller", "get", "removals", *where]
+        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        return [(row["reference"], row["outcome"]) for row in json.loads(said)]
+
+
+@pytest.fixture
+def place() -> Iterator[Place]:
+    with ExitStack() as stack:
+        folder = Path(mkdtemp(prefix="imagectl-"))
+        folder.chmod(0o755)
+        stack.callback(shutil.rmtree, folder)
+        yield Place(folder, stack)
+
+
+ALL = json.dumps(a_document(a_removal()))
+
+
+# ── the folder ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_folder_that_is_missing_is_told_and_its_coming_is_noticed(place: Place) -> None:
+    place.engine()
+    run = place.run()
+    run.says("no policies", str(place.policies), "No such file or directory")
+    place.policy(ALL)
+    run.says("policy doc is in force")
+
+
+def test_an_empty_folder_is_told(place: Place) -> None:
+    place.engine()
+    place.policies.mkdir()
+    place.run().says("no policies", "holds no policy documents")
+
+
+def test_a_file_that_is_no_yaml_is_told_with_its_place_and_stops_nothing(place: Place) -> None:
+    place.engine()
+    place.policy("label: [1, 2\nenabled: true\n", "bad.yaml")
+    place.policy(ALL)
+    run = place.run()
+    run.says("bad.yaml:1:8: error: a bracket that is not closed, or a comma missing")
+    run.says("policy doc is in force")
+
+
+def test_a_fifo_in_the_folder_is_told_and_never_opened(place: Place) -> None:
+    place.engine()
+    place.policy(ALL)
+    os.mkfifo(place.policies / "x.yaml")
+    run = place.run()
+    run.says("WARNING", "x.yaml")
+    run.says("policy doc is in force")
+
+
+# ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_without_an_engine_it_waits_for_one(place: Place) -> None:
+    place.policy(ALL)
+    place.docker.tags = ["app:1"]
+    run = place.run()
+    run.says("ERROR", "there is no such socket; is the engine running?")
+    place.engine()
+    run.says("over:", "there is no such socket")
+    run.says("removed app:1")
+
+
+def test_one_pass_without_an_engine_exits_3(place: Place) -> None:
+    place.policy(ALL)
+    run = place.run("--once")
+    assert run.ends() == 3
+    run.says("there is no such socket")
+
+
+def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
+    place.engine()
+    place.policy(ALL)
+    (place.folder / "s").chmod(0)
+    run = place.run("--once", without_rights=True)
+    run.says("no permission to use it; run as root or join the group that owns the socket")
+    assert run.ends() == 3
+
+
+def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place: Place) -> None:
+    place.policy(ALL)
+    place.docker.tags = ["app:1"]
+    came, go_on = place.docker.hold("DELETE /images/app:1")
+    engine = place.engine()
+    run = place.run()
+    assert came.wait(_PATIENCE_SECONDS)
+    engine.close()
+    run.says("ERROR", "the engine at", "cannot be reached")
+    assert place.history() == []
+    go_on.set()
+    place.engine()
+    run.says("over: the engine at")
+    run.says("removed app:1")
+    assert place.history() == [("app:1", "removed")]
+
+
+def test_an_address_that_is_none_exits_2(place: Place) -> None:
+    run = place.run("--docker-host", "nonsense")
+    assert run.ends() == 2
+    assert run.lines == ["imagectl: --docker-host nonsense: write unix:///path or tcp://host:port"]
+
+
+# ── the ledger and the port ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_ledger_folder_that_cannot_be_written_exits_3(place: Place) -> None:
+    place.engine()
+    place.policy(ALL)
+    place.folder.chmod(0o500)
+    run = place.run("--once", without_rights=True)
+    assert run.ends() == 3
+    assert run.lines == [f"imagectl: cannot make {place.folder}/ledger.db.lock: Permission denied"]
+
+
+def test_a_second_controller_on_the_same_ledger_exits_3_and_names_the_first(place: Place) -> None:
+    place.engine()
+    first = place.run()
+    first.says("policies from")
+    second = place.run()
+    assert second.ends() == 3
+    held = f"{place.folder}/ledger.db.lock: another controller, process {first.process.pid}, works with this ledger"
+    assert second.lines == [f"imagectl: {held}"]
+
+
+def test_a_port_that_is_taken_is_one_line(place: Place) -> None:
+    place.engine()
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        address = f"127.0.0.1:{taken.getsockname()[1]}"
+        run = place.run("--listen", address)
+        assert run.ends() == 2
+    assert len(run.lines) == 1
+    assert address in run.lines[0]
+    assert "in use" in run.lines[0]
+
+
+# ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_it_ends_at_once_when_nothing_is_under_way(place: Place, number: signal.Signals) -> None:
+    place.engine()
+    run = place.run()
+    run.says("no policies")
+    began = time.monotonic()
+    run.process.send_signal(number)
+    assert run.ends() == 0
+    assert time.monotonic() - began < 5
+    assert run.lines[-1].endswith("stopped")
+
+
+def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place: Place) -> None:
+    place.policy(ALL)
+    place.docker.tags = [f"app:{number}" for number in range(20)]
+    came, go_on = place.docker.hold("DELETE /images/app:0")
+    place.engine()
+    run = place.run()
+    assert came.wait(_PATIENCE_SECONDS)
+    run.process.terminate()
+    time.sleep(0.1)
+    go_on.set()
+    assert run.ends() == 0
+    assert ("app:0", "removed") in place.history()
+    assert len(place.history()) + len(place.docker.tags) == 20
+
+
+def test_a_removal_that_is_never_answered_is_found_out_by_the_next_start(place: Place) -> None:
+    place.policy(ALL)
+    place.docker.tags = ["app:1"]
+    came, go_on = place.docker.hold("DELETE /images/app:1")
+    place.engine()
+    run = place.run()
+    assert came.wait(_PATIENCE_SECONDS)
+    began = time.monotonic()
+    run.process.terminate()
+    assert run.ends() == 0
+    assert 7 < time.monotonic() - began < 10
+    assert place.history() == []
+    go_on.set()
+    again = place.run()
+    again.says("removed app:1", "unknown number of bytes")
+    assert place.history() == [("app:1", "removed")]
+
+
+# ── one pass ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_one_pass_removes_what_is_due_and_exits_0(place: Place) -> None:
+    place.policy(ALL)
+    place.docker.tags = ["app:1"]
+    place.engine()
+    run = place.run("--once")
+    assert run.ends() == 0
+    assert place.docker.tags == []
+    run.says("removed app:1", "freed 10 B")
+
+
+def test_one_pass_that_could_not_remove_everything_exits_1(place: Place) -> None:
+    place.policy(ALL)
+    place.docker.tags = ["app:1"]
+    place.docker._delete = lambda tag: ({"message": "no space left on device"}, 500)  # type: ignore[method-assign]
+    place.engine()
+    run = place.run("--once")
+    assert run.ends() == 1
+    run.says("WARNING", "failed: app:1 stays: 500: no space left on device")
