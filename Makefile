@@ -38,8 +38,8 @@ simulation: environment ## ten thousand days in the life of nodes, at random (a 
 	@$(python) -m tests.simulation
 
 bench: ENGINES := d26-gd d28-c8d podman
-bench: environment engines ## how fast, how small: figures side by side with other ways to do the same
-	@$(python) -m pytest tests/bench -q -s
+bench: environment engines ## how fast, how small: side by side with other ways to do the same; FIGURES="removals memory" for some
+	@$(python) -m tests.bench $(FIGURES)
 
 lint: environment ## style, form and who may import whom
 	@$(python) -m ruff check $(sources)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import tomllib
 from collections.abc import Callable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
@@ -173,12 +172,18 @@ def _read_config(config: Path | None) -> Mapping[str, Any]:
     """The configuration file: TOML, a line for each setting. Only one that was named must exist."""
     file = config or CONFIG_FILE
     try:
-        read = tomllib.loads(file.read_text())
+        text = file.read_text()
     except FileNotFoundError as error:
         if config is None:
             return {}
         raise InvalidSettings(f"{file}: there is no such file") from error
-    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+    except (OSError, UnicodeDecodeError) as error:
+        raise InvalidSettings(f"{file}: {error}") from error
+    import tomllib  # Who has no such file need not wait for it.
+
+    try:
+        read = tomllib.loads(text)
+    except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{file}: {error}") from error
     for name in read.keys() - DECLARED.keys():
         near = get_close_matches(name, DECLARED, 1)

@@ -16,6 +16,7 @@ from controller.daemon.schedule import retry_after_seconds
 from controller.daemon.status import Status
 from controller.plan.decision import Conditions
 from controller.plan.explanation import explained
+from controller.plan.moments import told
 from controller.plan.report import Values
 from controller.plan.verdict import Reason, Verdict
 from tests.fake_engine import FakeEngine, Kind
@@ -134,7 +135,8 @@ class Host:
         return self.verdict(reference).reason
 
     def explain(self, text: str) -> list[Values]:
-        return explained(self.last.decision, self.manner.conditions.terms, text)
+        found = explained(self.last.decision, self.manner.conditions.terms, text)
+        return [told(row, self.last.decision.memory.clock) for row in found]
 
 
 @contextmanager

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from controller.adapters.ledger import Ledger
 from controller.adapters.policy_folder import PolicyFolder
-from controller.daemon.report import Reporter
+from controller.daemon.report import Report
 from controller.daemon.status import PassResult, Status
 from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer
@@ -275,7 +275,8 @@ def write_ledger(file: Path, status: Status, removals: Sequence[Removal] = (), b
     ledger = Ledger(file)
     try:
         ledger.save(status.decision.memory)
-        ledger.report(Reporter(Terms()).report(status))
+        report = Report(status, Terms())
+        ledger.report(report.summary, report.rows())
         ledger.record(removals)
         for batch in batches:
             ledger.record((), batch)

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+import os
 import time
-import uuid
 from pathlib import Path
 
 from controller.instant import Instant
@@ -25,6 +25,7 @@ class SystemClock:
 def _boot_id(file: Path) -> str:
     """Where the system does not tell its boot, each process counts as one: no uptime is compared across a restart."""
     try:
-        return file.read_text().strip() or f"process-{uuid.uuid4()}"
+        told = file.read_text().strip()
     except OSError:
-        return f"process-{uuid.uuid4()}"
+        told = ""
+    return told or f"process-{os.urandom(16).hex()}"

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import json
+import re
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from functools import lru_cache
 from typing import Any
 
@@ -20,8 +22,37 @@ AGENT_DEV_LABEL = "openhorizon.anax.dev_service"
 _NO_NAME = ("<none>:<none>", "<none>@<none>")
 _NO_LABELS: Mapping[str, str] = {}
 
+_decode = json.JSONDecoder().raw_decode
+_skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(r"\s*").match  # type: ignore[assignment]
+
 # The same few names come with every list: parse each once.
 _reference = lru_cache(maxsize=32_768)(reference_from_engine)
+
+
+def rows_of(answer: bytes) -> Iterator[Mapping[str, Any]]:
+    """The elements of a JSON list, one after the other: whole, a list of thousands of images takes many megabytes.
+
+    Raises ValueError if it is none, or cut off.
+    """
+    text = answer.decode()
+    at = _expected("[", text, 0)
+    if text.startswith("]", at):
+        return
+    while True:
+        row, at = _decode(text, at)
+        yield row
+        at = _skip_blanks(text, at).end()
+        if text.startswith("]", at):
+            return
+        at = _expected(",", text, at)
+
+
+def _expected(sign: str, text: str, at: int) -> int:
+    """Where the text goes on behind this sign."""
+    at = _skip_blanks(text, at).end()
+    if not text.startswith(sign, at):
+        raise ValueError(f"no {sign} at {at} of a list")
+    return _skip_blanks(text, at + 1).end()
 
 
 def image_from(row: Mapping[str, Any]) -> Image:

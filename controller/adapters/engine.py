@@ -5,16 +5,18 @@ Only low-level calls are made: the object layer of the docker library inspects e
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from typing import Any, TypeVar
+from urllib.parse import quote
 
 import docker
 from docker.errors import APIError
 
-from controller.adapters.docker_connection import Connection, raise_for_status
-from controller.adapters.docker_json import container_from, engine_from, image_from, layers_from
+from controller.adapters.docker_connection import Connection, send
+from controller.adapters.docker_json import container_from, engine_from, image_from, layers_from, rows_of
 from controller.errors import EngineUnavailable, ImageGone, RemovalFailed, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.layers import Layer
@@ -50,7 +52,7 @@ class DockerEngine:
         """All images, hidden parents included. An image that has not changed is the same object as last time."""
 
         def ask(client: docker.APIClient) -> dict[ImageId, Image]:
-            images = map(image_from, client.images(all=True))
+            images = map(image_from, rows_of(send(client, "GET", "/images/json?all=1")))
             return {image.id: self._as_known(image) for image in images}
 
         self._images = self._sensible("list_images", ask)
@@ -62,8 +64,9 @@ class DockerEngine:
 
     def containers(self) -> tuple[Container, ...]:
         """All containers, in whatever state."""
+        address = "/containers/json?all=1"
         listed = self._sensible(
-            "list_containers", lambda client: list(map(container_from, client.containers(all=True)))
+            "list_containers", lambda client: list(map(container_from, rows_of(send(client, "GET", address))))
         )
         return tuple(self._as_created(each) if each.id == self._own_container else each for each in listed)
 
@@ -102,14 +105,8 @@ class DockerEngine:
 
     def _disk_usage(self, of: str, total: Callable[[Mapping[str, Any]], int]) -> int:
         """The docker library always asks for the sizes of everything, volumes and build cache too."""
-
-        def ask(client: docker.APIClient) -> int:
-            address = f"{client.base_url}/v{client.api_version}/system/df"
-            answer = client.get(address, params={"type": of}, timeout=client.timeout)
-            raise_for_status(answer)
-            return total(answer.json())
-
-        return self._sensible("measure_store", ask)
+        address = f"/system/df?type={of}"
+        return self._sensible("measure_store", lambda client: total(json.loads(send(client, "GET", address))))
 
     def remove(self, target: str) -> tuple[str, ...]:
         """Ask to remove one name, or the image of one ID; never with force, never along with its parents.
@@ -123,14 +120,14 @@ class DockerEngine:
         def ask(client: docker.APIClient) -> tuple[str, ...]:
             nonlocal times_asked
             times_asked += 1
-            rows: Any = client.remove_image(target, force=False, noprune=True)
+            rows = json.loads(send(client, "DELETE", f"/images/{quote(target, safe='/:')}?force=False&noprune=True"))
             return tuple(deleted for row in rows or () if (deleted := row.get("Deleted")))
 
         try:
             return self._connection.request("remove_image", ask)
         except APIError as error:
             refusal = _refusal(error)
-        except (KeyError, TypeError, AttributeError) as error:
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
             refusal = EngineUnavailable(f"the engine's answer to remove_image makes no sense: {error!r}")
         if times_asked > 1 and isinstance(refusal, ImageGone):
             raise EngineUnavailable(f"the connection broke; asked again: {refusal}") from refusal

@@ -9,8 +9,9 @@ from __future__ import annotations
 
 import json
 import sqlite3
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
-from dataclasses import astuple
+from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -18,7 +19,7 @@ from controller.adapters.file_lock import FileLock
 from controller.adapters.ledger_file import DamagedError, NewerError, connected, told_in_words
 from controller.adapters.ledger_history import INTENT, REMOVAL, HistoryReader, open_intents
 from controller.adapters.ledger_report import CREATE as CREATE_REPORT
-from controller.adapters.ledger_report import Report, write_report
+from controller.adapters.ledger_report import Row, write_report
 from controller.adapters.ledger_room import CREATE as CREATE_ROOM
 from controller.adapters.ledger_room import Ballast, close_and_keep_room, make_room
 from controller.adapters.ledger_rows import TABLES, Table, facts_of, memory_from
@@ -26,8 +27,12 @@ from controller.plan.memory import Memory
 from controller.plan.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Outcome, Removal
 
 SCHEMA_VERSION = 1
+_PAGES_KEPT_KIB = 256
+"""Of SQLite's usual 2,000: each row is read once, at the start, and then only written."""
 HISTORY_KEEPS_REMOVALS = 20_000
 """Older ones are forgotten one by one; the totals keep counting them."""
+
+_intent_row = attrgetter(*INTENT)
 
 T = TypeVar("T")
 
@@ -46,7 +51,6 @@ class Ledger:
         self._ballast = Ballast(file)
         self._db: sqlite3.Connection | None = None
         self._saved = Memory()
-        self._reported: Report | None = None
         try:
             self._transact(_give_up_unfinished_batches)
         except BaseException:
@@ -85,7 +89,7 @@ class Ledger:
     def intend(self, intents: Sequence[Intent]) -> None:
         """Write down what is about to be asked of the engine; on a full disk this makes a little room for it, too."""
         self._ballast.drop()
-        self._transact(lambda db: _insert(db, "intents", INTENT, map(astuple, intents)))
+        self._transact(lambda db: _insert(db, "intents", INTENT, map(_intent_row, intents)))
 
     def open_intents(self) -> tuple[Intent, ...]:
         """Intents whose outcome was never written, because the controller was killed in between."""
@@ -96,7 +100,7 @@ class Ledger:
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM intents")
-            _insert(db, "intents", INTENT, map(astuple, but))
+            _insert(db, "intents", INTENT, map(_intent_row, but))
 
         self._transact(write)
 
@@ -114,11 +118,9 @@ class Ledger:
 
         self._transact(write)
 
-    def report(self, report: Report) -> None:
-        """Write what differs from the report that was written last."""
-        if report != self._reported:
-            self._transact(lambda db: write_report(db, self._reported, report))
-            self._reported = report
+    def report(self, summary: Mapping[str, Any], rows: Iterable[Row] | None = None) -> None:
+        """Write what differs from the report that was written last; None: no row does."""
+        self._transact(lambda db: write_report(db, summary, rows))
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with told_in_words(self._file):
@@ -132,7 +134,6 @@ class Ledger:
                 raise
 
     def _open(self) -> sqlite3.Connection:
-        self._reported = None
         try:
             self._db, self._saved = _opened(self._file)
         except DamagedError:
@@ -181,6 +182,7 @@ def _opened(file: Path) -> tuple[sqlite3.Connection, Memory]:
     db = connected(file, "rwc")
     try:
         _check(db)
+        db.execute(f"PRAGMA cache_size = -{_PAGES_KEPT_KIB}")
         db.execute("PRAGMA journal_mode = WAL")
         db.execute("PRAGMA synchronous = FULL")
         with db:
@@ -217,6 +219,7 @@ def _create(db: sqlite3.Connection) -> None:
     db.execute("CREATE TABLE IF NOT EXISTS facts (name PRIMARY KEY, value) WITHOUT ROWID")
     db.execute("CREATE TABLE IF NOT EXISTS inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, name)")
     db.execute(f"CREATE TABLE IF NOT EXISTS intents (id INTEGER PRIMARY KEY, {', '.join(INTENT)})")
+    db.execute("CREATE INDEX IF NOT EXISTS intents_by_name ON intents (image, reference)")
     db.execute(f"CREATE TABLE IF NOT EXISTS removals (id INTEGER PRIMARY KEY AUTOINCREMENT, {', '.join(REMOVAL)})")
     db.execute("CREATE TABLE IF NOT EXISTS batches (batch PRIMARY KEY, document, freed_bytes, exactness) WITHOUT ROWID")
     columns = "document, outcome, removals, freed_bytes, unknown, PRIMARY KEY (document, outcome)"
@@ -280,9 +283,10 @@ def _insert(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: It
 
 def _removal_row(removal: Removal) -> tuple[Any, ...]:
     return (
-        *astuple(removal.intent),
+        *_intent_row(removal.intent),
         removal.outcome,
-        *astuple(removal.freed),
+        removal.freed.bytes,
+        removal.freed.exactness,
         removal.wall_seconds,
         removal.message,
         removal.batch,
@@ -293,10 +297,12 @@ def _add_to_totals(db: sqlite3.Connection, removals: Iterable[Removal], batch: B
     figures = [(removal.intent.document, removal.outcome, 1, removal.freed) for removal in removals]
     if batch is not None:
         figures.append((batch.document, Outcome.REMOVED, 0, batch.freed))
-    rows = (
-        (document, outcome, count, freed.bytes or 0, freed.exactness is Exactness.UNKNOWN)
-        for document, outcome, count, freed in figures
-    )
+    counts, freed_bytes, unknown = (Counter[tuple[str, Outcome]]() for _ in range(3))
+    for document, outcome, count, freed in figures:
+        counts[document, outcome] += count
+        freed_bytes[document, outcome] += freed.bytes or 0
+        unknown[document, outcome] += freed.exactness is Exactness.UNKNOWN
+    rows = ((*key, count, freed_bytes[key], unknown[key]) for key, count in counts.items())
     db.executemany(
         """INSERT INTO totals VALUES (?, ?, ?, ?, ?) ON CONFLICT DO UPDATE SET
            removals = removals + excluded.removals,
@@ -316,7 +322,7 @@ def _give_up_unfinished_batches(db: sqlite3.Connection) -> None:
 
 
 def _add_batch(db: sqlite3.Connection, batch: Batch) -> None:
-    row = (batch.name, batch.document, *astuple(batch.freed))
+    row = (batch.name, batch.document, batch.freed.bytes, batch.freed.exactness)
     db.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)", row)
     _add_to_totals(db, (), batch)
 

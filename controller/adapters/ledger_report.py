@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -18,18 +18,28 @@ from controller.instant import Instant
 from controller.plan.ledger_clock import LedgerClock
 
 CREATE = "CREATE TABLE IF NOT EXISTS report (kind, key, value, PRIMARY KEY (kind, key)) WITHOUT ROWID"
-Report = Mapping[tuple[str, str], Mapping[str, Any]]
-"""Rows by their kind (reference, explanation, document, summary) and a key among these."""
+SUMMARY = ("summary", "")
+_WRITE = """INSERT INTO report VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value
+    WHERE value <> excluded.value"""
+
+Row = tuple[tuple[str, str], Mapping[str, Any]]
+"""A row with its kind (reference, explanation, document, summary) and a key among these."""
 
 
-def write_report(db: sqlite3.Connection, before: Report | None, after: Report) -> None:
-    """Write what differs from the report that was written last; None: that is not known."""
-    if before is None:
-        db.execute("DELETE FROM report")
-        before = {}
-    changed = ((*key, json.dumps(row)) for key, row in after.items() if before.get(key) != row)
-    db.executemany("INSERT OR REPLACE INTO report VALUES (?, ?, ?)", changed)
-    db.executemany("DELETE FROM report WHERE kind = ? AND key = ?", before.keys() - after.keys())
+def write_report(db: sqlite3.Connection, summary: Mapping[str, Any], rows: Iterable[Row] | None) -> None:
+    """Write what differs from what is there, row by row; None: no row but the summary does."""
+    db.execute(_WRITE, (*SUMMARY, json.dumps(summary)))
+    if rows is None:
+        return
+    gone = set(db.execute("SELECT kind, key FROM report").fetchall()) - {SUMMARY}
+
+    def told() -> Iterator[tuple[str, str, str]]:
+        for key, row in rows:
+            gone.discard(key)
+            yield *key, json.dumps(row)
+
+    db.executemany(_WRITE, told())
+    db.executemany("DELETE FROM report WHERE kind = ? AND key = ?", gone)
 
 
 class ReportReader:
@@ -56,7 +66,7 @@ class ReportReader:
         """All rows of a kind, by their keys."""
         values = self._select("SELECT value FROM report WHERE kind = ? ORDER BY key", kind)
         with self._making_sense():
-            return list(map(json.loads, values))
+            return list(json.loads(f"[{','.join(values)}]"))
 
     def keys(self, kind: str) -> list[str]:
         """The keys of all rows of a kind."""

@@ -53,18 +53,20 @@ def _explained(settings: Settings, live: bool, text: str) -> tuple[list[Values],
     explanations = None if live else last_report(settings, "explanation")
     if references is None or explanations is None:
         return _looked_at(settings, text), "as the engine says now"
-    found = explained_rows(references.rows, explanations.rows, text)
-    return found or _not_found(text, references.rows), references.age_in_words
+    found = explained_rows(references.at_rest, explanations.at_rest, text)
+    return list(map(references.told, found)) or _not_found(text, references.at_rest), references.age_in_words
 
 
 def _looked_at(settings: Settings, text: str) -> list[Values]:
     from controller.cli.view import live_view
     from controller.daemon.terms import conditions_of
     from controller.plan.explanation import explained
-    from controller.plan.report import references
+    from controller.plan.moments import told
+    from controller.plan.report import references_at_rest
 
     decision, terms = live_view(settings).decision, conditions_of(settings).terms
-    return explained(decision, terms, text) or _not_found(text, references(decision, terms.usage))
+    found = explained(decision, terms, text) or _not_found(text, references_at_rest(decision, terms.usage))
+    return [told(row, decision.memory.clock) for row in found]
 
 
 def _not_found(text: str, rows: Iterable[Values]) -> NoReturn:

@@ -117,7 +117,7 @@ def _images(settings: Settings, live: bool, names: Sequence[str]) -> Rows:
 def _policies(settings: Settings, live: bool, names: Sequence[str]) -> Rows:
     reported, summary = last_report(settings, "document"), last_report(settings, "summary")
     if reported is not None and summary is not None and not live:
-        folder, age = summary.rows[0]["folder"], [reported.age_in_words]
+        folder, age = summary.at_rest[0]["folder"], [reported.age_in_words]
         rows = reported.rows
     else:
         from controller.cli.view import last_view

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from controller.adapters.clock import SystemClock
 from controller.adapters.ledger_report import ReportReader
 from controller.cli.render import Values
+from controller.plan.ledger_clock import LedgerClock
 from controller.plan.moments import name_in, told
 from controller.quantity import seconds_in_words
 from controller.settings import Settings
@@ -17,11 +18,22 @@ from controller.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class Reported:
-    """Rows of one kind, as of now, and how old what they rest on is."""
+    """Rows of one kind, and how old what they rest on is."""
 
-    rows: list[Values]
+    at_rest: list[Values]
+    clock: LedgerClock
+    """As of now."""
     age_seconds: float | None
     """Since the pass; None if that was in another boot."""
+
+    @property
+    def rows(self) -> list[Values]:
+        """As of now."""
+        return [self.told(row) for row in self.at_rest]
+
+    def told(self, row: Values) -> Values:
+        """One row as of now."""
+        return told(row, self.clock)
 
     @property
     def age_in_words(self) -> str:
@@ -41,8 +53,7 @@ def last_report(settings: Settings, kind: str) -> Reported | None:
             return None
         now = SystemClock().now()
         age = now.uptime_seconds - clock.last.uptime_seconds if clock.last.boot == now.boot else None
-        clock = clock.advanced(now, settings.resync)
-        return Reported([told(row, clock) for row in reader.rows(kind)], age)
+        return Reported(reader.rows(kind), clock.advanced(now, settings.resync), age)
     finally:
         reader.close()
 

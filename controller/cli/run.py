@@ -12,7 +12,7 @@ from typing import Any
 import click
 
 from controller import __version__
-from controller.adapters import logs
+from controller.adapters import heap, logs
 from controller.cli.options import settings_from, with_settings
 from controller.cli.progress import ProgressLine
 from controller.daemon.status import PassResult
@@ -43,6 +43,7 @@ def run(context: click.Context, /, **given: Any) -> None:
       imagectl run --once --resync 1h          # from an hourly timer
     """
     settings = settings_from(given)
+    heap.keep_little()
     logs.set_up(settings.log_format, settings.log_level)
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:

@@ -8,7 +8,7 @@ stream shows alive is left alone.
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -120,7 +120,8 @@ class Execution:
                 if self._must_stop():
                     break
                 self._lively |= self._used_now()
-                self._await([pool.submit(self._remove_image, task) for task in wave])
+                ahead = iter(wave)
+                self._await([pool.submit(self._remove_images, ahead) for _ in range(self.hands.parallel)])
         except EngineUnavailable as error:
             self.trouble = error
         finally:
@@ -137,6 +138,11 @@ class Execution:
 
     def _must_stop(self) -> bool:
         return self.hands.stopping.is_set() or self.trouble is not None
+
+    def _remove_images(self, ahead: Iterator[Task]) -> None:
+        """One after the other, whichever nobody else has begun yet."""
+        for task in ahead:
+            self._remove_image(task)
 
     def _remove_image(self, task: Task) -> None:
         """Every name of one image that is to go, as long as nothing tells against it."""

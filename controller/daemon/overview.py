@@ -5,7 +5,7 @@ The loop publishes, threads of the HTTP server ask. What costs something is work
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from enum import StrEnum
 from functools import cached_property
@@ -14,12 +14,11 @@ from typing import Any
 from controller import __version__
 from controller.daemon.gauges import DiskUsage
 from controller.daemon.report import Report
-from controller.daemon.status import PassResult, Status
+from controller.daemon.status import PassResult
 from controller.daemon.vitals import Vitals
 from controller.instant import Instant
 from controller.plan.history import Day, Today, day_by_day, removals
 from controller.plan.ledger_clock import LedgerClock
-from controller.plan.meaning import explained_rows
 from controller.plan.moments import date, seconds_left, told, wall_moment
 from controller.plan.reclaim import freed_in_turn
 from controller.plan.removal import Batch, Removal
@@ -78,24 +77,10 @@ class Readers:
 class Published:
     """One status, with everything that is made of it on demand."""
 
-    def __init__(self, status: Status, report: Report, readers: Readers) -> None:
-        self.status = status
-        self._report = report
+    def __init__(self, report: Report, readers: Readers) -> None:
+        self.status = report.status
+        self.report = report
         self._readers = readers
-
-    def rows(self, kind: str) -> list[Values]:
-        """All rows of a kind, at rest."""
-        return [row for (its_kind, _), row in self._report.items() if its_kind == kind]
-
-    @cached_property
-    def references(self) -> list[Values]:
-        """Every reference, at rest."""
-        return self.rows("reference")
-
-    @property
-    def summary(self) -> Values:
-        """What there is only one of."""
-        return dict(self._report["summary", ""])
 
     @cached_property
     def today(self) -> Today:
@@ -153,9 +138,9 @@ class Overview:
         self._resync_seconds = resync_seconds
         self._published: Published | None = None
 
-    def publish(self, status: Status, report: Report) -> None:
+    def publish(self, report: Report) -> None:
         """Show this from now on."""
-        self._published = Published(status, report, self._readers)
+        self._published = Published(report, self._readers)
 
     def picture(self) -> Picture:
         """Everything as of now."""
@@ -167,8 +152,14 @@ class Overview:
             disk = self._readers.disk_usage(memory.seen.engine.data_root) if memory.seen else None
         return Picture(now, *self._health(published), published, clock, disk)
 
+    def references(self) -> Iterator[Values]:
+        """Every reference with its verdict, as of now: as `imagectl plan -o json` shows them."""
+        picture = self.picture()
+        rows = picture.published.report.references() if picture.published else iter(())
+        return (told(row, picture.clock) for row in rows)
+
     def values(self) -> Values:
-        """The whole status as plain values: what `imagectl plan -o json` shows, and how the controller is."""
+        """All of the status but the references, as plain values."""
         picture = self.picture()
         values: Values = {"version": __version__, "health": picture.health.value, "troubles": list(picture.troubles)}
         if picture.published is None:
@@ -180,8 +171,7 @@ class Overview:
         picture = self.picture()
         if picture.published is None or not image:
             return []
-        rows = explained_rows(picture.published.references, picture.published.rows("explanation"), image)
-        return [told(row, picture.clock) for row in rows]
+        return [told(row, picture.clock) for row in picture.published.report.explained(image)]
 
     def _health(self, published: Published | None) -> tuple[Health, tuple[str, ...]]:
         if trouble := self._vitals.health():
@@ -203,7 +193,7 @@ def _values(picture: Picture, published: Published) -> Values:
     look_again_at = status.decision.plan.look_again_at
     size, available = picture.disk or (None, None)
     return {
-        **published.summary,
+        **published.report.summary,
         "at": date(status.at.wall_seconds),
         "duration_seconds": round(status.duration_seconds, 3),
         "last_success_at": date(status.last_success.wall_seconds) if status.last_success else None,
@@ -217,7 +207,6 @@ def _values(picture: Picture, published: Published) -> Values:
             "total_unknown": history.total_unknown,
             "days": [asdict(day) for day in published.days],
         },
-        "references": [told(row, clock) for row in published.references],
-        "documents": [told(row, clock) for row in published.rows("document")],
+        "documents": [told(row, clock) for row in published.report.documents()],
         "removals": removals(history.removals[-LAST_REMOVALS:], history.batches),
     }

@@ -35,11 +35,12 @@ from controller.daemon.metrics import Metrics
 from controller.daemon.overview import History, Overview, Readers
 from controller.daemon.ports import Ports, ProgressPort
 from controller.daemon.reconcile import Manner, Reconciler
-from controller.daemon.report import Reporter
+from controller.daemon.report import Report
 from controller.daemon.status import Status
 from controller.daemon.terms import conditions_of
 from controller.daemon.vitals import Vitals
 from controller.errors import InvalidSettings, LedgerUnavailable
+from controller.plan.planner import Terms
 from controller.settings import Settings, environment
 
 _STREAM_GETS_SECONDS = 5.0
@@ -94,7 +95,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
         manner = Manner(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, manner, stopping, signs.beat)
-        publish = _Publisher(signs, Reporter(conditions.terms), ledger, overview)
+        publish = _Publisher(signs, conditions.terms, ledger, overview)
         events.start(_STREAM_GETS_SECONDS)
         loop = Loop(reconciler.reconcile, publish, signs.beat, bell, clock, stopping, settings.resync)
         yield Controller(loop, stopping, bell, http, ledger, signs.service_manager)
@@ -122,11 +123,12 @@ class _SignsOfLife:
 class _Publisher:
     """Tells everybody who reads it of a new status."""
 
-    def __init__(self, signs: _SignsOfLife, reporter: Reporter, ledger: Ledger, overview: Overview) -> None:
+    def __init__(self, signs: _SignsOfLife, terms: Terms, ledger: Ledger, overview: Overview) -> None:
         self._signs = signs
-        self._reporter = reporter
+        self._terms = terms
         self._ledger = ledger
         self._overview = overview
+        self._written: Report | None = None
 
     def __call__(self, status: Status) -> None:
         vitals = self._signs.vitals
@@ -134,11 +136,19 @@ class _Publisher:
             _log.log(line.level, line.message, extra=dict(line.fields))
         self._signs.metrics.publish(status)
         vitals.status = status
-        report = self._reporter.report(status)
-        self._overview.publish(status, report)
+        report = Report(status, self._terms)
+        self._overview.publish(report)
         with suppress(LedgerUnavailable):  # Which the next pass will tell, as it cannot save either.
-            self._ledger.report(report)
+            self._write(report)
         self._signs.service_manager.ready(headline(status))
+
+    def _write(self, report: Report) -> None:
+        """Where commands find it; all of it only if something has changed, which is seldom."""
+        if report.differs_from(self._written):
+            self._ledger.report(report.summary, report.rows())
+            self._written = report
+        else:
+            self._ledger.report(report.summary)
 
 
 def _served(settings: Settings, sources: Sources) -> HttpServer:

@@ -10,6 +10,7 @@ import json
 import re
 from dataclasses import dataclass, field
 from functools import total_ordering
+from sys import intern
 from typing import NewType
 
 from controller.errors import InvalidReference
@@ -118,7 +119,8 @@ def reference_from_engine(text: str) -> Reference:
     if not name or name == "<none>":
         return Reference("", "", None, None, text)
     domain, path = _split_domain(name)
-    return Reference(domain, path, tag, digest, text)
+    # A node has thousands of names and few registries and repositories: each is kept once.
+    return Reference(intern(domain), intern(path), tag, digest, text)
 
 
 def parse_reference(text: str) -> Reference:

@@ -20,6 +20,9 @@ from controller.image.selector_grammar import (
 )
 from controller.image.wildcard import Wildcard, WildcardIndex
 
+_MOST_KNOWN = 20_000
+"""Answers that are remembered."""
+
 T = TypeVar("T")
 
 
@@ -76,9 +79,13 @@ def _completed(text: str) -> str:
 
 
 class SelectorIndex(Generic[T]):
-    """Values by selector, found by reference without asking every selector. Built once, it never changes."""
+    """Values by selector, found by reference without asking every selector. Built once, it never changes.
+
+    It remembers its answers, as the same names are asked for pass after pass.
+    """
 
     def __init__(self, items: Iterable[tuple[Selector, T]]) -> None:
+        self._known: dict[Reference, tuple[T, ...]] = {}
         self._values: list[T] = []
         self._everything: list[int] = []
         self._by_digest: dict[tuple[str, str], list[int]] = {}
@@ -98,9 +105,17 @@ class SelectorIndex(Generic[T]):
 
     def matching(self, reference: Reference | None) -> tuple[T, ...]:
         """The values of all selectors that cover the reference, in the order in which they were given."""
-        places = list(self._everything)
-        if reference is not None and reference.has_name:
-            places += self._places_by_name(reference)
+        if reference is None or not reference.has_name:
+            return self._at(self._everything)
+        found = self._known.get(reference)
+        if found is None:
+            if len(self._known) >= _MOST_KNOWN:
+                self._known.clear()
+            found = self._at([*self._everything, *self._places_by_name(reference)])
+            self._known[reference] = found
+        return found
+
+    def _at(self, places: Iterable[int]) -> tuple[T, ...]:
         return tuple(self._values[place] for place in sorted(places))
 
     def _places_by_name(self, reference: Reference) -> Iterator[int]:

@@ -11,6 +11,8 @@ from dataclasses import dataclass, field
 from typing import Generic, TypeVar
 
 _GRAM_LENGTH = 4
+_FEW = 8
+"""Wildcards that are quicker asked than filed."""
 
 T = TypeVar("T")
 
@@ -60,14 +62,16 @@ class Wildcard:
 class WildcardIndex(Generic[T]):
     """Values by wildcard, found by name without asking every wildcard.
 
-    Literals are in a dict. Of the others each is filed under one of its grams, the one that it shares with the fewest;
-    only those filed under a gram of the name are asked.
+    Literals are in a dict. Of the others, if they are not just a few, each is filed under one of its grams, the one
+    that it shares with the fewest; only those filed under a gram of the name are asked.
     """
 
     def __init__(self, values: Mapping[Wildcard, T]) -> None:
         self._literal = {wildcard.text: value for wildcard, value in values.items() if wildcard.is_literal}
+        others = [(wildcard, value) for wildcard, value in values.items() if not wildcard.is_literal]
+        self._few = others if len(others) <= _FEW else []
         self._by_gram: dict[str, list[tuple[Wildcard, T]]] = {}
-        grams = {wildcard: wildcard.grams() for wildcard in values if not wildcard.is_literal}
+        grams = {wildcard: wildcard.grams() for wildcard, _ in others[len(self._few) :]}
         popularity = Counter(gram for of_one in grams.values() for gram in of_one)
         for wildcard, of_one in grams.items():
             rarest = min(of_one, key=lambda gram: (popularity[gram], gram))
@@ -77,6 +81,7 @@ class WildcardIndex(Generic[T]):
     def matching(self, name: str) -> list[T]:
         """The values of all wildcards that match `name`, in no particular order."""
         found = [self._literal[name]] if name in self._literal else []
+        found += [value for wildcard, value in self._few if wildcard.matches(name)]
         for length in self._lengths:
             for gram in self._by_gram.keys() & _grams(name, length):
                 found += [value for wildcard, value in self._by_gram[gram] if wildcard.matches(name)]

@@ -71,6 +71,8 @@ def decide_again(before: Decision, reading: Reading, conditions: Conditions, rem
     ruling = ruling_on(reading.documents, Circumstances(before.node, memory.clock, believed, standing.unstable))
     book = before.book if before.book.rules == ruling.rules else RuleBook(ruling.rules)
     plan = within(conditions.limits, make_plan(book, memory, conditions.terms), memory, removals_made)
+    if plan.verdicts == before.plan.verdicts:
+        plan = replace(plan, verdicts=before.plan.verdicts)
     return Decision(memory, before.node, ruling, plan, standing, book)
 
 

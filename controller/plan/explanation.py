@@ -4,16 +4,17 @@ would change it.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
+from controller.image.image import Image
 from controller.plan.decision import Decision
-from controller.plan.meaning import explained_rows
+from controller.plan.meaning import rows_meant
 from controller.plan.memory import Memory
-from controller.plan.moments import told
 from controller.plan.observation import Observation
 from controller.plan.planner import Judge, Terms, decisive
-from controller.plan.report import references_at_rest
+from controller.plan.reclaim import layer_tree
+from controller.plan.report import reference_at_rest
 from controller.plan.verdict import Finding, Reason, Verdict
 
 Values = dict[str, Any]
@@ -41,17 +42,39 @@ WHAT_KEEPS_IT: Mapping[Reason, str] = {
 
 
 def explained(decision: Decision, terms: Terms, text: str) -> list[Values]:
-    """One explanation for each reference of each image that `text` names: a name, an ID, or the beginning of one."""
-    found = explained_rows(references_at_rest(decision, terms.usage), explanations_at_rest(decision, terms), text)
-    return [told(row, decision.memory.clock) for row in found]
+    """All there is to say of each reference of each image that `text` names: a name, an ID, or the beginning of one.
 
-
-def explanations_at_rest(decision: Decision, terms: Terms) -> list[Values]:
-    """What there is to say of each reference besides its row in the report; moments are on the ledger's clock."""
-    if decision.memory.seen is None:
+    Moments are on the ledger's clock.
+    """
+    memory = decision.memory
+    if memory.seen is None:
         return []
-    judge = Judge(decision.book, decision.memory, decision.memory.seen, terms)
-    return [_explanation(verdict, decision.memory, decision.memory.seen, judge) for verdict in decision.plan.verdicts]
+    images, tree = memory.seen.images, layer_tree(memory)
+    named = (
+        {"image": each.image, "names": _names(images[each.image]), "verdict": each} for each in decision.plan.verdicts
+    )
+    meant = [row["verdict"] for row in rows_meant(named, text)]
+    judge = Judge(decision.book, memory, memory.seen, terms)
+    return [
+        {
+            **reference_at_rest(verdict, memory, terms.usage, tree),
+            **_explanation(verdict, memory, memory.seen, judge),
+        }
+        for verdict in meant
+    ]
+
+
+def explanations_at_rest(decision: Decision, terms: Terms) -> Iterator[Values]:
+    """What there is to say of each reference besides its row in the report; moments are on the ledger's clock."""
+    memory = decision.memory
+    if memory.seen is not None:
+        judge = Judge(decision.book, memory, memory.seen, terms)
+        for verdict in decision.plan.verdicts:
+            yield _explanation(verdict, memory, memory.seen, judge)
+
+
+def _names(image: Image) -> list[str]:
+    return [name.familiar for name in (*image.tags, *image.digests)]
 
 
 def _explanation(verdict: Verdict, memory: Memory, seen: Observation, judge: Judge) -> Values:
@@ -63,7 +86,7 @@ def _explanation(verdict: Verdict, memory: Memory, seen: Observation, judge: Jud
     return {
         "reference": verdict.reference,
         "image": verdict.image,
-        "names": [name.familiar for name in (*image.tags, *image.digests)],
+        "names": _names(image),
         "rules": [_rule(finding, finding is decides) for finding in findings],
         "containers": [f"{user.name} ({user.state})" for user in seen.users.get(image.id, ())],
         "children": list(seen.children.get(image.id, ())),

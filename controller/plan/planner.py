@@ -212,9 +212,12 @@ def decisive(findings: Sequence[Finding]) -> Finding:
 
 def names_of(image: Image, record: Record) -> tuple[Reference, ...]:
     """What the image is called, and, where it has lost all tags or all digests, what it was called last."""
-    if image.tags and image.digests:
-        return (*image.tags, *image.digests)
-    return tuple(reference_from_engine(name) for name in record.names) or (*image.tags, *image.digests)
+    tags = image.tags or _last_names(record, is_digest=False)
+    return (*tags, *(image.digests or _last_names(record, is_digest=True)))
+
+
+def _last_names(record: Record, *, is_digest: bool) -> tuple[Reference, ...]:
+    return tuple(reference_from_engine(name) for name in record.names if ("@" in name) is is_digest)
 
 
 def names_for_rules(image: Image, record: Record, reference: Reference | None) -> tuple[Reference | None, ...]:

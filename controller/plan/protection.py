@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 
 from controller.image.image import Image
 from controller.image.reference import Reference, reference_from_engine
@@ -43,10 +44,16 @@ class Protection:
 
 def protection_on(seen: Observation, protected: Iterable[Selector]) -> Protection:
     """Everything that is protected on this node: by the operator, for the agent, for the swarm, for ourselves."""
+    of_swarm = {name: "a service of the swarm uses it" for text in seen.service_images for name in spellings(text)}
+    return Protection(_patterns(tuple(protected)), of_swarm, _own_repositories(seen))
+
+
+@lru_cache(maxsize=1)
+def _patterns(protected: tuple[Selector, ...]) -> SelectorIndex[str]:
+    """Made once, as the operator's patterns never change."""
     by_operator = [(selector, f"protected by --protect {selector.text}") for selector in protected]
     of_agent = [(parse_selector(text), f"an image of the agent itself ({text})") for text in AGENT_IMAGES]
-    of_swarm = {name: "a service of the swarm uses it" for text in seen.service_images for name in spellings(text)}
-    return Protection(SelectorIndex([*by_operator, *of_agent]), of_swarm, _own_repositories(seen))
+    return SelectorIndex([*by_operator, *of_agent])
 
 
 def _own_repositories(seen: Observation) -> frozenset[str]:

@@ -5,6 +5,7 @@ Rows are made at rest, with moments on the ledger's clock; `moments.told` says w
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 from controller.image.layers import LayerTree
@@ -37,10 +38,11 @@ def references(decision: Decision, usage: Usage) -> list[Values]:
     return [told(row, decision.memory.clock) for row in references_at_rest(decision, usage)]
 
 
-def references_at_rest(decision: Decision, usage: Usage) -> list[Values]:
-    """The same, with moments on the ledger's clock."""
-    tree = layer_tree(decision.memory)
-    return [reference_at_rest(verdict, decision.memory, usage, tree) for verdict in decision.plan.verdicts]
+def references_at_rest(decision: Decision, usage: Usage, places: Sequence[int] | None = None) -> Iterator[Values]:
+    """The same, with moments on the ledger's clock; perhaps only those in these places among all."""
+    tree, verdicts = layer_tree(decision.memory), decision.plan.verdicts
+    wanted = verdicts if places is None else (verdicts[place] for place in places)
+    return (reference_at_rest(verdict, decision.memory, usage, tree) for verdict in wanted)
 
 
 def reference_at_rest(verdict: Verdict, memory: Memory, usage: Usage, tree: LayerTree) -> Values:

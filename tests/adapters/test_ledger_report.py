@@ -9,18 +9,17 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.ledger import Ledger
-from controller.adapters.ledger_report import Report, ReportReader
+from controller.adapters.ledger_report import ReportReader, Row
 from controller.errors import LedgerUnavailable
 from controller.instant import Instant
 from controller.plan.ledger_clock import LedgerClock
 from controller.plan.memory import Memory
 
 MEMORY = Memory(LedgerClock(77.0, Instant(1_000.0, "boot", 5.0)))
-REPORT: Report = {
-    ("reference", "a\t1"): {"verdict": "DUE"},
-    ("reference", "b\t2"): {"verdict": "IN_USE"},
-    ("summary", ""): {},
-}
+ROWS: list[Row] = [
+    (("reference", "a\t1"), {"verdict": "DUE"}),
+    (("reference", "b\t2"), {"verdict": "IN_USE"}),
+]
 
 
 @pytest.fixture
@@ -45,31 +44,41 @@ def test_before_the_first_report_there_is_none(reader: ReportReader) -> None:
 def test_rows_are_read_as_they_were_written_and_in_the_order_of_their_keys(
     ledger: Ledger, reader: ReportReader
 ) -> None:
-    ledger.report(REPORT)
+    ledger.report({}, ROWS)
     assert reader.rows("reference") == [{"verdict": "DUE"}, {"verdict": "IN_USE"}]
     assert reader.keys("reference") == ["a\t1", "b\t2"]
     assert reader.clock() == MEMORY.clock
 
 
 def test_the_next_report_takes_the_place_of_the_last(ledger: Ledger, reader: ReportReader) -> None:
-    ledger.report(REPORT)
-    ledger.report({("reference", "b\t2"): {"verdict": "DUE"}, ("summary", ""): {}})
+    ledger.report({}, ROWS)
+    ledger.report({"images": 1}, [(("reference", "b\t2"), {"verdict": "DUE"})])
     assert reader.rows("reference") == [{"verdict": "DUE"}]
+    assert reader.rows("summary") == [{"images": 1}]
+
+
+def test_where_no_row_differs_only_the_summary_is_told(ledger: Ledger, reader: ReportReader) -> None:
+    ledger.report({}, ROWS)
+    ledger.report({"images": 2})
+    assert reader.keys("reference") == ["a\t1", "b\t2"]
+    assert reader.rows("summary") == [{"images": 2}]
 
 
 def test_what_is_the_same_is_not_written_again(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.report(REPORT)
+    ledger.report({}, ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
-        other.execute("CREATE TRIGGER t BEFORE INSERT ON report BEGIN SELECT RAISE(ABORT, 'written again'); END")
+        other.execute("CREATE TRIGGER t BEFORE UPDATE ON report BEGIN SELECT RAISE(ABORT, 'written again'); END")
     other.close()
-    ledger.report(dict(REPORT))
+    ledger.report({}, ROWS)
+    with pytest.raises(LedgerUnavailable, match="written again"):
+        ledger.report({"images": 3})
 
 
 def test_a_new_process_replaces_whatever_an_older_one_has_left(tmp_path: Path) -> None:
-    another: Report = {("reference", "c\t3"): {}}
-    for report in (REPORT, another):
+    another: list[Row] = [(("reference", "c\t3"), {})]
+    for rows in (ROWS, another):
         ledger = Ledger(tmp_path / "ledger.db")
-        ledger.report(report)
+        ledger.report({}, rows)
         ledger.close()
     reader = ReportReader(tmp_path / "ledger.db")
     assert reader.keys("reference") == ["c\t3"]
@@ -86,7 +95,7 @@ def test_a_ledger_of_a_version_that_kept_no_report_has_none(tmp_path: Path) -> N
 
 
 def test_a_report_that_makes_no_sense_is_told_in_words(ledger: Ledger, reader: ReportReader, tmp_path: Path) -> None:
-    ledger.report(REPORT)
+    ledger.report({}, ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("UPDATE report SET value = '{'")
     other.close()

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from controller.daemon.overview import DAYS, Health, History, Overview, Readers
-from controller.daemon.report import Reporter
+from controller.daemon.report import Report
 from controller.daemon.status import PassResult, Status
 from controller.daemon.vitals import Vitals
 from controller.plan.planner import Terms
@@ -73,9 +73,8 @@ class TestHistory:
 
         clock = StillClock()
         overview = Overview(Vitals(clock, lambda: True), Readers(lambda _: None, history, lambda _: 0.0), 300.0)
-        report = Reporter(Terms()).report(busy)
         for _ in range(2):
-            overview.publish(busy, report)
+            overview.publish(Report(busy, Terms()))
         assert asked == []
         for _ in range(3):
             overview.values()

@@ -12,7 +12,7 @@ from controller.daemon.http_app import HttpApp, Sources
 from controller.daemon.http_server import HttpServer
 from controller.daemon.metrics import Metrics
 from controller.daemon.overview import History, Overview, Readers
-from controller.daemon.report import Reporter
+from controller.daemon.report import Report
 from controller.daemon.status import Status
 from controller.daemon.vitals import Vitals
 from controller.instant import Instant
@@ -54,7 +54,7 @@ class Site:
     def publish(self, status: Status) -> None:
         self.metrics.publish(status)
         self.vitals.status = status
-        self.overview.publish(status, Reporter(Terms()).report(status))
+        self.overview.publish(Report(status, Terms()))
 
     @property
     def app(self) -> HttpApp:

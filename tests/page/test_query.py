@@ -26,7 +26,7 @@ ITEMS = [
 
 
 def names(query: Query) -> str:
-    return "".join(each["reference"][0] for each in query.chosen(query.found(ITEMS)))
+    return "".join(ITEMS[place]["reference"][0] for place in query.selection(ITEMS).places)
 
 
 @pytest.mark.parametrize(
@@ -57,7 +57,16 @@ def test_turning_an_order_round_loses_nothing(sort: str) -> None:
 
 @pytest.mark.parametrize(("wanted", "number"), [("1", 1), ("3", 3), ("9", 5), ("0", 1), ("-1", 1), ("x", 1), ("", 1)])
 def test_a_page_that_is_not_there_is_the_nearest_one(wanted: str, number: int) -> None:
-    assert Query(page=wanted).page_of(ITEMS * ROWS) == (number, 5)
+    chosen = Query(page=wanted).selection(ITEMS * ROWS)
+    assert (chosen.number, chosen.pages, chosen.total, len(chosen.places)) == (number, 5, 5 * ROWS, ROWS)
+
+
+def test_verdicts_are_counted_among_what_was_found_whichever_is_wanted() -> None:
+    assert Query(q="services", verdict="IN_USE").selection(ITEMS).counts == {
+        "IN_USE": 1,
+        "BACKING_OFF": 1,
+        "NOT_STARTED": 1,
+    }
 
 
 def test_an_address_says_only_what_is_out_of_the_ordinary() -> None:
@@ -73,6 +82,4 @@ def test_an_address_leads_back_to_its_query(query: Query) -> None:
 
 @given(st.text())
 def test_no_text_is_too_strange_for_a_query(text: str) -> None:
-    query = Query.parse(text)
-    query.chosen(query.found(ITEMS))
-    query.page_of(ITEMS)
+    Query.parse(text).selection(ITEMS)

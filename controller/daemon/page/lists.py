@@ -10,7 +10,7 @@ from typing import Any
 
 from controller.daemon.overview import LAST_REMOVALS, Departure, Picture, Published
 from controller.daemon.page.html import Html, el
-from controller.daemon.page.query import ROWS, Query
+from controller.daemon.page.query import ROWS, Query, Selection
 from controller.daemon.page.words import VERDICTS, ago, from_now, name, rule, short_id, span, verdict
 from controller.plan.moments import told
 from controller.plan.removal import Exactness, Freed, Removal
@@ -33,17 +33,15 @@ _COLUMNS = (
 
 def references(picture: Picture, published: Published, query: Query) -> Html:
     """Every reference with its verdict: what was searched for, sorted as wanted, a page of it."""
-    found = query.found(published.references)
-    chosen = query.chosen(found)
-    number, pages = query.page_of(chosen)
-    rows = [told(row, picture.clock) for row in chosen[(number - 1) * ROWS : number * ROWS]]
+    chosen = query.selection(published.report.references())
+    rows = [told(row, picture.clock) for row in published.report.references(chosen.places)]
     return el(
         "section",
         el("h2", "Images", id="references-title"),
         _search(query),
-        _verdicts(found, query),
+        _verdicts(chosen.counts, query),
         _table(rows, query) if rows else el("p", _nothing(published, query), class_="nothing"),
-        _pages(number, pages, len(chosen), query),
+        _pages(chosen, query),
         id="references",
         aria_labelledby="references-title",
         data_live=True,
@@ -51,7 +49,7 @@ def references(picture: Picture, published: Published, query: Query) -> Html:
 
 
 def _nothing(published: Published, query: Query) -> str:
-    if not published.references:
+    if not published.status.decision.plan.verdicts:
         return "There are no images on this node."
     return f"Nothing matches “{query.q}”." if query.q else "There are none."
 
@@ -79,10 +77,9 @@ def _search(query: Query) -> Html:
     return el("form", word, kept, button, of_policy, method="get", action="/", role="search", class_="search")
 
 
-def _verdicts(found: Sequence[Values], query: Query) -> Html:
+def _verdicts(counts: Counter[str], query: Query) -> Html:
     """How many there are of each verdict, each a way to see only those."""
-    counts = Counter(row["verdict"] for row in found)
-    chips = [_chip("all", "", len(found), query)]
+    chips = [_chip("all", "", counts.total(), query)]
     chips += [_chip(word, word, counts[word], query) for word in VERDICTS if counts[word] or word == query.verdict]
     return el("nav", el("ul", (el("li", chip) for chip in chips)), class_="chips", aria_label="By verdict")
 
@@ -152,15 +149,16 @@ def _moment(text: str, date: str | None) -> Html:
     return el("time", text, datetime=date, title=f"about {date}") if date else el("span", text)
 
 
-def _pages(number: int, pages: int, count: int, query: Query) -> Html | None:
-    if pages == 1:
+def _pages(chosen: Selection, query: Query) -> Html | None:
+    if chosen.pages == 1:
         return None
-    first, last = (number - 1) * ROWS + 1, min(number * ROWS, count)
+    number = chosen.number
+    first, last = (number - 1) * ROWS + 1, min(number * ROWS, chosen.total)
     return el(
         "nav",
         _turn("Previous", number - 1, number > 1, query),
-        el("span", f"{first:,}–{last:,} of {count:,}"),
-        _turn("Next", number + 1, number < pages, query),
+        el("span", f"{first:,}–{last:,} of {chosen.total:,}"),
+        _turn("Next", number + 1, number < chosen.pages, query),
         class_="pages",
         aria_label="Pages",
     )
@@ -203,8 +201,8 @@ def _moment_of(when: str, departures: Sequence[Departure]) -> Html:
 
 def policies(picture: Picture, published: Published) -> Html:
     """Every document: what it amounts to here, and what is wrong with it."""
-    rows = [told(row, picture.clock) for row in published.rows("document")]
-    folder = published.summary["folder"]
+    rows = [told(row, picture.clock) for row in published.report.documents()]
+    folder = published.report.summary["folder"]
     where = [el("code", folder["path"]), f" at revision {folder['revision'][:12]}" if folder["revision"] else None]
     others = [problem for problem in folder["problems"] if not any(problem in row["problems"] for row in rows)]
     return el(

@@ -65,12 +65,12 @@ def _document(title: str, *body: Child, script: bool) -> str:
 
 def _title(picture: Picture) -> str:
     mark = {Health.HEALTHY: "", Health.STARTING: "… "}.get(picture.health, "! ")
-    node = picture.published.summary["node"]["name"] if picture.published else ""
+    node = picture.published.report.summary["node"]["name"] if picture.published else ""
     return f"{mark}Image controller{f' · {node}' if node else ''}"
 
 
 def _name(published: Published | None) -> Html:
-    node = published.summary["node"]["name"] if published else ""
+    node = published.report.summary["node"]["name"] if published else ""
     return el(
         "h1",
         el("a", "Image controller", href="/"),
@@ -117,7 +117,7 @@ def _body(picture: Picture, published: Published, query: Query) -> tuple[Html, .
 
 
 def _store(picture: Picture, published: Published) -> Html:
-    summary, images = published.summary, published.summary["image_store_bytes"]
+    summary, images = published.report.summary, published.report.summary["image_store_bytes"]
     bar: Child = el("p", "The disk that holds them cannot be seen from here.", class_="aside")
     if picture.disk:
         size, available = picture.disk
@@ -165,7 +165,7 @@ def _freed(published: Published) -> Html:
 
 
 def _next(picture: Picture, published: Published) -> Html:
-    departures, reclaimable = published.departures, published.summary["reclaimable"]
+    departures, reclaimable = published.departures, published.report.summary["reclaimable"]
     due = sum(picture.seconds_until(each.due_at) == 0 for each in departures)
     later = reclaimable["due_and_waiting_bytes"] - reclaimable["due_bytes"]
     lead = el("p", _lead(due, len(departures) - due, reclaimable["due_bytes"], later), class_="big")
@@ -190,7 +190,7 @@ def _lead(due: int, waiting: int, due_bytes: int, later_bytes: int) -> list[Chil
 
 
 def _foot(published: Published | None) -> Html:
-    engine = published.summary["engine"] if published else None
+    engine = published.report.summary["engine"] if published else None
     beside = f" beside {engine['product']} {engine['version']}" if engine else ""
     links = [el("a", "Status as JSON", href="/api/status"), " ", el("a", "Metrics", href="/metrics")]
     return el("footer", el("p", f"imagectl {__version__}{beside}. This page only reads."), el("p", links), id="foot")

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
@@ -65,22 +66,35 @@ class Query:
         unusual = replace(self, **{"page": "1", **changes}).unusual
         return f"/?{urlencode(unusual)}" if unusual else "/"
 
-    def found(self, rows: Sequence[Values]) -> list[Values]:
-        """The rows that are wanted, whatever their verdict."""
-        words = self.q.lower().split()
-        return [row for row in rows if self.document in ("", row["document"]) and _has(row, words)]
-
-    def chosen(self, found: Sequence[Values]) -> list[Values]:
-        """Of those that were found, the ones with the verdict that is wanted, in order."""
-        wanted = [row for row in found if self.verdict in ("", row["verdict"])]
-        wanted.sort(key=lambda row: row["reference"])
-        return sorted(wanted, key=ORDERS[self.sort], reverse=bool(self.reverse))
-
-    def page_of(self, chosen: Sequence[Values]) -> tuple[int, int]:
-        """The number of the page, from 1, and how many there are."""
-        pages = max(1, -(-len(chosen) // ROWS))
+    def selection(self, rows: Iterable[Values]) -> Selection:
+        """What it chooses of these rows, none of which is kept: there may be thousands."""
+        words, counts, keys = self.q.lower().split(), Counter[str](), list[tuple[Any, str, int]]()
+        for place, row in enumerate(rows):
+            if self.document in ("", row["document"]) and _has(row, words):
+                counts[row["verdict"]] += 1
+                if self.verdict in ("", row["verdict"]):
+                    keys.append((ORDERS[self.sort](row), row["reference"], place))
+        keys.sort(reverse=bool(self.reverse))
+        pages = max(1, -(-len(keys) // ROWS))
         number = int(self.page) if self.page.isascii() and self.page.isdigit() else 1
-        return min(max(number, 1), pages), pages
+        number = min(max(number, 1), pages)
+        on_page = tuple(place for *_, place in keys[(number - 1) * ROWS : number * ROWS])
+        return Selection(counts, len(keys), number, pages, on_page)
+
+
+@dataclass(frozen=True, slots=True)
+class Selection:
+    """One page of the rows that a query chooses."""
+
+    counts: Counter[str]
+    """How many were found of each verdict, whichever of them is wanted."""
+    total: int
+    """Rows on all pages."""
+    number: int
+    """Of the page, from 1; the nearest one that there is."""
+    pages: int
+    places: tuple[int, ...]
+    """Where the rows of this page stand among all, in the order that is wanted."""
 
 
 def _has(row: Values, words: Sequence[str]) -> bool:

@@ -1,0 +1,132 @@
+"""What a running controller occupies, on a real engine; and whether that grows with its passes."""
+
+from __future__ import annotations
+
+import gc
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+from tests.bench.engines import an_engine
+from tests.bench.figure import Figure
+from tests.fakes import a_document, a_removal
+from tests.host import a_host
+from tests.with_docker import images
+from tests.with_docker.images import Layer, Recipe
+
+LIMITS_MIB = {1_000: 45.0, 5_000: 60.0}
+PASSES, GROWTH_LIMIT_KIB = 10_000, 256.0
+_PATIENCE_SECONDS = 600.0
+_POLICY = """\
+label: everything, some day
+enabled: true
+image_policy:
+  removal: [{image_name: "*", delete_after_minutes: 10080, agent_downloaded_only: false}]
+"""
+
+
+def figures() -> Iterator[Figure]:
+    with an_engine("d26-gd") as (engine, api):
+        loaded = 0
+        for many, limit in LIMITS_MIB.items():
+            more = range(loaded, many)
+            images.load(api, (Recipe((f"many.local/app:{n}",), (Layer("base"),), variant=str(n)) for n in more))
+            loaded = many
+            with _running(engine.host) as controller:
+                address = _address(controller)
+                _await_readiness(address)
+                what = f"RSS of imagectl run at {many:,} images, after"
+                yield Figure(f"{what} some passes and scrapes", _rss_mib(controller, address, "/metrics"), "MiB", limit)
+                asked = _rss_mib(controller, address, "/metrics", "/", "/api/status")
+                yield Figure(f"{what} the page and the API were asked for as well", asked, "MiB")
+    yield _growth()
+
+
+@contextmanager
+def _running(host: str) -> Iterator[subprocess.Popen[str]]:
+    """The controller itself, after its first pass."""
+    with TemporaryDirectory() as folder:
+        (Path(folder) / "policies").mkdir()
+        (Path(folder) / "policies" / "all.yaml").write_text(_POLICY)
+        options = ["--policies", f"{folder}/policies", "--docker-host", host, "--ledger", f"{folder}/ledger.db"]
+        command = [str(Path(sys.executable).with_name("imagectl")), "run", *options, "--listen", "127.0.0.1:0"]
+        process = subprocess.Popen([*command, "--log-format", "text"], stderr=subprocess.PIPE, text=True)
+        try:
+            yield process
+        finally:
+            process.terminate()
+            process.wait()
+            assert process.stderr is not None
+            process.stderr.close()
+
+
+def _await_readiness(address: str) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while _answer(f"{address}/readyz") != 200:
+        assert time.monotonic() < deadline, "no pass succeeds"
+        time.sleep(0.2)
+
+
+def _rss_mib(controller: subprocess.Popen[str], address: str, *paths: str) -> float:
+    """After some passes, between which these were asked for."""
+    for _ in range(10):
+        os.kill(controller.pid, signal.SIGHUP)
+        time.sleep(1.5)
+        for path in paths:
+            assert _answer(address + path) == 200
+    status = Path(f"/proc/{controller.pid}/status").read_text()
+    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1_024
+
+
+def _address(controller: subprocess.Popen[str]) -> str:
+    assert controller.stderr is not None
+    for line in controller.stderr:
+        if found := re.search(r"metrics at (\S+)/metrics", line):
+            return found[1]
+    raise AssertionError("the controller has ended")
+
+
+def _answer(address: str) -> int:
+    try:
+        with urllib.request.urlopen(address) as answer:
+            answer.read()
+            return int(answer.status)
+    except urllib.error.HTTPError as error:
+        return error.code
+
+
+def _growth() -> Figure:
+    """Of this process, in which a controller runs pass after pass while images are used, come and go."""
+    with a_host() as host:
+        host.rules(a_removal(minutes=60))
+        for number in range(200):
+            host.engine.load(f"app:{number}")
+        sizes = []
+        for number in range(PASSES + PASSES // 5):
+            if number % 10 == 0:
+                host.engine.load(f"app:{number // 10 % 200}")
+                host.engine.run_briefly(f"app:{number // 10 % 200}")
+            if number % 50 == 0:
+                host.engine.pull(f"other:{number % 7}", content=str(number % 350))
+                host.folder.files["doc.yaml"] = a_document(a_removal(minutes=60 + number % 5))
+            host.clock.elapse(300.0)
+            host.look()
+            host.engine.calls.clear()
+            host.engine.told()  # Which the fake engine would keep.
+            if number in (PASSES // 5, PASSES + PASSES // 5 - 1):
+                gc.collect()
+                sizes.append(_own_rss_kib())
+    return Figure(f"growth over {PASSES:,} passes", sizes[1] - sizes[0], "KiB", GROWTH_LIMIT_KIB)
+
+
+def _own_rss_kib() -> float:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") / 1_024

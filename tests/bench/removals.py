@@ -1,0 +1,142 @@
+"""Removing what is due, beside Docker's own ways and beside the same deletes sent raw; all take turns."""
+
+from __future__ import annotations
+
+import os
+import subprocess
+import threading
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import docker
+
+from controller.adapters.docker_connection import Address, Connection
+from controller.adapters.engine import DockerEngine
+from tests.bench.engines import an_engine
+from tests.bench.figure import Figure, ratio, seconds
+from tests.bench.passes import UnixConnection
+from tests.with_docker import images
+from tests.with_docker.images import Layer, Recipe
+from tests.with_docker.on_engine import on_engine
+from tests.with_docker.private_engine import PrivateEngine, wipe
+
+MANY, FEW = 1_000, 100
+ROUNDS = 5
+CONNECTIONS = 4
+
+
+def figures() -> Iterator[Figure]:
+    with an_engine("d26-gd") as (engine, api):
+        bench = _Bench(engine, api, MANY)
+        bench.take_turns({"pass": bench.one_pass, "rmi": bench.rmi, "prune": bench.prune, "raw": bench.raw})
+        what = f"{MANY:,} due images on Docker 26.1 (graph driver): a pass, of"
+        yield ratio(f"{what} docker rmi", bench.took["pass"], bench.took["rmi"], 0.6)
+        yield ratio(f"{what} docker image prune -a", bench.took["pass"], bench.took["prune"], 0.9)
+        yield ratio(
+            f"{what} the deletes sent raw over {CONNECTIONS} connections", bench.took["pass"], bench.took["raw"]
+        )
+    for kind, name in (("d28-c8d", "Docker 28 (containerd)"), ("podman", "Podman 5.4")):
+        with an_engine(kind) as (engine, api):
+            bench = _Bench(engine, api, FEW)
+            bench.take_turns({"pass": bench.one_pass, "raw": bench.raw})
+            what, raw = f"{FEW} due images on {name}", f"of the deletes sent raw over {CONNECTIONS} connections"
+            yield ratio(f"{what}: the removals of a pass, {raw}", bench.took["removals"], bench.took["raw"], 1.25)
+            yield ratio(f"{what}: the whole pass, {raw}", bench.took["pass"], bench.took["raw"])
+
+
+class _Timed(DockerEngine):
+    """The adapter itself; it notes when the first removal was asked for, and when the last was answered."""
+
+    def __init__(self, host: str) -> None:
+        super().__init__(Connection(Address(host)))
+        self.first_request = float("inf")
+        self.last_answer = 0.0
+
+    def remove(self, target: str) -> tuple[str, ...]:
+        self.first_request = min(self.first_request, time.perf_counter())
+        try:
+            return super().remove(target)
+        finally:
+            self.last_answer = max(self.last_answer, time.perf_counter())
+
+
+@dataclass
+class _Bench:
+    """One engine, filled anew for each turn."""
+
+    engine: PrivateEngine
+    api: docker.APIClient
+    many: int
+    took: dict[str, list[float]] = field(default_factory=dict)
+    _round: int = 0
+
+    @property
+    def names(self) -> list[str]:
+        return [f"bench.local/app-{number}:1" for number in range(self.many)]
+
+    def take_turns(self, ways: dict[str, Callable[[], float]]) -> None:
+        wipe(self.api)
+        for self._round in range(ROUNDS):
+            for name, way in ways.items():
+                self._fill()
+                self.took.setdefault(name, []).append(way())
+                assert not images.names_of(self.api), name
+
+    def _fill(self) -> None:
+        images.load(
+            self.api,
+            (
+                Recipe((name,), (Layer("base", 20_000), Layer(f"own{number}")), variant=f"{number} {self._round}")
+                for number, name in enumerate(self.names)
+            ),
+        )
+
+    def one_pass(self) -> float:
+        """Look, plan, write down, remove, look again, write that down; perhaps measure the store before and after."""
+        eye = _Timed(self.engine.host)
+        with (
+            TemporaryDirectory() as folder,
+            on_engine(self.engine, self.api, Path(folder), port=eye, parallel=CONNECTIONS) as controller,
+        ):
+            controller.catch_up()
+            controller.look()
+            controller.clock.elapse(3_600)
+            took = seconds(controller.look)
+            assert len(controller.removals) == self.many
+        self.took.setdefault("removals", []).append(eye.last_answer - eye.first_request)
+        return took
+
+    def rmi(self) -> float:
+        return seconds(lambda: self._docker("rmi", *self.names))
+
+    def prune(self) -> float:
+        return seconds(lambda: self._docker("image", "prune", "--all", "--force"))
+
+    def _docker(self, *arguments: str) -> None:
+        environment = os.environ | {"DOCKER_HOST": self.engine.host}
+        subprocess.run(["docker", *arguments], env=environment, stdout=subprocess.DEVNULL, check=True)
+
+    def raw(self) -> float:
+        """The same deletes and nothing else, over as many connections."""
+        parts = [self.names[start::CONNECTIONS] for start in range(CONNECTIONS)]
+        threads = [threading.Thread(target=self._delete, args=(part,)) for part in parts]
+
+        def run() -> None:
+            for thread in threads:
+                thread.start()
+            for thread in threads:
+                thread.join()
+
+        return seconds(run)
+
+    def _delete(self, names: Sequence[str]) -> None:
+        connection = UnixConnection(self.engine.host)
+        for name in names:
+            connection.request("DELETE", f"/images/{name}?noprune=1")
+            answer = connection.getresponse()
+            answer.read()
+            assert answer.status == 200
+        connection.close()
