@@ -9,7 +9,7 @@ sources := controller tests deploy
 ENGINES := debian
 test-engines: ENGINES := d20 d26-gd d26-c8d d28-gd d28-c8d podman
 
-.PHONY: help environment engines tools run test test-engines pytest simulation bench lint format types dashboard screenshots lock clean
+.PHONY: help environment engines tools run test test-engines pytest simulation bench lint format types dashboard screenshots readme lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -29,7 +29,10 @@ run: environment ## see it work: three sample images, the shipped policies, and 
 
 test: environment engines lint types pytest ## everything that must pass, on this Debian's own Docker, started for the tests alone
 
-test-engines: pytest ## the tests on six engines, from Docker 20.10 to 28 and Podman
+test-engines: environment engines tools ## the tests that need an engine, on six, from Docker 20.10 to 28 and Podman; the README has the table
+	@mkdir -p .trial
+	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest tests/with_docker --junitxml .trial/engines.xml; \
+	    status=$$?; $(python) -m tests.with_docker.results .trial/engines.xml && $(python) -m deploy.local.readme; exit $$status
 
 pytest: environment engines tools
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest
@@ -59,6 +62,9 @@ dashboard: environment ## write the Grafana dashboard anew from deploy/local/das
 screenshots: environment tools ## take the pictures of the status page in manifests/screenshots anew
 	@$(python) -m tests.page.screenshots manifests/screenshots
 	@! command -v pngquant >/dev/null || pngquant --force --skip-if-larger --ext .png manifests/screenshots/*.png
+
+readme: environment ## write the README's tables of settings, metrics and engines anew
+	@$(python) -m deploy.local.readme
 
 lock: ## write the lock files anew; FLAGS=--upgrade takes newer versions
 	@deploy/local/lock.sh $(FLAGS)

@@ -7,7 +7,7 @@ engine that cannot be started fails its tests: nothing here is ever skipped.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 import docker
 import pytest
@@ -20,6 +20,7 @@ from tests.with_docker.private_engine import (
     start_registry,
     wipe,
 )
+from tests.with_docker.results import ENGINE
 
 _KINDS = os.environ.get("IMAGECTL_TEST_ENGINES", "debian").replace(",", " ").split()
 
@@ -59,3 +60,22 @@ def registry(registry_address: str) -> Iterator[str]:
     start_registry(registry_address)
     yield registry_address
     drop_registry(registry_address)
+
+
+@pytest.fixture(scope="session")
+def engine_title(engine: PrivateEngine, engine_client: docker.APIClient) -> str:
+    """Which engine that is, for people: product, version, image store."""
+    if engine.is_podman:
+        return f"Podman {engine_client.version()['Version']}"
+    told = engine_client.info()
+    is_containerd = any("io.containerd" in value for _, value in told["DriverStatus"] or ())
+    return (
+        f"Docker {told['ServerVersion'].partition('+')[0]}, {'containerd store' if is_containerd else told['Driver']}"
+    )
+
+
+@pytest.fixture(autouse=True)
+def _tells_its_engine(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
+    """For the table of results."""
+    if "engine" in request.fixturenames:
+        record_property(ENGINE, request.getfixturevalue("engine_title"))

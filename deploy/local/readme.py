@@ -1,0 +1,93 @@
+"""The tables of the README that follow from the code and from test results; `make readme` writes them anew.
+
+Each stands between `<!-- name -->` and `<!-- end -->`. Settings come from `controller.settings`, metrics from
+`controller.daemon.families`, engines from `tests/with_docker/results.json`, which `make test-engines` writes.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+import sys
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+from controller.daemon.families import FAMILIES, PREFIX, Family
+from controller.settings import DECLARED
+
+ROOT = Path(__file__).parents[2]
+RESULTS = ROOT / "tests" / "with_docker" / "results.json"
+
+
+def settings() -> Iterator[str]:
+    """Every option of `imagectl run`."""
+    yield from _head("option", "meaning")
+    for name, field in DECLARED.items():
+        metavar = f" {field.metadata['metavar']}" if field.metadata["metavar"] else ""
+        default = _shown(field.default)
+        text = field.metadata["help"] + (f" Default: `{default}`." if default else "")
+        yield _row(f"`--{name.replace('_', '-')}{metavar.replace('|', chr(92) + '|')}`", text)
+
+
+def metrics() -> Iterator[str]:
+    """Every family of metrics."""
+    yield from _head(f"`{PREFIX}_…`", "labels", "meaning")
+    for family in FAMILIES.values():
+        yield _row(f"`{family.name}`", ", ".join(family.labels), _kind(family) + family.help)
+
+
+def engines() -> Iterator[str]:
+    """What was run on which engine."""
+    results = json.loads(RESULTS.read_text())
+    yield from _head("engine", "tests passed", "failed")
+    for engine in results:
+        yield _row(engine["engine"], engine["passed"], engine["failed"])
+    for title in dict.fromkeys(title for engine in results for title in engine["findings"]):
+        yield ""
+        yield from _head("engine", title)
+        for engine in results:
+            yield _row(engine["engine"], engine["findings"].get(title, "was not run"))
+
+
+BLOCKS = {"settings": settings, "metrics": metrics, "engines": engines}
+
+
+def written_anew(text: str) -> str:
+    """The text with its blocks as they are to be."""
+    for name, lines in BLOCKS.items():
+        block = f"<!-- {name} -->\n" + "\n".join(lines()) + "\n<!-- end -->"
+        text, found = re.subn(rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, block=block: block, text, flags=re.DOTALL)  # type: ignore[misc]
+        if found != 1:
+            raise SystemExit(f"README.md has no block {name}, or more than one")
+    return text
+
+
+def _head(*columns: str) -> Iterable[str]:
+    return (_row(*columns), "|" + "---|" * len(columns))
+
+
+def _row(*cells: Any) -> str:
+    return "| " + " | ".join(str(cell) for cell in cells) + " |"
+
+
+def _kind(family: Family) -> str:
+    return "Histogram. " if family.kind == "histogram" else ""
+
+
+def _shown(default: Any) -> str:
+    """A default as one would write it; nothing if the help tells it, or there is none."""
+    match default:
+        case (str(host), int(port)):
+            return f"{host}:{port}"
+        case float():
+            return f"{default / 60:g}m"
+        case None | "" | () | False | "auto" | Path(name="ledger.db"):
+            return ""
+        case _:
+            return str(default)
+
+
+if __name__ == "__main__":
+    readme = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "README.md"
+    readme.write_text(written_anew(readme.read_text()))

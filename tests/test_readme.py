@@ -1,0 +1,74 @@
+"""The README is true: its tables are those of the code, and every command, link and file in it exists."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+import pytest
+
+from controller.cli.main import imagectl
+from controller.plan.verdict import Reason
+from deploy.local import readme
+
+ROOT = Path(__file__).parents[1]
+TEXT = (ROOT / "README.md").read_text()
+PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("deploy/**/README.md"), *ROOT.glob("tests/**/*.md")]
+_INSIDE = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([\w-]+))?\)")
+
+
+def test_its_tables_are_those_of_the_code_and_of_the_results() -> None:
+    assert readme.written_anew(TEXT) == TEXT, "make readme"
+
+
+def test_it_has_every_verdict_in_the_order_in_which_they_are_asked() -> None:
+    assert re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE) == [reason.value for reason in Reason]
+
+
+def test_it_has_every_command() -> None:
+    assert [path for path, _ in _all(imagectl, "imagectl") if not _is_told(path)] == []
+
+
+def test_every_option_in_it_is_one() -> None:
+    told = {option for line in re.findall(r"imagectl [^`\n]*", TEXT) for option in re.findall(r"--[a-z-]+", line)}
+    options = {option for _, command in _all(imagectl, "") for each in command.params for option in each.opts}
+    assert told - options == set()
+
+
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))
+def test_what_a_page_links_to_exists(page: Path) -> None:
+    for path, anchor in _INSIDE.findall(page.read_text()):
+        target = (page.parent / path) if path else page
+        assert target.exists(), path
+        assert not anchor or anchor in _anchors(target.read_text()), anchor
+
+
+def test_every_make_target_in_it_exists() -> None:
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    assert set(re.findall(r"(?:`|    )make ([a-z-]+)", TEXT)) <= targets
+
+
+def test_every_file_of_this_project_that_it_names_exists() -> None:
+    named = re.findall(r"`((?:controller|deploy|manifests|tests)/[\w./-]+)`", TEXT)
+    assert [path for path in named if not (ROOT / path).exists()] == []
+
+
+def _all(command: click.Command, path: str) -> list[tuple[str, click.Command]]:
+    """Every command that a person can call, with the words to call it."""
+    if not isinstance(command, click.Group):
+        return [(path, command)]
+    context = click.Context(command)
+    children = [(name, command.get_command(context, name)) for name in command.list_commands(context)]
+    return [each for name, child in children if child and not child.hidden for each in _all(child, f"{path} {name}")]
+
+
+def _is_told(path: str) -> bool:
+    """By itself, or as one of a group's, as in `imagectl get images`, `policies`."""
+    group, _, name = path.rpartition(" ")
+    return f"`{path}" in TEXT or re.search(rf"`{group} \w+`[^|]*`{name}`", TEXT) is not None
+
+
+def _anchors(page: str) -> set[str]:
+    headings = re.findall(r"^#+ (.+)$", page, re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", heading.lower()).replace(" ", "-") for heading in headings}

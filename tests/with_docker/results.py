@@ -1,0 +1,42 @@
+"""What a run of the tests found on each engine, out of pytest's own report: `results.json`, for the README's table."""
+
+from __future__ import annotations
+
+import json
+import sys
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from xml.etree import ElementTree
+
+RESULTS = Path(__file__).parent / "results.json"
+ENGINE = "engine"
+"""The property by which each test tells on which engine it ran."""
+
+
+@dataclass
+class Result:
+    """What was found on one engine."""
+
+    engine: str
+    passed: int = 0
+    failed: int = 0
+    findings: dict[str, str] = field(default_factory=dict)
+
+
+def results(report: Path) -> list[Result]:
+    """In the order in which the engines were run; tests that need no engine do not count."""
+    found: dict[str, Result] = {}
+    for case in ElementTree.parse(report).iter("testcase"):
+        told = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
+        if not (engine := told.pop(ENGINE, None)):
+            continue
+        result = found.setdefault(engine, Result(engine))
+        has_failed = case.find("failure") is not None or case.find("error") is not None
+        result.failed += has_failed
+        result.passed += not has_failed
+        result.findings |= told
+    return list(found.values())
+
+
+if __name__ == "__main__":
+    RESULTS.write_text(json.dumps([asdict(each) for each in results(Path(sys.argv[1]))], indent=2) + "\n")
