@@ -7,6 +7,8 @@ import os
 import signal
 import sys
 import threading
+import time
+from queue import SimpleQueue
 from typing import Any
 
 import click
@@ -69,18 +71,21 @@ def _introduction(settings: Settings, ready: Controller) -> str:
 
 
 def _obey_signals(ready: Controller) -> None:
-    def stop(number: int, frame: object) -> None:
-        ready.stopping.set()
-        ready.service_manager.stopping()
-        ready.bell.ring()
-        end = threading.Timer(_GONE_WITHIN_SECONDS, os._exit, (0,))
-        end.daemon = True
-        end.start()
+    """A handler interrupts the loop anywhere, even while that holds the lock of the bell; it only passes on the number
+    (`SimpleQueue.put` may be interrupted by itself), and a thread does what was asked.
+    """
+    heard: SimpleQueue[int] = SimpleQueue()
+    for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
+        signal.signal(number, lambda number, frame: heard.put(number))
+    threading.Thread(target=_obey, args=(ready, heard), name="signals", daemon=True).start()
 
-    def look_again(number: int, frame: object) -> None:
+
+def _obey(ready: Controller, heard: SimpleQueue[int]) -> None:
+    while heard.get() == signal.SIGHUP:
         ready.service_manager.reloading()
         ready.bell.ring()
-
-    signal.signal(signal.SIGTERM, stop)
-    signal.signal(signal.SIGINT, stop)
-    signal.signal(signal.SIGHUP, look_again)
+    ready.stopping.set()
+    ready.service_manager.stopping()
+    ready.bell.ring()
+    time.sleep(_GONE_WITHIN_SECONDS)
+    os._exit(0)

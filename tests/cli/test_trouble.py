@@ -258,6 +258,17 @@ def test_it_ends_at_once_when_nothing_is_under_way(place: Place, number: signal.
     assert run.lines[-1].endswith("stopped")
 
 
+def test_signals_that_interrupt_the_loop_anywhere_do_not_lock_it(place: Place) -> None:
+    place.engine()
+    run = place.run()
+    run.says("no policies")
+    for _ in range(20_000):
+        run.process.send_signal(signal.SIGHUP)
+    run.process.terminate()
+    assert run.ends() == 0
+    assert run.lines[-1].endswith("stopped")
+
+
 def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = [f"app:{number}" for number in range(20)]
