@@ -38,7 +38,7 @@ def get() -> None:
     """
 
 
-@get.command()
+@get.command(short_help="References: idle time, origin, verdict.")
 @click.argument("references", metavar="[REF]...", nargs=-1, shell_complete=names_of("reference"))
 @with_settings(*LOOKING, "protect")
 @listing(IMAGES)
@@ -59,7 +59,7 @@ def images(references: tuple[str, ...], wanted: Listing, live: bool, **given: An
     wanted.show(lambda: _images(settings, live, references))
 
 
-@get.command()
+@get.command(short_help="Documents: state, from when, problems.")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=names_of("document"))
 @with_settings(*LOOKING)
 @listing(POLICIES)
@@ -77,7 +77,7 @@ def policies(names: tuple[str, ...], wanted: Listing, live: bool, **given: Any) 
     wanted.show(lambda: _policies(settings, live, names))
 
 
-@get.command(name="removals")
+@get.command(name="removals", short_help="What went, why, and what it freed.")
 @with_settings("ledger")
 @listing(REMOVALS)
 @click.option("--since", metavar="TIME", help="Only those of the last 2h, 7d, ...")

@@ -51,7 +51,7 @@ def new(name: str) -> None:
     click.echo(new_document(name), nl=False)
 
 
-@nmp.command()
+@nmp.command(short_help="Print the JSON Schema of a document.")
 def schema() -> None:
     """Print the JSON Schema of a document, for editors and other tools."""
     click.echo(schema_text(), nl=False)
