@@ -75,7 +75,7 @@ _file = click.Path(exists=True, dir_okay=False, path_type=Path)
 _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
-@sync.command("exchange")
+@sync.command("exchange", short_help="Deliver the policies of an organisation.")
 @_option("--exchange-url", "url", variable="EXCHANGE_URL", required=True, metavar="URL", help="Address of its API.")
 @_option("--org", variable="EXCHANGE_ORG", required=True, callback=_organisation, help="Whose policies.")
 @_option("--auth-file", variable="EXCHANGE_AUTH_FILE", type=_file, help="File that holds the credentials.")

@@ -103,6 +103,11 @@ def test_constraints_choose_the_nodes(tmp_path: Path, site: str, gone: set[str])
     assert due(decided(tmp_path, "by-constraint.yaml", 3 * DAY, node)) == gone
 
 
+def test_they_choose_the_gateway_of_the_samples(tmp_path: Path) -> None:
+    gateway = (SAMPLES.parent / "nodes" / "gateway.yaml").read_text()
+    assert due(decided(tmp_path, "by-constraint.yaml", 3 * DAY, gateway)) == {_SERVICE, _MODEL}
+
+
 def test_a_staged_policy_waits_for_the_turn_of_its_node(tmp_path: Path) -> None:
     canary = "org: example\nid: node-1\npolicy: {properties: [{name: ring, value: canary}]}"
     assert state(decided(tmp_path, "staged.yaml", 3 * DAY, canary)) is DocumentState.WAITING
