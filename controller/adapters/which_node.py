@@ -9,7 +9,7 @@ from controller.adapters.agent import Agent
 from controller.adapters.clock import SystemClock
 from controller.adapters.host import Nobody, read_host
 from controller.adapters.node_file import NodeFile
-from controller.plan.agent import NodeAnswer
+from controller.plan.agent import Half, NodeAnswer
 
 
 class NodeFileBesideAgent:
@@ -20,11 +20,13 @@ class NodeFileBesideAgent:
         self._agent = agent
 
     def ask(self) -> NodeAnswer:
-        """Silence if either of them is silent: half an answer is none."""
+        """Half an answer if one of them is silent."""
         node, agent = self._file.ask(), self._agent.ask()
-        if agent.is_silence and not node.is_silence:
-            return replace(node, node=None, why=agent.why, is_silence=True)
-        return replace(node, agent=agent.agent)
+        if not agent.is_silence:
+            return replace(node, agent=agent.agent, half=Half.AGENT if node.is_silence else None)
+        if not node.is_silence:
+            return replace(node, why=agent.why, is_silence=True, half=Half.NODE)
+        return node
 
 
 def which_node(file: Path | None, agent_url: str) -> NodeFile | Agent | NodeFileBesideAgent | Nobody:

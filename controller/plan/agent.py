@@ -48,6 +48,13 @@ class AgentAnswer:
 NO_AGENT = AgentAnswer()
 
 
+class Half(StrEnum):
+    """What is left of an answer if one of two who should give it is silent."""
+
+    NODE = "the node, by its file"
+    AGENT = "the agent's agreements and services"
+
+
 @dataclass(frozen=True, slots=True)
 class NodeAnswer:
     """Which node this is: by a node file, by the agent, or by nobody."""
@@ -59,8 +66,10 @@ class NodeAnswer:
     source: str = ""
     """The file or address that was asked; empty if none was named."""
     is_silence: bool = False
-    """It was asked and gave no valid answer."""
+    """It was asked and gave no valid answer, or only half of one."""
     agent: AgentAnswer = NO_AGENT
+    half: Half | None = None
+    """The half that there is."""
 
     @property
     def is_degraded(self) -> bool:
@@ -77,11 +86,29 @@ class KeptAnswer:
 
 
 def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnswer:
-    """The answer to go by: while the one who should answer is silent, its last good answer holds."""
-    if not fresh.is_silence or kept is None or kept.answer.source != fresh.source:
+    """The answer to go by: while one who should answer is silent, the last good answer holds for what is missing. If
+    there never was one, nobody knows which node this is.
+    """
+    if not fresh.is_silence:
         return fresh
+    if kept is None or kept.answer.source != fresh.source:
+        return replace(fresh, node=None)
     age = f"{(now - kept.at) / 60:.0f} min of watched time"
-    return replace(kept.answer, is_silence=True, why=f"{fresh.why}; its last answer, {age} old, holds")
+    return replace(
+        fresh,
+        node=fresh.node if fresh.half is Half.NODE else kept.answer.node,
+        agent=fresh.agent if fresh.half is Half.AGENT else kept.answer.agent,
+        why=f"{fresh.why}; its last answer, {age} old, holds",
+    )
+
+
+def kept_after(before: KeptAnswer | None, believed: NodeAnswer, now: float) -> KeptAnswer | None:
+    """What to keep of an answer that was gone by; of half an answer that half, as old as the other one."""
+    if not believed.is_silence:
+        return KeptAnswer(believed, now)
+    if before is None or before.answer.source != believed.source:
+        return before
+    return replace(before, answer=replace(before.answer, node=believed.node, agent=believed.agent))
 
 
 @dataclass(frozen=True, slots=True)

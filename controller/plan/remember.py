@@ -14,7 +14,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan import downloads
-from controller.plan.agent import AgentAnswer, KeptAnswer, NodeAnswer, beginnings_after
+from controller.plan.agent import AgentAnswer, NodeAnswer, beginnings_after, kept_after
 from controller.plan.attempts import situation_of
 from controller.plan.event import Event, Happening
 from controller.plan.idleness import NOTHING_NEW, Glimpse, first_record, updated
@@ -89,7 +89,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         evidence=evidence,
         expected=expected,
         attempts=_attempts(known.attempts, seen),
-        node=known.node if node.is_silence else KeptAnswer(node, now),
+        node=kept_after(known.node, node, now),
         agreements=beginnings_after(known.agreements, node.agent.agreements, _last_heard(known, now), now),
         mounted=mounted,
         pulls=_pulls(known.pulls, news.events, now),

@@ -12,7 +12,7 @@ from controller.adapters.host import Nobody
 from controller.adapters.node_file import NodeFile
 from controller.adapters.which_node import which_node
 from controller.errors import InvalidSettings
-from controller.plan.agent import Agreement, Source
+from controller.plan.agent import Agreement, Half, Source
 from tests.fake_agent import FakeAgent
 from tests.fake_exchange import status
 
@@ -55,13 +55,15 @@ def test_an_agent_that_is_not_registered_does_not_hide_the_file(tmp_path: Path) 
     assert not answer.is_degraded
 
 
-def test_with_both_half_an_answer_is_silence(tmp_path: Path) -> None:
+def test_with_both_half_an_answer_is_silence_and_says_which_half_there_is(tmp_path: Path) -> None:
     with FakeAgent() as agent:
         agent.misbehaviours["/agreement"] = status(500)
         answer = which_node(a_node_file(tmp_path), agent.url).ask()
-        assert (answer.node, answer.is_silence, answer.source) == (None, True, str(tmp_path / "node.yaml"))
+        assert answer.node
+        assert (answer.is_silence, answer.half, answer.source) == (True, Half.NODE, str(tmp_path / "node.yaml"))
         assert answer.why.endswith("answered 500 at /agreement")
         agent.misbehaviours.clear()
         agent.deploy("a1", web="web:1")
         missing = which_node(tmp_path / "missing.yaml", agent.url).ask()
-        assert (missing.node, missing.is_silence) == (None, True)
+        assert (missing.node, missing.is_silence, missing.half) == (None, True, Half.AGENT)
+        assert missing.agent.agreements == (Agreement("a1", ("web:1",)),)

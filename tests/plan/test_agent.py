@@ -14,12 +14,14 @@ from controller.plan.agent import (
     AgentAnswer,
     Agreement,
     Beginning,
+    Half,
     Hold,
     KeptAnswer,
     NodeAnswer,
     beginnings_after,
     believed,
     hold_of,
+    kept_after,
 )
 from controller.plan.node import Node
 
@@ -46,6 +48,29 @@ def test_while_the_agent_is_silent_its_last_good_answer_holds_and_is_shown_as_ol
 def test_silence_without_a_last_answer_is_a_node_nobody_knows() -> None:
     assert believed(SILENCE, None, 1000.0) == SILENCE
     assert SILENCE.node is None
+
+
+def test_of_half_an_answer_that_half_is_believed_and_the_other_holds_from_before() -> None:
+    node, said = Node("myorg", "gw-2"), AgentAnswer((Agreement("a2", ("db:1",)),))
+    of_file = NodeAnswer(node, "the agent answered 500", URL, is_silence=True, half=Half.NODE)
+    of_agent = NodeAnswer(None, "the file is not valid", URL, is_silence=True, agent=said, half=Half.AGENT)
+    kept = KeptAnswer(GOOD, 900.0)
+    assert [(a.node, a.agent) for a in (believed(of_file, kept, 1000.0), believed(of_agent, kept, 1000.0))] == [
+        (node, GOOD.agent),
+        (GOOD.node, said),
+    ]
+
+
+def test_half_an_answer_without_one_before_is_a_node_nobody_knows() -> None:
+    half = NodeAnswer(Node("myorg", "gw-2"), "the agent answered 500", URL, is_silence=True, half=Half.NODE)
+    assert believed(half, None, 1000.0).node is None
+
+
+def test_half_an_answer_is_kept_beside_the_other_half_and_makes_that_no_younger() -> None:
+    said = AgentAnswer((Agreement("a2", ("db:1",)),))
+    kept = KeptAnswer(GOOD, 900.0)
+    half = believed(NodeAnswer(None, "", URL, is_silence=True, agent=said, half=Half.AGENT), kept, 1000.0)
+    assert kept_after(kept, half, 1000.0) == KeptAnswer(replace(GOOD, agent=said), 900.0)
 
 
 def test_what_another_one_said_does_not_hold() -> None:

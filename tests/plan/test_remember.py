@@ -389,7 +389,8 @@ def test_a_new_agreement_may_be_as_old_as_the_last_answer() -> None:
 def test_a_good_answer_is_kept_and_silence_is_not() -> None:
     good = after(KNOWN, node=an_answer(an_agreement("a1")))
     assert good.node == KeptAnswer(an_answer(an_agreement("a1")), good.clock.seconds)
-    assert after(good, node=an_answer(is_silence=True)).node == good.node
+    silence = replace(good.node.answer, is_silence=True) if good.node else an_answer()
+    assert after(good, node=silence).node == good.node
 
 
 # ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
