@@ -15,7 +15,7 @@ from controller.adapters.docker_events import cursor_after
 from controller.adapters.docker_json import event_from, event_time_nanoseconds
 from controller.instant import Instant
 from controller.plan.agent import NodeAnswer
-from controller.plan.event import Event
+from controller.plan.event import Event, Heard
 from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
 from controller.policy.reading import Reading
 from tests.fake_engine import FakeEngine, Row
@@ -75,6 +75,7 @@ class FakeEvents:
         self._cursor = cursor
         self._arrived: dict[Event, int] = {}
         self._count = 0
+        self._has_missed = False
         engine.listeners.append(self._heard)
         self.connect()
 
@@ -83,7 +84,9 @@ class FakeEvents:
         self.generation += 1
         self.is_up = True
         taken_in = self._cursor
-        for row in self._engine.replay(taken_in) if taken_in else ():
+        replayed = self._engine.replay(taken_in) if taken_in else []
+        self._has_missed |= taken_in not in map(event_time_nanoseconds, replayed)
+        for row in replayed:
             if event_time_nanoseconds(row) != taken_in:
                 self._take_in(row, is_replayed=True)
 
@@ -100,9 +103,10 @@ class FakeEvents:
         for row in rows:
             self._take_in(row, is_replayed=True)
 
-    def take(self) -> tuple[tuple[Event, ...], int]:
+    def take(self) -> Heard:
         events, self._arrived = tuple(self._arrived), {}
-        return events, self._cursor
+        is_all, self._has_missed = self.is_up and not self._has_missed, False
+        return Heard(events, self._cursor, is_all)
 
     def mark(self) -> int:
         return self._count

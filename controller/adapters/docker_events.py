@@ -32,12 +32,14 @@ from tenacity import (
 from controller.adapters.docker_connection import Connection, raise_for_status
 from controller.adapters.docker_json import EVENT_FILTER, event_from, event_time_nanoseconds
 from controller.errors import EngineUnavailable
-from controller.plan.event import Event
+from controller.plan.event import Event, Heard
 
 _LONGEST_PIECE_BYTES = 65_536
 _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
 _SILENCE_ENDS_A_REPLAY_SECONDS = 0.5
+_A_LITTLE_EARLIER_NANOSECONDS = 1_000
+"""Podman rounds the moment from which a replay is wanted, and would leave out an event of exactly that one."""
 _A_CLOCK_WAS_SET_BACK_NANOSECONDS = 60 * 10**9
 """By more than this; by less, two events of one moment have overtaken each other."""
 
@@ -58,6 +60,8 @@ class EventStream:
         self._count = 0
         self._taken_to = 0
         self._lock = threading.Lock()
+        self._has_missed = False
+        """Events may have come, since some were last taken, that never arrived here."""
         self._up = threading.Event()
         self._tried = threading.Event()
         self._stopping = threading.Event()
@@ -97,7 +101,7 @@ class EventStream:
         """Does the thread that reads it live?"""
         return self._thread.is_alive()
 
-    def take(self) -> tuple[tuple[Event, ...], int]:
+    def take(self) -> Heard:
         """All events since the last call, each kind once, and the cursor that stands for having taken them in.
 
         They stay known to `after` until the next call, as a mark may be older than this one.
@@ -105,7 +109,8 @@ class EventStream:
         with self._lock:
             self._arrived = {event: place for event, place in self._arrived.items() if place > self._taken_to}
             self._taken_to = self._count
-            return tuple(self._arrived), self._cursor
+            is_all, self._has_missed = self._up.is_set() and not self._has_missed, False
+            return Heard(tuple(self._arrived), self._cursor, is_all)
 
     def mark(self) -> int:
         """A place in the stream, for `after`."""
@@ -147,6 +152,8 @@ class EventStream:
 
     def _read(self, stream: Iterable[bytes]) -> None:
         self.generation += 1
+        with self._lock:
+            had_missed, self._has_missed = self._has_missed, True
         self._up.set()
         self._tried.set()
         self._ring()
@@ -157,6 +164,8 @@ class EventStream:
             is_new = at != taken_in or not at  # A replay begins with the last event known.
             event = replace(told, is_replayed=replays) if told and is_new else None
             with self._lock:
+                if not is_new:  # So it has no hole in it.
+                    self._has_missed = had_missed
                 self._cursor = cursor_after(self._cursor, at)
                 self._count += 1
                 if event is not None:
@@ -170,7 +179,8 @@ def _stream_of(client: docker.APIClient, cursor: int) -> CancellableStream[bytes
     """The library's own `events` takes an error for the first event, and finds out only when that is read."""
     parameters = {"filters": convert_filters(EVENT_FILTER)}
     if cursor:
-        parameters["since"] = f"{cursor // 10**9}.{cursor % 10**9:09}"
+        since = max(cursor - _A_LITTLE_EARLIER_NANOSECONDS, 1)
+        parameters["since"] = f"{since // 10**9}.{since % 10**9:09}"
     address = f"{client.base_url}/v{client.api_version}/events"
     response = client.get(address, params=parameters, stream=True, timeout=None)
     raise_for_status(response)

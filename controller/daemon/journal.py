@@ -30,6 +30,7 @@ class Line:
 def lines_for(before: Status | None, after: Status) -> Iterator[Line]:
     """What has changed from one pass to the next."""
     yield from _troubles(before, after)
+    yield from _gap(before, after)
     yield from _revision(before, after)
     yield from _documents(before, after)
     yield from _problems_of_files(before, after)
@@ -49,6 +50,14 @@ def _troubles(before: Status | None, after: Status) -> Iterator[Line]:
     for trouble in was:
         if trouble not in now:
             yield Line(logging.INFO, f"over: {trouble}")
+
+
+def _gap(before: Status | None, after: Status) -> Iterator[Line]:
+    """Told once, by the pass that found it."""
+    memory = after.decision.memory
+    is_told = before is not None and before.decision.memory.watch == memory.watch
+    if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_told:
+        yield Line(logging.INFO, f"{memory.watch.gap}: uses may have been missed, so everything settles anew")
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:

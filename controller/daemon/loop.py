@@ -49,16 +49,30 @@ class Loop:
                 self.heartbeat()
 
     def run_once(self) -> Status:
-        """One pass for a timer: as many looks as new texts and measurements need to come to rest."""
-        status = self._passed()
-        for _ in range(MORE_LOOKS_OF_ONE_RUN):
-            until = _comes_to_rest_at(status)
-            if until is None or self.stopping.is_set() or self._failed:
-                break
-            self._wait(until)
-            if not self.stopping.is_set():
-                status = self._passed()
+        """One pass for a timer: as many looks as new texts and measurements need to come to rest.
+
+        Where uses since the last run may have been missed, as the engine keeps few events, it watches for a settle time
+        before anything goes; else nothing ever would on a host with many events.
+        """
+        status = self._at_rest(self._passed())
+        watch = status.decision.memory.watch
+        while not self._is_over() and (until := status.gap_ends_at) and status.decision.memory.watch == watch:
+            status = self._at_rest(self._passed_at(min(until, self._uptime() + self.resync_seconds)) or status)
         return status
+
+    def _at_rest(self, status: Status) -> Status:
+        for _ in range(MORE_LOOKS_OF_ONE_RUN):
+            if self._is_over() or (until := _comes_to_rest_at(status)) is None:
+                break
+            status = self._passed_at(until) or status
+        return status
+
+    def _is_over(self) -> bool:
+        return self.stopping.is_set() or self._failed > 0
+
+    def _passed_at(self, until: float) -> Status | None:
+        self._wait(until)
+        return None if self.stopping.is_set() else self._passed()
 
     def _wait(self, until: float) -> None:
         """Whatever rings: a run that looked too early would have to look again."""

@@ -11,7 +11,7 @@ from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
 from controller.plan.agent import NodeAnswer
-from controller.plan.event import Event
+from controller.plan.event import Event, Heard
 from controller.plan.memory import Memory
 from controller.plan.observation import Engine
 from controller.plan.removal import Batch, Intent, Removal
@@ -75,8 +75,8 @@ class EventsPort(Protocol):
         """Does the stream stand?"""
         ...
 
-    def take(self) -> tuple[tuple[Event, ...], int]:
-        """Events since the last call, and the cursor that stands for having taken them in."""
+    def take(self) -> Heard:
+        """What was told since the last call."""
         ...
 
     def mark(self) -> int:

@@ -20,13 +20,13 @@ from controller.instant import Instant
 from controller.plan.attempts import is_news, situation_of
 from controller.plan.backoff import attempts_after
 from controller.plan.decision import Conditions, Decision, Wishes, decide, decide_again
-from controller.plan.event import Event
+from controller.plan.event import Heard
 from controller.plan.idleness import idle_since
 from controller.plan.limits import bytes_spent, spent_after
 from controller.plan.memory import Memory
 from controller.plan.names import Names
 from controller.plan.observation import Observation
-from controller.plan.remember import Heard, News
+from controller.plan.remember import News
 from controller.plan.removal import Batch, Intent, Removal, intent_of, resolved
 from controller.plan.verdict import Verdict
 
@@ -51,9 +51,7 @@ class Reconciler:
         hands = Hands(ports.engine, ports.events, stopping, heartbeat, manner.parallel_removals, ports.progress)
         self._remover = Remover(hands, ports.ledger, ports.clock)
         self._decision = Decision(memory=ports.ledger.load())
-        self._events: tuple[Event, ...] = ()
-        self._event_cursor = 0
-        self._stream_stood = False
+        self._heard = Heard()
         self._intents_may_be_open = True
         self._last_success: Instant | None = None
         self._clock_steps = 0
@@ -107,9 +105,7 @@ class Reconciler:
     def _take_events(self) -> int:
         """Keep events until a pass has succeeded with them; returns the place in the stream where this pass begins."""
         mark = self._ports.events.mark()
-        self._stream_stood = self._ports.events.is_up
-        taken, self._event_cursor = self._ports.events.take()
-        self._events = tuple(dict.fromkeys((*self._events, *taken)))
+        self._heard = self._heard.followed_by(self._ports.events.take())
         return mark
 
     def _resolve_open_intents(self, seen: Observation) -> tuple[Removal, ...]:
@@ -130,12 +126,11 @@ class Reconciler:
         before = self._decision
         read_to, recorded = self._ports.ledger.inbox()
         layers = self._observer.new_layers(seen, before.memory)
-        heard = Heard(self._events, self._event_cursor, self._stream_stood)
-        news = News(heard, layers, recorded)
+        news = News(self._heard, layers, recorded)
         self._clock_steps += before.memory.clock.stepped(seen.at)
         self._decision = decide(before, wishes, seen, news, self._manner.conditions)
         self._ports.ledger.save(self._decision.memory, read_to)
-        self._events = ()
+        self._heard = Heard()
 
     def _act(self, wishes: Wishes, seen: Observation, mark: int) -> Asked:
         """Ask for what is due, look again, and remember what came of it."""

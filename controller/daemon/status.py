@@ -59,12 +59,15 @@ class Status:
         return self.decision.standing.look_again_at
 
     @property
+    def gap_ends_at(self) -> float | None:
+        """Uptime at which something goes that waits only because uses may have been missed."""
+        return self.decision.memory.clock.uptime_at(self.decision.plan.gap_ends_at)
+
+    @property
     def look_again_at(self) -> float | None:
         """Uptime of the next moment at which something changes by itself."""
-        clock, verdicts_change_at = self.decision.memory.clock, self.decision.plan.look_again_at
-        moments = [self.texts_stand_at, self.next_figure_at]
-        if verdicts_change_at is not None and clock.last is not None:
-            moments.append(clock.last.uptime_seconds + verdicts_change_at - clock.seconds)
+        verdicts_change_at = self.decision.memory.clock.uptime_at(self.decision.plan.look_again_at)
+        moments = (self.texts_stand_at, self.next_figure_at, verdicts_change_at)
         return min((at for at in moments if at is not None), default=None)
 
     @property

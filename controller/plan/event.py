@@ -6,6 +6,7 @@ spoils a reading of the store's total.
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -45,3 +46,19 @@ class Event:
     """A container was created just now. Its later events repeat the name, whatever that means by then."""
     is_replayed: bool = False
     """It was told as the stream began, and perhaps not for the first time."""
+
+
+@dataclass(frozen=True, slots=True)
+class Heard:
+    """What the event stream told since it was last listened to."""
+
+    events: Sequence[Event] = ()
+    cursor: int = 0
+    """The engine's time of the last of them, in nanoseconds; 0: there never was one."""
+    is_all: bool = True
+    """Nothing can have been missed: the stream stood, and where it began anew it began with the last known event."""
+
+    def followed_by(self, later: Heard) -> Heard:
+        """Both together, each kind of event once."""
+        events = tuple(dict.fromkeys((*self.events, *later.events)))
+        return Heard(events, later.cursor, self.is_all and later.is_all)

@@ -65,6 +65,10 @@ class LedgerClock:
         """Has the wall clock kept step with the uptime for long enough to believe a date?"""
         return self.last is not None and self.last.uptime_seconds - self.steady_since >= WALL_IS_TRUSTED_AFTER_SECONDS
 
+    def uptime_at(self, seconds: float | None) -> float | None:
+        """Uptime, in the boot of `last`, at which this clock will show `seconds` if it is watched all the time."""
+        return None if self.last is None or seconds is None else self.last.uptime_seconds + (seconds - self.seconds)
+
     def wall_at(self, seconds: float) -> float | None:
         """Best estimate of the wall time at which this clock showed (or will show) `seconds`; for display only."""
         return None if self.last is None else self.last.wall_seconds + (seconds - self.seconds)

@@ -53,6 +53,8 @@ class Plan:
     now: float = 0.0
     look_again_at: float | None = None
     """Ledger time of the next moment at which a verdict changes by itself."""
+    gap_ends_at: float | None = None
+    """Ledger time at which something goes that waits only because uses may have been missed; None if nothing does."""
 
 
 def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
@@ -63,7 +65,13 @@ def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
     verdicts = tuple(verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image))
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
     due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
-    return Plan(verdicts, _in_order_of_removal(due, memory, terms.usage), judge.now, min(deadlines, default=None))
+    return Plan(
+        verdicts=verdicts,
+        removals=_in_order_of_removal(due, memory, terms.usage),
+        now=judge.now,
+        look_again_at=min(deadlines, default=None),
+        gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
+    )
 
 
 def children_first(images: Mapping[ImageId, Image]) -> Sequence[Image]:
@@ -115,6 +123,7 @@ class Judge:
             hold_of(memory.node.answer.agent, memory.agreements, self.now) if memory.node else None
         )
         self._pause_ends = _pause_for_pulls(memory, seen, terms)
+        self.gap_ends_at = memory.watch.since + terms.settle_seconds if memory.watch.gap else 0.0
         self._kept: set[ImageId] = set()
 
     def verdicts(self, image: Image) -> list[Verdict]:
@@ -124,6 +133,10 @@ class Judge:
         if any(verdict.reason is not Reason.DUE for verdict in verdicts):
             self._kept.add(image.id)
         return verdicts
+
+    def waits_for_gap(self, verdict: Verdict) -> bool:
+        """Would it go, but for uses that may have been missed?"""
+        return verdict.reason is Reason.SETTLING and verdict.until == verdict.due_at == self.gap_ends_at
 
     def findings(self, image: Image, record: Record, rules: Sequence[Rule]) -> list[Finding]:
         """What each rule says of the image, were nothing else in its way."""
@@ -159,10 +172,10 @@ class Judge:
 
     def _settling(self, record: Record) -> tuple[float, str]:
         """Until when the image is too lively to go, by the longest of several holds, and why."""
-        last, watch = last_sign_of_life(record), self._memory.watch
+        last, gap = last_sign_of_life(record), self._memory.watch.gap
         holds = [(last.at + self._terms.settle_seconds, last.what)]
-        if watch.gap:
-            holds.append((watch.since + self._terms.settle_seconds, f"{watch.gap}: uses may have been missed"))
+        if gap:
+            holds.append((self.gap_ends_at, f"{gap}: uses may have been missed"))
         # What was settling as the agreement began may be wanted for its renewal.
         if (hold := self._hold_for_agreements) and last.at + self._terms.settle_seconds >= hold.since:
             holds.append((hold.until, "a young agreement may still need it"))

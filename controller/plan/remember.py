@@ -16,7 +16,7 @@ from controller.image.reference import ImageId, reference_from_engine
 from controller.plan import downloads
 from controller.plan.agent import AgentAnswer, NodeAnswer, beginnings_after, kept_after
 from controller.plan.attempts import situation_of
-from controller.plan.event import Event, Happening
+from controller.plan.event import Event, Happening, Heard
 from controller.plan.idleness import NOTHING_NEW, Glimpse, first_record, updated
 from controller.plan.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
 from controller.plan.names import Names
@@ -26,17 +26,6 @@ _EVIDENCE_OF_GONE_IMAGES = 5_000
 """So many images that are gone keep their evidence, in case they come back."""
 
 NO_LAYERS = ChainId("")
-
-
-@dataclass(frozen=True, slots=True)
-class Heard:
-    """What the event stream told since it was last listened to."""
-
-    events: Sequence[Event] = ()
-    cursor: int = 0
-    """The engine's time of the last of them, in nanoseconds; 0: there never was one."""
-    is_all: bool = True
-    """The stream stood. If it did not, there may be more."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,8 +102,8 @@ def _of_another_engine(memory: Memory) -> Memory:
 
 def _watch(look: _Look, gap: str) -> Watch:
     """Whoever did not watch cannot say what was used; from here on it counts."""
-    if look.news.heard and not look.news.heard.is_all:
-        gap = "the engine's event stream was down"
+    if not gap and look.known.seen and look.news.heard and not look.news.heard.is_all:
+        gap = "not all events of the engine were heard"
     return Watch(look.now, gap) if gap else look.known.watch
 
 

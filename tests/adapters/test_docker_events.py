@@ -6,7 +6,7 @@ import json
 import queue
 import threading
 from collections import deque
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
@@ -70,64 +70,85 @@ def listen(tmp_path: Path) -> Iterator[Callable[..., tuple[EventStream, Script]]
 Listen = Callable[..., tuple[EventStream, Script]]
 
 
-def names(events: tuple[Event, ...]) -> list[str]:
+def names(events: Sequence[Event]) -> list[str]:
     return [event.name for event in events]
 
 
 def test_events_are_taken_once(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", SECOND)])
 
-    assert stream.take() == ((Event(Happening.USED, None, "app:1"),), SECOND)
-    assert stream.take() == ((), SECOND)
+    first, second = stream.take(), stream.take()
+    assert (first.events, first.cursor) == ((Event(Happening.USED, None, "app:1"),), SECOND)
+    assert (second.events, second.cursor) == ((), SECOND)
 
 
 def test_a_stream_that_ends_begins_anew_where_it_ended(listen: Listen) -> None:
     stream, script = listen([a_use("app:1", SECOND)], [a_use("app:2", 2 * SECOND)])
 
-    assert script.asked == [None, "1.000000000"]
-    assert names(stream.take()[0]) == ["app:1", "app:2"]
+    assert script.asked == [None, "0.999999000"]
+    assert names(stream.take().events) == ["app:1", "app:2"]
     assert stream.generation == 2
 
 
 def test_the_replay_does_not_tell_the_last_known_event_again(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", SECOND), a_use("app:2", 2 * SECOND)], cursor=SECOND)
 
-    assert names(stream.take()[0]) == ["app:2"]
+    assert names(stream.take().events) == ["app:2"]
+
+
+@pytest.mark.parametrize(
+    ("streams", "is_all"),
+    [
+        ([[a_use("app:1", SECOND), a_use("app:2", 2 * SECOND)]], True),
+        ([[a_use("app:2", 2 * SECOND)]], False),
+        ([[]], False),
+        ([[a_use("app:1", SECOND)], [a_use("app:1", SECOND)]], True),
+        ([[a_use("app:1", SECOND)], [a_use("app:2", 2 * SECOND)]], False),
+        ([[a_use("app:2", 2 * SECOND)], [a_use("app:2", 2 * SECOND)]], False),
+    ],
+    ids=["whole", "overrun", "engine restarted", "broken and whole", "broken and overrun", "overrun and then whole"],
+)
+def test_a_replay_that_does_not_begin_with_the_last_known_event_has_a_hole(
+    listen: Listen, streams: list[list[dict[str, Any]]], is_all: bool
+) -> None:
+    stream, _ = listen(*streams, cursor=SECOND)
+
+    assert [stream.take().is_all, stream.take().is_all] == [is_all, True]
 
 
 def test_whoever_waits_for_the_stream_has_its_replay(listen: Listen) -> None:
     stream, _ = listen([a_use(f"app:{second}", second * SECOND) for second in range(1, 257)], cursor=SECOND)
 
-    assert len(stream.take()[0]) == 255
+    assert len(stream.take().events) == 255
 
 
 @pytest.mark.parametrize(("cursor", "is_replayed"), [(SECOND, True), (0, False)])
 def test_what_is_replayed_says_so(listen: Listen, cursor: int, is_replayed: bool) -> None:
     stream, _ = listen([a_use("app:1", 2 * SECOND)], cursor=cursor)
 
-    assert [event.is_replayed for event in stream.take()[0]] == [is_replayed]
+    assert [event.is_replayed for event in stream.take().events] == [is_replayed]
 
 
 def test_an_event_that_was_overtaken_does_not_move_the_cursor_back(listen: Listen) -> None:
     stream, _ = listen([a_use("app:2", 2 * SECOND), a_use("app:1", 2 * SECOND - 1)])
 
-    assert stream.take() == (
-        (Event(Happening.USED, None, "app:2"), Event(Happening.USED, None, "app:1")),
-        2 * SECOND,
-    )
+    heard = stream.take()
+    assert heard.events == (Event(Happening.USED, None, "app:2"), Event(Happening.USED, None, "app:1"))
+    assert heard.cursor == 2 * SECOND
 
 
 def test_the_cursor_follows_a_clock_that_was_set_back(listen: Listen) -> None:
     stream, script = listen([a_use("app:1", 4_000_000_000 * SECOND), a_use("app:2", SECOND)], [])
 
-    assert script.asked == [None, "1.000000000"]
-    assert len(stream.take()[0]) == 2
+    assert script.asked == [None, "0.999999000"]
+    assert len(stream.take().events) == 2
 
 
 def test_an_event_without_a_time_counts_and_leaves_the_cursor(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", 0)], cursor=SECOND)
 
-    assert stream.take() == ((Event(Happening.USED, None, "app:1", is_replayed=True),), SECOND)
+    heard = stream.take()
+    assert (heard.events, heard.cursor) == ((Event(Happening.USED, None, "app:1", is_replayed=True),), SECOND)
 
 
 def test_events_after_a_mark_are_seen_and_stay_to_be_taken(listen: Listen) -> None:
@@ -137,7 +158,7 @@ def test_events_after_a_mark_are_seen_and_stay_to_be_taken(listen: Listen) -> No
 
     assert names(seen) == ["app:1"]
     assert stream.after(mark) == ((), mark)
-    assert names(stream.take()[0]) == ["app:1"]
+    assert names(stream.take().events) == ["app:1"]
 
 
 # ── as the engine tells them, one by one ─────────────────────────────────────────────────────────────────────────────
@@ -251,7 +272,7 @@ def test_after_the_stream_broke_it_goes_on_from_the_last_event(stream: EventStre
     assert teller.subscribed.acquire(timeout=10)
     teller.tell(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
     assert heard(stream, bell, 2) == ["app:1", "app:2"]
-    assert teller.subscriptions[1]["since"] == ["1.000000005"]
+    assert teller.subscriptions[1]["since"] == ["0.999999005"]
     assert stream.generation == 2
 
 
@@ -290,7 +311,7 @@ def test_the_stream_is_read_though_nobody_takes_its_events(stream: EventStream, 
     teller.tell(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
     while stream.mark() < 20_000:
         assert bell.rings.acquire(timeout=10)
-    assert len(stream.take()[0]) == 10
+    assert len(stream.take().events) == 10
 
 
 def test_stopping_hangs_up_at_once(teller: Teller, bell: Bell, tmp_path: Path) -> None:

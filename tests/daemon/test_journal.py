@@ -55,6 +55,14 @@ def test_a_pass_in_which_nothing_changed_says_nothing(host: Host) -> None:
     assert said(host.last, host.look()) == []
 
 
+def test_a_gap_in_the_watch_is_told_once_with_its_reason(host: Host) -> None:
+    host.reboot()
+    first = host.look()
+    assert "the host was restarted: uses may have been missed, so everything settles anew" in said(None, first)
+    host.clock.elapse(1.0)
+    assert said(first, host.look()) == []
+
+
 def test_a_document_is_told_of_when_it_comes_changes_and_goes(host: Host) -> None:
     first = host.last
     assert said(None, first) == ["policy doc is in force: it applies to this node"]

@@ -11,7 +11,7 @@ from controller.daemon.loop import LONGEST_WAIT_SECONDS, Loop
 from controller.daemon.status import PassResult, Status
 from controller.plan.decision import Decision
 from controller.plan.ledger_clock import LedgerClock
-from controller.plan.memory import Memory
+from controller.plan.memory import Memory, Watch
 from controller.plan.planner import Plan
 from controller.policy.reading import Reading
 from tests.builders import an_instant
@@ -182,6 +182,27 @@ def test_one_run_ends_though_a_document_never_comes_to_rest() -> None:
     script.outcome = lambda status: replace(status, next_figure_at=script.now + 1)
     script.loop().run_once()
     assert len(script.passes) == 5
+
+
+def held_by_a_gap(status: Status, since: float, until: float) -> Status:
+    clock = LedgerClock(1.0, an_instant(START))
+    memory = replace(status.decision.memory, watch=Watch(since, "the host was restarted"), clock=clock)
+    plan = replace(status.decision.plan, gap_ends_at=1.0 + until)
+    return replace(status, decision=replace(status.decision, memory=memory, plan=plan))
+
+
+def test_one_run_watches_out_the_time_in_which_uses_may_have_been_missed_and_looks_at_each_resync() -> None:
+    script = Script()
+    script.outcome = lambda s: held_by_a_gap(s, 1.0, 600.0) if script.now < START + 600 else s
+    script.loop().run_once()
+    assert [round(at) for at in script.passes] == [0, 300, 600]
+
+
+def test_one_run_does_not_wait_for_gaps_that_begin_again_and_again() -> None:
+    script = Script()
+    script.outcome = lambda s: held_by_a_gap(s, script.now, script.now - START + 600.0)
+    script.loop().run_once()
+    assert [round(at) for at in script.passes] == [0, 300]
 
 
 def test_one_run_that_fails_does_not_go_on() -> None:

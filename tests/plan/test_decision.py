@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from controller.plan.decision import Conditions, Decision, Wishes, decide, decide_again
+from controller.plan.event import Heard
 from controller.plan.limits import Limits
-from controller.plan.remember import Heard, News
+from controller.plan.remember import News
 from controller.plan.verdict import Reason
 from controller.policy.reading import Reading
 from tests.builders import HOUR, MINUTE, an_agreement, an_answer, an_image, an_instant, an_observation

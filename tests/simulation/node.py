@@ -17,6 +17,7 @@ from controller.image.image import Image
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.agent import NO_AGENT, NodeAnswer
 from controller.plan.decision import Conditions
+from controller.plan.event import Heard
 from controller.plan.idleness import Usage
 from controller.plan.limits import Limits
 from controller.plan.planner import Terms
@@ -74,7 +75,7 @@ class WatchedEvents(FakeEvents):
         self._truth = truth
         super().__init__(engine, cursor, truth.told)
 
-    def take(self) -> tuple[tuple[object, ...], int]:  # type: ignore[override]
+    def take(self) -> Heard:
         self._truth.taken()
         return super().take()
 

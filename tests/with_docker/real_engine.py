@@ -125,7 +125,7 @@ class RealEngine:
         while not any(reference_from_engine(event.name).familiar == marker for event in told):
             assert self._rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
             self._rang.clear()
-            told |= dict.fromkeys(self.stream.take()[0])
+            told |= dict.fromkeys(self.stream.take().events)
         return [event for event in told if _MARKER not in event.name and event.image != self._marked()]
 
     def _marked(self) -> ImageId:
