@@ -16,6 +16,7 @@ from controller.daemon.ports import EnginePort, EventsPort, ProgressPort
 from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
 from controller.image.layers import ChainId, freed_bytes
 from controller.image.reference import ImageId, image_id
+from controller.plan.event import Happening
 from controller.plan.names import LostNames, Names, renamed
 from controller.plan.observation import Observation, Store, users_of
 from controller.plan.removal import (
@@ -110,6 +111,7 @@ class Execution:
         self._names = Names(self.seen.images, lost=self.lost_names)
         self._removed: set[ImageId] = set()
         self._lively: set[ImageId] = set()
+        self._keeps_clear = False
         self._lock = threading.Lock()
 
     def run(self, tasks: Iterable[Task]) -> None:
@@ -137,7 +139,7 @@ class Execution:
         _raise_if_broken(done)
 
     def _must_stop(self) -> bool:
-        return self.hands.stopping.is_set() or self.trouble is not None
+        return self.hands.stopping.is_set() or self.trouble is not None or self._keeps_clear
 
     def _remove_images(self, ahead: Iterator[Task]) -> None:
         """One after the other, whichever nobody else has begun yet."""
@@ -174,13 +176,15 @@ class Execution:
             self._lively |= used
             while self._hear():  # Asking takes its time, too.
                 pass
-            return task.image not in self._lively
+            return task.image not in self._lively and not self._keeps_clear
 
     def _hear(self) -> bool:
         """Take in what the event stream has told since it was last asked; was there anything?"""
         events, self.mark = self.hands.events.after(self.mark)
         alive = [event for event in events if event.happening.is_sign_of_life]
         self._lively.update(*map(self._names.concerned_by, alive))
+        if self.seen.engine.store is Store.PODMAN and any(event.happening is Happening.PULLED for event in alive):
+            self._keeps_clear = True  # The next pull may share layers with what is left to be removed.
         if any(event.is_creation for event in alive):
             self._lively |= self._used_now()
         if any(map(self._names.may_move_others, alive)):

@@ -38,9 +38,9 @@ class Observer:
         return Observation(engine, images, containers, self.clock.now(), services, self.own_container)
 
     def is_same_engine(self, seen: Observation) -> bool:
-        """Is it still the engine of that look? Asked before anything is removed from it."""
+        """Is it still the engine of that look, in the same role? Asked before anything is removed from it."""
         self._known = self.engine.identify()
-        return self._known.identity == seen.engine.identity
+        return self._known == seen.engine
 
     def _identified(self, streams_generation: int) -> Engine:
         generation = self.engine.generation + streams_generation

@@ -40,6 +40,9 @@ class Manner:
     parallel_removals: int = 4
 
 
+_ANOTHER_ENGINE = "another engine than before, or one in another role, answers here; everything is read anew"
+
+
 class Reconciler:
     """Runs passes. Between them it keeps the last decision, and what it could not deal with yet."""
 
@@ -53,6 +56,8 @@ class Reconciler:
         self._decision = Decision(memory=ports.ledger.load())
         self._heard = Heard()
         self._intents_may_be_open = True
+        self._unwritten: tuple[Removal, ...] = ()
+        """Outcomes that the ledger could not take."""
         self._last_success: Instant | None = None
         self._clock_steps = 0
 
@@ -112,8 +117,10 @@ class Reconciler:
         """What became of removals whose answers were never heard: by a killed controller, or by this one."""
         if not self._intents_may_be_open:
             return ()
-        done = tuple(resolved(self._ports.ledger.open_intents(), seen))
         memory = self._decision.memory
+        self._write_down()
+        is_of_this_engine = memory.seen is not None and memory.seen.engine.identity == seen.engine.identity
+        done = tuple(resolved(self._ports.ledger.open_intents(), seen)) if is_of_this_engine else ()
         # Charged before the intents are forgotten: after a crash in between they are charged twice, and never not.
         self._decision = replace(self._decision, memory=_with_spending(memory, done))
         self._ports.ledger.save(self._decision.memory)
@@ -121,6 +128,10 @@ class Reconciler:
         self._ports.ledger.drop_intents()
         self._intents_may_be_open = False
         return done
+
+    def _write_down(self) -> None:
+        self._ports.ledger.record(self._unwritten)
+        self._unwritten = ()
 
     def _decide(self, wishes: Wishes, seen: Observation) -> None:
         before = self._decision
@@ -138,7 +149,7 @@ class Reconciler:
         if self._manner.dry_run or not plan.removals:
             return Asked()
         if not self._observer.is_same_engine(seen):
-            raise EngineUnavailable("another engine than before answers at this address; everything is read anew")
+            raise EngineUnavailable(_ANOTHER_ENGINE)
         intents = [self._intent(verdict, memory, seen) for verdict in plan.removals]
         asked = self._remover.ask(intents, memory, seen, mark)
         return self._conclude(asked, wishes, seen, mark)
@@ -156,10 +167,10 @@ class Reconciler:
         self._decision = decide_again(
             replace(self._decision, memory=memory), wishes.reading, self._manner.conditions, len(asked.removals)
         )
-        self._intents_may_be_open = True
+        self._intents_may_be_open, self._unwritten = True, asked.news
         try:
             self._ports.ledger.save(self._decision.memory)
-            self._ports.ledger.record(asked.news)
+            self._write_down()
             self._ports.ledger.drop_intents(but=asked.in_flight)
         except LedgerUnavailable as error:
             return replace(asked, trouble=asked.trouble or error)
@@ -172,9 +183,11 @@ class Reconciler:
             return asked.without_unanswered()
         try:
             closing = self._observer.look(self._ports.events.generation)
+            if closing.engine.identity != seen.engine.identity:
+                raise EngineUnavailable(_ANOTHER_ENGINE)
         except EngineUnavailable as error:
             return replace(asked.without_unanswered(), trouble=asked.trouble or error)
-        self._remover.compare(closing)
+        self._remover.compare(asked, closing)
         self._decision = decide(self._decision, wishes, closing, News(), self._manner.conditions)
         return replace(asked, removals=confirmed(asked, closing, self._alive_since(mark, seen)))
 

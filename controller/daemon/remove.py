@@ -109,6 +109,9 @@ class Remover:
         before = reading_before(engine, store)
         execution.run(tasks)
         answers = execution.answers
+        others_remove = any(answer.outcome is Outcome.GONE for answer in answers)
+        if others_remove:
+            self.measurements = [replace(each, is_spoiled=True) for each in self.measurements]
         if not any(answer.outcome is Outcome.REMOVED or answer.is_silence for answer in answers):
             return False
         if self.hands.stopping.is_set():
@@ -121,7 +124,7 @@ class Remover:
             mark=mark,
             counts_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
             is_lower_bound=execution.seen.engine.totals_are_lower_bounds,
-            is_spoiled=any(answer.outcome is Outcome.GONE for answer in answers),  # Somebody else removes as well.
+            is_spoiled=others_remove or any(answer.is_silence for answer in answers),  # It may still be at it.
         )
         self.measurements.append(measurement)
         return True
@@ -139,9 +142,19 @@ class Remover:
             trouble=execution.trouble,
         )
 
-    def compare(self, closing: Observation) -> None:
-        """Hold the look after all batches of a pass against the one before."""
-        self.measurements = [each.with_look(closing.images.keys(), self._own) for each in self.measurements]
+    def compare(self, asked: Asked, closing: Observation) -> None:
+        """Hold the look after all batches of a pass against the one before, and against what was answered."""
+        done_all_the_same = {
+            removal.batch
+            for removal in asked.removals
+            if removal.outcome is Outcome.FAILED and what_became_of(removal.intent, closing) is not None
+        }
+        self.measurements = [
+            replace(each, is_spoiled=each.is_spoiled or each.name in done_all_the_same).with_look(
+                closing.images.keys(), self._own
+            )
+            for each in self.measurements
+        ]
 
     def finished_measurements(self) -> tuple[Batch, ...]:
         """Batches whose figures count from now on; what the event stream told meanwhile may have spoilt them."""

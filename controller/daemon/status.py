@@ -66,8 +66,9 @@ class Status:
     @property
     def look_again_at(self) -> float | None:
         """Uptime of the next moment at which something changes by itself."""
-        verdicts_change_at = self.decision.memory.clock.uptime_at(self.decision.plan.look_again_at)
-        moments = (self.texts_stand_at, self.next_figure_at, verdicts_change_at)
+        clock, plan, ruling = self.decision.memory.clock, self.decision.plan, self.decision.ruling
+        changes = map(clock.uptime_at, (plan.look_again_at, ruling.look_again_at))
+        moments = (self.texts_stand_at, self.next_figure_at, *changes)
         return min((at for at in moments if at is not None), default=None)
 
     @property

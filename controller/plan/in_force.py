@@ -10,6 +10,7 @@ import json
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from math import ceil
 
 from controller.plan.agent import NodeAnswer
 from controller.plan.ledger_clock import LedgerClock
@@ -64,6 +65,12 @@ class Ruling:
     documents: tuple[DocumentStatus, ...] = ()
     rules: tuple[Rule, ...] = ()
     """Of documents that apply, whether they have started or not."""
+
+    @property
+    def look_again_at(self) -> float | None:
+        """Ledger time at which the first of them is expected to come into force."""
+        waiting = (each for each in self.documents if each.state is DocumentState.WAITING)
+        return min((each.in_force_from for each in waiting if each.in_force_from is not None), default=None)
 
 
 def texts_after(
@@ -145,10 +152,17 @@ def _started(
         why = "its start has not come" if start or clock.wall_is_trusted() else "the wall clock cannot be trusted yet"
         status = _status(document, DocumentState.WAITING, why)
     expected = expected_from(policy.start, text, offset, clock)
-    return replace(status, in_force_from=expected), tuple(_rule(policy, rule, start) for rule in policy.removal or ())
+    started = replace(status, in_force_from=expected)
+    estimate = None if expected is None or start is not None else _to_the_minute(expected)
+    return started, tuple(_rule(policy, rule, start, estimate) for rule in policy.removal or ())
 
 
-def _rule(policy: NodeManagementPolicy, rule: ImageRemovalPolicy, start: float | None) -> Rule:
+def _to_the_minute(seconds: float) -> float:
+    """Upwards: a wall clock that is corrected all the time must not make another verdict with every look."""
+    return ceil(seconds / 60) * 60.0
+
+
+def _rule(policy: NodeManagementPolicy, rule: ImageRemovalPolicy, start: float | None, expected: float | None) -> Rule:
     return Rule(
         document=policy.name,
         number=rule.number,
@@ -157,6 +171,7 @@ def _rule(policy: NodeManagementPolicy, rule: ImageRemovalPolicy, start: float |
         agent_downloaded_only=rule.agent_downloaded_only,
         text_hash=policy.text_hash,
         in_force_from=start,
+        expected_from=expected,
     )
 
 

@@ -63,7 +63,12 @@ class LedgerClock:
 
     def wall_is_trusted(self) -> bool:
         """Has the wall clock kept step with the uptime for long enough to believe a date?"""
-        return self.last is not None and self.last.uptime_seconds - self.steady_since >= WALL_IS_TRUSTED_AFTER_SECONDS
+        return self.last is not None and self.wall_is_trusted_in() <= 0.0
+
+    def wall_is_trusted_in(self) -> float:
+        """So many seconds it still has to keep step; 0 if it has."""
+        steady = self.last.uptime_seconds - self.steady_since if self.last else 0.0
+        return max(0.0, WALL_IS_TRUSTED_AFTER_SECONDS - steady)
 
     def uptime_at(self, seconds: float | None) -> float | None:
         """Uptime, in the boot of `last`, at which this clock will show `seconds` if it is watched all the time."""

@@ -77,9 +77,13 @@ class Pulls:
     first: float
     last: float
 
-    def is_row(self, now: float) -> bool:
-        """Does a pull at `now` continue this row?"""
+    def goes_on(self, now: float) -> bool:
+        """Would a pull at `now` belong to this row?"""
         return now - self.last < A_ROW_OF_PULLS_ENDS_AFTER_SECONDS
+
+    def has_lasted(self, now: float) -> bool:
+        """Have removals kept away from it for long enough?"""
+        return now - self.first >= A_ROW_OF_PULLS_ENDS_AFTER_SECONDS
 
 
 A_ROW_OF_PULLS_ENDS_AFTER_SECONDS = 600.0

@@ -202,7 +202,7 @@ class Judge:
             return Finding(rule, Reason.NOT_DOWNLOADED_BY_AGENT)
         idle_long_enough_at = idle_since(record, self._terms.usage) + rule.delete_after_seconds
         if rule.in_force_from is None:
-            return Finding(rule, Reason.NOT_STARTED)
+            return Finding(rule, Reason.NOT_STARTED, rule.expected_from)
         due_at = max(rule.in_force_from, idle_long_enough_at)
         if rule.in_force_from > self.now:
             return Finding(rule, Reason.NOT_STARTED, rule.in_force_from, due_at)
@@ -234,11 +234,17 @@ def _last_names(record: Record, *, is_digest: bool) -> tuple[Reference, ...]:
 
 
 def names_for_rules(image: Image, record: Record, reference: Reference | None) -> tuple[Reference | None, ...]:
-    """The names by which rules find one reference of an image."""
+    """The names by which rules find one reference of an image.
+
+    Once its tags have moved on, a digest is found by those of its own repository as well: a rule on one name takes that
+    name only, and what bears no name at all is found by any that it bore last.
+    """
     if image.tags:
         return (reference,)
-    last = tuple(name for name in names_of(image, record) if name != reference)
-    return (reference, *last)
+    if reference is None:
+        return (None, *names_of(image, record))
+    last_tags = _last_names(record, is_digest=False)
+    return (reference, *(name for name in last_tags if name.repository == reference.repository))
 
 
 def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:

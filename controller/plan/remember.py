@@ -320,6 +320,11 @@ def _attempts(before: Mapping[AttemptKey, Attempt], seen: Observation) -> Mappin
 
 
 def _pulls(before: Pulls | None, events: Iterable[Event], now: float) -> Pulls | None:
-    if not any(event.happening is Happening.PULLED for event in events):
-        return before
-    return Pulls(before.first if before and before.is_row(now) else now, now)
+    """A row that has lasted for long enough is over with this look, whatever is being pulled; the next pull begins
+    another one.
+    """
+    row = before if before and before.goes_on(now) else None
+    if row and row.has_lasted(now):
+        return None
+    is_pulled = any(event.happening is Happening.PULLED for event in events)
+    return Pulls(row.first if row else now, now) if is_pulled else before

@@ -53,6 +53,8 @@ class Rule:
     text_hash: str
     in_force_from: float | None
     """Ledger time; None while it cannot be known (a written start waits until the wall clock can be believed)."""
+    expected_from: float | None = None
+    """A best estimate of it meanwhile, to the minute."""
 
     @property
     def name(self) -> str:

@@ -34,7 +34,7 @@ def in_force_from(text: TextRecord, offset: float) -> float | None:
 
 
 def expected_from(start: datetime | None, text: TextRecord, offset: float, clock: LedgerClock) -> float | None:
-    """The same, or a best estimate for a written start in the future; for display only."""
+    """The same, or a best estimate for a written start in the future or on a wall clock that is not believed yet."""
     if (certain := in_force_from(text, offset)) is not None or start is None or clock.last is None:
         return certain
-    return clock.seconds + max(0.0, start.timestamp() - clock.last.wall_seconds) + offset
+    return clock.seconds + max(clock.wall_is_trusted_in(), start.timestamp() - clock.last.wall_seconds) + offset

@@ -153,6 +153,15 @@ def test_an_image_that_comes_to_life_during_the_batch_stays(scene: Scene, deed: 
     assert scene.engine.has("second:1")
 
 
+def test_on_podman_a_pull_during_the_batch_stops_the_rest_of_it() -> None:
+    """The next pull may share layers with what is left, and would break."""
+    scene = Scene(Kind.PODMAN)
+    scene.engine.load("first:1", content="1")
+    scene.engine.load("second:1", content="2")
+    _when(scene.engine, f"remove {scene.engine.names[0]}", lambda: scene.engine.pull("other:1", content="3"))
+    assert len(scene.run().answers) == 1
+
+
 def test_a_container_made_during_the_batch_keeps_what_it_mounts(scene: Scene) -> None:
     """Engines remove an image from under a mount without a word, and the event names only the container's image."""
     for name in ("first:1", "second:1", "third:1"):

@@ -164,8 +164,17 @@ def test_nothing_is_removed_from_another_engine_than_was_looked_at(host: Host) -
     host.engine.load("app:1")
     when(host, "containers", lambda: setattr(host.engine, "identity", "another"))
     status = host.look()
-    assert "another engine than before answers" in status.trouble
+    assert "another engine than before" in status.trouble
     assert host.engine.names == ["app:1"]
+
+
+def test_nothing_is_removed_in_the_pass_in_which_the_node_became_a_swarm_manager(host: Host) -> None:
+    """Its services' images were not asked for; the next pass protects them."""
+    host.engine.load("app:1")
+    when(host, "containers", lambda: setattr(host.engine, "services", frozenset({"app:1"})))
+    assert "in another role" in host.look().trouble
+    host.look()
+    assert (host.reason("app:1"), host.engine.names) == (Reason.PROTECTED, ["app:1"])
 
 
 # ── what the engine says, and what is ────────────────────────────────────────────────────────────────────────────────
@@ -359,6 +368,24 @@ def test_wherever_the_process_is_killed_no_removal_is_lost_or_told_twice(
     assert sorted(history(host)) == [("also:1", "removed"), ("app:1", "removed")]
 
 
+def test_what_a_ledger_was_about_to_remove_from_another_engine_was_not_removed_from_this_one(host: Host) -> None:
+    host.engine.load("app:1")
+    original = host.ledger.record
+
+    def killed(*arguments: object, **options: object) -> None:
+        if arguments[0]:
+            raise KilledError
+
+    host.ledger.record = killed  # type: ignore[method-assign]
+    with suppress(KilledError):
+        host.look()
+    host.ledger.record = original  # type: ignore[method-assign]
+    host.engine.identity = "another"
+    host.restart()
+    assert host.look().removals == ()
+    assert history(host) == []
+
+
 # ── without a ledger nothing is removed ──────────────────────────────────────────────────────────────────────────────
 
 
@@ -399,8 +426,11 @@ def test_a_ledger_that_fails_after_a_removal_gets_to_know_of_it_later(host: Host
     broken(host, "record")
     assert host.look().result is PassResult.PARTIAL
     host.ledger.record = record  # type: ignore[method-assign]
-    host.look()
-    assert history(host) == [("app:1", "removed")]
+    assert host.look().removals == ()
+    reader = LedgerReader(host.ledger_file)
+    (removal,) = reader.removals()
+    reader.close()
+    assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.EXACT)
 
 
 # ── caps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -525,6 +555,38 @@ def test_a_reading_that_fails_makes_it_unknown_and_stops_nothing(measured: Host)
     when(measured, "store_bytes", fails(EngineUnavailable("404: snapshot does not exist")))
     assert measured.look().result is PassResult.REMOVED
     assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+
+
+@pytest.mark.parametrize("trouble", [EngineUnavailable("no answer in 600 s"), RemovalFailed("504: gateway time-out")])
+def test_a_removal_that_the_engine_ends_after_the_reading_makes_it_unknown(measured: Host, trouble: Exception) -> None:
+    measured.engine.load("slow:1", "one", content="1")
+    measured.engine.load("app:1", "two", content="2")
+    measured.engine.troubles["slow:1"] = deque([trouble])
+    readings = count()
+    when(measured, "store_bytes", lambda: None)
+
+    def end_after_the_reading(what: str) -> None:
+        if what == "images" and next(readings) == 1:
+            measured.engine.rmi("slow:1")
+
+    measured.engine.on_call = end_after_the_reading
+    measured.look()
+    assert outcomes(measured) == {"slow:1": "removed", "app:1": "removed"}
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+
+
+def test_who_removes_what_we_were_about_to_makes_the_batches_before_unknown_as_well(measured: Host) -> None:
+    measured.folder.files["doc.yaml"] = a_document(a_removal("a:*"))
+    measured.folder.files["other.yaml"] = a_document(a_removal("b:*"))
+    measured.look()
+    measured.engine.load("a:1", "one", content="1")
+    measured.engine.load("b:1", "two", content="2")
+    measured.clock.elapse(2.0)
+    when(measured, "remove a:1", lambda: measured.engine.rmi("b:1"))
+    measured.look()
+    measured.clock.elapse(1.0)
+    assert {batch.freed.exactness for batch in measured.look().batches} == {Exactness.UNKNOWN}
 
 
 def test_the_next_removals_do_not_spoil_the_figure_of_the_last(measured: Host) -> None:

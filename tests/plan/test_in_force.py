@@ -281,6 +281,14 @@ def test_the_rules_of_a_written_start_ahead_have_no_certain_beginning() -> None:
     assert rule.in_force_from is None
 
 
+def test_a_written_start_is_a_moment_to_look_again() -> None:
+    life = Life(wall=TEN_O_CLOCK - HOUR).passes(900)
+    ruling = life.look(a_document(start=AT_TEN))
+    assert ruling.documents[0].state is WAITING
+    assert ruling.look_again_at == life.clock.seconds + HOUR - 900
+    assert ruling.rules[0].expected_from == pytest.approx(life.clock.seconds + HOUR - 900, abs=60)
+
+
 def test_the_window_counts_from_a_written_start() -> None:
     life, document = Life(), a_document(start=AT_TEN, startWindow=DAY)
     offset = offset_seconds("myorg/gw-1", "sweep", DAY)

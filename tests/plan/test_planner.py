@@ -135,6 +135,11 @@ def test_a_rule_that_has_not_started_waits_for_its_start() -> None:
     assert (verdict.reason, verdict.until, verdict.due_at) == (Reason.NOT_STARTED, NOW + HOUR, NOW + HOUR)
 
 
+def test_a_rule_with_a_written_start_waits_until_about_then() -> None:
+    verdict = verdict_on(memory_of(APP), replace(a_rule("*", in_force_from=None), expected_from=NOW + HOUR))
+    assert (verdict.reason, verdict.until) == (Reason.NOT_STARTED, NOW + HOUR)
+
+
 def test_a_rule_whose_start_cannot_be_known_waits_without_a_date() -> None:
     verdict = verdict_on(memory_of(APP), a_rule("*", in_force_from=None))
     assert (verdict.reason, verdict.action, verdict.until) == (Reason.NOT_STARTED, Action.WAIT, None)
@@ -295,6 +300,18 @@ def test_an_image_that_has_kept_its_digest_is_found_by_the_tag_that_it_lost() ->
     pinned = an_image(id="app:1", digests=[f"app@{DIGEST}"])
     memory = memory_of(pinned, records={pinned.id: a_record(names=["app:1", f"app@{DIGEST}"])})
     assert reasons(memory, a_rule("app:1")) == {f"app@{DIGEST}": Reason.DUE}
+
+
+def test_a_digest_of_one_repository_is_not_found_by_the_names_of_another() -> None:
+    """A rule on one name takes that name only; whoever untagged `dev:1` has not given up what was pulled by digest."""
+    pinned = an_image(id="app:1", digests=[f"app@{DIGEST}", f"mirror.local/app@{DIGEST}"])
+    memory = memory_of(pinned, records={pinned.id: a_record(names=["dev:1", f"app@{DIGEST}"])})
+    assert set(reasons(memory, a_rule("dev:*")).values()) == {Reason.NO_RULE}
+    for rule in ("mirror.local/app:*", f"mirror.local/app@{DIGEST}"):
+        assert reasons(memory, a_rule(rule)) == {
+            f"app@{DIGEST}": Reason.NO_RULE,
+            f"mirror.local/app@{DIGEST}": Reason.DUE,
+        }
 
 
 def test_an_image_with_a_tag_is_not_found_by_one_that_it_had_before() -> None:

@@ -435,6 +435,15 @@ def test_a_row_of_pulls_goes_on_until_there_is_none_for_ten_minutes() -> None:
     assert anew.pulls.first == anew.pulls.last == anew.clock.seconds
 
 
+def test_a_row_of_pulls_that_never_ends_pauses_removals_again_and_again_but_not_for_ever() -> None:
+    pulled = heard(an_event(Happening.PULLED, "app:1"))
+    rows, memory = [], KNOWN
+    for _ in range(8):
+        memory = after(memory, news=pulled, seconds=RESYNC)
+        rows.append(memory.pulls and memory.clock.seconds - memory.pulls.first)
+    assert rows == [0.0, RESYNC, None, 0.0, RESYNC, None, 0.0, RESYNC]
+
+
 def test_the_cursor_follows_the_stream_even_backwards() -> None:
     """The engine's clock may be set back; a look without listening leaves it."""
     memory = after(KNOWN, news=heard(cursor=100))

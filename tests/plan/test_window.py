@@ -117,9 +117,9 @@ def test_in_force_is_the_start_and_the_offset() -> None:
     assert in_force_from(TextRecord(100.0, 100.0, None, ""), 50.0) is None
 
 
-def test_a_start_ahead_is_estimated_by_the_wall_clock_for_display() -> None:
+def test_a_start_ahead_is_estimated_by_the_wall_clock_once_that_is_believed() -> None:
     waiting = TextRecord(first_seen=100.0, last_present=100.0, started_at=None, text="")
     clock = a_clock(START.timestamp() - 3600.0)
     assert expected_from(START, waiting, 50.0, clock) == pytest.approx(clock.seconds + 3600.0 + 50.0)
     passed_but_not_believed = a_clock(START.timestamp() + 10.0, steady_for=0.0)
-    assert expected_from(START, waiting, 50.0, passed_but_not_believed) == pytest.approx(clock.seconds + 50.0)
+    assert expected_from(START, waiting, 50.0, passed_but_not_believed) == pytest.approx(clock.seconds + 600.0 + 50.0)

@@ -8,7 +8,7 @@ image that is left by the second, is a violation.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from fnmatch import fnmatchcase
 
@@ -121,6 +121,7 @@ class Truth:
     """By agreement that names no image: when a look first found it."""
     last_pull: float = -1e9
     row_of_pulls_began: float = -1e9
+    is_in_row: bool = False
     unknowable: int = 0
     looks: int = 0
     told_rows: list[Row] = field(default_factory=list)
@@ -256,13 +257,10 @@ class Truth:
 
     def _touch(self) -> None:
         """Whatever an event may have meant, in the widest sense, may count from now."""
+        self._count_pulls()
         untagged = {row["Actor"]["ID"] for row in self.taken_rows if row["Action"] == "untag"}
         for row in self.taken_rows:
             actor, attributes = row["Actor"]["ID"], row["Actor"]["Attributes"]
-            if row["Action"] == "pull":
-                if self.watched - self.last_pull >= A_ROW_OF_PULLS_ENDS_SECONDS:
-                    self.row_of_pulls_began = self.watched
-                self.last_pull = self.watched
             texts = {actor, f"sha256:{actor}", attributes.get("name", ""), attributes.get("image", "")}
             meant = {image for text in texts for bore in self.bore for image in bore.get(_plain(text), ())}
             meant |= {image for image in self.lives if image in texts or image.removeprefix("sha256:") in texts}
@@ -271,6 +269,16 @@ class Truth:
             for image in meant & self.lives.keys():
                 self.lives[image].latest = self.watched
                 self.lives[image].latest_agent = self.watched
+
+    def _count_pulls(self) -> None:
+        goes_on = self.watched - self.last_pull < A_ROW_OF_PULLS_ENDS_SECONDS
+        is_pulled = any(row["Action"] == "pull" for row in self.taken_rows)
+        if self.is_in_row and goes_on and self.watched - self.row_of_pulls_began >= A_ROW_OF_PULLS_ENDS_SECONDS:
+            self.is_in_row = False
+        elif is_pulled and not (self.is_in_row and goes_on):
+            self.is_in_row, self.row_of_pulls_began = True, self.watched
+        if is_pulled:
+            self.last_pull = self.watched
 
     # ── verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -328,7 +336,7 @@ class Truth:
 
     def _pauses(self) -> bool:
         row_goes_on = self.watched < self.row_of_pulls_began + A_ROW_OF_PULLS_ENDS_SECONDS
-        return row_goes_on and self.watched < self.last_pull + self.deal.settle
+        return self.is_in_row and row_goes_on and self.watched < self.last_pull + self.deal.settle
 
     def _is_held(self, since: float) -> bool:
         young = (began for began in self.hold_began.values() if self.watched - began < AN_HOUR_SECONDS)
@@ -349,8 +357,10 @@ def _plain(name: str) -> str:
 
 def _names_for_rules(listed: Image, life: Life, target: str) -> list[Reference | None]:
     own = [name for name in (*listed.tags, *listed.digests) if name.text == target]
-    last: Sequence[Reference] = () if listed.tags else life.names
-    return [*own, *last] if own else [None, *last]
+    if not own:
+        return [None, *life.names]
+    lost = [] if listed.tags else [name for name in life.names if name.tag and name.repository == own[0].repository]
+    return [*own, *lost]
 
 
 def _covers(pattern: str, name: Reference | None) -> bool:
