@@ -18,6 +18,7 @@ ControllerError
 │   ├── ExchangeUnavailable     no whole answer of the Exchange: the folder keeps what it has
 │   │   └── ExchangeBusy            worth asking again in a moment
 │   └── DeliveryFailed          a folder cannot be delivered into
+├── AddressUnavailable      cannot be listened on, now: exit 1, and whoever restarts us tries again
 ├── NotFound                nothing here is called so: exit 1
 ├── ControllerUnwell        the controller that was asked is not well, or there is none: exit 1
 └── LedgerError             without a memory nothing is deleted
@@ -71,6 +72,10 @@ class InvalidConstraint(UserError):
         super().__init__(message)
         self.message = message
         self.position = position
+
+
+class AddressUnavailable(ControllerError):
+    """Another program has it, or this host does not have it yet."""
 
 
 class NotFound(ControllerError):

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from controller.cli.options import settings_from
 from controller.errors import ControllerError, DeliveryFailed, InvalidSettings
 from controller.policy.exchange_answer import ExchangePolicy, file_name
 from controller.policy.problem import printable
@@ -80,9 +81,11 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 @_option("--org", variable="EXCHANGE_ORG", required=True, callback=_organisation, help="Whose policies.")
 @_option("--auth-file", variable="EXCHANGE_AUTH_FILE", type=_file, help="File that holds the credentials.")
 @_option("--ca", variable="EXCHANGE_CA", type=_file, help="Certificates to trust instead of the system's.")
-@_option("--into", variable="POLICIES", type=_folder, default="policies", show_default=True, help="Folder of policies.")
+@_option("--into", variable="POLICIES", type=_folder, help="Folder of policies; --policies of the controller.")
 @_option("--interval", variable="EXCHANGE_INTERVAL", callback=_interval, metavar="TIME", help="Again and again.")
-def exchange(url: str, org: str, auth_file: Path | None, ca: Path | None, into: Path, interval: float | None) -> None:
+def exchange(
+    url: str, org: str, auth_file: Path | None, ca: Path | None, into: Path | None, interval: float | None
+) -> None:
     """Read the management policies of an organisation and deliver them as files.
 
     Each policy becomes one file in exchange/ORG/ below the folder of policies; a policy that the Exchange no longer has
@@ -104,6 +107,7 @@ def exchange(url: str, org: str, auth_file: Path | None, ca: Path | None, into: 
     """
     from controller.adapters.exchange import Source, certificates, credentials_in, exchange_url  # slow to import
 
+    into = into or _policies()
     credentials_in(_credentials_text(auth_file))
     source = Source(exchange_url(url), org, certificates(ca) if ca else None)
     with _ended_by_signals(exit_code=0 if interval else 1):
@@ -113,6 +117,14 @@ def exchange(url: str, org: str, auth_file: Path | None, ca: Path | None, into: 
     _say(done, done.troubles)
     if done.has_failed:
         raise DeliveryFailed("not everything could be delivered")
+
+
+def _policies() -> Path:
+    """The folder that the controller reads, by its own settings."""
+    policies = settings_from({}).policies
+    if not policies.is_dir():
+        raise InvalidSettings(f"{policies} is no folder to deliver into: make it, or name another one with --into")
+    return policies
 
 
 def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:

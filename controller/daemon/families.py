@@ -49,7 +49,8 @@ _DECLARED = (
     Family(
         "documents",
         "gauge",
-        "Policy documents in the folder, by what each amounts to on this node. Only those in_force remove anything.",
+        "Policy documents in the folder, by what each amounts to on this node. Only those in_force remove anything; "
+        "invalid are also files that cannot be read.",
         ("state",),
     ),
     Family(

@@ -104,7 +104,11 @@ def _times(status: Status | None) -> Iterator[GaugeMetricFamily]:
 
 
 def _policies(status: Status | None) -> Iterator[GaugeMetricFamily]:
-    counts = Counter(document.state for document in (status.decision.ruling.documents if status else ()))
+    documents = status.decision.ruling.documents if status else ()
+    counts = Counter(document.state for document in documents)
+    if status:  # A file that cannot be read holds no document, and what it held is not in force.
+        broken = {problem.file for problem in status.reading.problems if problem.is_error}
+        counts[DocumentState.INVALID] += len(broken - {document.file for document in documents})
     yield _labelled("documents", {state.value: counts[state] for state in DocumentState})
     yield _labelled("policy_revision_info", {status.reading.revision if status else "": 1})
 

@@ -37,7 +37,7 @@ class Access:
             return True
         written = _HOST.fullmatch(host.lower())
         name = (written[1] or written[2]).rstrip(".") if written else ""
-        return _is_local(name) or any(fnmatchcase(name, known) for known in self.names)
+        return _is_local(name) or (name != "" and any(fnmatchcase(name, known) for known in self.names))
 
     def admits(self, authorization: str) -> bool:
         """Does this header name a user and the right password (RFC 7617)?"""

@@ -19,7 +19,7 @@ from waitress import wasyncore
 from waitress.channel import HTTPChannel
 from waitress.server import create_server
 
-from controller.errors import InvalidSettings
+from controller.errors import AddressUnavailable, InvalidSettings
 
 _THREADS = 4
 _IDLE_SECONDS = 30
@@ -40,7 +40,7 @@ class HttpServer:
     def __init__(self, app: Callable[..., Any], listen: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
         """`listen` is a host, empty for every address of this one, and a port, 0 for a free one.
 
-        Raises InvalidSettings if the address cannot be had.
+        Raises AddressUnavailable.
         """
         listener = _listener(*listen)
         self.port = int(listener.getsockname()[1])
@@ -93,14 +93,22 @@ class _TlsChannel(HTTPChannel):
         super().__init__(*arguments, **named)
 
     def handle_read(self) -> None:
-        """Take everything that has come, as no select tells of what OpenSSL has read already."""
+        """Take what has come, up to the end of a request: the rest waits until that is served."""
         try:
-            while self._take(self.recv(self.adj.recv_bytes)):
+            while super().readable() and self._take(self.recv(self.adj.recv_bytes)):
                 pass
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             pass  # Part of a handshake, or of a record: the rest is on its way.
         except OSError:
             self.handle_close()
+
+    def readable(self) -> bool:
+        """Should the select look out for more? It does not tell of what OpenSSL has read already, so that is taken
+        here: this is asked before each select, and one follows each answer.
+        """
+        if super().readable() and self.socket.pending():
+            self.handle_read()
+        return bool(self.connected and super().readable())
 
     def recv(self, buffer_size: int) -> bytes:
         """Waitress reads in its main thread and may write in another; OpenSSL takes one at a time."""
@@ -142,4 +150,4 @@ def _listener(host: str, port: int) -> socket.socket:
         family, _, _, _, address = found[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise InvalidSettings(f"--listen: {host}:{port} cannot be had: {error.strerror}") from error
+        raise AddressUnavailable(f"--listen: {host}:{port} cannot be had: {error.strerror}") from error

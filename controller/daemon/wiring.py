@@ -26,6 +26,7 @@ from controller.adapters.policy_folder import PolicyFolder
 from controller.adapters.systemd import ServiceManager
 from controller.adapters.which_node import which_node
 from controller.daemon.bell import Bell
+from controller.daemon.gauges import DiskUsage
 from controller.daemon.http_access import Access
 from controller.daemon.http_app import HttpApp, Sources
 from controller.daemon.http_server import HttpServer, tls_context
@@ -75,7 +76,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         clock, bell, stopping = SystemClock(), Bell(), threading.Event()
         ledger = Ledger(settings.ledger)
         stack.callback(ledger.close)
-        metrics = Metrics(_disk_usage)
+        metrics = Metrics(_disk_usage_beside(settings.docker_host))
         address = address_of(settings)
         events = EventStream(Connection(address, metrics.request_answered), bell.ring, ledger.load().event_cursor)
         stack.callback(events.stop)
@@ -194,7 +195,9 @@ def _readers(settings: Settings) -> Readers:
         except LedgerUnavailable:
             return History()  # The status tells of the ledger's trouble; the rest of the page need not suffer for it.
 
-    return Readers(_disk_usage, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff)
+    return Readers(
+        _disk_usage_beside(settings.docker_host), history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff
+    )
 
 
 def _history(ledger: Path, since_wall_seconds: float) -> History:
@@ -209,6 +212,11 @@ def _history(ledger: Path, since_wall_seconds: float) -> History:
         )
     finally:
         reader.close()
+
+
+def _disk_usage_beside(docker_host: str) -> DiskUsage:
+    """What can be said of the disk of that engine: nothing if it is on another host."""
+    return _disk_usage if docker_host.startswith("unix://") else lambda _: None
 
 
 def _disk_usage(path: str) -> tuple[int, int] | None:

@@ -132,8 +132,12 @@ drop_old_trees() {
     find . -maxdepth 1 -name 'tree.*' ! -name "${tree%%/*}" -mmin "+$kept_minutes" -exec rm -rf {} +
 }
 
+drop_undelivered() { # what was refused, or cut short
+    [[ -z $tree || $(readlink current || true) == "$tree/"* ]] || rm -rf "$tree"
+}
+
 deliver() {
-    local commit tree
+    local commit
     commit=$(fetch)
     if ! is_delivered "$commit"; then
         verify "$commit"
@@ -159,5 +163,6 @@ flock --nonblock 9 || {
     exit 0
 }
 wait_out_failures
-trap 'remember_outcome $?' EXIT
+tree=''
+trap 'outcome=$?; drop_undelivered; remember_outcome $outcome' EXIT
 deliver

@@ -1,11 +1,13 @@
 #!/usr/bin/env bash
 # Installs the controller as a systemd service from this source tree. May be run again at any time: an update.
 #
-#   install.sh [--once] [--gitops] [--wheel FILE] [--root FOLDER]
+#   install.sh [--once|--service] [--gitops] [--wheel FILE] [--root FOLDER]
 #   install.sh --uninstall [--purge] [--root FOLDER]
 #
 #   --once       a pass every hour, by a timer, instead of a service that always runs
+#   --service    a service again
 #   --gitops     policies come from git; then edit /etc/image-controller/gitops.conf
+#                (an update keeps what was chosen before)
 #   --wheel      install this wheel instead of building one here
 #   --root       install into a file system that is not running, such as an image: nothing is started
 #   --uninstall  remove what was installed; --purge also the settings, the policies, the ledger and its history
@@ -16,7 +18,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(dirname "$(dirname "$here")")
 from_git=/var/lib/image-controller-policies/current
-root='' wheel='' mode=service gitops='' uninstall='' purge=''
+root='' wheel='' mode='' gitops='' uninstall='' purge=''
 units=(image-controller.service image-controller-once.service image-controller-once.timer
     image-controller-policies.service image-controller-policies.timer)
 
@@ -31,6 +33,15 @@ usage() {
 }
 
 is_running_system() { [[ -z $root && -d /run/systemd/system ]]; }
+
+keep_choices() {
+    local to=$root/etc/systemd/system
+    if [[ -z $mode ]]; then
+        mode=service
+        [[ ! -e $to/timers.target.wants/image-controller-once.timer ]] || mode=timer
+    fi
+    [[ ! -e $to/image-controller-policies.service ]] || gitops=yes
+}
 
 install_program() {
     local venv=$root/opt/image-controller python work
@@ -109,6 +120,7 @@ uninstall() {
     if [[ -n $purge ]]; then
         rm -rf "$root"/etc/image-controller "$root"/etc/default/image-controller \
             "$root"/var/lib/{,private/}image-controller "$root"/var/lib/image-controller-policies
+        ! is_running_system || userdel image-controller-policies 2>/dev/null || true
     fi
     echo "uninstalled${purge:+, with everything it has kept}"
 }
@@ -116,6 +128,7 @@ uninstall() {
 while (($#)); do
     case $1 in
         --once) mode=timer ;;
+        --service) mode=service ;;
         --gitops) gitops=yes ;;
         --wheel) wheel=$(realpath "${2:?}") && shift ;;
         --root) root=$(realpath "${2:?}") && shift ;;
@@ -130,6 +143,7 @@ done
 if [[ -n $uninstall ]]; then
     uninstall
 else
+    keep_choices
     install_program
     install_settings
     install_units

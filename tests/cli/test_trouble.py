@@ -237,7 +237,7 @@ def test_a_port_that_is_taken_is_one_line(place: Place) -> None:
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         run = place.run("--listen", address)
-        assert run.ends() == 2
+        assert run.ends() == 1  # And not 2: whoever starts it again may be lucky.
     assert len(run.lines) == 1
     assert address in run.lines[0]
     assert "in use" in run.lines[0]

@@ -9,6 +9,7 @@ import pytest
 
 from controller.daemon.gauges import Gauges
 from controller.daemon.status import PassResult, Status
+from controller.policy.problem import Problem
 from controller.policy.reading import Reading
 from tests import sample_node
 from tests.page.site import DISK, busy_status
@@ -46,6 +47,15 @@ def test_documents_are_counted_by_what_they_amount_to(busy: Status) -> None:
         "documents/no_image_policy": 0,
         "documents/invalid": 0,
     }
+
+
+def test_files_that_cannot_be_read_count_as_invalid_documents(busy: Status) -> None:
+    problems = tuple(
+        Problem(f"{name}.yaml", line, 1, "", "error", "cannot be read") for name in "ab" for line in (1, 2)
+    )
+    warning = Problem("c.yaml", 1, 1, "", "warning", "is mounted by itself")
+    reading = replace(busy.reading, problems=(*problems, warning))
+    assert gauges_of(replace(busy, reading=reading))["documents/invalid"] == 2
 
 
 def test_reclaimable_bytes_count_shared_layers_once(busy: Status) -> None:

@@ -59,6 +59,10 @@ def test_a_foreign_name_is_no_name_of_this_host(host: str) -> None:
     assert not ACCESS.knows(host)
 
 
+def test_listening_on_every_address_is_no_name() -> None:
+    assert not Access(names=("",)).knows(":80")
+
+
 def test_behind_a_password_or_tls_any_name_will_do() -> None:
     assert Access(any_name=True).knows("evil.example")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 import pytest
 
 from controller.daemon.http_server import HttpServer, tls_context
-from controller.errors import InvalidSettings
+from controller.errors import AddressUnavailable, InvalidSettings
 from tests.page.site import Site, busy_status
 
 
@@ -110,6 +110,44 @@ def test_three_hundred_handshakes_that_never_end_cost_no_more(
         assert scrape(port, trusting)[0] == 200
         assert time.monotonic() - began < 1.0
         assert threading.active_count() - before <= 8
+
+
+@contextmanager
+def asking_without_listening(port: int) -> Iterator[None]:
+    """Somebody who sends requests behind TLS as fast as possible, and reads no answer."""
+    request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r"
+    asking = subprocess.Popen(["yes", request], stdout=subprocess.PIPE)
+    command = ["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}"]
+    sending = subprocess.Popen(command, stdin=asking.stdout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        for process in (sending, asking):
+            process.kill()
+            process.communicate()
+
+
+def test_a_client_that_asks_without_listening_costs_no_scrape_behind_tls_either(
+    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    with serving(site, tls) as port, asking_without_listening(port):
+        began = time.monotonic()
+        while time.monotonic() - began < 1.0:  # Until it has everything full.
+            assert scrape(port, trusting)[0] == 200
+
+
+def test_requests_that_come_together_are_all_answered_behind_tls(
+    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    with serving(site, tls) as port, ExitStack() as stack:
+        raw = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        client = stack.enter_context(trusting.wrap_socket(raw, server_hostname="localhost"))
+        client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300)
+        answers = b""
+        while answers.count(b"HTTP/1.1 404") < 300:
+            piece = client.recv(65_536)
+            assert piece, answers[-200:]
+            answers += piece
 
 
 def test_many_scrapes_at_once_are_all_answered(site: Site) -> None:
@@ -209,7 +247,10 @@ class TestTls:
 
 
 def test_an_address_that_is_taken_is_told_in_words(site: Site) -> None:
-    with serving(site) as port, pytest.raises(InvalidSettings, match=rf"--listen: 127\.0\.0\.1:{port} cannot be had"):
+    with (
+        serving(site) as port,
+        pytest.raises(AddressUnavailable, match=rf"--listen: 127\.0\.0\.1:{port} cannot be had"),
+    ):
         HttpServer(site.app, ("127.0.0.1", port))
 
 

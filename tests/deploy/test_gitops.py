@@ -224,6 +224,7 @@ def test_a_tree_that_does_not_pass_the_check_is_not_delivered(delivery: Delivery
     done = delivery.run(POLICIES_CHECK="! grep -r perhaps")
     assert (done.returncode, delivery.commit) == (1, commit)
     assert "does not pass the check" in done.stderr
+    assert delivery.trees == {delivery.current.readlink().parts[0]}
 
 
 def test_after_a_failure_the_next_tries_wait_longer_and_longer(delivery: Delivery) -> None:
