@@ -382,14 +382,22 @@ class FakeEngine:
         left = [n for n in stored.names if n not in going]
         if stored.is_only(name) or not left:
             self._refuse_if_used(stored, name.familiar)
-        if not any(not n.is_digest and n.repository == name.repository for n in left):
+        is_last_tag = not any(not n.is_digest and n.repository == name.repository for n in left)
+        if is_last_tag and self.kind is not Kind.PODMAN:
             going += [n for n in left if n.is_digest and n.repository == name.repository]
         for each in dict.fromkeys(going):
             self._untag(stored, each)
         rows: list[Row] = [{"Untagged": each.familiar} for each in dict.fromkeys(going)]
         if stored.names or self._has_children(stored) or self._users(stored.id):
             return rows
+        if self._is_kept_for_children(stored):
+            self._image_event("delete", stored.id, stored.id)
+            return [*rows, {"Deleted": stored.id}]
         return rows + self._drop(stored)
+
+    def _is_kept_for_children(self, stored: _Stored) -> bool:
+        """The containerd store says that it is gone and goes on listing it, without a name; by its ID it goes."""
+        return self.kind.store is Store.CONTAINERD and self._is_parent(stored)
 
     def _delete_by_id(self, stored: _Stored) -> list[Row]:
         if self._has_children(stored):
@@ -428,8 +436,9 @@ class FakeEngine:
         return rows
 
     def _has_children(self, stored: _Stored) -> bool:
-        if self.kind.store is not Store.GRAPH_DRIVER:
-            return False
+        return self.kind.store is Store.GRAPH_DRIVER and self._is_parent(stored)
+
+    def _is_parent(self, stored: _Stored) -> bool:
         return any(other.parent == stored.id for other in self._images.values())
 
     def _users(self, image: ImageId) -> list[Container]:

@@ -24,13 +24,14 @@ class Image:
 
     @property
     def removable_references(self) -> tuple[Reference, ...]:
-        """The names by which the image can be removed; none means: by its ID.
+        """The names by which the image can be removed, tags first, each kind in order; none means: by its ID.
 
         A digest beside a tag of the same repository is not one of them: a delete by that digest takes the tags along on
         the containerd store and Podman, and on a graph driver the last tag takes the digest along.
         """
         tagged = {reference.repository for reference in self.tags}
-        return (*self.tags, *(reference for reference in self.digests if reference.repository not in tagged))
+        digests = (reference for reference in self.digests if reference.repository not in tagged)
+        return (*sorted(self.tags), *sorted(digests))
 
 
 @dataclass(frozen=True, slots=True)

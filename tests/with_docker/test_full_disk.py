@@ -42,6 +42,7 @@ def test_a_full_disk_is_cleaned_and_the_history_tells_it(small: PrivateEngine) -
     recipes = [Recipe((f"site.local/app:{n}",), (Layer(f"own{n}", 2 * _MEBIBYTE),)) for n in range(8)]
     images.load(api, recipes, images_per_archive=1)
     with on_engine(small, api, _folder(disk / "controller")) as controller:
+        controller.catch_up()
         controller.look()
         _fill(disk)
         controller.clock.elapse(3600)

@@ -27,8 +27,8 @@ POLICY = """\
 enabled: true
 image_policy:
   removal:
-    - {image_name: "old/*:*", delete_after_minutes: 0, agent_downloaded_only: false}
-    - {image_name: "later/*:*", delete_after_minutes: 600, agent_downloaded_only: false}
+    - {image_name: "site.local/old/*:*", delete_after_minutes: 0, agent_downloaded_only: false}
+    - {image_name: "site.local/later/*:*", delete_after_minutes: 600, agent_downloaded_only: false}
 """
 
 
@@ -74,10 +74,10 @@ class Served:
 @pytest.fixture
 def place(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path) -> Place:
     """Two versions that nobody uses, one that a container runs, one that must wait."""
-    recipes = [images.Recipe((f"old/app:{n}",), (images.Layer(f"layer {n}", 50_000),)) for n in (1, 2, 3)]
+    recipes = [images.Recipe((f"site.local/old/app:{n}",), (images.Layer(f"layer {n}", 50_000),)) for n in (1, 2, 3)]
     images.load(docker_api, recipes)
-    images.load_image(docker_api, "later/app:1", variant="later")
-    containers.run(docker_api, "old/app:3")
+    images.load_image(docker_api, "site.local/later/app:1", variant="later")
+    containers.run(docker_api, "site.local/old/app:3")
     (tmp_path / "policies").mkdir()
     (tmp_path / "policies" / "cleaning.yaml").write_text(POLICY)
     return Place(tmp_path, engine.host)
@@ -98,7 +98,7 @@ def served(place: Place) -> Iterator[Served]:
         process = subprocess.Popen(command, stderr=log)
     controller = Served(place, address, ssl.create_default_context(cafile=f"{folder}/cert.pem"))
     try:
-        until(lambda: _references(controller) == {"old/app:3", "later/app:1"})
+        until(lambda: _references(controller) == {"site.local/old/app:3", "site.local/later/app:1"})
         yield controller
     finally:
         process.terminate()
@@ -136,7 +136,7 @@ def test_page_api_metrics_and_commands_tell_the_same(served: Served) -> None:
     scrape = served.get("/metrics")[1].decode()
     assert 'image_controller_removals_total{document="cleaning",outcome="removed"} 2.0' in scrape
     page = served.get("/")[1].decode()
-    assert "old/app:3" in page
+    assert "site.local/old/app:3" in page
     assert "IN_USE" in page
 
 
