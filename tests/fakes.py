@@ -105,8 +105,8 @@ class FakeEvents:
 
     def take(self) -> Heard:
         events, self._arrived = tuple(self._arrived), {}
-        is_all, self._has_missed = self.is_up and not self._has_missed, False
-        return Heard(events, self._cursor, is_all)
+        has_hole, self._has_missed = self._has_missed, False
+        return Heard(events, self._cursor, self.is_up, has_hole)
 
     def mark(self) -> int:
         return self._count

@@ -109,8 +109,8 @@ class EventStream:
         with self._lock:
             self._arrived = {event: place for event, place in self._arrived.items() if place > self._taken_to}
             self._taken_to = self._count
-            is_all, self._has_missed = self._up.is_set() and not self._has_missed, False
-            return Heard(tuple(self._arrived), self._cursor, is_all)
+            has_hole, self._has_missed = self._has_missed, False
+            return Heard(tuple(self._arrived), self._cursor, self._up.is_set(), has_hole)
 
     def mark(self) -> int:
         """A place in the stream, for `after`."""

@@ -106,7 +106,7 @@ class _TlsChannel(HTTPChannel):
         """Should the select look out for more? It does not tell of what OpenSSL has read already, so that is taken
         here: this is asked before each select, and one follows each answer.
         """
-        if super().readable() and self.socket.pending():
+        if super().readable() and isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             self.handle_read()
         return bool(self.connected and super().readable())
 

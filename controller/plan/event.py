@@ -55,10 +55,17 @@ class Heard:
     events: Sequence[Event] = ()
     cursor: int = 0
     """The engine's time of the last of them, in nanoseconds; 0: there never was one."""
-    is_all: bool = True
-    """Nothing can have been missed: the stream stood, and where it began anew it began with the last known event."""
+    is_up: bool = True
+    """The stream stood. If it did not, more is to come once it stands again."""
+    has_hole: bool = False
+    """It began anew, and not with the last known event: some have come that nobody will ever tell."""
+
+    @property
+    def is_all(self) -> bool:
+        """Can nothing have been missed?"""
+        return self.is_up and not self.has_hole
 
     def followed_by(self, later: Heard) -> Heard:
         """Both together, each kind of event once."""
         events = tuple(dict.fromkeys((*self.events, *later.events)))
-        return Heard(events, later.cursor, self.is_all and later.is_all)
+        return Heard(events, later.cursor, later.is_up, self.has_hole or later.has_hole)

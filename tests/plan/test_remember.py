@@ -188,8 +188,8 @@ def test_a_look_for_which_nobody_listened_forgets_no_name() -> None:
 
 
 def test_while_the_stream_is_down_no_name_is_forgotten() -> None:
-    moved = after(KNOWN, [NAMELESS], news=heard(is_all=False))
-    later = after(moved, [NAMELESS], news=heard(is_all=False))
+    moved = after(KNOWN, [NAMELESS], news=heard(is_up=False))
+    later = after(moved, [NAMELESS], news=heard(is_up=False))
     memory = after(later, [NAMELESS], news=heard(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
 
@@ -255,8 +255,9 @@ def test_nobody_watched_during_a_long_absence() -> None:
     assert memory.watch.gap.startswith("nobody watched for")
 
 
-def test_nobody_watched_while_the_stream_was_down() -> None:
-    memory = after(KNOWN, news=heard(is_all=False))
+@pytest.mark.parametrize("flaw", [{"is_up": False}, {"has_hole": True}])
+def test_nobody_watched_while_the_stream_was_down_or_forgot(flaw: dict[str, bool]) -> None:
+    memory = after(KNOWN, news=heard(**flaw))
     assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "not all events of the engine were heard")
 
 
@@ -442,6 +443,12 @@ def test_a_row_of_pulls_that_never_ends_pauses_removals_again_and_again_but_not_
         memory = after(memory, news=pulled, seconds=RESYNC)
         rows.append(memory.pulls and memory.clock.seconds - memory.pulls.first)
     assert rows == [0.0, RESYNC, None, 0.0, RESYNC, None, 0.0, RESYNC]
+
+
+def test_a_hole_in_the_stream_counts_until_a_pass_has_succeeded_and_a_pause_in_it_only_while_it_lasts() -> None:
+    assert Heard(is_up=False).followed_by(Heard()).is_all
+    assert not Heard(has_hole=True).followed_by(Heard()).is_all
+    assert not Heard().followed_by(Heard(is_up=False)).is_all
 
 
 def test_the_cursor_follows_the_stream_even_backwards() -> None:

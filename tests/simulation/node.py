@@ -75,6 +75,11 @@ class WatchedEvents(FakeEvents):
         self._truth = truth
         super().__init__(engine, cursor, truth.told)
 
+    def connect(self) -> None:
+        known = {row["timeNano"] for row in self._engine.replay(self._cursor)}
+        self._truth.has_hole |= self._cursor not in known  # What came after it may be forgotten, too.
+        super().connect()
+
     def take(self) -> Heard:
         self._truth.taken()
         return super().take()

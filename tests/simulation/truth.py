@@ -117,6 +117,10 @@ class Truth:
     sure_rules: tuple[Rule, ...] = ()
     """Those that must."""
     watch_began: float = -1e9
+    has_hole: bool = False
+    """The event stream was connected anew, and the engine had forgotten events that came in between."""
+    has_taken_hole: bool = False
+    """A pass has taken what was told around it."""
     hold_began: dict[str, float] = field(default_factory=dict)
     """By agreement that names no image: when a look first found it."""
     last_pull: float = -1e9
@@ -153,12 +157,15 @@ class Truth:
         """A pass begins: what was told by now counts in it."""
         self.taken_rows += self.told_rows
         self.told_rows = []
+        self.has_taken_hole |= self.has_hole
+        self.has_hole = False
         for sign in self.signs:
             sign.is_taken |= sign.is_told
 
     def forgotten(self) -> None:
         """The controller's process ended before it could write down what it had heard."""
         self.told_rows, self.taken_rows = [], []
+        self.has_hole = self.has_taken_hole = False
         for sign in self.signs:
             sign.is_told = sign.is_taken = False
 
@@ -166,6 +173,7 @@ class Truth:
 
     def look(self, at: Instant, look: Look, imageless: Collection[str], *, opens_pass: bool, is_up: bool) -> None:
         """The controller has looked; `imageless` are the agreements that name no image yet."""
+        is_up &= not self.has_taken_hole
         if self._watch(at, is_up or not opens_pass):
             self.watch_began = self.watched
         if look.identity != self.identity:
@@ -181,7 +189,7 @@ class Truth:
         self._touch()
         self.hold_began = {name: self.hold_began.get(name, self.watched) for name in imageless}
         if opens_pass:
-            self.taken_rows = []
+            self.taken_rows, self.has_taken_hole = [], False
         if opens_pass and is_up:
             self.bore = self.bore[-2:]
         self.looks += 1
