@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
 from pathlib import Path
@@ -131,6 +131,9 @@ DECLARED: Mapping[str, Field[Any]] = {each.name: each for each in fields(Setting
 """Every setting by name, with its metadata: parse, metavar, help."""
 REPEATABLE = ("protect", "allow_host")
 SWITCHES = ("dry_run", "once")
+_PREFIX = "IMAGECTL_"
+_OF_OTHERS = ("EXCHANGE_", "ENGINES_", "TEST_", "PORT", "SERVICE_")
+"""What `sync`, the scripts in deploy/ and the tests read; and what Kubernetes sets for a service called imagectl."""
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None) -> Settings:
@@ -140,7 +143,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
     for name in DECLARED:
         sources = (
             (f"--{name.replace('_', '-')}", flags.get(name)),
-            (f"IMAGECTL_{name.upper()}", environment.get(f"IMAGECTL_{name.upper()}")),
+            (f"{_PREFIX}{name.upper()}", environment.get(f"{_PREFIX}{name.upper()}")),
             (f"{config or CONFIG_FILE}: {name}", file.get(name)),
         )
         given = next(((where, value) for where, value in sources if value not in (None, (), [])), None)
@@ -151,6 +154,17 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
         chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH", ""))
     chosen.setdefault("ledger", _state_folder(environment) / "ledger.db")
     return Settings(**chosen)
+
+
+def misspelt_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
+    """What to tell somebody whose IMAGECTL_* variables are no settings, and so do nothing."""
+    known = [f"{_PREFIX}{name.upper()}" for name in DECLARED]
+    unknown = [name for name in sorted(environment) if name.startswith(_PREFIX) and name not in known]
+    return tuple(
+        f"{name} in the environment is no setting{_did_you_mean(name, known)}"
+        for name in unknown
+        if not name.removeprefix(_PREFIX).startswith(_OF_OTHERS)
+    )
 
 
 def environment() -> Mapping[str, str]:
@@ -186,9 +200,13 @@ def _read_config(config: Path | None) -> Mapping[str, Any]:
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{file}: {error}") from error
     for name in read.keys() - DECLARED.keys():
-        near = get_close_matches(name, DECLARED, 1)
-        raise InvalidSettings(f"{file}: {name} is no setting" + (f" (did you mean {near[0]}?)" if near else ""))
+        raise InvalidSettings(f"{file}: {name} is no setting{_did_you_mean(name, DECLARED)}")
     return read
+
+
+def _did_you_mean(name: str, known: Iterable[str]) -> str:
+    near = get_close_matches(name, list(known), 1)
+    return f" (did you mean {near[0]}?)" if near else ""
 
 
 def _state_folder(environment: Mapping[str, str]) -> Path:

@@ -73,7 +73,11 @@ def _in_file(file: PolicyFile) -> ParsedNodes:
 
 
 def _in_lines(file: Path) -> Iterator[ParsedNodes]:
-    """A pipe will do as well."""
+    """A pipe will do as well, but nothing that has no end."""
+    if file.is_char_device() or file.is_block_device():
+        problem = Problem(str(file), 1, 1, "", "error", "is a device and not a file of nodes")
+        yield ParsedNodes(problems=(problem,))
+        return
     with file.open("rb") as lines:
         for number, line in enumerate(iter(lambda: lines.readline(MOST_BYTES + 1), b""), start=1):
             yield parse_node_line(line, str(file), number)

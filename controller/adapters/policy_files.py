@@ -80,9 +80,10 @@ def read_policy_file(file: PolicyFile) -> FileContent:
     """What is in the file now, at most one byte more than a file of documents may have."""
     try:
         real = Path(os.path.realpath(file.path))
-        mode = real.stat().st_mode
+        # What somebody named may be a pipe, /dev/fd/63, whose real path is only a word of Linux: `pipe:[4711]`.
+        mode = (real if file.folder else file.path).stat().st_mode
         if not stat.S_ISREG(mode):
-            return _unread(file, f"is {_kind(mode)} and was skipped", "warning")
+            return _no_file(file, mode)
         if file.folder and not real.is_relative_to(file.folder):
             return _unread(file, "leads out of the folder and was not read", hint="put the file itself into the folder")
         data = _read_regular(real)
@@ -153,6 +154,14 @@ def _leads_to_a_folder(link: os.DirEntry[str]) -> bool:
         return link.is_dir()
     except OSError:
         return False
+
+
+def _no_file(file: PolicyFile, mode: int) -> FileContent:
+    """In a folder it is passed over; whoever names it believes that it is read."""
+    if file.folder:
+        return _unread(file, f"is {_kind(mode)} and was skipped", "warning")
+    hint = "name the files in it" if stat.S_ISDIR(mode) else "imagectl nmp validate - reads standard input"
+    return _unread(file, f"is {_kind(mode)}, not a file, and cannot be read", hint=hint)
 
 
 def _kind(mode: int) -> str:

@@ -6,6 +6,7 @@ The names of columns are promised to scripts: `tests/cli/test_get.py` has them a
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 from typing import Any
 
 from controller.cli.listing import Kind
@@ -137,8 +138,37 @@ _OF_REFERENCES = {
     "origin": any_text,
 }
 _TELLING = ("verdict", "detail", "document", "rule", "size_bytes", "agent_downloaded")
-PLAN = Kind((NAME, IMAGE, SIZE, FREES, IDLE, VERDICT, WHEN, RULE, WHY), "reference", _OF_REFERENCES, _TELLING)
-IMAGES = Kind((NAME, IMAGE, SIZE, IDLE, LAST_USED, ORIGIN, VERDICT, WHEN), "reference", _OF_REFERENCES, _TELLING)
-POLICIES = Kind(POLICY_COLUMNS, "name", {"state": _states}, ("state", "why", "text_hash", "problems"))
-REMOVALS = Kind(REMOVAL_COLUMNS, "reference", {"outcome": _outcomes, "document": any_text}, ("outcome", "freed_bytes"))
-TOTALS = Kind(TOTAL_COLUMNS, "document", {"outcome": _outcomes, "document": any_text}, ("removals", "freed_bytes"))
+_REFERENCE = ("reference", "image")
+PLAN = Kind(
+    (NAME, IMAGE, SIZE, FREES, IDLE, VERDICT, WHEN, RULE, WHY),
+    name="reference",
+    fields=_OF_REFERENCES,
+    tells=_TELLING,
+    key=_REFERENCE,
+    state="verdict",
+)
+IMAGES = replace(PLAN, columns=(NAME, IMAGE, SIZE, IDLE, LAST_USED, ORIGIN, VERDICT, WHEN))
+POLICIES = Kind(
+    POLICY_COLUMNS,
+    name="name",
+    fields={"state": _states},
+    tells=("state", "why", "text_hash", "problems"),
+    key=("name", "file"),
+    state="state",
+)
+REMOVALS = Kind(
+    REMOVAL_COLUMNS,
+    name="reference",
+    fields={"outcome": _outcomes, "document": any_text},
+    tells=("outcome", "freed_bytes"),
+    key=("at", "reference", "image"),
+    state="outcome",
+)
+TOTALS = Kind(
+    TOTAL_COLUMNS,
+    name="document",
+    fields=REMOVALS.fields,
+    tells=("removals", "freed_bytes"),
+    key=("document", "outcome"),
+    state="removals",
+)

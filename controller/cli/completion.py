@@ -8,7 +8,7 @@ from typing import Any
 import click
 from click.shell_completion import get_completion_class
 
-from controller.cli.options import settings_from
+from controller.cli.options import settings_silently_from
 from controller.cli.reported import reported_names
 from controller.cli.shells import VARIABLE, register
 from controller.errors import ControllerError
@@ -39,7 +39,7 @@ def names_of(kind: str) -> Callable[[click.Context, click.Parameter, str], list[
 
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
         try:
-            names = reported_names(settings_from(_given(context)), kind)
+            names = reported_names(settings_silently_from(_given(context)), kind)
         except ControllerError:
             return []  # A shell that waits for words wants no explanation.
         return [name for name in names if name.startswith(incomplete)]

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -13,10 +12,8 @@ from controller.cli.columns import IMAGES, POLICIES, REMOVALS, TOTALS
 from controller.cli.completion import names_of
 from controller.cli.listing import Listing, Rows, listing
 from controller.cli.options import LOOKING, settings_from, with_settings
-from controller.cli.render import Values
 from controller.cli.reported import last_report
-from controller.cli.selection import nearest
-from controller.errors import InvalidSettings, NotFound
+from controller.errors import InvalidSettings
 from controller.settings import Settings, duration
 
 _live = click.option("--live", is_flag=True, help="Look and decide anew, not as the controller's last pass did.")
@@ -56,7 +53,7 @@ def images(references: tuple[str, ...], wanted: Listing, live: bool, **given: An
       imagectl get images --watch
     """
     settings = settings_from(given)
-    wanted.show(lambda: _images(settings, live, references))
+    replace(wanted, names=references).show(lambda: _images(settings, live))
 
 
 @get.command(short_help="Documents: state, from when, problems.")
@@ -74,7 +71,7 @@ def policies(names: tuple[str, ...], wanted: Listing, live: bool, **given: Any) 
       imagectl get policies services -o json
     """
     settings = settings_from(given)
-    wanted.show(lambda: _policies(settings, live, names))
+    replace(wanted, names=names).show(lambda: _policies(settings, live))
 
 
 @get.command(name="removals", short_help="What went, why, and what it freed.")
@@ -102,19 +99,18 @@ def list_removals(wanted: Listing, since: str | None, failed: bool, summary: boo
         wanted.show(lambda: _removals(settings, beginning, failed))
 
 
-def _images(settings: Settings, live: bool, names: Sequence[str]) -> Rows:
+def _images(settings: Settings, live: bool) -> Rows:
     reported = None if live else last_report(settings, "reference")
     if reported is not None:
-        return Rows(_named(reported.rows, "reference", names), [reported.age_in_words])
+        return Rows(reported.rows, [reported.age_in_words])
     from controller.cli.view import live_view
     from controller.plan.idleness import Usage
     from controller.plan.report import references
 
-    rows = references(live_view(settings).decision, Usage(settings.usage))
-    return Rows(_named(rows, "reference", names), ["as the engine says now"])
+    return Rows(references(live_view(settings).decision, Usage(settings.usage)), ["as the engine says now"])
 
 
-def _policies(settings: Settings, live: bool, names: Sequence[str]) -> Rows:
+def _policies(settings: Settings, live: bool) -> Rows:
     reported, summary = last_report(settings, "document"), last_report(settings, "summary")
     if reported is not None and summary is not None and not live:
         folder, age = summary.at_rest[0]["folder"], [reported.age_in_words]
@@ -129,7 +125,7 @@ def _policies(settings: Settings, live: bool, names: Sequence[str]) -> Rows:
     delivered = [f"as delivered at revision {folder['revision']}"] if folder["revision"] else []
     lost = [folder["lost"]] if folder["lost"] else []
     rows = [{**row, "revision": folder["revision"] or None} for row in rows]
-    return Rows(_named(rows, "name", names), [*delivered, *lost, *folder["problems"], *age])
+    return Rows(rows, [*delivered, *lost, *folder["problems"], *age])
 
 
 def _removals(settings: Settings, beginning: float, failed: bool) -> Rows:
@@ -162,12 +158,3 @@ def _beginning(since: str | None) -> float:
         return SystemClock().now().wall_seconds - duration(since)
     except ValueError as error:
         raise InvalidSettings(f"--since: {since!r}: {error}") from error
-
-
-def _named(rows: list[Values], field: str, names: Sequence[str]) -> list[Values]:
-    """The rows of these names, or all. Raises NotFound."""
-    known = {row[field] for row in rows}
-    for name in names:
-        if name not in known:
-            raise NotFound(f"there is no {name} here{nearest(name, known)}")
-    return [row for row in rows if row[field] in names] if names else rows

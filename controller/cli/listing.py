@@ -5,18 +5,20 @@ from __future__ import annotations
 import functools
 import json
 import time
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any
 
 import click
 
+from controller.cli.completion import names_of
 from controller.cli.render import FORMATS, TABLES, Column, Sheet, Values, dumped, output_option, plain
 from controller.cli.selection import Fields, nearest, parse_selection
-from controller.errors import InvalidSettings
+from controller.errors import ControllerError, InvalidSettings, NotFound
 
 LOOKS_EVERY_SECONDS = 2.0
+_GONE = "gone"
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +32,10 @@ class Kind:
     """What `--selector` knows."""
     tells: tuple[str, ...]
     """Fields whose change makes `--watch` print a row again; not those that change with every second."""
+    key: tuple[str, ...]
+    """Fields that tell rows apart."""
+    state: str
+    """The field in which `--watch` says that a row has gone."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,19 +60,23 @@ class Listing:
     selector: str = ""
     sort_by: str = ""
     watch: bool = False
+    names: Sequence[str] = ()
+    """Only the rows that are called so; none: all."""
 
     def chosen(self, rows: Iterable[Values]) -> list[Values]:
         """The rows that are wanted, in the order that is wanted. Raises InvalidSettings."""
         conditions = parse_selection(self.selector, self.kind.fields)
-        chosen = [row for row in rows if all(condition.holds(row) for condition in conditions)]
+        named = [row for row in rows if not self.names or row[self.kind.name] in self.names]
+        chosen = [row for row in named if all(condition.holds(row) for condition in conditions)]
         return self._sorted(chosen) if self.sort_by else chosen
 
     def show(self, read: Callable[[], Rows]) -> list[Values]:
         """Print the list; with `--watch` go on, and print what has changed, until somebody ends it.
 
-        Returns the rows that were printed first.
+        Returns the rows that were printed first. Raises NotFound if one that was named is not there at first.
         """
         shown = read()
+        self._check_names(shown.rows)
         rows = self.chosen(shown.rows)
         sheet = Sheet([column for column in self.kind.columns if self.form == "wide" or not column.is_wide])
         if self.form in TABLES:
@@ -79,6 +89,12 @@ class Listing:
             self._follow(read, rows, sheet)
         return rows
 
+    def _check_names(self, rows: Iterable[Values]) -> None:
+        known = {row[self.kind.name] for row in rows} if self.names else set()
+        for name in self.names:
+            if name not in known:
+                raise NotFound(f"there is no {name} here{nearest(name, known)}")
+
     def _print_table(self, rows: Sequence[Values], shown: Rows, sheet: Sheet) -> None:
         lines = [sheet.cells(row) for row in rows]
         sheet.fit(lines)
@@ -87,15 +103,32 @@ class Listing:
             click.echo(plain(note), err=True)
 
     def _follow(self, read: Callable[[], Rows], rows: Sequence[Values], sheet: Sheet) -> None:
-        known = self._states(rows)
+        """What hinders a look is told once, and may be over by the next."""
+        known, told = self._by_key(rows), ""
         with suppress(KeyboardInterrupt):
             while True:
                 time.sleep(LOOKS_EVERY_SECONDS)
-                rows = self.chosen(read().rows)
-                for row in rows:
-                    if self._state(row) != known.get(self._key(row)):
-                        click.echo(self._line(row, sheet))
-                known = self._states(rows)
+                try:
+                    rows, trouble = self.chosen(read().rows), ""
+                except ControllerError as error:
+                    trouble = str(error)
+                if trouble and trouble != told:
+                    click.echo(f"imagectl: {plain(trouble)}", err=True)
+                told = trouble
+                known = known if trouble else self._print_changes(known, rows, sheet)
+
+    def _print_changes(
+        self, known: Mapping[object, Values], rows: Sequence[Values], sheet: Sheet
+    ) -> dict[object, Values]:
+        """Print what differs from the known rows; the rows that are known from now on."""
+        seen = self._by_key(rows)
+        for key, row in seen.items():
+            if key not in known or self._state(row) != self._state(known[key]):
+                click.echo(self._line(row, sheet))
+        for key, row in known.items():
+            if key not in seen:
+                click.echo(self._line_of_gone(row, sheet))
+        return seen
 
     def _line(self, row: Values, sheet: Sheet) -> str:
         """One row by itself: a line of the table, a line of JSON, a document of YAML."""
@@ -105,11 +138,15 @@ class Listing:
             return str(row[self.kind.name])
         return json.dumps(row, ensure_ascii=False) if self.form == "json" else f"---\n{dumped(row, self.form)}"
 
-    def _states(self, rows: Iterable[Values]) -> dict[object, object]:
-        return {self._key(row): self._state(row) for row in rows}
+    def _line_of_gone(self, row: Values, sheet: Sheet) -> str:
+        """Which row it was, and that it is gone: all else would be of the past."""
+        left = {name: row[name] for name in self.kind.key} | {self.kind.state: _GONE}
+        if self.form in TABLES:
+            return sheet.line(sheet.cells_left(left))
+        return f"{self._line(left, sheet)} {_GONE}" if self.form == "name" else self._line(left, sheet)
 
-    def _key(self, row: Values) -> object:
-        return row[self.kind.name], row.get("image"), row.get("at")
+    def _by_key(self, rows: Iterable[Values]) -> dict[object, Values]:
+        return {tuple(row[name] for name in self.kind.key): row for row in rows}
 
     def _state(self, row: Values) -> object:
         return [row.get(field) for field in self.kind.tells]
@@ -152,17 +189,29 @@ def _selector(kind: Kind) -> Callable[[Any], Any]:
 def _sort_by(kind: Kind) -> Callable[[Any], Any]:
     columns = ", ".join(column.name for column in kind.columns)
     text = f"Sort by this column; -COLUMN turns it round. Columns: {columns}."
-    return click.option("--sort-by", default="", metavar="COLUMN", help=text)
+    return click.option("--sort-by", default="", metavar="COLUMN", help=text, shell_complete=_columns_of(kind))
+
+
+def _columns_of(kind: Kind) -> Callable[..., list[str]]:
+    def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        return [column.name for column in kind.columns if column.name.startswith(incomplete)]
+
+    return complete
 
 
 _watch = click.option(
-    "-w", "--watch", is_flag=True, help="Go on, and print every row again that changes, until Ctrl-C."
+    "-w", "--watch", is_flag=True, help="Go on, and print every row again that changes or goes, until Ctrl-C."
 )
 
 
 def _fields_of(fields: Fields) -> Callable[..., list[str]]:
+    """Completes the last condition."""
+
     def complete(context: click.Context, parameter: click.Parameter, incomplete: str) -> list[str]:
+        before, comma, last = incomplete.rpartition(",")
         whole = [f"{name}={word}" for name, words in fields.items() for word in (words() or ("",))]
-        return [text for text in whole if text.startswith(incomplete)]
+        if last.startswith("document=") and "document" in fields:
+            whole = [f"document={name}" for name in names_of("document")(context, parameter, "")]
+        return [f"{before}{comma}{text}" for text in whole if text.startswith(last)]
 
     return complete

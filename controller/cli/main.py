@@ -5,8 +5,13 @@ Commands are imported when they are called: one that only reads the ledger must 
 
 from __future__ import annotations
 
+import errno
+import os
 import sys
+from collections.abc import Callable
+from contextlib import suppress
 from importlib import import_module
+from typing import Any, TextIO
 
 import click
 from click.shell_completion import CompletionItem
@@ -28,11 +33,30 @@ COMMANDS = {
     "completion": ("controller.cli.completion:completion", "Print a script for the completion of a shell."),
     "version": ("controller.cli.version:version", "Print the version."),
 }
-WRONG, USAGE, UNREACHABLE = 1, 2, 3
+GOOD, WRONG, USAGE, UNREACHABLE = 0, 1, 2, 3
+_FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT)
+
+
+class _EnoughReadError(Exception):
+    """Whoever read our output has had enough. Of a BrokenPipeError click itself would make exit code 1."""
 
 
 class _Commands(click.Group):
     """Finds commands by name, and only then imports them."""
+
+    def make_context(self, *args: Any, **named: Any) -> click.Context:
+        """Options such as --help print here already."""
+        try:
+            return super().make_context(*args, **named)
+        except BrokenPipeError as error:
+            raise _EnoughReadError from error
+
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command that was found."""
+        try:
+            return super().invoke(ctx)
+        except BrokenPipeError as error:
+            raise _EnoughReadError from error
 
     def list_commands(self, ctx: click.Context) -> list[str]:
         return list(COMMANDS)
@@ -106,10 +130,9 @@ def run(arguments: list[str]) -> int:
     """
     try:
         code = imagectl.main(arguments, prog_name="imagectl", standalone_mode=False)
-        return code if isinstance(code, int) else 0  # What a command gives to `context.exit`.
+        return code if isinstance(code, int) else GOOD  # What a command gives to `context.exit`.
     except click.ClickException as error:
-        error.show()
-        return USAGE
+        return _told(error.show, USAGE)
     except click.Abort:
         return _say("interrupted", WRONG)
     except UserError as error:
@@ -118,11 +141,37 @@ def run(arguments: list[str]) -> int:
         return _say(str(error), UNREACHABLE)
     except ControllerError as error:
         return _say(str(error), WRONG)
-    except BrokenPipeError:
-        sys.stderr.close()  # Whoever read our output has had enough.
-        return 0
+    except _EnoughReadError:
+        _write_no_more(sys.stdout)
+        return GOOD
+    except MemoryError:
+        return _say("there is not enough memory for this", WRONG)
+    except OSError as error:
+        _write_no_more(sys.stdout)
+        return _say(_in_words(error), WRONG)
 
 
 def _say(text: str, code: int) -> int:
-    click.echo(f"imagectl: {text}", err=True)
+    return _told(lambda: click.echo(f"imagectl: {text}", err=True), code)
+
+
+def _told(tell: Callable[[], None], code: int) -> int:
+    """The exit code, whether or not anybody hears why."""
+    try:
+        tell()
+    except OSError:
+        _write_no_more(sys.stderr)
     return code
+
+
+def _in_words(error: OSError) -> str:
+    where = "the output cannot be written" if error.errno in _FULL and not error.filename else error.filename
+    return ": ".join(str(part) for part in (where, error.strerror or error) if part)
+
+
+def _write_no_more(stream: TextIO) -> None:
+    """What is still in the buffer goes nowhere: Python would try again at its end, and complain."""
+    with suppress(OSError, AttributeError):  # One that is closed is None.
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nowhere, stream.fileno())
+        os.close(nowhere)

@@ -118,10 +118,10 @@ def _read_documents(paths: Iterable[Path]) -> _Asked:
     """Names are compared within each folder, and among the files that were named."""
     asked, named = _Asked(), list[Parsed]()
     for path in dict.fromkeys(paths):
-        if path.is_file():
-            named += _read_named(path, asked)
-        else:
+        if path.is_dir() or not path.exists():
             _read_folder(path, asked)
+        else:
+            named += _read_named(path, asked)
     for parsed in refuse_duplicates(named):
         asked.documents += parsed.documents
         asked.add(parsed.problems)

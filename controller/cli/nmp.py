@@ -34,7 +34,14 @@ A_PATH = click.Path(exists=True, readable=False, allow_dash=True, path_type=Path
 
 @click.group(name="nmp", short_help="Write and check policy documents.")
 def nmp() -> None:
-    """Write and check policy documents (node management policies)."""
+    """Write and check policy documents (node management policies), and see where they apply.
+
+    \b
+    Examples:
+      imagectl nmp new gateways > policies/gateways.yaml
+      imagectl nmp validate policies/
+      imagectl nmp match --node node.yaml policies/
+    """
 
 
 nmp.add_command(export)
@@ -47,13 +54,24 @@ def new(name: str) -> None:
     """Print a commented document to begin with.
 
     It is switched off, and invalid exactly where a person must choose. NAME becomes its label.
+
+    \b
+    Examples:
+      imagectl nmp new
+      imagectl nmp new gateways > policies/gateways.yaml
     """
     click.echo(new_document(name), nl=False)
 
 
 @nmp.command(short_help="Print the JSON Schema of a document.")
 def schema() -> None:
-    """Print the JSON Schema of a document, for editors and other tools."""
+    """Print the JSON Schema of a document, for editors and other tools.
+
+    \b
+    Examples:
+      imagectl nmp schema > nmp.schema.json
+      # yaml-language-server: $schema=nmp.schema.json    as the first line of a document, for editors
+    """
     click.echo(schema_text(), nl=False)
 
 
@@ -71,7 +89,16 @@ def validate(context: click.Context, paths: tuple[Path, ...], form: str, strict:
     """Check documents and report all their problems at once.
 
     PATH is a file, a folder (searched recursively for .yaml, .yml and .json) or - for standard input.
-    Exit code: 0 no problem, 1 problems found, 2 wrong usage. Warnings alone are no problem without --strict.
+    Warnings alone are no problem without --strict.
+
+    \b
+    Exit code: 0 no problem, 1 problems found, 2 wrong usage.
+
+    \b
+    Examples:
+      imagectl nmp validate policies/
+      imagectl nmp validate --strict -o github policies/    # in a pull request
+      git show main:policies/gateways.yaml | imagectl nmp validate -
     """
     report = _check(paths)
     if text := FORMATS[form](report):
@@ -114,8 +141,13 @@ def _parse_folder(folder: Path, problems: list[Problem]) -> Iterator[Parsed]:
 def _read_named(path: Path) -> FileContent:
     if path != STANDARD_INPUT:
         return read_policy_file(named_policy_file(path))
-    data = sys.stdin.buffer.read(MOST_BYTES + 1)
-    return FileContent(PolicyFile(path, "stdin", "stdin"), data=data)
+    return FileContent(PolicyFile(path, "stdin", "stdin"), data=_read_standard_input())
+
+
+def _read_standard_input() -> bytes:
+    if not sys.stdin:  # After `<&-`.
+        raise click.UsageError("standard input is closed")
+    return sys.stdin.buffer.read(MOST_BYTES + 1)
 
 
 def _parse(content: FileContent, problems: list[Problem]) -> Iterator[Parsed]:

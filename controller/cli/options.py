@@ -33,8 +33,21 @@ def with_settings(*names: str) -> Callable[[F], F]:
 def settings_from(given: dict[str, Any]) -> Settings:
     """The settings that a command's options, the environment and the configuration file amount to.
 
-    Raises InvalidSettings.
+    Warns of variables that look like settings and are none. Raises InvalidSettings, also for a protection that cannot
+    be read, in commands that only show what the controller will do with it.
     """
+    for warning in settings.misspelt_variables(settings.environment()):
+        click.echo(f"imagectl: warning: {warning}", err=True)
+    found = settings_silently_from(given)
+    if "protect" in given and found.protect:
+        from controller.daemon.terms import conditions_of  # Most have no protection, and need not wait for a planner.
+
+        conditions_of(found)
+    return found
+
+
+def settings_silently_from(given: dict[str, Any]) -> Settings:
+    """The same for a shell that waits for words. Raises InvalidSettings."""
     config = given.pop("config", None)
     return settings.load(
         {name: value for name, value in given.items() if name in DECLARED}, settings.environment(), config

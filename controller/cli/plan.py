@@ -13,18 +13,24 @@ from controller.cli.options import LOOKING, settings_from, with_settings
 from controller.cli.render import Values
 from controller.cli.view import later_view, live_view
 from controller.plan.idleness import Usage
+from controller.plan.moments import wall_moment
 from controller.plan.report import report_values
 from controller.quantity import bytes_in_words, seconds_in_words
 from controller.settings import Settings, duration
 
+_LONGEST_SECONDS = 3_653 * 86_400
+"""Ten years. Nobody plans further ahead, and every twenty days on the way are decided one by one."""
 _TURN = {"remove": 0, "wait": 1, "keep": 2}
 
 
 def _from_now(context: click.Context, parameter: click.Parameter, value: str | None) -> float:
     try:
-        return duration(value.removeprefix("+")) if value else 0.0
+        seconds = 0.0 if value is None else duration(value.removeprefix("+"))
     except ValueError as error:
         raise click.BadParameter(f"{error}, from now: +2h") from None
+    if seconds > _LONGEST_SECONDS:
+        raise click.BadParameter(f"{value} is more than ten years from now")
+    return seconds
 
 
 @click.command()
@@ -62,6 +68,8 @@ def _rows(settings: Settings, at: float, form: str) -> Rows:
     now = live_view(settings)
     seen = later_view(settings, now, at) if at else now
     values = report_values(seen.decision, seen.reading, Usage(settings.usage))
+    clock = seen.decision.memory.clock
+    values["at"] = wall_moment(clock.seconds, clock)
     rows = sorted(values.pop("references"), key=lambda row: (_TURN[row["action"]], row["due_in_seconds"] or 0.0))
     if form == "name":
         rows = [row for row in rows if row["action"] == "remove"]

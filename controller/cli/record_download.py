@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from collections.abc import Iterator
 from typing import Any, TextIO
 
 import click
@@ -12,11 +14,21 @@ from controller.errors import InvalidReference, InvalidSettings
 from controller.image.reference import is_image_id, parse_reference
 
 
+class _Lines(click.File):
+    """A file that need not be text; click itself trips over a standard input that is closed."""
+
+    def __init__(self) -> None:
+        super().__init__(errors="replace")
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "-" and not sys.stdin:
+            self.fail("standard input is closed", param, ctx)
+        return super().convert(value, param, ctx)
+
+
 @click.command(name="record-download")
 @click.argument("references", metavar="REF...", nargs=-1)
-@click.option(
-    "--from", "file", type=click.File(), help="Read more of them from FILE (- for standard input), one a line."
-)
+@click.option("--from", "file", type=_Lines(), help="Read more of them from FILE (- for standard input), one a line.")
 @with_settings("ledger")
 def record_download(references: tuple[str, ...], file: TextIO | None, **given: Any) -> None:
     """Record that the agent downloaded these images, so that rules with `agent_downloaded_only` cover them.
@@ -24,14 +36,23 @@ def record_download(references: tuple[str, ...], file: TextIO | None, **given: A
     REF is a name (app:1.2), a name by digest or an image's ID. Works while a controller runs: its next pass
     takes the names in. A name that no image bears yet waits for a pull of that name, at most a day of watched
     time.
+
+    \b
+    Examples:
+      imagectl record-download registry.local:5000/team/app:1.4
+      docker images -q --no-trunc team/app | imagectl record-download --from -
     """
-    names = [*references, *(line.strip() for line in file or () if line.strip() and not line.startswith("#"))]
+    names = [*references, *_names_in(file)]
     if not names:
         raise click.UsageError("name at least one image, or a file of names with --from")
     for name in names:
         _check(name)
     record_downloads(settings_from(given).ledger, names)
     click.echo(f"recorded {len(names)} download{'s' * (len(names) != 1)}; the controller's next pass takes them in")
+
+
+def _names_in(file: TextIO | None) -> Iterator[str]:
+    return (line.strip() for line in file or () if line.strip() and not line.startswith("#"))
 
 
 def _check(name: str) -> None:

@@ -75,6 +75,10 @@ class Sheet:
         """The texts of one line."""
         return [plain(column.text(row)) for column in self._columns]
 
+    def cells_left(self, row: Values) -> list[str]:
+        """The same of a row of which only few fields are left."""
+        return [_cell_if_known(column, row) for column in self._columns]
+
     def fit(self, lines: Iterable[Sequence[str]]) -> None:
         """Make every column wide enough for these lines."""
         for cells in lines:
@@ -94,10 +98,18 @@ class Sheet:
         return (click.style(cell, fg=colour) if colour else cell) + " " * (width - len(cell))
 
 
+def _cell_if_known(column: Column, row: Values) -> str:
+    try:
+        return plain(column.text(row))
+    except KeyError:
+        return "-"
+
+
 def has_colours() -> bool:
     """Is standard output a terminal whose owner wants colours? See no-color.org."""
     environment = settings.environment()
-    return sys.stdout.isatty() and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
+    is_terminal = bool(sys.stdout) and sys.stdout.isatty()  # There is none after `>&-`.
+    return is_terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def dumped(values: Any, form: str) -> str:

@@ -47,7 +47,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     settings = settings_from(given)
     heap.keep_little()
     logs.set_up(settings.log_format, settings.log_level)
-    progress = ProgressLine(sys.stderr) if settings.once and sys.stderr.isatty() else None
+    progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:
         _obey_signals(ready)
         _log.info(_introduction(settings, ready))

@@ -1,7 +1,8 @@
 """`--selector verdict=DUE,document!=services` → which rows are shown. Kubernetes' way of writing it, on our fields.
 
-A selector is a list of conditions, all of which must hold:
+A selector is a list of conditions, all of which must hold; a text that is anything else selects nothing at all:
 
+    selector  = [ condition { "," condition } ]
     condition = FIELD "=" VALUE | FIELD "!=" VALUE | FIELD " in (" VALUE {"," VALUE} ")" | FIELD " notin (" … ")"
 """
 
@@ -18,7 +19,9 @@ from controller.errors import InvalidSettings
 Fields = Mapping[str, Callable[[], Iterable[str]]]
 """What can be selected by, and the words that each field can have; no words: any text."""
 
-_conditions = re.compile(r"[^,(]+(?:\([^)]*\))?")
+_piece = r"(?:[^,()]|\([^()]*\))+"
+_pieces = re.compile(_piece)
+_selector = re.compile(rf"{_piece}(?:,{_piece})*|")
 _condition = re.compile(r"\s*([\w-]+)\s*(?:(!?=)=?\s*(\S*)|\s(in|notin)\s*\(([^)]*)\))\s*")
 
 
@@ -37,7 +40,9 @@ class Condition:
 
 def parse_selection(text: str, fields: Fields) -> tuple[Condition, ...]:
     """Raises InvalidSettings, with the nearest word that exists."""
-    return tuple(_parse(each, fields) for each in _conditions.findall(text))
+    if not _selector.fullmatch(text):
+        raise _not_a_condition(text)
+    return tuple(_parse(each, fields) for each in _pieces.findall(text))
 
 
 def any_text() -> tuple[str, ...]:
@@ -52,11 +57,17 @@ def nearest(word: str, words: Iterable[str]) -> str:
     return f" (did you mean {known[near[0]]}?)" if near else ""
 
 
+def _not_a_condition(text: str) -> InvalidSettings:
+    hint = "write field=value, field!=value or field in (value, value)"
+    return InvalidSettings(f"--selector: {text.strip()!r}: {hint}")
+
+
 def _parse(text: str, fields: Fields) -> Condition:
     if not (found := _condition.fullmatch(text)):
-        hint = "write field=value, field!=value or field in (value, value)"
-        raise InvalidSettings(f"--selector: {text.strip()!r}: {hint}")
+        raise _not_a_condition(text)
     name, sign, value, word, several = found.groups()
+    if word and not several.strip():
+        raise _not_a_condition(text)
     if name not in fields:
         raise InvalidSettings(f"--selector: there is no field {name}{nearest(name, fields)}; use {', '.join(fields)}")
     values = tuple(each.strip() for each in several.split(",")) if word else (value,)

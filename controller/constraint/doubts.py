@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Literal, TypeAlias
 
 from controller.constraint.go_text import is_blank, trim_space
-from controller.constraint.parser import parse_prefix, validate
+from controller.constraint.parser import parse_whole
 from controller.constraint.tokens import Kind, Token, read_token
 from controller.constraint.version import compare, parse_range
 from controller.constraint.wording import shortened
@@ -39,8 +39,7 @@ class Doubt:
 def doubts(text: str) -> list[Doubt]:
     """What makes one doubt the constraint, in its order, 20 at most; nothing if it cannot be read, which is worse."""
     try:
-        validate(text)
-        _, end = parse_prefix(text)
+        _, end = parse_whole(text)  # remembered where somebody has just parsed it
     except InvalidConstraint:
         return []
     tokens = list(_tokens(text, end))

@@ -34,6 +34,8 @@ def trim_space(text: str) -> str:
 
 def is_blank(text: str, start: int = 0) -> bool:
     """Whether strings.TrimSpace would leave nothing of the text from `start` on."""
+    if start < len(text) and text[start] not in BLANKS:
+        return False  # what most texts are asked for each token
     return _BLANK_TO_THE_END.match(text, start) is not None
 
 

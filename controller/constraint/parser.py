@@ -1,7 +1,7 @@
 """Text > expression, exactly where upstream finds one, with upstream's oddities.
 
 Upstream reads a constraint twice: once to check it piece by piece and to count parentheses (`validate`), then to build
-the tree. Each accepts what the other rejects in places, and `parse` asks for both.
+the tree. Each accepts what the other rejects in places, and `parse` asks for both, once for each text.
 Upstream: anax externalpolicy/text_language/text_language.go and externalpolicy/constraint_expression.go.
 """
 
@@ -23,11 +23,16 @@ _EXPECTED_OPERATOR = "&& or || (AND or OR) between blanks, a parenthesis or the 
 _VALUES_OF_IN = (Kind.LIST, Kind.QUOTED, Kind.VERSION_RANGE, Kind.VERSION)
 
 
-@lru_cache(maxsize=16384)  # a fleet asks for the same few constraints again and again
 def parse(text: str) -> Expression:
     """The expression that upstream compiles the text to; raises InvalidConstraint where upstream compiles none."""
+    return parse_whole(text)[0]
+
+
+@lru_cache(maxsize=16384)  # a fleet asks for the same few constraints again and again
+def parse_whole(text: str) -> tuple[Expression, int]:
+    """The same, and the position from which on upstream silently drops the rest."""
     validate(text)
-    return parse_prefix(text)[0]
+    return parse_prefix(text)
 
 
 def validate(text: str) -> None:

@@ -92,6 +92,7 @@ _PATTERNS = {
     Kind.LIST: rf'{_S}*"[{_IN_QUOTES},]+"',
     Kind.END: r"\Z",
 }
+_KINDS = {kind.name: kind for kind in _PATTERNS}
 _TOKEN = re.compile("|".join((f"(?P<STUMBLE>{_STUMBLE})", *(f"(?P<{k.name}>{p})" for k, p in _PATTERNS.items()))))
 _NOT_IN_QUOTES = re.compile(rf"[^{_IN_QUOTES},]")
 _NOT_IN_THE_LANGUAGE = re.compile(rf"[^{_IN_QUOTES},\r\n()\[\]<>=&|\"]")
@@ -104,7 +105,7 @@ def read_token(text: str, start: int) -> Token:
         raise _no_token(text, start)
     if found.lastgroup == "STUMBLE":
         raise _stumbled(found[0].lstrip(_BLANKS), found.end())
-    return Token(Kind[found.lastgroup], found[0], start)
+    return Token(_KINDS[found.lastgroup], found[0], start)
 
 
 def _stumbled(read: str, end: int) -> InvalidConstraint:

@@ -122,7 +122,7 @@ ALLOW_DOWNGRADE = Field("allowDowngrade", Flag(), "may the upgrade go back to an
 
 UPGRADE = Field(
     "upgrade",
-    Group("an upgrade policy", (MANIFEST, ALLOW_DOWNGRADE)),
+    Group("an upgrade policy", (MANIFEST, ALLOW_DOWNGRADE), strays=NARROWING),
     "how the agent upgrades itself: the agent's business, and not together with an image policy",
     upstream="agentUpgradePolicy",
     absent_without=MANIFEST.name,  # the Exchange adds an empty one to every document that it returns
@@ -132,7 +132,7 @@ DESCRIPTION = Field("description", Text(), "what the policy is for, at length", 
 ENABLED = Field("enabled", Flag(), "is the policy switched on", if_missing="error", examples=(False, True))
 PROPERTIES = Field(
     "properties",
-    Listed(ReadProperty(Group("a property", (PROPERTY_NAME, PROPERTY_VALUE, PROPERTY_TYPE)))),
+    Listed(ReadProperty(Group("a property", (PROPERTY_NAME, PROPERTY_VALUE, PROPERTY_TYPE), strays=NARROWING))),
     "what the policy says of itself, for the constraints of nodes",
     examples=([{"name": "purpose", "value": "cleaning"}],),
 )
@@ -200,5 +200,5 @@ ENVELOPE = Group("a NodeManagementPolicy", (API_VERSION, KIND, METADATA, SPEC, *
 SIGNS_OF_AN_ENVELOPE = (API_VERSION, KIND, SPEC)
 
 MANAGEMENT_POLICY = Field("managementPolicy", ByName(DOCUMENT), "the documents, by org/name", if_missing="error")
-ANSWER = Group("an answer of the Exchange", (MANAGEMENT_POLICY, *_unread("lastIndex")))
+ANSWER = Group("an answer of the Exchange", (MANAGEMENT_POLICY, *_unread("lastIndex")), strays=NARROWING)
 SIGNS_OF_AN_ANSWER = (MANAGEMENT_POLICY,)

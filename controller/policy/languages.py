@@ -43,9 +43,12 @@ class ImageName(Shape[Selector]):
 class Constraint(Shape[str]):
     """Upstream's language; what would match more than it says is an error, what would match less a warning."""
 
+    may_be_blank: bool = False
+    """Is one that restricts nothing only doubtful?"""
+
     def read(self, node: Node, path: str, found: Findings) -> str | None:
-        text = _no_blank_text.read(node, path, found)
-        if text is None:
+        text = (_some_text if self.may_be_blank else _no_blank_text).read(node, path, found)
+        if text is None or not found.may_read(text, node, path):
             return None
         try:
             parse_constraint(text)

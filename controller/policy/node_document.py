@@ -10,10 +10,11 @@ from dataclasses import dataclass, replace
 from typing import cast
 
 from controller.policy import fields
-from controller.policy.findings import Findings
+from controller.policy.findings import Allowance, Findings
 from controller.policy.group import Field, Group, Values, check_keys
+from controller.policy.languages import Constraint
 from controller.policy.problem import Problem
-from controller.policy.shapes import OneOf, Text
+from controller.policy.shapes import Listed, OneOf, Text
 from controller.policy.source import read_source
 from controller.policy.tree import Node, is_null, plain
 
@@ -27,7 +28,7 @@ PROPERTIES = Field(
 )
 CONSTRAINTS = Field(
     "constraints",
-    fields.CONSTRAINTS.shape,
+    Listed(Constraint(may_be_blank=True)),  # an agent takes a blank one, and so did whoever wrote the policy
     "which documents the node takes, by their properties; all must hold; none: every document without patterns",
     examples=(["purpose == cleaning"],),
 )
@@ -115,8 +116,9 @@ def parse_nodes(data: bytes, file: str) -> ParsedNodes:
         return ParsedNodes(problems=(Problem(file, 1, 1, "", "error", "describes no node"),))
     nodes: list[NodeDocument] = []
     problems: list[Problem] = []
+    allowance = Allowance()
     for root in roots:
-        node, of_root = (None, [root]) if isinstance(root, Problem) else _read_node(root, file)
+        node, of_root = (None, [root]) if isinstance(root, Problem) else _read_node(root, Findings(file, allowance))
         nodes += [node] if node else []
         problems += of_root
     return ParsedNodes(tuple(nodes), tuple(sorted(problems)))
@@ -133,15 +135,14 @@ def parse_node_line(line: bytes, file: str, number: int) -> ParsedNodes:
     )
 
 
-def _read_node(root: Node, file: str) -> tuple[NodeDocument | None, list[Problem]]:
-    found = Findings(file)
+def _read_node(root: Node, found: Findings) -> tuple[NodeDocument | None, list[Problem]]:
     check_keys(root, "", found)
     values = NODE.read(root, "", found)
     if values and not found.has_errors and not (values[PATTERN] or values[POLICY]):
         # What is left of a file that was cut short looks like this: an unknown node is not an empty one.
         hint = "write `policy: {}` if the node really has neither"
         found.error(root, "", "neither a pattern nor a policy", hint)
-    return (None if found.has_errors or not values else _node(values, file)), found.problems
+    return (None if found.has_errors or not values else _node(values, found.file)), found.problems
 
 
 def _node(values: Values, file: str) -> NodeDocument:

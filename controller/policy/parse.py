@@ -14,7 +14,7 @@ from typing import Any, TypeVar
 
 from controller.policy import fields
 from controller.policy.document import ImageRemovalPolicy, NodeManagementPolicy, content_of, hash_of
-from controller.policy.findings import Findings
+from controller.policy.findings import Allowance, Findings
 from controller.policy.group import Field, Values, check_keys, check_own_keys, joined
 from controller.policy.languages import NOW
 from controller.policy.problem import Problem, printable, quoted
@@ -82,12 +82,13 @@ def parse_documents(data: bytes, file: str, name: str = "") -> Parsed:
         return Parsed(file, (), (Problem(file, 1, 1, "", "warning", "holds no document"),))
     documents: list[Document] = []
     problems: list[Problem] = []
+    allowance = Allowance()
     for number, root in enumerate(roots, start=1):
-        of_root, beside_them = _read_root(root, name if number == 1 else f"{name}#{number}", file)
+        of_root, beside_them = _read_root(root, name if number == 1 else f"{name}#{number}", file, allowance)
         documents += of_root
         problems += beside_them
     problems += chain.from_iterable(document.problems for document in documents)
-    return _refuse_taken_names(Parsed(file, tuple(documents), tuple(sorted(problems))), {})
+    return _refuse_taken_names(Parsed(file, tuple(documents), tuple(sorted(set(problems)))), {})
 
 
 def refuse_duplicates(files: Iterable[Parsed]) -> tuple[Parsed, ...]:
@@ -103,13 +104,15 @@ def duplicate_names(files: Iterable[Parsed]) -> tuple[Problem, ...]:
     return tuple(problem for parsed in refuse_duplicates(files) for problem in parsed.problems if problem not in known)
 
 
-def _read_root(root: Node | Problem, name: str, file: str) -> tuple[list[Document], list[Problem]]:
+def _read_root(
+    root: Node | Problem, name: str, file: str, allowance: Allowance
+) -> tuple[list[Document], list[Problem]]:
     """The documents in one tree (an answer of the Exchange holds many), and problems that belong to none of them."""
     if isinstance(root, Problem):
         return [Document(name, file, root.line, None, (root,))], []
     if _has_any(root, fields.SIGNS_OF_AN_ANSWER):
-        return _read_answer(root, name, file)
-    found = Findings(file)
+        return _read_answer(root, name, file, allowance)
+    found = Findings(file, allowance)
     check_keys(root, "", found)
     if _has_any(root, fields.SIGNS_OF_AN_ENVELOPE):
         return [_read_envelope(root, name, found)], []
@@ -120,20 +123,28 @@ def _has_any(root: Node, signs: tuple[Field[Any], ...]) -> bool:
     return isinstance(root, Mapping) and any(key.text == sign.name for key, _ in root.entries for sign in signs)
 
 
-def _read_answer(root: Node, name: str, file: str) -> tuple[list[Document], list[Problem]]:
-    found = Findings(file)
+def _read_answer(root: Node, name: str, file: str, allowance: Allowance) -> tuple[list[Document], list[Problem]]:
+    found = Findings(file, allowance)
     check_own_keys(root, "", found)
     answer = fields.ANSWER.read(root, "", found)
     by_name = answer[fields.MANAGEMENT_POLICY] if answer else None
     entries = [entry for entry in by_name.entries if not is_null(entry[1])] if by_name else []
-    documents = [_read_entry(key, node, name, file) for key, node in entries]
-    if found.has_errors:
-        return [Document(name, file, root.line, None, tuple(found.problems)), *documents], []
-    return documents, found.problems
+    documents = [_read_entry(key, node, name, Findings(file, allowance)) for key, node in entries]
+    if not found.has_errors:
+        return documents, found.problems
+    if not documents:
+        return [Document(name, file, root.line, None, tuple(found.problems))], []
+    error = next(problem for problem in found.problems if problem.is_error)
+    return [_spoilt(document, error) for document in documents], found.problems
 
 
-def _read_entry(key: Scalar, node: Node, name: str, file: str) -> Document:
-    found, path = Findings(file), joined(fields.MANAGEMENT_POLICY.name, key.text)
+def _spoilt(document: Document, error: Problem) -> Document:
+    """What is wrong beside a document may have been meant to narrow it."""
+    return replace(document, policy=None, problems=tuple(sorted([*document.problems, error])))
+
+
+def _read_entry(key: Scalar, node: Node, name: str, found: Findings) -> Document:
+    path = joined(fields.MANAGEMENT_POLICY.name, key.text)
     own_name = fields.NAME.shape.read(key._replace(value=key.text), path, found)
     check_keys(node, path, found)
     return _finish(fields.DOCUMENT.read(node, path, found), key, own_name or name, path, found)

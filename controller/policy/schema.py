@@ -97,7 +97,9 @@ def _of(shape: Shape[Any], spelling: Spelling | None) -> Schema:
             return {"type": ["string", "number", "boolean"]}
         case Text(may_be_blank, longest, pattern):
             return _text(longest, f"^({pattern})$" if pattern else "" if may_be_blank else r"\S")
-        case Constraint() | PatternName():
+        case Constraint(may_be_blank):
+            return _text(LONGEST_TEXT, "" if may_be_blank else r"\S")
+        case PatternName():
             return _text(LONGEST_TEXT, r"\S")
         case ImageName():
             return _text(LONGEST_TEXT, f"^({_COMPLETE_NAME})$")

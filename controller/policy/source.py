@@ -18,7 +18,10 @@ from controller.policy.yaml_reader import read_yaml
 MOST_BYTES = 2**20
 MOST_DOCUMENTS = 1_000
 
-_document_start = re.compile(r"^---(?=[ \t\n]|\Z)", re.MULTILINE)
+# Behind `...`, directives (and blanks and comments between them) belong to the document that follows.
+_document_start = re.compile(
+    r"^(?:\.\.\.(?:[ \t].*)?\n(?P<head>(?:[ \t]*(?:#.*)?\n|%.*\n)*))?---(?=[ \t\n]|\Z)", re.MULTILINE
+)
 _content = re.compile(r"^ *[^%#\s]", re.MULTILINE)
 # Controls, line ends that only YAML 1.1 knows, a byte order mark in the middle, and what reverses the order of
 # characters: a reviewer must see what a machine reads (CVE-2021-42574).
@@ -66,7 +69,7 @@ def _read_yaml_documents(text: str, file: str) -> Iterator[Node | Problem]:
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
     """(line, text) of each document: `---` at the beginning of a line begins one, wherever it is (YAML 1.2, 9.1)."""
-    starts = [found.start() for found in _document_start.finditer(text)]
+    starts = [max(found.start("head"), found.start()) for found in _document_start.finditer(text)]
     if starts and not _content.search(text[: starts[0]]):
         del starts[0]
     line, begin = 1, 0

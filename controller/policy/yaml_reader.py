@@ -96,7 +96,7 @@ _EXPLANATIONS = (
     (
         "could not find expected ':'",
         "a line that is neither a field nor the end of one",
-        "a field is written name: value",
+        "a field is written name: value; put a blank after the colon",
     ),
     ("parsing a flow", "a bracket that is not closed, or a comma missing", ""),
     (
@@ -106,7 +106,13 @@ _EXPLANATIONS = (
     ),
     ("document start", "something that follows the end of the document", "check indentation, quotes and brackets"),
 )
-_shown_where_it_begins = ("quoted scalar found unexpected", "parsing a flow", "invalid Unicode character", "escape")
+_shown_where_it_begins = (
+    "quoted scalar found unexpected",
+    "could not find expected ':'",
+    "parsing a flow",
+    "invalid Unicode character",
+    "escape",
+)
 
 
 def _explained(error: yaml.MarkedYAMLError, first_line: int) -> InvalidText:

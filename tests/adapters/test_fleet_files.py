@@ -80,3 +80,9 @@ def test_what_is_not_there_is_a_problem(tmp_path: Path, name: str) -> None:
 def test_a_fleet_without_nodes_is_a_problem(tmp_path: Path, text: str | None) -> None:
     path = tmp_path if text is None else a_file(tmp_path / "fleet.jsonl", text)
     assert found(path) == ([], ["FLEET:1:1: error: describes no node"])
+
+
+def test_a_device_without_an_end_is_refused() -> None:
+    (problem,) = read_fleet(Path("/dev/zero")).problems
+    assert problem.is_error
+    assert problem.message == "is a device and not a file of nodes"

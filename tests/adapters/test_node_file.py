@@ -127,7 +127,7 @@ def test_a_change_takes_effect_when_it_is_asked_again(file: Path) -> None:
 
 
 def test_an_invalid_file_is_silence_with_the_first_error_and_the_number_of_others(file: Path) -> None:
-    write(file, "org: myorg\npatern: p\npolicy: {constraints: ['n => 5', '']}\n")
+    write(file, "org: myorg\npatern: p\npolicy: {constraints: ['n => 5', 'n']}\n")
     answer = ask(file)
     assert (answer.node, answer.is_silence, answer.source) == (None, True, str(file))
     assert answer.why == (f'{file}:2:1: error: patern: is not a field of a node (did you mean "pattern"?) and 1 more')

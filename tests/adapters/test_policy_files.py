@@ -3,6 +3,7 @@ from __future__ import annotations
 import os
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -173,25 +174,33 @@ def test_no_more_is_read_than_it_takes_to_see_that_a_file_is_too_large(tmp_path:
 
 
 @pytest.mark.timeout(10)
-def test_what_is_no_file_is_skipped_with_a_warning_and_never_opened(
+def test_what_is_no_file_is_skipped_with_a_warning_or_refused_if_it_was_named_and_never_opened(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "fifo.yaml")
     (tmp_path / "device.yaml").symlink_to("/dev/zero")
     (tmp_path / "folder.yaml").symlink_to(tmp_path)
+    names = ("fifo", "device", "socket", "folder")
     monkeypatch.setattr(os, "open", _never)
     with socket.socket(socket.AF_UNIX) as listening:
         listening.bind(str(tmp_path / "socket.yaml"))
-        contents = {
-            name: read_policy_file(named_policy_file(tmp_path / f"{name}.yaml"))
-            for name in ("fifo", "device", "socket", "folder")
-        }
-    assert {name: said(content) for name, content in contents.items()} == {
-        "fifo": ("warning", "is a FIFO and was skipped"),
-        "device": ("warning", "is a device and was skipped"),
-        "socket": ("warning", "is a socket and was skipped"),
-        "folder": ("warning", "is a folder and was skipped"),
-    }
+        files = [named_policy_file(tmp_path / f"{name}.yaml") for name in names]
+        named = [said(read_policy_file(file)) for file in files]
+        found = [said(read_policy_file(replace(file, folder=tmp_path))) for file in files]
+    assert found == [("warning", f"is a {name if name != 'fifo' else 'FIFO'} and was skipped") for name in names]
+    assert {severity for severity, _ in named} == {"error"}
+    assert named[0][1] == "is a FIFO, not a file, and cannot be read"
+
+
+@pytest.mark.timeout(10)
+def test_a_pipe_of_the_shell_is_told_as_one_and_not_as_missing() -> None:
+    reading, writing = os.pipe()
+    content = read_policy_file(named_policy_file(Path(f"/dev/fd/{reading}")))
+    os.close(reading)
+    os.close(writing)
+    assert said(content) == ("error", "is a FIFO, not a file, and cannot be read")
+    assert content.problem is not None
+    assert content.problem.hint == "imagectl nmp validate - reads standard input"
 
 
 def _never(*_: object) -> int:

@@ -52,6 +52,12 @@ def completed_by_bash(environment: dict[str, str], line: str) -> list[str]:
         ("imagectl explain acme/telemetry:1.", [f"1.{n}" for n in range(5)]),
         ("imagectl get policies s", ["services", "site-lyon", "spring-cleaning"]),
         ("imagectl get images -l verdict=NO_", ["NO_RULE"]),
+        ("imagectl get images -l document=s", ["services", "site-lyon", "spring-cleaning"]),
+        ("imagectl plan -l document=ag", ["agent"]),
+        ("imagectl get images -l verdict=DUE,document=to", ["toolbox"]),
+        ("imagectl get images -l verdict=DUE,ori", ["DUE,origin="]),
+        ("imagectl get images --sort-by s", ["size"]),
+        ("imagectl get removals --sort-by o", ["outcome"]),
         ("imagectl explain nonsense", [""]),
     ],
 )
@@ -84,6 +90,6 @@ def test_zsh_takes_the_script_and_gets_references(environment: dict[str, str]) -
 def test_without_a_ledger_nothing_is_offered_and_nothing_is_said(
     environment: dict[str, str], shell: str, tmp_path: Path
 ) -> None:
-    nothing = environment | {"IMAGECTL_LEDGER": f"{tmp_path}/nothing.db"}
+    nothing = environment | {"IMAGECTL_LEDGER": f"{tmp_path}/nothing.db", "IMAGECTL_LEDGR": "x"}
     ask = f"COMP_WORDS='imagectl explain ' COMP_CWORD=2 _IMAGECTL_COMPLETE={shell}_complete imagectl"
     assert "".join(in_shell(nothing, "bash", ask)) == ""

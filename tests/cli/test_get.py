@@ -81,6 +81,15 @@ class TestSelector:
             ("verdict=DEU", "no verdict is called DEU (did you mean DUE?)"),
             ("verdict", "'verdict': write field=value, field!=value or field in (value, value)"),
             ("verdict in DUE", "'verdict in DUE': write field=value"),
+            ("(", "'(': write field=value"),
+            (",", "',': write field=value"),
+            (" ", "'': write field=value"),
+            ("()", "'()': write field=value"),
+            ("verdict=DUE,", "'verdict=DUE,': write field=value"),
+            ("verdict=DUE(", "'verdict=DUE(': write field=value"),
+            ("verdict=DUE,,action=keep", "'verdict=DUE,,action=keep': write field=value"),
+            ("verdict in ()", "'verdict in ()': write field=value"),
+            ("document notin ( )", "'document notin ( )': write field=value"),
         ],
     )
     def test_a_mistake_is_told_with_what_was_probably_meant(

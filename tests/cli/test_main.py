@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import click
 import pytest
@@ -34,7 +37,10 @@ def test_every_command_has_a_page_of_help(imagectl: Imagectl, command: tuple[str
     assert "-h, --help" in said.out
 
 
-_WITH_EXAMPLES = ("run", "plan", "explain", "get", "get images", "get policies", "get removals", "health", "completion")
+_WITH_EXAMPLES = (
+    *("run", "plan", "explain", "get", "get images", "get policies", "get removals", "health", "completion"),
+    *("nmp", "nmp new", "nmp validate", "nmp schema", "nmp match", "record-download"),
+)
 
 
 @pytest.mark.parametrize("command", [each.split() for each in _WITH_EXAMPLES], ids=" ".join)
@@ -42,6 +48,11 @@ def test_help_shows_by_examples(imagectl: Imagectl, command: list[str]) -> None:
     said = imagectl(*command, "--help")
     assert "Examples:" in said.out
     assert f"imagectl {' '.join(command)}" in said.out
+
+
+def test_exit_codes_stand_on_a_line_of_their_own(imagectl: Imagectl) -> None:
+    lines = [line.strip() for line in imagectl("nmp", "validate", "--help").out.splitlines()]
+    assert "Exit code: 0 no problem, 1 problems found, 2 wrong usage." in lines
 
 
 def test_help_tells_where_each_setting_may_stand(imagectl: Imagectl) -> None:
@@ -70,6 +81,27 @@ def test_a_mistake_in_a_setting_is_one_line_and_no_traceback(imagectl: Imagectl)
     said = imagectl("get", "images", "--resync", "soon")
     assert said.code == 2
     assert said.err == "imagectl: --resync: 'soon': write a duration as 90s, 5m, 2h or 1d\n"
+
+
+def test_a_variable_that_is_no_setting_is_told_and_costs_nothing(
+    imagectl: Imagectl, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("IMAGECTL_SETLE", "1h")
+    for known in ("IMAGECTL_SETTLE", "IMAGECTL_TEST_ENGINES", "IMAGECTL_EXCHANGE_ORG", "_IMAGECTL_COMPLETED"):
+        monkeypatch.setenv(known, "1h")
+    said = imagectl("get", "images", "-o", "name")
+    assert (said.code, len(said.out.splitlines())) == (0, 60)
+    warning = "IMAGECTL_SETLE in the environment is no setting (did you mean IMAGECTL_SETTLE?)"
+    assert said.err == f"imagectl: warning: {warning}\n"
+
+
+@pytest.mark.parametrize("command", [("get", "images"), ("explain", "redis:1.1"), ("plan",)], ids=" ".join)
+def test_a_protection_that_protects_nothing_is_refused_as_the_controller_does(
+    imagectl: Imagectl, command: tuple[str, ...]
+) -> None:
+    said = imagectl(*command, "--protect", "foo")
+    assert (said.code, said.err.startswith("imagectl: --protect: ")) == (2, True)
+    assert imagectl("get", "images", "--protect", "foo:*").code == 0
 
 
 def test_an_engine_that_is_not_there_is_exit_code_3(imagectl: Imagectl, tmp_path: Path) -> None:
@@ -120,6 +152,65 @@ def test_who_has_read_enough_of_our_output_is_no_error(node: Path) -> None:
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith("REFERENCE")
     assert "Traceback" not in done.stdout + done.stderr
+
+
+def real(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
+    """A command in a process of its own."""
+    command = [sys.executable, "-m", "controller", *arguments]
+    given = {"stdout": subprocess.PIPE, "stderr": subprocess.PIPE} | streams
+    return subprocess.run(command, text=True, check=False, timeout=60, **given)
+
+
+@pytest.fixture
+def unread() -> Iterator[int]:
+    """A pipe whose reader has gone."""
+    reading, writing = os.pipe()
+    os.close(reading)
+    yield writing
+    os.close(writing)
+
+
+@pytest.mark.parametrize("command", [("nmp", "schema"), ("nmp", "new"), ("--help",), ("plan", "-h")], ids=" ".join)
+def test_a_closed_pipe_is_exit_code_0_and_nothing_is_said(unread: int, command: tuple[str, ...]) -> None:
+    said = real(*command, stdout=unread)
+    assert (said.returncode, said.stderr) == (0, "")
+
+
+def test_a_mistake_keeps_its_exit_code_where_nobody_hears_of_it(unread: int) -> None:
+    assert real("exlain", stderr=unread).returncode == 2
+    assert real("run", "--settle", "x", stderr=unread).returncode == 2
+
+
+@pytest.mark.parametrize("command", [("nmp", "schema"), ("--help",), ("version",)], ids=" ".join)
+def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(command: tuple[str, ...]) -> None:
+    with Path("/dev/full").open("w") as full:
+        said = real(*command, stdout=full)
+        assert real(*command, stdout=full, stderr=full).returncode == 1
+    assert (said.returncode, said.stderr) == (
+        1,
+        "imagectl: the output cannot be written: No space left on device\n",
+    )
+
+
+@pytest.mark.parametrize("script", ["nmp validate - <&-", "record-download --from - <&-"])
+def test_a_closed_standard_input_is_wrong_usage(script: str) -> None:
+    command = ["bash", "-c", f"{sys.executable} -m controller {script}"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
+    assert (done.returncode, "standard input is closed" in done.stderr.splitlines()[-1]) == (2, True)
+
+
+def test_a_closed_standard_output_is_no_traceback(node: Path) -> None:
+    script = f"{sys.executable} -m controller get images --ledger {node}/ledger.db >&-"
+    assert subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60).returncode == 0
+
+
+def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    def exhausted(*arguments: object, **named: object) -> None:
+        raise MemoryError
+
+    monkeypatch.setattr(main.imagectl, "main", exhausted)
+    assert main.run(["version"]) == 1
+    assert capsys.readouterr().err == "imagectl: there is not enough memory for this\n"
 
 
 def test_the_module_is_the_program() -> None:

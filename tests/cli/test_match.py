@@ -154,6 +154,14 @@ def test_a_folder_without_documents_is_wrong() -> None:
     assert "empty holds no policy documents" in done.stderr
 
 
+@pytest.mark.timeout(10)
+def test_what_was_named_and_is_no_file_is_wrong() -> None:
+    os.mkfifo("fifo.yaml")
+    for arguments in (("--nodes", "fifo.yaml"), ("fifo.yaml",), ("--node", "fifo.yaml"), ("/dev/null",)):
+        done = run(*arguments)
+        assert (done.exit_code, "not a file, and cannot be read" in done.stderr) == (1, True)
+
+
 @pytest.mark.parametrize(
     "arguments",
     [

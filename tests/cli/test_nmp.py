@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from pathlib import Path
@@ -127,6 +128,17 @@ def test_what_cannot_be_read_is_a_problem_like_any_other(tmp_path: Path) -> None
     result = run("validate", tmp_path)
     assert result.exit_code == 1
     assert result.stdout == f"{tmp_path}/gone.yaml:1:1: error: does not exist, or is a link that leads nowhere\n"
+
+
+@pytest.mark.timeout(10)
+def test_what_was_named_and_is_no_file_is_an_error(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "fifo.yaml")
+    (tmp_path / "zero.yaml").symlink_to("/dev/zero")
+    for path in (tmp_path / "fifo.yaml", tmp_path / "zero.yaml", "/dev/null"):
+        result = run("validate", path)
+        assert (result.exit_code, result.stdout.startswith(f"{path}:1:1: error: is a ")) == (1, True)
+        assert "nmp validate - reads standard input" in result.stdout
+    assert run("validate", tmp_path).stdout.count("warning: is a") == 2
 
 
 @pytest.mark.parametrize("form", ["json", "sarif"])

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+from datetime import datetime, timedelta
 from pathlib import Path
 
 import pytest
+import yaml
 
 from controller.adapters.clock import SystemClock
 from controller.adapters.policy_folder import PolicyFolder
@@ -68,9 +70,22 @@ class TestAt:
     def test_it_says_that_this_is_not_now(self, imagectl: Imagectl) -> None:
         assert imagectl("plan", "--at", "2h").err == "as it will be 2h from now, if nothing happens until then\n"
 
-    def test_a_moment_that_is_none(self, imagectl: Imagectl) -> None:
-        said = imagectl("plan", "--at", "noon")
+    def test_programs_are_told_for_which_moment_it_is(self, imagectl: Imagectl) -> None:
+        now = datetime.fromisoformat(json.loads(imagectl("plan", "-o", "json").out)["at"])
+        later = yaml.safe_load(imagectl("plan", "--at", "+2h", "-o", "yaml").out)["at"]
+        assert datetime.fromisoformat(later) - now == timedelta(hours=2)
+
+    @pytest.mark.parametrize("text", ["noon", "", "+", "-2h"])
+    def test_a_moment_that_is_none(self, imagectl: Imagectl, text: str) -> None:
+        said = imagectl("plan", f"--at={text}")
         assert (said.code, "+2h" in said.err) == (2, True)
+
+    @pytest.mark.timeout(20)
+    @pytest.mark.parametrize("text", ["+3654d", "+99999999999d", "9" * 400 + "d"])
+    def test_a_moment_that_nobody_lives_to_see(self, imagectl: Imagectl, text: str) -> None:
+        said = imagectl("plan", "--at", text)
+        assert (said.code, "is more than ten years from now" in said.err) == (2, True)
+        assert imagectl("plan", "--at", "+3653d").code == 0
 
 
 def test_a_selector_and_an_order_work_as_in_any_list(imagectl: Imagectl) -> None:

@@ -111,7 +111,6 @@ policy:
         ("id: myorg/gw\npolicy: {}", '1:5: error: id: "myorg/gw" is not the ID of a node: no blank, no slash'),
         ("policy: {properties: {site: lyon}}", "1:22: error: policy.properties: must be a list, not a mapping"),
         ('policy: {constraints: ["a == b || "]}', "1:32: error: policy.constraints[0]: "),
-        ("policy: {constraints: ['']}", "1:24: error: policy.constraints[0]: is blank"),
         ("policy: {properties: [{name: a, value: on}]}", "1:40: error: policy.properties[0].value: on is a boolean to"),
         ("policy: {nodePolicyVersion: v3}", '1:29: error: policy.nodePolicyVersion: "v3" is not known here'),
         (b"\xff", "1:1: error: byte 0xff is not UTF-8"),
@@ -132,6 +131,19 @@ def test_a_warning_does_not_cost_the_node() -> None:
     parsed = parse_nodes(b"policy: {constraints: ['n => 5']}", "n.yaml")
     assert len(parsed.nodes) == 1
     assert [problem.severity for problem in parsed.problems] == ["warning"]
+
+
+@pytest.mark.parametrize("policy", [{"constraints": [""]}, {"management": {"constraints": [" "]}}])
+def test_a_blank_constraint_is_doubtful_and_an_agent_takes_it(policy: dict[str, Any]) -> None:
+    parsed = parse_nodes(json.dumps({"policy": policy}).encode(), "n.json")
+    assert [node.policy for node in parsed.nodes] == [policy]
+    assert ["an empty constraint restricts nothing" in str(problem) for problem in parsed.problems] == [True]
+    assert not parsed.problems[0].is_error
+
+
+def test_a_node_whose_constraints_are_not_all_read_is_none() -> None:
+    (problem,) = problems({"policy": {"constraints": ["a == b || " * 4_000 + "c == d"] * 3}})
+    assert "policy.constraints[1]: with this there are more than 65536 characters of constraints" in problem
 
 
 @given(st.data())

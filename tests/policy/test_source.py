@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from time import process_time
+
 import pytest
 
 from controller.policy.problem import Problem
@@ -22,6 +24,20 @@ def the_problem(data: bytes, file: str = "a.yaml") -> Problem:
 def test_documents_stand_between_lines_of_three_dashes() -> None:
     assert values(b"a: 1\n---\nb: 2\n--- \nc: 3\n...\n---\nd: 4\n") == [{"a": 1}, {"b": 2}, {"c": 3}, {"d": 4}]
     assert values(b"# head\n%YAML 1.2\n---\na: 1\n---\n") == [{"a": 1}, None]
+
+
+def test_directives_behind_three_dots_belong_to_the_next_document() -> None:
+    assert values(b"a: 1\n...\n# why\n%YAML 1.2\n\n---\nb: 2\n") == [{"a": 1}, {"b": 2}]
+    _, problem = read_source(b"a: 1\n...\n%YAML 1.2\n---\nb: *\n", "a.yaml")
+    assert isinstance(problem, Problem)
+    assert (problem.line, problem.column) == (5, 5)
+
+
+@pytest.mark.parametrize("text", [b"...\n" * 250_000, b"...\n" + b"#\n" * 500_000, b"...\n%\n" * 170_000])
+def test_dots_and_directives_without_end_take_no_time(text: bytes) -> None:
+    start = process_time()
+    read_source(text, "a.yaml")
+    assert process_time() - start < 5.0
 
 
 def test_three_dashes_within_a_line_or_a_word_divide_nothing() -> None:

@@ -64,6 +64,13 @@ def test_lines_count_from_the_first_one_given() -> None:
     assert (caught.value.line, caught.value.column) == (7, 5)
 
 
+def test_a_blank_missing_behind_a_colon_is_told_where_it_is_missing() -> None:
+    with pytest.raises(InvalidText) as caught:
+        read("label: a\nenabled:true\nimage_policy: {}\n")
+    assert (caught.value.line, caught.value.column) == (2, 1)
+    assert "put a blank after the colon" in caught.value.hint
+
+
 def test_a_tab_is_no_indentation_whichever_parser_there_is() -> None:
     for text in ("a:\tb", "\ta: b", "a:\n\tb: c", "{a:\t1}"):
         with pytest.raises(InvalidText, match="a character that begins nothing"):
