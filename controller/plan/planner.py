@@ -202,7 +202,9 @@ class Judge:
             return Finding(rule, Reason.NOT_DOWNLOADED_BY_AGENT)
         idle_long_enough_at = idle_since(record, self._terms.usage) + rule.delete_after_seconds
         if rule.in_force_from is None:
-            return Finding(rule, Reason.NOT_STARTED, rule.expected_from)
+            return Finding(
+                rule, Reason.NOT_STARTED, rule.expected_from, _latest(rule.expected_from, idle_long_enough_at)
+            )
         due_at = max(rule.in_force_from, idle_long_enough_at)
         if rule.in_force_from > self.now:
             return Finding(rule, Reason.NOT_STARTED, rule.in_force_from, due_at)

@@ -137,7 +137,7 @@ def test_a_rule_that_has_not_started_waits_for_its_start() -> None:
 
 def test_a_rule_with_a_written_start_waits_until_about_then() -> None:
     verdict = verdict_on(memory_of(APP), replace(a_rule("*", in_force_from=None), expected_from=NOW + HOUR))
-    assert (verdict.reason, verdict.until) == (Reason.NOT_STARTED, NOW + HOUR)
+    assert (verdict.reason, verdict.until, verdict.due_at) == (Reason.NOT_STARTED, NOW + HOUR, NOW + HOUR)
 
 
 def test_a_rule_whose_start_cannot_be_known_waits_without_a_date() -> None:
