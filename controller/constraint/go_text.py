@@ -17,14 +17,13 @@ BLANKS = (
 _TRUE = frozenset({"1", "t", "T", "TRUE", "true", "True"})
 _FALSE = frozenset({"0", "f", "F", "FALSE", "false", "False"})
 
-_BLANK_TO_THE_END = re.compile(rf"[{BLANKS}]*\Z")
-_SPECIAL = re.compile(r"[+-]?inf(?:inity)?|nan", re.IGNORECASE | re.ASCII)
+_BLANK_TO_THE_END = rf"[{BLANKS}]*\Z"
+_SPECIAL = r"(?ai)[+-]?inf(?:inity)?|nan"
 _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 _HEX_DIGITS = r"[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
-_DECIMAL = re.compile(rf"([+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS}))(?:[eE]([+-]?)({_DIGITS}))?")
-_HEXADECIMAL = re.compile(
-    rf"([+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS}))[pP]([+-]?)({_DIGITS})"
-)
+_DECIMAL = rf"([+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS}))(?:[eE]([+-]?)({_DIGITS}))?"
+_HEXADECIMAL = rf"([+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS}))[pP]([+-]?)({_DIGITS})"
+# Patterns are compiled where they are first needed: a command that only reads the ledger does not wait for them.
 
 
 def trim_space(text: str) -> str:
@@ -36,18 +35,18 @@ def is_blank(text: str, start: int = 0) -> bool:
     """Whether strings.TrimSpace would leave nothing of the text from `start` on."""
     if start < len(text) and text[start] not in BLANKS:
         return False  # what most texts are asked for each token
-    return _BLANK_TO_THE_END.match(text, start) is not None
+    return re.compile(_BLANK_TO_THE_END).match(text, start) is not None
 
 
 @lru_cache(maxsize=1024)
 def parse_float(text: str) -> float | None:
     """Go's strconv.ParseFloat(text, 64): no blanks around it, `1_000` and `0x1p4` are numbers, overflow is an error."""
-    if _SPECIAL.fullmatch(text):
+    if re.fullmatch(_SPECIAL, text):
         return float(text)
-    if decimal := _DECIMAL.fullmatch(text):
+    if decimal := re.fullmatch(_DECIMAL, text):
         value = float(f"{_plain(decimal[1])}e{_exponent(decimal)}")
         return None if value in (float("inf"), float("-inf")) else value
-    if hexadecimal := _HEXADECIMAL.fullmatch(text):
+    if hexadecimal := re.fullmatch(_HEXADECIMAL, text):
         try:
             return float.fromhex(f"{_plain(hexadecimal[1])}p{_exponent(hexadecimal)}")
         except OverflowError:

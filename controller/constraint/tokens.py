@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import re
 from enum import Enum
+from functools import cache
 from typing import NamedTuple
 
 from controller.constraint.wording import shortened
@@ -93,14 +94,19 @@ _PATTERNS = {
     Kind.END: r"\Z",
 }
 _KINDS = {kind.name: kind for kind in _PATTERNS}
-_TOKEN = re.compile("|".join((f"(?P<STUMBLE>{_STUMBLE})", *(f"(?P<{k.name}>{p})" for k, p in _PATTERNS.items()))))
-_NOT_IN_QUOTES = re.compile(rf"[^{_IN_QUOTES},]")
-_NOT_IN_THE_LANGUAGE = re.compile(rf"[^{_IN_QUOTES},\r\n()\[\]<>=&|\"]")
+_NOT_IN_QUOTES = rf"[^{_IN_QUOTES},]"
+_NOT_IN_THE_LANGUAGE = rf"[^{_IN_QUOTES},\r\n()\[\]<>=&|\"]"
+
+
+@cache
+def _token() -> re.Pattern[str]:
+    """Compiled for the first constraint: a command that only reads the ledger need not wait for it."""
+    return re.compile("|".join((f"(?P<STUMBLE>{_STUMBLE})", *(f"(?P<{k.name}>{p})" for k, p in _PATTERNS.items()))))
 
 
 def read_token(text: str, start: int) -> Token:
     """The token at `start`; raises InvalidConstraint where none begins."""
-    found = _TOKEN.match(text, start)
+    found = _token().match(text, start)
     if found is None or found.lastgroup is None:
         raise _no_token(text, start)
     if found.lastgroup == "STUMBLE":
@@ -123,7 +129,7 @@ def _no_token(text: str, start: int) -> InvalidConstraint:
     first = rest[:1]
     if not rest:
         return InvalidConstraint("something is missing at the end", position)
-    if foreign := _NOT_IN_THE_LANGUAGE.match(first):
+    if foreign := re.match(_NOT_IN_THE_LANGUAGE, first):
         return InvalidConstraint(_foreign(foreign[0]), position)
     if first == '"':
         return _bad_quotes(text, position)
@@ -135,7 +141,7 @@ def _no_token(text: str, start: int) -> InvalidConstraint:
 
 
 def _bad_quotes(text: str, start: int) -> InvalidConstraint:
-    stop = _NOT_IN_QUOTES.search(text, start + 1)
+    stop = re.compile(_NOT_IN_QUOTES).search(text, start + 1)
     if stop is None:
         return InvalidConstraint("the quotes are not closed", start)
     if stop[0] == '"':

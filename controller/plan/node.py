@@ -10,7 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 from controller.constraint.parser import validate
 from controller.constraint.property import (
@@ -21,7 +21,9 @@ from controller.constraint.property import (
     read_property,
 )
 from controller.errors import InvalidConstraint
-from controller.policy.node_document import NodeDocument
+
+if TYPE_CHECKING:  # Who only reads the ledger need not wait for YAML.
+    from controller.policy.node_document import NodeDocument
 
 CPU = "openhorizon.cpu"
 MEMORY = "openhorizon.memory"
