@@ -497,6 +497,16 @@ def measured(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield host
 
 
+def two_batches_ahead(measured: Host) -> None:
+    """Each of two documents has an image to remove."""
+    measured.folder.files["doc.yaml"] = a_document(a_removal("a:*"))
+    measured.folder.files["other.yaml"] = a_document(a_removal("b:*"))
+    measured.look()
+    measured.engine.load("a:1", "one", content="1")
+    measured.engine.load("b:1", "two", content="2")
+    measured.clock.elapse(2.0)
+
+
 def test_a_batch_has_its_figure_a_quiet_second_later(measured: Host) -> None:
     image = measured.engine.load("app:1", "one")
     size = measured.engine.images_now()[image].size_bytes
@@ -508,12 +518,7 @@ def test_a_batch_has_its_figure_a_quiet_second_later(measured: Host) -> None:
 
 
 def test_each_documents_removals_are_a_batch_of_their_own(measured: Host) -> None:
-    measured.folder.files["doc.yaml"] = a_document(a_removal("a:*"))
-    measured.folder.files["other.yaml"] = a_document(a_removal("b:*"))
-    measured.look()
-    measured.engine.load("a:1", "one", content="1")
-    measured.engine.load("b:1", "two", content="2")
-    measured.clock.elapse(2.0)
+    two_batches_ahead(measured)
     before = measured.engine.store_bytes()
     measured.look()
     measured.clock.elapse(1.0)
@@ -563,7 +568,6 @@ def test_a_removal_that_the_engine_ends_after_the_reading_makes_it_unknown(measu
     measured.engine.load("app:1", "two", content="2")
     measured.engine.troubles["slow:1"] = deque([trouble])
     readings = count()
-    when(measured, "store_bytes", lambda: None)
 
     def end_after_the_reading(what: str) -> None:
         if what == "images" and next(readings) == 1:
@@ -577,12 +581,7 @@ def test_a_removal_that_the_engine_ends_after_the_reading_makes_it_unknown(measu
 
 
 def test_who_removes_what_we_were_about_to_makes_the_batches_before_unknown_as_well(measured: Host) -> None:
-    measured.folder.files["doc.yaml"] = a_document(a_removal("a:*"))
-    measured.folder.files["other.yaml"] = a_document(a_removal("b:*"))
-    measured.look()
-    measured.engine.load("a:1", "one", content="1")
-    measured.engine.load("b:1", "two", content="2")
-    measured.clock.elapse(2.0)
+    two_batches_ahead(measured)
     when(measured, "remove a:1", lambda: measured.engine.rmi("b:1"))
     measured.look()
     measured.clock.elapse(1.0)
