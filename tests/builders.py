@@ -11,14 +11,14 @@ from controller.image.layers import Layer, layers_of
 from controller.image.reference import ImageId, reference_from_engine
 from controller.image.selector import parse_selector
 from controller.instant import Instant
-from controller.plan.agent import AgentAnswer, Agreement, NodeAnswer, Source
-from controller.plan.event import Event, Happening
-from controller.plan.ledger_clock import LedgerClock
-from controller.plan.memory import Memory, Record
-from controller.plan.node import Node
-from controller.plan.observation import Engine, Observation, Store
-from controller.plan.remember import NO_LAYERS
-from controller.plan.verdict import Rule
+from controller.plan.memory.event import Event, EventKind
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import Memory, Record
+from controller.plan.memory.observation import Engine, Observation, Store
+from controller.plan.memory.remember import NO_LAYERS
+from controller.plan.node.agent import AgentAnswer, Agreement, NodeAnswer, NodeSource
+from controller.plan.node.node import Node
+from controller.plan.verdict.verdict import Rule
 
 MINUTE = 60.0
 HOUR = 3600.0
@@ -114,13 +114,13 @@ def a_record(
     last_used: float | None = None,
     last_used_by_agent: float | None = None,
     last_touched: float | None = None,
-    touch: Happening | None = None,
-    origin: Happening | None = None,
+    touch: EventKind | None = None,
+    origin: EventKind | None = None,
     names: Iterable[str] = (),
     tip: str | None = NO_LAYERS,
 ) -> Record:
     canonical = tuple(reference_from_engine(name).canonical for name in names)
-    touch = touch or (Happening.PULLED if last_touched else None)
+    touch = touch or (EventKind.PULLED if last_touched else None)
     record = Record(first_seen, last_used, last_used_by_agent, last_touched, touch, origin, canonical)
     return replace(record, tip=None if tip is None else type(NO_LAYERS)(tip))
 
@@ -157,7 +157,7 @@ def a_rule(
 
 
 def an_event(
-    happening: Happening = Happening.USED,
+    happening: EventKind = EventKind.USED,
     name: str = "",
     *,
     image: Image | ImageId | None = None,
@@ -176,7 +176,7 @@ def an_agreement(id: str = "agreement 1", *images: str) -> Agreement:
 
 def an_answer(
     *agreements: Agreement,
-    named: Mapping[str, Source] | None = None,
+    named: Mapping[str, NodeSource] | None = None,
     node: Node | None = A_NODE,
     is_silence: bool = False,
     source: str = "http://agent",

@@ -20,8 +20,8 @@ from controller.constraint.parser import parse, validate
 from controller.constraint.property import Property, property_faults, read_property
 from controller.constraint.version import compare, is_plain_version, is_range, is_version, parse_range
 from controller.errors import InvalidConstraint
-from controller.plan.matching import match
-from controller.plan.node import Node, convert_flat_policy, management_view, normalised
+from controller.plan.node.matching import match
+from controller.plan.node.node import Node, convert_flat_policy, management_view, normalised
 
 VECTORS = Path(__file__).parent / "data" / "vectors"
 SHOWN = 10

@@ -15,14 +15,14 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from controller.adapters.docker_json import AGENT_DEV_LABEL, AGENT_SERVICE_LABEL, event_from
+from controller.adapters.engine.answers import AGENT_DEV_LABEL, AGENT_SERVICE_LABEL, event_from
 from controller.errors import EngineUnreachable, ImageGone, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.layers import Layer, layers_of
 from controller.image.reference import ImageId, Reference, image_id, is_image_id, reference_from_engine
 from controller.instant import Clock
-from controller.plan.event import Event
-from controller.plan.observation import Engine, Store
+from controller.plan.memory.event import Event
+from controller.plan.memory.observation import Engine, Store
 
 AGENT_LABELS = {AGENT_SERVICE_LABEL: "service"}
 DEV_LABELS = {AGENT_SERVICE_LABEL: "service", AGENT_DEV_LABEL: "true"}

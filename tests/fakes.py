@@ -11,13 +11,12 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from controller.adapters.docker_events import cursor_after
-from controller.adapters.docker_json import event_from, event_time_nanoseconds
+from controller.adapters.engine.answers import event_from, event_time_nanoseconds
+from controller.adapters.engine.events import cursor_after
 from controller.instant import Instant
-from controller.plan.agent import NodeAnswer
-from controller.plan.event import Event, Heard
-from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
-from controller.policy.reading import Reading
+from controller.plan.memory.event import Event, HeardEvents
+from controller.plan.node.agent import NodeAnswer
+from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
 from tests.fake_engine import FakeEngine, Row
 
 A_DAY_IN_2027 = 1_800_000_000.0
@@ -103,10 +102,10 @@ class FakeEvents:
         for row in rows:
             self._take_in(row, is_replayed=True)
 
-    def take(self) -> Heard:
+    def take(self) -> HeardEvents:
         events, self._arrived = tuple(self._arrived), {}
         has_hole, self._has_missed = self._has_missed, False
-        return Heard(events, self._cursor, self.is_up, has_hole)
+        return HeardEvents(events, self._cursor, self.is_up, has_hole)
 
     def mark(self) -> int:
         return self._count
@@ -140,13 +139,13 @@ class FakeFolder:
     lost: str = ""
     is_watched: bool = True
 
-    def read(self) -> Reading:
+    def read(self) -> FolderReading:
         if self.lost:
-            return Reading("policies", lost=self.lost)
+            return FolderReading("policies", lost=self.lost)
         parsed = refuse_duplicates([self._parsed(file) for file in sorted(self.files)])
         problems = tuple(sorted(problem for each in parsed for problem in each.problems))
         documents = tuple(document for each in parsed for document in each.documents)
-        return Reading("policies", documents, problems, "" if documents else "policies holds no policy documents")
+        return FolderReading("policies", documents, problems, "" if documents else "policies holds no policy documents")
 
     def _parsed(self, file: str) -> Parsed:
         content = self.files[file]

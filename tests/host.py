@@ -9,16 +9,16 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.adapters.ledger import Ledger
+from controller.adapters.ledger.ledger import Ledger
+from controller.daemon.loop import retry_after_seconds
 from controller.daemon.ports import LedgerPort, Ports
-from controller.daemon.reconcile import Manner, Reconciler
-from controller.daemon.schedule import retry_after_seconds
+from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.status import Status
-from controller.plan.decision import Conditions
-from controller.plan.explanation import explained
-from controller.plan.moments import told
-from controller.plan.report import Values
-from controller.plan.verdict import Reason, Verdict
+from controller.plan.report.explanation import explained
+from controller.plan.report.moments import to_display
+from controller.plan.report.report import Values
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.verdict import Reason, Verdict
 from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock, FakeEvents, FakeFolder, FakeNode, Plain, a_document
 
@@ -32,7 +32,7 @@ class Host:
 
     ledger_file: Path
     kind: Kind = Kind.DEBIAN
-    manner: Manner = field(default_factory=Manner)
+    manner: PassOptions = field(default_factory=PassOptions)
     clock: FakeClock = field(default_factory=FakeClock)
     folder: FakeFolder = field(default_factory=FakeFolder)
     node: FakeNode = field(default_factory=FakeNode)
@@ -122,7 +122,7 @@ class Host:
         resync = self.manner.conditions.resync_seconds
         if failed:
             return retry_after_seconds(failed, resync)
-        wake_at = status.look_again_at
+        wake_at = status.next_change_at
         return resync if wake_at is None else min(resync, max(wake_at - self.clock.now().uptime_seconds, 0.001))
 
     # ── what is to be seen ────────────────────────────────────────────────────────────────────────────────────────
@@ -136,7 +136,7 @@ class Host:
 
     def explain(self, text: str) -> list[Values]:
         found = explained(self.last.decision, self.manner.conditions.terms, text)
-        return [told(row, self.last.decision.memory.clock) for row in found]
+        return [to_display(row, self.last.decision.memory.clock) for row in found]
 
 
 @contextmanager
@@ -144,7 +144,7 @@ def a_host(
     kind: Kind = Kind.DEBIAN, conditions: Conditions | None = None, ledger_file: Path | None = None
 ) -> Iterator[Host]:
     """A host with an empty engine and no documents; its ledger goes with it unless it is named."""
-    manner = Manner(conditions or Conditions(), parallel_removals=1)
+    manner = PassOptions(conditions or Conditions(), parallel_removals=1)
     with TemporaryDirectory(dir=IN_MEMORY) as folder:
         host = Host(ledger_file or Path(folder) / "ledger.sqlite", kind, manner)
         try:

@@ -11,24 +11,23 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from pathlib import Path
 
-from controller.adapters.ledger import Ledger
-from controller.adapters.policy_folder import PolicyFolder
-from controller.daemon.report import Report
+from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.ledger.ledger import Ledger
+from controller.daemon.report import StatusReport
 from controller.daemon.status import PassResult, Status
 from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer
 from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.instant import Instant
-from controller.plan.agent import KeptAnswer, NodeAnswer, Source
-from controller.plan.attempts import situation_of
-from controller.plan.decision import Conditions, Decision, decide_again
-from controller.plan.event import Happening
-from controller.plan.ledger_clock import LedgerClock
-from controller.plan.memory import IN_USE, Attempt, Evidence, Memory, Record, Setback, Spending
-from controller.plan.node import Node
-from controller.plan.observation import Engine, Observation, Store
-from controller.plan.planner import Terms
-from controller.plan.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
+from controller.plan.memory.event import EventKind
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import IN_USE, Attempt, Evidence, Memory, Record, Setback, Spending
+from controller.plan.memory.observation import Engine, Observation, Store, situation_of
+from controller.plan.node.agent import KeptAnswer, NodeAnswer, NodeSource
+from controller.plan.node.node import Node
+from controller.plan.verdict.decision import Conditions, Decision, decide_again
+from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
 
 NOW = Instant(1_795_253_400.0, "sample", 4_060_000.0)
 """Saturday, 21 November 2026, 09:30 UTC."""
@@ -140,28 +139,28 @@ def memory_of(images: int, now: Instant = NOW, seed: int = 7) -> Memory:
     return replace(memory, attempts=_attempts(memory))
 
 
-def _made(count: int, luck: random.Random) -> Iterator[_Made]:
+def _made(count: int, jitter: random.Random) -> Iterator[_Made]:
     per_application = max(1, -(-count // len(_APPLICATIONS)))
     for number in range(count):
         application = _APPLICATIONS[number // per_application]
         version = number % per_application
-        yield _one(application, version, per_application - version, luck)
+        yield _one(application, version, per_application - version, jitter)
 
 
-def _one(application: str, version: int, versions_behind: int, luck: random.Random) -> _Made:
+def _one(application: str, version: int, versions_behind: int, jitter: random.Random) -> _Made:
     name = f"{application}:{1 + version // 20}.{version % 20}"
     identity = ImageId(_hash(name))
     base = Layer(ChainId(_hash(f"base of {application.split('/')[0]}")), None, 74_800_000)
-    own = Layer(ChainId(_hash(f"layer of {name}")), base.chain, luck.randrange(2_000_000, 260_000_000))
+    own = Layer(ChainId(_hash(f"layer of {name}")), base.chain, jitter.randrange(2_000_000, 260_000_000))
     is_newest = versions_behind == 1
     is_hand_made = application.startswith("debug")
     tags: tuple[Reference, ...] = (reference_from_engine(name),)
     digests = (reference_from_engine(f"{application}@{_hash('digest of ' + name)}"),)
     has_lost_its_tag = application == "acme/updater" and version % 5 == 2
-    last_used = WATCHED_SECONDS - versions_behind * luck.uniform(1.5 * DAY, 4.5 * DAY) + 2 * DAY
+    last_used = WATCHED_SECONDS - versions_behind * jitter.uniform(1.5 * DAY, 4.5 * DAY) + 2 * DAY
     last_used = min(max(last_used, 60.0), WATCHED_SECONDS - 4 * MINUTE)
-    first_seen = max(1.0, last_used - luck.uniform(2 * DAY, 20 * DAY))
-    origin = Happening.BUILT if is_hand_made else Happening.PULLED
+    first_seen = max(1.0, last_used - jitter.uniform(2 * DAY, 20 * DAY))
+    origin = EventKind.BUILT if is_hand_made else EventKind.PULLED
     record = Record(
         first_seen=first_seen,
         last_used=IN_USE if is_newest else last_used,
@@ -181,7 +180,7 @@ def _one(application: str, version: int, versions_behind: int, luck: random.Rand
         keep=application == "redis" and version == 0,
     )
     is_of_agent = application.startswith("openhorizon") and version % 3 != 1
-    evidence = Evidence(Source.AGENT_CONTAINER, f"container {_service(application)}", first_seen)
+    evidence = Evidence(NodeSource.AGENT_CONTAINER, f"container {_service(application)}", first_seen)
     users = (_container(application, identity, is_of_agent),) if is_newest else ()
     return _Made(image, record, (base, own), evidence if is_of_agent else None, users)
 
@@ -245,27 +244,27 @@ def status_of(decision: Decision, policies: Path, now: Instant = NOW) -> Status:
 
 def history(days: int = 24, now: Instant = NOW, seed: int = 11) -> tuple[tuple[Removal, ...], tuple[Batch, ...]]:
     """What was removed on the days before, oldest first, and what was measured in batches."""
-    luck = random.Random(seed)
+    jitter = random.Random(seed)
     removals = [
-        _removal(now.wall_seconds - day * DAY - 40 * MINUTE * (number + 1), luck)
+        _removal(now.wall_seconds - day * DAY - 40 * MINUTE * (number + 1), jitter)
         for day in range(days, -1, -1)
-        for number in range(luck.choice((0, 1, 1, 2, 3, 5)) if day else 3)
+        for number in range(jitter.choice((0, 1, 1, 2, 3, 5)) if day else 3)
     ]
     removals.sort(key=lambda removal: removal.wall_seconds)
     return tuple(removals), (Batch("a-batch", "services", Freed(311_000_000, Exactness.EXACT)),)
 
 
-def _removal(wall_seconds: float, luck: random.Random) -> Removal:
-    application = luck.choice(_APPLICATIONS[:4] + _APPLICATIONS[6:8])
-    name = f"{application}:0.{luck.randrange(1, 60)}"
-    size = luck.randrange(20_000_000, 310_000_000)
+def _removal(wall_seconds: float, jitter: random.Random) -> Removal:
+    application = jitter.choice(_APPLICATIONS[:4] + _APPLICATIONS[6:8])
+    name = f"{application}:0.{jitter.randrange(1, 60)}"
+    size = jitter.randrange(20_000_000, 310_000_000)
     rule = 0 if "vision" in application else 1 if "line" in application else 2
-    idle = luck.uniform(7 * DAY, 31 * DAY)
+    idle = jitter.uniform(7 * DAY, 31 * DAY)
     intent = Intent(ImageId(_hash(name)), name, name, "services", rule, _hash("text")[7:], idle, size + 74_800_000)
-    if luck.random() < 0.06:
+    if jitter.random() < 0.06:
         refusal = "conflict: unable to delete (must be forced): image is being used by stopped container 6f1b2c3d4e5f"
         return Removal(intent, Outcome.REFUSED, Freed(0, Exactness.EXACT), wall_seconds, refusal)
-    if luck.random() < 0.08:
+    if jitter.random() < 0.08:
         return Removal(intent, Outcome.REMOVED, Freed(None, Exactness.IN_BATCH), wall_seconds, batch="a-batch")
     return Removal(intent, Outcome.REMOVED, Freed(size, Exactness.EXACT), wall_seconds)
 
@@ -275,7 +274,7 @@ def write_ledger(file: Path, status: Status, removals: Sequence[Removal] = (), b
     ledger = Ledger(file)
     try:
         ledger.save(status.decision.memory)
-        report = Report(status, Terms())
+        report = StatusReport(status, Terms())
         ledger.report(report.summary, report.rows())
         ledger.record(removals)
         for batch in batches:

@@ -9,7 +9,7 @@ import click
 import pytest
 
 from controller.cli.main import imagectl
-from controller.plan.verdict import Reason
+from controller.plan.verdict.verdict import Reason
 from deploy.local import readme
 
 ROOT = Path(__file__).parents[1]

@@ -7,14 +7,14 @@ from typing import Any, NoReturn
 
 import click
 
-from controller.cli.columns import moment, short_id
 from controller.cli.completion import names_of
 from controller.cli.options import LOOKING, settings_from, with_settings
-from controller.cli.render import FORMATS, Values, dumped, output_option, plain
+from controller.cli.output.columns import moment, short_id
+from controller.cli.output.render import FORMATS, Values, dumped, output_option, plain
+from controller.cli.output.selection import nearest
 from controller.cli.reported import last_report
-from controller.cli.selection import nearest
 from controller.errors import NotFound
-from controller.plan.meaning import explained_rows
+from controller.plan.report.meaning import explained_rows
 from controller.quantity import bytes_in_words, seconds_in_words
 from controller.settings import Settings
 
@@ -54,19 +54,19 @@ def _explained(settings: Settings, live: bool, text: str) -> tuple[list[Values],
     if references is None or explanations is None:
         return _looked_at(settings, text), "as the engine says now"
     found = explained_rows(references.at_rest, explanations.at_rest, text)
-    return list(map(references.told, found)) or _not_found(text, references.at_rest), references.age_in_words
+    return list(map(references.to_display, found)) or _not_found(text, references.at_rest), references.age_in_words
 
 
 def _looked_at(settings: Settings, text: str) -> list[Values]:
     from controller.cli.view import live_view
-    from controller.daemon.terms import conditions_of
-    from controller.plan.explanation import explained
-    from controller.plan.moments import told
-    from controller.plan.report import references_at_rest
+    from controller.daemon.conditions import conditions_of
+    from controller.plan.report.explanation import explained
+    from controller.plan.report.moments import to_display
+    from controller.plan.report.report import references_at_rest
 
     decision, terms = live_view(settings).decision, conditions_of(settings).terms
     found = explained(decision, terms, text) or _not_found(text, references_at_rest(decision, terms.usage))
-    return [told(row, decision.memory.clock) for row in found]
+    return [to_display(row, decision.memory.clock) for row in found]
 
 
 def _not_found(text: str, rows: Iterable[Values]) -> NoReturn:

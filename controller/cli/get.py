@@ -7,11 +7,11 @@ from typing import Any
 
 import click
 
-from controller.adapters.clock import SystemClock
-from controller.cli.columns import IMAGES, POLICIES, REMOVALS, TOTALS
+from controller.adapters.host.clock import SystemClock
 from controller.cli.completion import names_of
-from controller.cli.listing import Listing, Rows, listing
 from controller.cli.options import LOOKING, settings_from, with_settings
+from controller.cli.output.columns import IMAGES, POLICIES, REMOVALS, TOTALS
+from controller.cli.output.listing import Listing, Rows, listing
 from controller.cli.reported import last_report
 from controller.errors import InvalidSettings
 from controller.settings import Settings, duration
@@ -104,8 +104,8 @@ def _images(settings: Settings, live: bool) -> Rows:
     if reported is not None:
         return Rows(reported.rows, [reported.age_in_words])
     from controller.cli.view import live_view
-    from controller.plan.idleness import Usage
-    from controller.plan.report import references
+    from controller.plan.memory.idleness import Usage
+    from controller.plan.report.report import references
 
     return Rows(references(live_view(settings).decision, Usage(settings.usage)), ["as the engine says now"])
 
@@ -117,7 +117,7 @@ def _policies(settings: Settings, live: bool) -> Rows:
         rows = reported.rows
     else:
         from controller.cli.view import last_view
-        from controller.plan.report import documents, folder_values
+        from controller.plan.report.report import documents, folder_values
 
         seen = last_view(settings)
         folder, age = folder_values(seen.reading), []
@@ -129,9 +129,9 @@ def _policies(settings: Settings, live: bool) -> Rows:
 
 
 def _removals(settings: Settings, beginning: float, failed: bool) -> Rows:
-    from controller.adapters.ledger_history import HistoryReader
-    from controller.plan.history import removals
-    from controller.plan.removal import Outcome
+    from controller.adapters.ledger.history import HistoryReader
+    from controller.plan.report.history import removals
+    from controller.plan.verdict.removal import Outcome
 
     outcomes = (Outcome.REFUSED, Outcome.FAILED) if failed else tuple(Outcome)
     reader = HistoryReader(settings.ledger)
@@ -142,7 +142,7 @@ def _removals(settings: Settings, beginning: float, failed: bool) -> Rows:
 
 
 def _totals(settings: Settings) -> Rows:
-    from controller.adapters.ledger_history import HistoryReader
+    from controller.adapters.ledger.history import HistoryReader
 
     reader = HistoryReader(settings.ledger)
     try:

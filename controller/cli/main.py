@@ -17,7 +17,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from controller import settings
-from controller.cli.selection import nearest
+from controller.cli.output.selection import nearest
 from controller.cli.shells import VARIABLE, register
 from controller.errors import ControllerError, EngineUnavailable, LedgerError, UserError
 

@@ -12,11 +12,10 @@ from typing import Any
 
 import click
 
-from controller.adapters.fleet_files import read_fleet
-from controller.adapters.plan_files import read_plans
-from controller.adapters.policy_files import named_policy_file, read_policy_file
-from controller.adapters.policy_folder import PolicyFolder
-from controller.adapters.which_node import which_node
+from controller.adapters.folder.files import named_policy_file, read_policy_file
+from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.node.fleet_files import read_fleet, read_plans
+from controller.adapters.node.node_file import which_node
 from controller.cli.match_values import (
     answer_for_fleet,
     answer_for_node,
@@ -27,14 +26,14 @@ from controller.cli.match_values import (
     rows_with_reasons,
 )
 from controller.cli.options import settings_from, with_settings
-from controller.cli.render import Column, Values, dumped, output_option, table
+from controller.cli.output.render import Column, Values, dumped, output_option, table
 from controller.errors import InvalidSettings
-from controller.plan.agent import NodeAnswer
-from controller.plan.candidate import Candidate
-from controller.plan.fleet import Member, reaches
-from controller.plan.node import Node, node_of
-from controller.policy.node_document import NodeDocument
-from controller.policy.parse import Document, Parsed, parse_documents, refuse_duplicates
+from controller.plan.node.agent import NodeAnswer
+from controller.plan.node.node import Node, node_of
+from controller.plan.scope.candidate import Candidate
+from controller.plan.scope.fleet import Member, reaches
+from controller.policy.document.node_document import NodeDocument
+from controller.policy.document.parse import Document, Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem
 
 _A_PATH = click.Path(exists=True, readable=False, path_type=Path)

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from controller.cli.render import Column, Values
-from controller.plan.agent import NodeAnswer
-from controller.plan.candidate import Candidate
-from controller.plan.fleet import Group, Reach, applies, could_remove
-from controller.plan.node import Node
-from controller.policy.parse import Document
+from controller.cli.output.render import Column, Values
+from controller.plan.node.agent import NodeAnswer
+from controller.plan.node.node import Node
+from controller.plan.scope.candidate import Candidate
+from controller.plan.scope.fleet import NodeGroup, Reach, applies, could_remove
+from controller.policy.document.parse import Document
 
 _SHOWN_NAMES = 3
 _SHOWN_REASONS = 10
@@ -64,7 +64,7 @@ def answer_for_fleet(reach: Reach, has_plans: bool) -> Values:
     }
 
 
-def group_values(group: Group) -> Values:
+def group_values(group: NodeGroup) -> Values:
     """One reason, and the first nodes for which it holds."""
     names = sorted(member.name for member in group.members)[:_SHOWN_NAMES]
     return {"applies": group.applies, "count": len(group.members), "nodes": names, "why": group.why}

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import click
 
-from controller.adapters.policy_files import (
+from controller.adapters.folder.files import (
     FileContent,
     PolicyFile,
     named_policy_file,
@@ -21,12 +21,12 @@ from controller.adapters.policy_files import (
 )
 from controller.cli.match import match
 from controller.cli.nmp_export import export
-from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
+from controller.policy.document.parse import Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem
-from controller.policy.report import FORMATS, Report
+from controller.policy.report import FORMATS, ValidationReport
 from controller.policy.schema import json_schema
-from controller.policy.source import MOST_BYTES
 from controller.policy.template import new_document
+from controller.policy.text.source import MOST_BYTES
 
 STANDARD_INPUT = Path("-")
 A_PATH = click.Path(exists=True, readable=False, allow_dash=True, path_type=Path)
@@ -108,7 +108,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], form: str, strict:
     context.exit(1 if report.errors or (strict and report.warnings) else 0)
 
 
-def _check(paths: Iterable[Path]) -> Report:
+def _check(paths: Iterable[Path]) -> ValidationReport:
     """Names are compared within each folder, and among the files that were named."""
     problems: list[Problem] = []
     parsed: list[Parsed] = []
@@ -120,7 +120,7 @@ def _check(paths: Iterable[Path]) -> Report:
             named += _parse(_read_named(path), problems)
     parsed += refuse_duplicates(named)
     problems += [problem for file in parsed for problem in file.problems]
-    return Report(sorted(problems), [document for file in parsed for document in file.documents], len(parsed))
+    return ValidationReport(sorted(problems), [document for file in parsed for document in file.documents], len(parsed))
 
 
 def _parse_folder(folder: Path, problems: list[Problem]) -> Iterator[Parsed]:

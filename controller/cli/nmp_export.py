@@ -1,6 +1,6 @@
 """`imagectl nmp export --exchange`: policy documents in the form that today's Exchange can store.
 
-What that form is stands in `controller.policy.image_property`; here files are read and written.
+What that form is stands in `controller.policy.document.image_property`; here files are read and written.
 """
 
 from __future__ import annotations
@@ -10,12 +10,12 @@ from pathlib import Path
 
 import click
 
-from controller.adapters.policy_files import named_policy_file, read_policy_file
+from controller.adapters.folder.files import named_policy_file, read_policy_file
 from controller.errors import DeliveryFailed
-from controller.policy.document import NodeManagementPolicy
-from controller.policy.exchange_answer import file_name
-from controller.policy.image_property import folded, text_for_hzn
-from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
+from controller.policy.document.document import NodeManagementPolicy
+from controller.policy.document.exchange_answer import file_name
+from controller.policy.document.image_property import folded, text_for_hzn
+from controller.policy.document.parse import Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import printable
 
 STOCK_AGENTS = (

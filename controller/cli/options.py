@@ -40,7 +40,9 @@ def settings_from(given: dict[str, Any]) -> Settings:
         click.echo(f"imagectl: warning: {warning}", err=True)
     found = settings_silently_from(given)
     if "protect" in given and found.protect:
-        from controller.daemon.terms import conditions_of  # Most have no protection, and need not wait for a planner.
+        from controller.daemon.conditions import (
+            conditions_of,  # Most have no protection, and need not wait for a planner.
+        )
 
         conditions_of(found)
     return found

@@ -7,14 +7,14 @@ from typing import Any
 
 import click
 
-from controller.cli.columns import PLAN
-from controller.cli.listing import Listing, Rows, listing
 from controller.cli.options import LOOKING, settings_from, with_settings
-from controller.cli.render import Values
+from controller.cli.output.columns import PLAN
+from controller.cli.output.listing import Listing, Rows, listing
+from controller.cli.output.render import Values
 from controller.cli.view import later_view, live_view
-from controller.plan.idleness import Usage
-from controller.plan.moments import wall_moment
-from controller.plan.report import report_values
+from controller.plan.memory.idleness import Usage
+from controller.plan.report.moments import wall_moment
+from controller.plan.report.report import report_values
 from controller.quantity import bytes_in_words, seconds_in_words
 from controller.settings import Settings, duration
 

@@ -8,7 +8,7 @@ from typing import Any, TextIO
 
 import click
 
-from controller.adapters.ledger import record_downloads
+from controller.adapters.ledger.ledger import record_downloads
 from controller.cli.options import settings_from, with_settings
 from controller.errors import InvalidReference, InvalidSettings
 from controller.image.reference import is_image_id, parse_reference

@@ -7,11 +7,11 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
-from controller.adapters.clock import SystemClock
-from controller.adapters.ledger_report import ReportReader
-from controller.cli.render import Values
-from controller.plan.ledger_clock import LedgerClock
-from controller.plan.moments import name_in, told
+from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.report import ReportReader
+from controller.cli.output.render import Values
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.report.moments import name_in, to_display
 from controller.quantity import seconds_in_words
 from controller.settings import Settings
 
@@ -29,11 +29,11 @@ class Reported:
     @property
     def rows(self) -> list[Values]:
         """As of now."""
-        return [self.told(row) for row in self.at_rest]
+        return [self.to_display(row) for row in self.at_rest]
 
-    def told(self, row: Values) -> Values:
+    def to_display(self, row: Values) -> Values:
         """One row as of now."""
-        return told(row, self.clock)
+        return to_display(row, self.clock)
 
     @property
     def age_in_words(self) -> str:

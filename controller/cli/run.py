@@ -14,9 +14,9 @@ from typing import Any
 import click
 
 from controller import __version__
-from controller.adapters import heap, logs
+from controller.adapters.host import heap, logs
 from controller.cli.options import settings_from, with_settings
-from controller.cli.progress import ProgressLine
+from controller.cli.output.progress import ProgressLine
 from controller.daemon.status import PassResult
 from controller.daemon.wiring import Controller, controller
 from controller.settings import DECLARED, Settings

@@ -1,6 +1,6 @@
 """`imagectl sync exchange`: bring the policies of an Open Horizon Exchange into the folder that is watched.
 
-What an answer means is in `controller.policy.exchange_answer`; asking and writing files is in the adapters.
+What an answer means is in `controller.policy.document.exchange_answer`; asking and writing files is in the adapters.
 """
 
 from __future__ import annotations
@@ -19,13 +19,13 @@ import click
 
 from controller.cli.options import settings_from
 from controller.errors import ControllerError, DeliveryFailed, InvalidSettings
-from controller.policy.exchange_answer import ExchangePolicy, file_name
+from controller.policy.document.exchange_answer import ExchangePolicy, file_name
 from controller.policy.problem import printable
 from controller.settings import duration, environment
 
 if TYPE_CHECKING:
-    from controller.adapters.delivery import Delivery
-    from controller.adapters.exchange import Source
+    from controller.adapters.exchange.client import ExchangeLocation
+    from controller.adapters.exchange.written_files import FolderDelivery
 
 AUTH_VARIABLE = "IMAGECTL_EXCHANGE_AUTH"
 SHORTEST_INTERVAL_SECONDS = 10
@@ -105,11 +105,16 @@ def exchange(
       imagectl sync exchange --exchange-url https://exchange.example.org/v1 --org myorg --auth-file token
       imagectl sync exchange --exchange-url https://exchange.example.org/v1 --org myorg --interval 5m
     """
-    from controller.adapters.exchange import Source, certificates, credentials_in, exchange_url  # slow to import
+    from controller.adapters.exchange.client import (  # slow to import
+        ExchangeLocation,
+        certificates,
+        credentials_in,
+        exchange_url,
+    )
 
     into = into or _policies()
     credentials_in(_credentials_text(auth_file))
-    source = Source(exchange_url(url), org, certificates(ca) if ca else None)
+    source = ExchangeLocation(exchange_url(url), org, certificates(ca) if ca else None)
     with _ended_by_signals(exit_code=0 if interval else 1):
         if interval:
             _again_and_again(lambda: _read(source, auth_file, into), interval)
@@ -141,10 +146,10 @@ def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
         time.sleep(interval * random.uniform(1 - JITTER, 1 + JITTER))  # noqa: S311  to spread, not to hide
 
 
-def _read(source: Source, auth_file: Path | None, into: Path) -> Round:
+def _read(source: ExchangeLocation, auth_file: Path | None, into: Path) -> Round:
     """Ask once, and deliver. Raises ControllerError if there was nothing to deliver, or nowhere."""
-    from controller.adapters.delivery import deliver, exclusive_folder
-    from controller.adapters.exchange import credentials_in, read_policies
+    from controller.adapters.exchange.client import credentials_in, read_policies
+    from controller.adapters.exchange.written_files import deliver, exclusive_folder
 
     credentials = credentials_in(_credentials_text(auth_file))
     with exclusive_folder(into, "exchange", file_name(source.organisation)) as folder:
@@ -152,7 +157,7 @@ def _read(source: Source, auth_file: Path | None, into: Path) -> Round:
         return _told(folder, policies, deliver(folder, {policy.file: policy.data for policy in policies}))
 
 
-def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: Delivery) -> Round:
+def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: FolderDelivery) -> Round:
     about = {policy.file: printable(f" ({policy.name}, last updated {policy.last_updated})") for policy in policies}
     done = {
         "added": delivery.added,

@@ -7,7 +7,7 @@ import platform
 import click
 
 from controller import __version__
-from controller.cli.render import dumped, output_option
+from controller.cli.output.render import dumped, output_option
 
 
 @click.command()

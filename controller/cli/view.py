@@ -9,16 +9,16 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
-from controller.adapters.clock import SystemClock
-from controller.adapters.ledger import LedgerReader
-from controller.adapters.policy_folder import PolicyFolder
-from controller.daemon.terms import conditions_of
-from controller.plan.agent import NodeAnswer
-from controller.plan.decision import Conditions, Decision, Wishes, decide, decide_again
-from controller.plan.foresight import foreseen
-from controller.plan.memory import Memory
-from controller.plan.remember import News
-from controller.policy.reading import Reading
+from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.ledger import LedgerReader
+from controller.daemon.conditions import conditions_of
+from controller.plan.memory.memory import Memory
+from controller.plan.memory.remember import News
+from controller.plan.node.agent import NodeAnswer
+from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
+from controller.plan.verdict.foresight import foreseen
+from controller.policy.document.parse import FolderReading
 from controller.settings import Settings
 
 
@@ -27,15 +27,15 @@ class View:
     """A decision, and the reading of the folder that it rests on."""
 
     decision: Decision
-    reading: Reading
+    reading: FolderReading
 
 
 def live_view(settings: Settings) -> View:
     """Look at the engine. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
-    wishes = Wishes(PolicyFolder(settings.policies).read(), _asked_node(settings))
-    decision = _looked_at(settings, memory, wishes)
-    return View(decision, wishes.reading)
+    desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
+    decision = _looked_at(settings, memory, desired)
+    return View(decision, desired.reading)
 
 
 def last_view(settings: Settings) -> View:
@@ -73,7 +73,7 @@ def _last_node(settings: Settings, memory: Memory) -> NodeAnswer:
 
 
 def _asked_node(settings: Settings) -> NodeAnswer:
-    from controller.adapters.which_node import which_node
+    from controller.adapters.node.node_file import which_node
 
     return which_node(settings.node, settings.agent_url).ask()
 
@@ -82,10 +82,10 @@ def _conditions(settings: Settings) -> Conditions:
     return replace(conditions_of(settings), believe_new_texts=True)
 
 
-def _looked_at(settings: Settings, memory: Memory, wishes: Wishes) -> Decision:
-    from controller.adapters.docker_connection import Address, Connection
-    from controller.adapters.engine import DockerEngine
-    from controller.adapters.own_container import own_container_id
+def _looked_at(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:
+    from controller.adapters.engine.connection import Address, Connection
+    from controller.adapters.engine.engine import DockerEngine
+    from controller.adapters.engine.own_container import own_container_id
     from controller.daemon.observe import Observer
 
     own_container = own_container_id()
@@ -96,4 +96,4 @@ def _looked_at(settings: Settings, memory: Memory, wishes: Wishes) -> Decision:
         news = News(layers=observer.new_layers(seen, memory))
     finally:
         connection.drop()
-    return decide(Decision(memory=memory), wishes, seen, news, _conditions(settings))
+    return decide(Decision(memory=memory), desired, seen, news, _conditions(settings))

@@ -13,7 +13,7 @@ from typing import Literal, TypeAlias
 
 from controller.constraint.go_text import is_blank, trim_space
 from controller.constraint.parser import parse_whole
-from controller.constraint.tokens import Kind, Token, read_token
+from controller.constraint.tokens import Token, TokenKind, read_token
 from controller.constraint.version import compare, parse_range
 from controller.constraint.wording import shortened
 from controller.errors import InvalidConstraint
@@ -54,7 +54,7 @@ def _tokens(text: str, end: int) -> Iterator[Token]:
         token = read_token(text, position)
         yield token
         position = token.end
-    yield Token(Kind.END, "", end)
+    yield Token(TokenKind.END, "", end)
 
 
 def _about_emptiness(tokens: list[Token]) -> Iterator[Doubt]:
@@ -64,21 +64,21 @@ def _about_emptiness(tokens: list[Token]) -> Iterator[Doubt]:
     for token, following in pairwise(tokens):
         start = token.visible_start
         match token.kind, following.kind:
-            case Kind.OPEN, Kind.CLOSE:
+            case TokenKind.OPEN, TokenKind.CLOSE:
                 yield Doubt(start, "error", "empty parentheses are always true", _MISSING)
-            case Kind.OR, Kind.CLOSE | Kind.END:
+            case TokenKind.OR, TokenKind.CLOSE | TokenKind.END:
                 yield Doubt(start, "error", f"nothing follows {token.bare}, which makes this always true", _MISSING)
-            case Kind.AND, Kind.CLOSE | Kind.END:
+            case TokenKind.AND, TokenKind.CLOSE | TokenKind.END:
                 yield Doubt(start, "warning", f"nothing follows {token.bare}, which is ignored", _MISSING)
 
 
 def _about_comparisons(tokens: list[Token]) -> Iterator[Doubt]:
     ahead = iter(tokens)
     for name in ahead:
-        if name.kind in (Kind.WORD, Kind.IN_WORD):
+        if name.kind in (TokenKind.WORD, TokenKind.IN_WORD):
             yield from _about_name(name)
             operator = next(ahead)
-            if operator.kind in (Kind.EQUALITY, Kind.ORDER, Kind.IN):
+            if operator.kind in (TokenKind.EQUALITY, TokenKind.ORDER, TokenKind.IN):
                 yield from _about_pair(operator, next(ahead))
             else:
                 yield _about_glue(name, operator)
@@ -102,15 +102,19 @@ def _about_pair(operator: Token, value: Token) -> Iterator[Doubt]:
     if operator.bare in _MEANT:
         meant = _MEANT[operator.bare]
         yield Doubt(operator.visible_start, "warning", f"{operator.bare} means the same as ==", f"write {meant}")
-    if operator.kind is Kind.IN and value.kind is Kind.VERSION:
+    if operator.kind is TokenKind.IN and value.kind is TokenKind.VERSION:
         version = shortened(value.bare, 40)
         message = f"this means {version} or later for a property of the type version, and {version} for others"
         yield Doubt(start, "warning", message, f"write [{version},INFINITY)")
-    if value.kind is Kind.VERSION_RANGE:
+    if value.kind is TokenKind.VERSION_RANGE:
         versions = parse_range(value.bare)
         if versions is not None and compare(versions.start, versions.end) > 0:
             yield Doubt(start, "warning", f"{value.shown} ends before it begins", "write the lower version first")
-    if value.kind in (Kind.WORD, Kind.IN_WORD) and len(value.bare) > 1 and value.bare[0] == value.bare[-1] == "'":
+    if (
+        value.kind in (TokenKind.WORD, TokenKind.IN_WORD)
+        and len(value.bare) > 1
+        and value.bare[0] == value.bare[-1] == "'"
+    ):
         yield Doubt(start, severity, f"the single quotes in {value.shown} are part of the value", 'write "" instead')
     yield from _about_invisible(value, trim_space(value.text), severity)
 

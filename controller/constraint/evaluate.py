@@ -23,7 +23,7 @@ class _LoneQuoteError(Exception):
 
 
 @dataclass(frozen=True, slots=True)
-class Answer:
+class Evaluation:
     """Whether constraints hold; `failed` is the first that does not, `unmet` are its conditions that make it false."""
 
     holds: bool
@@ -50,7 +50,7 @@ class Answer:
         return " and ".join(shown) + (" and more" if len(found) > len(shown) else "")
 
 
-def evaluate(expressions: Iterable[Expression], properties: Sequence[Property], holder: str = "the node") -> Answer:
+def evaluate(expressions: Iterable[Expression], properties: Sequence[Property], holder: str = "the node") -> Evaluation:
     """Whether every expression holds for the properties; `holder` is who has them, as the reason will name it.
 
     Where upstream panics the answer is false, with `crashes_upstream`.
@@ -59,10 +59,10 @@ def evaluate(expressions: Iterable[Expression], properties: Sequence[Property], 
         try:
             unmet = _unmet(expression, properties)
         except _LoneQuoteError:
-            return Answer(False, holder, expression, properties=properties, crashes_upstream=True)
+            return Evaluation(False, holder, expression, properties=properties, crashes_upstream=True)
         if unmet:
-            return Answer(False, holder, expression, tuple(unmet), properties)
-    return Answer(True)
+            return Evaluation(False, holder, expression, tuple(unmet), properties)
+    return Evaluation(True)
 
 
 def _unmet(expression: Expression, properties: Sequence[Property]) -> list[Comparison]:

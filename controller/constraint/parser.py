@@ -12,15 +12,23 @@ from typing import NoReturn
 
 from controller.constraint.expression import And, Comparison, Expression, Or
 from controller.constraint.go_text import is_blank, parse_float, trim_space
-from controller.constraint.tokens import Kind, Token, read_token
+from controller.constraint.tokens import Token, TokenKind, read_token
 from controller.constraint.version import parse_range
 from controller.errors import InvalidConstraint
 
-_NAMES = (Kind.WORD, Kind.IN_WORD)
-_OPERATORS = (Kind.EQUALITY, Kind.ORDER, Kind.IN)
-_VALUES = (Kind.WORD, Kind.IN_WORD, Kind.QUOTED, Kind.LIST, Kind.VERSION, Kind.VERSION_RANGE, Kind.NUMBER)
+_NAMES = (TokenKind.WORD, TokenKind.IN_WORD)
+_OPERATORS = (TokenKind.EQUALITY, TokenKind.ORDER, TokenKind.IN)
+_VALUES = (
+    TokenKind.WORD,
+    TokenKind.IN_WORD,
+    TokenKind.QUOTED,
+    TokenKind.LIST,
+    TokenKind.VERSION,
+    TokenKind.VERSION_RANGE,
+    TokenKind.NUMBER,
+)
 _EXPECTED_OPERATOR = "&& or || (AND or OR) between blanks, a parenthesis or the end must stand here"
-_VALUES_OF_IN = (Kind.LIST, Kind.QUOTED, Kind.VERSION_RANGE, Kind.VERSION)
+_VALUES_OF_IN = (TokenKind.LIST, TokenKind.QUOTED, TokenKind.VERSION_RANGE, TokenKind.VERSION)
 
 
 def parse(text: str) -> Expression:
@@ -95,7 +103,7 @@ def _read_comparison(text: str, position: int) -> tuple[Comparison | None, int]:
     if is_blank(text, position):
         return None, len(text)
     name = read_token(text, position)
-    if name.kind in (Kind.OPEN, Kind.CLOSE):
+    if name.kind in (TokenKind.OPEN, TokenKind.CLOSE):
         return None, position
     if name.kind not in _NAMES:
         raise InvalidConstraint(f"the name of a property must stand here, not {name.shown}", name.visible_start)
@@ -119,7 +127,7 @@ def _read_glued(text: str, name: Token, value: Token) -> tuple[Comparison, int]:
 
 
 def _no_operator(name: Token, found: Token) -> NoReturn:
-    if found.kind is Kind.END:
+    if found.kind is TokenKind.END:
         raise InvalidConstraint(f"{name.shown} is compared with nothing", found.start)
     message = f"one of == != < > <= >= in must follow {name.shown}, not {found.shown}"
     raise InvalidConstraint(message, found.visible_start)
@@ -133,13 +141,13 @@ def _check_value(value: Token) -> None:
 def _check_pair(operator: Token, value: Token) -> None:
     """Which operators go with which values (validOpValuePair)."""
     fault = ""
-    if operator.kind is Kind.EQUALITY and value.kind in (Kind.VERSION_RANGE, Kind.LIST):
+    if operator.kind is TokenKind.EQUALITY and value.kind in (TokenKind.VERSION_RANGE, TokenKind.LIST):
         fault = f"{value.shown} goes with `in` only"
-    elif operator.kind is Kind.ORDER and parse_float(value.text) is None:
+    elif operator.kind is TokenKind.ORDER and parse_float(value.text) is None:
         fault = f"{operator.bare} compares numbers only (without quotes), not {value.shown}"
-    elif operator.kind is Kind.IN and value.kind not in _VALUES_OF_IN:
+    elif operator.kind is TokenKind.IN and value.kind not in _VALUES_OF_IN:
         fault = f"`in` goes with a text in quotes or with versions such as [1.0.0,2.0.0), not with {value.shown}"
-    elif operator.kind is Kind.IN and value.kind is Kind.VERSION_RANGE and parse_range(value.text) is None:
+    elif operator.kind is TokenKind.IN and value.kind is TokenKind.VERSION_RANGE and parse_range(value.text) is None:
         fault = f"{value.shown} is not a range; write three numbers each and no blanks: [1.0.0,2.0.0)"
     if fault:
         raise InvalidConstraint(fault, value.visible_start)
@@ -150,7 +158,7 @@ def _read_operator(text: str, position: int) -> tuple[str, int]:
     if is_blank(text, position):
         return "", len(text)
     token = read_token(text, position)
-    if token.kind not in (Kind.AND, Kind.OR, Kind.OPEN, Kind.CLOSE):
+    if token.kind not in (TokenKind.AND, TokenKind.OR, TokenKind.OPEN, TokenKind.CLOSE):
         raise InvalidConstraint(f"{_EXPECTED_OPERATOR}, not {token.shown}", token.visible_start)
     return token.bare, token.end
 

@@ -18,7 +18,7 @@ from controller.errors import InvalidConstraint
 _BLANKS = "\n\r\t "
 
 
-class Kind(Enum):
+class TokenKind(Enum):
     IN_WORD = "a word that begins with `in`"
     AND = "AND"
     OR = "OR"
@@ -39,7 +39,7 @@ class Kind(Enum):
 class Token(NamedTuple):
     """`text` keeps the blanks that belong to the token; `start` counts characters of the constraint from 0."""
 
-    kind: Kind
+    kind: TokenKind
     text: str
     start: int
 
@@ -60,7 +60,7 @@ class Token(NamedTuple):
     @property
     def shown(self) -> str:
         """How messages name it."""
-        return "the end" if self.kind is Kind.END else repr(shortened(self.bare, 40))
+        return "the end" if self.kind is TokenKind.END else repr(shortened(self.bare, 40))
 
 
 # The no-break space, the times sign, the euro sign and full-width forms are letters here; Greek and Cyrillic are not.
@@ -77,21 +77,21 @@ _STUMBLE = rf"(?:in)+(?!in)i|{_S}*![^=]="
 
 # Each repetition is of characters that nothing behind it begins with: no text is tried in two ways, none takes long.
 _PATTERNS = {
-    Kind.IN_WORD: rf"(?:in)+(?!in){_W}+",
-    Kind.AND: rf"{_S}+(?:AND|&&){_S}+",
-    Kind.OR: rf"{_S}+(?:OR|\|\|){_S}+",
-    Kind.ORDER: rf"{_S}*=?[<>]=?{_S}*",
-    Kind.IN: rf"{_S}*in{_S}*",
-    Kind.EQUALITY: rf"{_S}*(?:!=|==?){_S}*",
-    Kind.VERSION_RANGE: rf"{_S}*[(\[]{_NUMBERS}{_S}*,{_S}*(?:{_NUMBERS}|[0-9]*(?:\.[0-9]*)?INFINITY)[\])]",
-    Kind.VERSION: rf"{_S}*{_NUMBERS}",
-    Kind.NUMBER: rf"{_S}*-?[0-9]+(?:\.[0-9]*)?",
-    Kind.OPEN: rf"{_S}*\({_S}*",
-    Kind.CLOSE: rf"{_S}*\)",
-    Kind.WORD: rf"{_S}*{_W}+",
-    Kind.QUOTED: rf'{_S}*"[{_IN_QUOTES}]+"',
-    Kind.LIST: rf'{_S}*"[{_IN_QUOTES},]+"',
-    Kind.END: r"\Z",
+    TokenKind.IN_WORD: rf"(?:in)+(?!in){_W}+",
+    TokenKind.AND: rf"{_S}+(?:AND|&&){_S}+",
+    TokenKind.OR: rf"{_S}+(?:OR|\|\|){_S}+",
+    TokenKind.ORDER: rf"{_S}*=?[<>]=?{_S}*",
+    TokenKind.IN: rf"{_S}*in{_S}*",
+    TokenKind.EQUALITY: rf"{_S}*(?:!=|==?){_S}*",
+    TokenKind.VERSION_RANGE: rf"{_S}*[(\[]{_NUMBERS}{_S}*,{_S}*(?:{_NUMBERS}|[0-9]*(?:\.[0-9]*)?INFINITY)[\])]",
+    TokenKind.VERSION: rf"{_S}*{_NUMBERS}",
+    TokenKind.NUMBER: rf"{_S}*-?[0-9]+(?:\.[0-9]*)?",
+    TokenKind.OPEN: rf"{_S}*\({_S}*",
+    TokenKind.CLOSE: rf"{_S}*\)",
+    TokenKind.WORD: rf"{_S}*{_W}+",
+    TokenKind.QUOTED: rf'{_S}*"[{_IN_QUOTES}]+"',
+    TokenKind.LIST: rf'{_S}*"[{_IN_QUOTES},]+"',
+    TokenKind.END: r"\Z",
 }
 _KINDS = {kind.name: kind for kind in _PATTERNS}
 _NOT_IN_QUOTES = rf"[^{_IN_QUOTES},]"

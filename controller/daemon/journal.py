@@ -10,9 +10,9 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.daemon.status import Status
-from controller.plan.in_force import DocumentState, DocumentStatus
-from controller.plan.removal import Exactness, Freed, Outcome, Removal
-from controller.plan.verdict import Action, Verdict
+from controller.plan.scope.in_force import DocumentState, DocumentStatus
+from controller.plan.verdict.removal import Exactness, Freed, Outcome, Removal
+from controller.plan.verdict.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
 
 SETBACKS_TOLD_ONE_BY_ONE = 5

@@ -4,12 +4,64 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
-from controller.daemon.schedule import Schedule, retry_after_seconds
 from controller.daemon.status import Status
 from controller.instant import Clock
+
+QUIET_SECONDS = 1.0
+GATHERED_AT_MOST_SECONDS = 5.0
+DISTANCE_IN_PASSES = 5.0
+SHORTEST_RETRY_SECONDS = 1.0
+
+
+@dataclass(frozen=True, slots=True)
+class Schedule:
+    """All times are uptimes in seconds."""
+
+    last_pass_ended: float
+    last_pass_took: float
+    deadline: float
+    """The next moment at which something changes by itself, or the resync, or the next try after a failed pass."""
+    first_ring: float | None = None
+    last_ring: float | None = None
+
+    def rung(self, now: float) -> Schedule:
+        """After a bell."""
+        return replace(self, first_ring=now if self.first_ring is None else self.first_ring, last_ring=now)
+
+    @property
+    def next_pass(self) -> float:
+        """When to run."""
+        if self.first_ring is None or self.last_ring is None:
+            return self.deadline
+        gathered = min(self.last_ring + QUIET_SECONDS, self.first_ring + GATHERED_AT_MOST_SECONDS)
+        distant = self.last_pass_ended + DISTANCE_IN_PASSES * self.last_pass_took
+        return min(self.deadline, max(gathered, distant))
+
+
+def retry_after_seconds(failed_passes: int, resync_seconds: float) -> float:
+    """Between passes that fail: 1 s, doubling up to the resync."""
+    return min(SHORTEST_RETRY_SECONDS * 2.0 ** min(failed_passes - 1, 20), resync_seconds)
+
+
+class Bell:
+    """Rings are remembered until somebody has waited for them."""
+
+    def __init__(self) -> None:
+        self._rung = threading.Event()
+
+    def ring(self) -> None:
+        """End the wait."""
+        self._rung.set()
+
+    def wait(self, seconds: float) -> bool:
+        """Wait for a ring, or so long; was there one?"""
+        was_rung = self._rung.wait(max(0.0, seconds))
+        self._rung.clear()
+        return was_rung
+
 
 LONGEST_WAIT_SECONDS = 10.0
 """So that whoever watches over this loop hears from it, however long nothing happens."""
@@ -94,7 +146,7 @@ class Loop:
     def _deadline(self, status: Status, ended: float) -> float:
         if self._failed:
             return ended + retry_after_seconds(self._failed, self.resync_seconds)
-        return min(ended + self.resync_seconds, status.look_again_at or float("inf"))
+        return min(ended + self.resync_seconds, status.next_change_at or float("inf"))
 
     def _uptime(self) -> float:
         return self.clock.now().uptime_seconds

@@ -12,8 +12,8 @@ from controller.errors import EngineUnavailable, ImageGone
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
-from controller.plan.memory import Memory
-from controller.plan.observation import Engine, Observation
+from controller.plan.memory.memory import Memory
+from controller.plan.memory.observation import Engine, Observation
 
 _INSPECTIONS_AT_ONCE = 4
 

@@ -12,17 +12,17 @@ from functools import cached_property
 from typing import Any
 
 from controller import __version__
-from controller.daemon.gauges import DiskUsage
-from controller.daemon.report import Report
+from controller.daemon.metrics.gauges import DiskUsage
+from controller.daemon.report import StatusReport
 from controller.daemon.status import PassResult
-from controller.daemon.vitals import Vitals
+from controller.daemon.vitals import Liveness
 from controller.instant import Instant
-from controller.plan.history import Day, Today, day_by_day, removals
-from controller.plan.ledger_clock import LedgerClock
-from controller.plan.moments import date, seconds_left, told, wall_moment
-from controller.plan.reclaim import freed_in_turn
-from controller.plan.removal import Batch, Removal
-from controller.plan.verdict import Action, Verdict
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.report.history import Day, Today, day_by_day, removals
+from controller.plan.report.moments import date, seconds_left, to_display, wall_moment
+from controller.plan.verdict.reclaim import freed_in_turn
+from controller.plan.verdict.removal import Batch, Removal
+from controller.plan.verdict.verdict import Action, Verdict
 
 Values = dict[str, Any]
 DAYS = 14
@@ -77,7 +77,7 @@ class Readers:
 class Published:
     """One status, with everything that is made of it on demand."""
 
-    def __init__(self, report: Report, readers: Readers) -> None:
+    def __init__(self, report: StatusReport, readers: Readers) -> None:
         self.status = report.status
         self.report = report
         self._readers = readers
@@ -132,13 +132,13 @@ class Picture:
 class Overview:
     """Answers what is asked about the last status."""
 
-    def __init__(self, vitals: Vitals, readers: Readers, resync_seconds: float) -> None:
+    def __init__(self, vitals: Liveness, readers: Readers, resync_seconds: float) -> None:
         self._vitals = vitals
         self._readers = readers
         self._resync_seconds = resync_seconds
         self._published: Published | None = None
 
-    def publish(self, report: Report) -> None:
+    def publish(self, report: StatusReport) -> None:
         """Show this from now on."""
         self._published = Published(report, self._readers)
 
@@ -156,7 +156,7 @@ class Overview:
         """Every reference with its verdict, as of now: as `imagectl plan -o json` shows them."""
         picture = self.picture()
         rows = picture.published.report.references() if picture.published else iter(())
-        return (told(row, picture.clock) for row in rows)
+        return (to_display(row, picture.clock) for row in rows)
 
     def values(self) -> Values:
         """All of the status but the references, as plain values."""
@@ -171,7 +171,7 @@ class Overview:
         picture = self.picture()
         if picture.published is None or not image:
             return []
-        return [told(row, picture.clock) for row in picture.published.report.explained(image)]
+        return [to_display(row, picture.clock) for row in picture.published.report.explained(image)]
 
     def _health(self, published: Published | None) -> tuple[Health, tuple[str, ...]]:
         if trouble := self._vitals.health():
@@ -190,15 +190,15 @@ def _due_at(verdict: Verdict) -> float:
 
 def _values(picture: Picture, published: Published) -> Values:
     status, clock, history = published.status, picture.clock, published.history
-    look_again_at = status.decision.plan.look_again_at
+    next_change_at = status.decision.plan.next_change_at
     size, available = picture.disk or (None, None)
     return {
         **published.report.summary,
         "at": date(status.at.wall_seconds),
         "duration_seconds": round(status.duration_seconds, 3),
         "last_success_at": date(status.last_success.wall_seconds) if status.last_success else None,
-        "next_change_in_seconds": seconds_left(look_again_at, clock),
-        "next_change_at": wall_moment(look_again_at, clock),
+        "next_change_in_seconds": seconds_left(next_change_at, clock),
+        "next_change_at": wall_moment(next_change_at, clock),
         "disk": {"size_bytes": size, "available_bytes": available},
         "freed": {
             "today_bytes": published.days[-1].freed_bytes,
@@ -207,6 +207,6 @@ def _values(picture: Picture, published: Published) -> Values:
             "total_unknown": history.total_unknown,
             "days": [asdict(day) for day in published.days],
         },
-        "documents": [told(row, clock) for row in published.report.documents()],
+        "documents": [to_display(row, clock) for row in published.report.documents()],
         "removals": removals(history.removals[-LAST_REMOVALS:], history.batches),
     }

@@ -10,12 +10,12 @@ from controller.image.image import Container, Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
-from controller.plan.agent import NodeAnswer
-from controller.plan.event import Event, Heard
-from controller.plan.memory import Memory
-from controller.plan.observation import Engine
-from controller.plan.removal import Batch, Intent, Removal
-from controller.policy.reading import Reading
+from controller.plan.memory.event import Event, HeardEvents
+from controller.plan.memory.memory import Memory
+from controller.plan.memory.observation import Engine
+from controller.plan.node.agent import NodeAnswer
+from controller.plan.verdict.removal import Batch, Intent, Removal
+from controller.policy.document.parse import FolderReading
 
 
 class EnginePort(Protocol):
@@ -75,7 +75,7 @@ class EventsPort(Protocol):
         """Does the stream stand?"""
         ...
 
-    def take(self) -> Heard:
+    def take(self) -> HeardEvents:
         """What was told since the last call."""
         ...
 
@@ -133,7 +133,7 @@ class FolderPort(Protocol):
         """Do changes ring the bell, or only the clock?"""
         ...
 
-    def read(self) -> Reading:
+    def read(self) -> FolderReading:
         """Everything in it, anew; never raises."""
         ...
 
@@ -168,7 +168,7 @@ class Ports:
     engine: EnginePort
     events: EventsPort
     ledger: LedgerPort
-    luck: Callable[[], float]
+    jitter: Callable[[], float]
     """A number from 0 to 1, for jitter."""
     own_container: str = ""
     """ID of the container in which this program runs, or empty."""

@@ -9,30 +9,29 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 
-from controller.daemon.execute import Hands
 from controller.daemon.observe import Observer
 from controller.daemon.ports import Ports
-from controller.daemon.remove import Asked, Remover, confirmed
+from controller.daemon.removal.remover import RemovalResults, Remover, confirmed
+from controller.daemon.removal.requests import RemovalContext
 from controller.daemon.status import PassResult, Status
 from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
 from controller.image.reference import ImageId
 from controller.instant import Instant
-from controller.plan.attempts import is_news, situation_of
-from controller.plan.backoff import attempts_after
-from controller.plan.decision import Conditions, Decision, Wishes, decide, decide_again
-from controller.plan.event import Heard
-from controller.plan.idleness import idle_since
-from controller.plan.limits import bytes_spent, spent_after
-from controller.plan.memory import Memory
-from controller.plan.names import Names
-from controller.plan.observation import Observation
-from controller.plan.remember import News
-from controller.plan.removal import Batch, Intent, Removal, intent_of, resolved
-from controller.plan.verdict import Verdict
+from controller.plan.memory.event import HeardEvents
+from controller.plan.memory.idleness import idle_since
+from controller.plan.memory.memory import Memory
+from controller.plan.memory.names import Names
+from controller.plan.memory.observation import Observation, situation_of
+from controller.plan.memory.remember import News
+from controller.plan.verdict.backoff import attempts_after, is_news
+from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
+from controller.plan.verdict.limits import bytes_spent, spent_after
+from controller.plan.verdict.removal import Batch, Intent, Removal, intent_of, resolved
+from controller.plan.verdict.verdict import Verdict
 
 
 @dataclass(frozen=True, slots=True)
-class Manner:
+class PassOptions:
     """How passes are run, as the operator has set it."""
 
     conditions: Conditions = Conditions()
@@ -46,15 +45,19 @@ _ANOTHER_ENGINE = "another engine than before, or one in another role, answers h
 class Reconciler:
     """Runs passes. Between them it keeps the last decision, and what it could not deal with yet."""
 
-    def __init__(self, ports: Ports, manner: Manner, stopping: threading.Event, heartbeat: Callable[[], None]) -> None:
+    def __init__(
+        self, ports: Ports, manner: PassOptions, stopping: threading.Event, heartbeat: Callable[[], None]
+    ) -> None:
         self._ports = ports
         self._manner = manner
         self._stopping = stopping
         self._observer = Observer(ports.engine, ports.clock, stopping, ports.own_container)
-        hands = Hands(ports.engine, ports.events, stopping, heartbeat, manner.parallel_removals, ports.progress)
+        hands = RemovalContext(
+            ports.engine, ports.events, stopping, heartbeat, manner.parallel_removals, ports.progress
+        )
         self._remover = Remover(hands, ports.ledger, ports.clock)
         self._decision = Decision(memory=ports.ledger.load())
-        self._heard = Heard()
+        self._heard = HeardEvents()
         self._intents_may_be_open = True
         self._unwritten: tuple[Removal, ...] = ()
         """Outcomes that the ledger could not take."""
@@ -64,18 +67,18 @@ class Reconciler:
     def reconcile(self) -> Status:
         """One pass; whatever goes wrong outside is told in its status."""
         began = self._ports.clock.now()
-        wishes = Wishes(replace(self._ports.folder.read(), at=began.uptime_seconds), self._ports.node.ask())
+        desired = DesiredState(replace(self._ports.folder.read(), at=began.uptime_seconds), self._ports.node.ask())
         batches: tuple[Batch, ...] = ()
         found_done: tuple[Removal, ...] = ()
-        asked = Asked()
+        asked = RemovalResults()
         trouble: ControllerError | None
         try:
             batches = self._finish_measurements()
             mark = self._take_events()
             seen = self._observer.look(self._ports.events.generation)
             found_done = self._resolve_open_intents(seen)
-            self._decide(wishes, seen)
-            asked = self._act(wishes, seen, mark)
+            self._decide(desired, seen)
+            asked = self._act(desired, seen, mark)
             result, trouble = _result_of(asked), asked.trouble
             self._last_success = seen.at
         except (EngineUnavailable, LedgerUnavailable) as error:
@@ -85,7 +88,7 @@ class Reconciler:
             result=result,
             duration_seconds=self._ports.clock.now().uptime_seconds - began.uptime_seconds,
             decision=self._decision,
-            reading=wishes.reading,
+            reading=desired.reading,
             removals=(*found_done, *asked.removals),
             news=(*found_done, *asked.news),
             batches=batches,
@@ -133,39 +136,39 @@ class Reconciler:
         self._ports.ledger.record(self._unwritten)
         self._unwritten = ()
 
-    def _decide(self, wishes: Wishes, seen: Observation) -> None:
+    def _decide(self, desired: DesiredState, seen: Observation) -> None:
         before = self._decision
         read_to, recorded = self._ports.ledger.inbox()
         layers = self._observer.new_layers(seen, before.memory)
         news = News(self._heard, layers, recorded)
         self._clock_steps += before.memory.clock.stepped(seen.at)
-        self._decision = decide(before, wishes, seen, news, self._manner.conditions)
+        self._decision = decide(before, desired, seen, news, self._manner.conditions)
         self._ports.ledger.save(self._decision.memory, read_to)
-        self._heard = Heard()
+        self._heard = HeardEvents()
 
-    def _act(self, wishes: Wishes, seen: Observation, mark: int) -> Asked:
+    def _act(self, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
         """Ask for what is due, look again, and remember what came of it."""
         plan, memory = self._decision.plan, self._decision.memory
         if self._manner.dry_run or not plan.removals:
-            return Asked()
+            return RemovalResults()
         if not self._observer.is_same_engine(seen):
             raise EngineUnavailable(_ANOTHER_ENGINE)
         intents = [self._intent(verdict, memory, seen) for verdict in plan.removals]
         asked = self._remover.ask(intents, memory, seen, mark)
-        return self._conclude(asked, wishes, seen, mark)
+        return self._conclude(asked, desired, seen, mark)
 
     def _intent(self, verdict: Verdict, memory: Memory, seen: Observation) -> Intent:
         since = idle_since(memory.records[verdict.image], self._manner.conditions.terms.usage)
         return intent_of(verdict, memory.clock.seconds - since, seen.images[verdict.image].size_bytes)
 
-    def _conclude(self, asked: Asked, wishes: Wishes, seen: Observation, mark: int) -> Asked:
+    def _conclude(self, asked: RemovalResults, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
         """Look again, so that what is told is what is; and write it all down."""
         before = self._decision.memory.attempts
-        asked = self._confirmed(asked, wishes, seen, mark)
+        asked = self._confirmed(asked, desired, seen, mark)
         asked = replace(asked, news=tuple(removal for removal in asked.removals if is_news(removal, before)))
         memory = self._with_consequences(self._decision.memory, asked.removals)
         self._decision = decide_again(
-            replace(self._decision, memory=memory), wishes.reading, self._manner.conditions, len(asked.removals)
+            replace(self._decision, memory=memory), desired.reading, self._manner.conditions, len(asked.removals)
         )
         self._intents_may_be_open, self._unwritten = True, asked.news
         try:
@@ -177,7 +180,7 @@ class Reconciler:
         self._intents_may_be_open = bool(asked.in_flight)
         return asked
 
-    def _confirmed(self, asked: Asked, wishes: Wishes, seen: Observation, mark: int) -> Asked:
+    def _confirmed(self, asked: RemovalResults, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
         """What came of it by another look. Without one, nobody knows what became of what was not answered."""
         if self._stopping.is_set():
             return asked.without_unanswered()
@@ -188,13 +191,13 @@ class Reconciler:
         except EngineUnavailable as error:
             return replace(asked.without_unanswered(), trouble=asked.trouble or error)
         self._remover.compare(asked, closing)
-        self._decision = decide(self._decision, wishes, closing, News(), self._manner.conditions)
+        self._decision = decide(self._decision, desired, closing, News(), self._manner.conditions)
         return replace(asked, removals=confirmed(asked, closing, self._alive_since(mark, seen)))
 
     def _alive_since(self, mark: int, seen: Observation) -> set[ImageId]:
         """Images of which the event stream has shown signs of life since that place in it."""
         events, _ = self._ports.events.after(mark)
-        return Names(seen.images).all_meant(event for event in events if event.happening.is_sign_of_life)
+        return Names(seen.images).all_meant(event for event in events if event.happening.is_activity)
 
     def _with_consequences(self, memory: Memory, removals: Sequence[Removal]) -> Memory:
         """The memory with the setbacks and the spending of this pass."""
@@ -205,8 +208,8 @@ class Reconciler:
             return situation_of(there, seen) if seen and there else ""
 
         # Drawn once: what came to nothing together is tried again together, in one pass and not in a thousand.
-        luck = self._ports.luck()
-        attempts = attempts_after(memory.attempts, removals, situation, now, lambda: luck)
+        jitter = self._ports.jitter()
+        attempts = attempts_after(memory.attempts, removals, situation, now, lambda: jitter)
         return replace(_with_spending(memory, removals), attempts=attempts)
 
 
@@ -216,7 +219,7 @@ def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:
     return replace(memory, spent=spent_after(memory.spent, freed, memory.clock.seconds))
 
 
-def _result_of(asked: Asked) -> PassResult:
+def _result_of(asked: RemovalResults) -> PassResult:
     if not asked.removals and not asked.trouble:
         return PassResult.NOTHING_DUE
     all_went = all(removal.outcome.is_success for removal in asked.removals)

@@ -13,10 +13,10 @@ from typing import Any
 
 from controller import __version__
 from controller.daemon.status import Status
-from controller.plan.explanation import explained, explanations_at_rest
-from controller.plan.moments import key_of
-from controller.plan.planner import Terms
-from controller.plan.report import documents_at_rest, folder_values, node_values, reclaimable, references_at_rest
+from controller.plan.report.explanation import explained, explanations_at_rest
+from controller.plan.report.moments import key_of
+from controller.plan.report.report import documents_at_rest, folder_values, node_values, reclaimable, references_at_rest
+from controller.plan.verdict.planner import Terms
 
 Values = dict[str, Any]
 Row = tuple[tuple[str, str], Values]
@@ -24,7 +24,7 @@ Row = tuple[tuple[str, str], Values]
 
 
 @dataclass(frozen=True)
-class Report:
+class StatusReport:
     """The report of one pass; after a failed one the references are still those of the last good one."""
 
     status: Status
@@ -68,7 +68,7 @@ class Report:
             "node": node_values(status.decision.node),
         }
 
-    def differs_from(self, other: Report | None) -> bool:
+    def differs_from(self, other: StatusReport | None) -> bool:
         """Can a row be another one? Most parts of a decision stay the same objects while nothing happens."""
         if other is None:
             return True

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.instant import Instant
-from controller.plan.decision import Decision
-from controller.plan.removal import Batch, Removal
-from controller.policy.reading import Reading
+from controller.plan.verdict.decision import Decision
+from controller.plan.verdict.removal import Batch, Removal
+from controller.policy.document.parse import FolderReading
 
 
 class PassResult(StrEnum):
@@ -33,7 +33,7 @@ class Status:
     result: PassResult
     duration_seconds: float
     decision: Decision
-    reading: Reading
+    reading: FolderReading
     removals: tuple[Removal, ...] = ()
     """What was asked for in this pass, and what came of it."""
     news: tuple[Removal, ...] = ()
@@ -56,7 +56,7 @@ class Status:
     @property
     def texts_stand_at(self) -> float | None:
         """Uptime at which the first document whose text is new may come into force."""
-        return self.decision.standing.look_again_at
+        return self.decision.standing.next_change_at
 
     @property
     def gap_ends_at(self) -> float | None:
@@ -64,10 +64,10 @@ class Status:
         return self.decision.memory.clock.uptime_at(self.decision.plan.gap_ends_at)
 
     @property
-    def look_again_at(self) -> float | None:
+    def next_change_at(self) -> float | None:
         """Uptime of the next moment at which something changes by itself."""
         clock, plan, ruling = self.decision.memory.clock, self.decision.plan, self.decision.ruling
-        changes = map(clock.uptime_at, (plan.look_again_at, ruling.look_again_at))
+        changes = map(clock.uptime_at, (plan.next_change_at, ruling.next_change_at))
         moments = (self.texts_stand_at, self.next_figure_at, *changes)
         return min((at for at in moments if at is not None), default=None)
 

@@ -13,7 +13,7 @@ ALIVE_WITHIN_SECONDS = 60.0
 
 
 @dataclass
-class Vitals:
+class Liveness:
     """Signs of life."""
 
     clock: Clock

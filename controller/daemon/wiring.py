@@ -14,34 +14,33 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.adapters.clock import SystemClock
-from controller.adapters.docker_connection import Address, Connection
-from controller.adapters.docker_events import EventStream
-from controller.adapters.engine import DockerEngine
-from controller.adapters.ledger import Ledger
-from controller.adapters.ledger_history import HistoryReader
-from controller.adapters.own_container import own_container_id
-from controller.adapters.password_file import read_passwords
-from controller.adapters.policy_folder import PolicyFolder
-from controller.adapters.systemd import ServiceManager
-from controller.adapters.which_node import which_node
-from controller.daemon.bell import Bell
-from controller.daemon.gauges import DiskUsage
-from controller.daemon.http_access import Access
-from controller.daemon.http_app import HttpApp, Sources
-from controller.daemon.http_server import HttpServer, tls_context
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.engine import DockerEngine
+from controller.adapters.engine.events import EventStream
+from controller.adapters.engine.own_container import own_container_id
+from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.host.clock import SystemClock
+from controller.adapters.host.password_file import read_passwords
+from controller.adapters.host.systemd import ServiceManager
+from controller.adapters.ledger.history import HistoryReader
+from controller.adapters.ledger.ledger import Ledger
+from controller.adapters.node.node_file import which_node
+from controller.daemon.conditions import conditions_of
+from controller.daemon.http.access import Access
+from controller.daemon.http.app import HttpApp, Sources
+from controller.daemon.http.server import HttpServer, tls_context
 from controller.daemon.journal import headline, lines_for
-from controller.daemon.loop import Loop
-from controller.daemon.metrics import Metrics
+from controller.daemon.loop import Bell, Loop
+from controller.daemon.metrics.collector import Metrics
+from controller.daemon.metrics.gauges import DiskUsage
 from controller.daemon.overview import History, Overview, Readers
 from controller.daemon.ports import Ports, ProgressPort
-from controller.daemon.reconcile import Manner, Reconciler
-from controller.daemon.report import Report
+from controller.daemon.reconcile import PassOptions, Reconciler
+from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
-from controller.daemon.terms import conditions_of
-from controller.daemon.vitals import Vitals
+from controller.daemon.vitals import Liveness
 from controller.errors import InvalidSettings, LedgerUnavailable
-from controller.plan.planner import Terms
+from controller.plan.verdict.planner import Terms
 from controller.settings import Settings, environment
 
 _STREAM_GETS_SECONDS = 5.0
@@ -82,7 +81,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)
-        vitals = Vitals(clock, lambda: events.is_alive)
+        vitals = Liveness(clock, lambda: events.is_alive)
         signs = _SignsOfLife(vitals, ServiceManager(environment()), metrics)
         signs.beat()
         own_container = own_container_id()
@@ -94,7 +93,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
             stack.callback(http.stop)
         node = which_node(settings.node, settings.agent_url)
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
-        manner = Manner(conditions, settings.dry_run, settings.parallel_removals)
+        manner = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, manner, stopping, signs.beat)
         publish = _Publisher(signs, conditions.terms, ledger, overview)
         events.start(_STREAM_GETS_SECONDS)
@@ -108,7 +107,7 @@ class _SignsOfLife:
     pass may ask for thousands.
     """
 
-    vitals: Vitals
+    vitals: Liveness
     service_manager: ServiceManager
     metrics: Metrics
 
@@ -129,7 +128,7 @@ class _Publisher:
         self._terms = terms
         self._ledger = ledger
         self._overview = overview
-        self._written: Report | None = None
+        self._written: StatusReport | None = None
 
     def __call__(self, status: Status) -> None:
         vitals = self._signs.vitals
@@ -137,13 +136,13 @@ class _Publisher:
             _log.log(line.level, line.message, extra=dict(line.fields))
         self._signs.metrics.publish(status)
         vitals.status = status
-        report = Report(status, self._terms)
+        report = StatusReport(status, self._terms)
         self._overview.publish(report)
         with suppress(LedgerUnavailable):  # Which the next pass will tell, as it cannot save either.
             self._write(report)
         self._signs.service_manager.ready(headline(status))
 
-    def _write(self, report: Report) -> None:
+    def _write(self, report: StatusReport) -> None:
         """Where commands find it; all of it only if something has changed, which is seldom."""
         if report.differs_from(self._written):
             self._ledger.report(report.summary, report.rows())

@@ -9,14 +9,14 @@ from dataclasses import dataclass
 from typing import Any
 
 import controller
-from controller.policy.parse import Document
+from controller.policy.document.parse import Document
 from controller.policy.problem import Problem, printable
 
 _SAFE_IN_A_URI = re.compile(rb"[^A-Za-z0-9/._~-]")
 
 
 @dataclass(frozen=True, slots=True)
-class Report:
+class ValidationReport:
     """What `nmp validate` found."""
 
     problems: Sequence[Problem]
@@ -38,11 +38,11 @@ class Report:
         return f"{checked}: {_count(self.errors, 'error')}, {_count(self.warnings, 'warning')}"
 
 
-def as_text(report: Report) -> str:
+def as_text(report: ValidationReport) -> str:
     return "\n".join(str(problem) for problem in report.problems)
 
 
-def as_json(report: Report) -> str:
+def as_json(report: ValidationReport) -> str:
     problems = [
         {
             "file": printable(problem.file),
@@ -63,7 +63,7 @@ def as_json(report: Report) -> str:
     return json.dumps({**counts, "documents": documents, "problems": problems}, indent=2, ensure_ascii=False)
 
 
-def as_github(report: Report) -> str:
+def as_github(report: ValidationReport) -> str:
     """Workflow commands, which GitHub shows beside the lines of a pull request."""
     return "\n".join(
         f"::{problem.severity} file={_property(problem.file)},line={problem.line},col={problem.column},"
@@ -72,7 +72,7 @@ def as_github(report: Report) -> str:
     )
 
 
-def as_sarif(report: Report) -> str:
+def as_sarif(report: ValidationReport) -> str:
     """SARIF 2.1.0; files that are not absolute stay relative to where the command ran."""
     rule = {"id": "policy-document", "shortDescription": {"text": "A node management policy must say what it means"}}
     driver = {"name": "imagectl nmp validate", "semanticVersion": controller.__version__, "rules": [rule]}
@@ -85,7 +85,7 @@ def as_sarif(report: Report) -> str:
     return json.dumps(log, indent=2, ensure_ascii=False)
 
 
-FORMATS: dict[str, Callable[[Report], str]] = {
+FORMATS: dict[str, Callable[[ValidationReport], str]] = {
     "text": as_text,
     "json": as_json,
     "github": as_github,

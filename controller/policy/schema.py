@@ -10,13 +10,13 @@ from collections.abc import Iterable
 from typing import Any
 
 from controller.constraint.property import ALLOW_PRIVILEGED
-from controller.policy import fields, node_document
-from controller.policy.fields import DOCUMENT, Exclusion, ReadProperty
-from controller.policy.findings import Spelling
-from controller.policy.group import Field, Group
-from controller.policy.languages import NOW, Constraint, ImageName, PatternName, PropertyContent, Start
-from controller.policy.rfc3339 import PATTERN as RFC3339
-from controller.policy.shapes import LONGEST_TEXT, Anything, ByName, Flag, Listed, OneOf, Shape, Text, Whole
+from controller.policy.document import fields, node_document
+from controller.policy.document.fields import DOCUMENT, Exclusion, ReadProperty
+from controller.policy.document.findings import Spelling
+from controller.policy.document.languages import NOW, Constraint, ImageName, PatternName, PropertyContent, Start
+from controller.policy.document.languages import PATTERN as RFC3339
+from controller.policy.document.mapping import Field, MappingShape
+from controller.policy.document.shapes import LONGEST_TEXT, Anything, ByName, Flag, Listed, OneOf, Shape, Text, Whole
 
 Schema = dict[str, Any]
 
@@ -75,7 +75,7 @@ def _document() -> Schema:
 
 def _of(shape: Shape[Any], spelling: Spelling | None) -> Schema:
     match shape:
-        case Group():
+        case MappingShape():
             return _DOCUMENT_REFERENCE if shape is DOCUMENT else _group(shape, spelling)
         case ReadProperty(group):
             return _group(group, spelling) | {"allOf": _rules_of_a_property()}
@@ -115,7 +115,7 @@ def _text(longest: int, pattern: str) -> Schema:
     return {"type": "string", "maxLength": longest} | ({"pattern": pattern} if pattern else {})
 
 
-def _group(group: Group, spelling: Spelling | None) -> Schema:
+def _group(group: MappingShape, spelling: Spelling | None) -> Schema:
     """With no spelling settled both names of a field are there; below one of them only names of the same spelling."""
     properties: Schema = {stray.name: False for stray in group.strays}
     for field in group.fields:

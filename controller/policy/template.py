@@ -8,8 +8,8 @@ from typing import Any
 
 import yaml
 
-from controller.policy import fields
-from controller.policy.group import Field
+from controller.policy.document import fields
+from controller.policy.document.mapping import Field
 from controller.policy.problem import printable
 
 _HEAD = """\

@@ -1,6 +1,6 @@
 """The Grafana dashboard, written down once; `python -m deploy.local.dashboard` prints it, `make dashboard` keeps it.
 
-Names of metrics come from `controller.daemon.families`, so that a query for one that does not exist cannot be written.
+Names of metrics come from `controller.daemon.metrics.families`, so a query cannot name a metric that does not exist.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.daemon.families import FAMILIES
+from controller.daemon.metrics.families import FAMILIES
 
 UID = "image-controller"
 _OF_CHOSEN = 'job=~"$job", instance=~"$instance"'

@@ -1,7 +1,7 @@
 """The tables of the README that follow from the code and from test results; `make readme` writes them anew.
 
 Each stands between `<!-- name -->` and `<!-- end -->`. Settings come from `controller.settings`, metrics from
-`controller.daemon.families`, engines from `tests/with_docker/results.json`, which `make test-engines` writes.
+`controller.daemon.metrics.families`, engines from `tests/with_docker/results.json`, which `make test-engines` writes.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
-from controller.daemon.families import FAMILIES, PREFIX, Family
+from controller.daemon.metrics.families import FAMILIES, PREFIX, Family
 from controller.settings import DECLARED
 
 ROOT = Path(__file__).parents[2]

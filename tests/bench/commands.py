@@ -13,8 +13,8 @@ from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.adapters.clock import SystemClock
-from controller.daemon.metrics import Metrics
+from controller.adapters.host.clock import SystemClock
+from controller.daemon.metrics.collector import Metrics
 from tests import sample_node
 from tests.bench.figure import Figure, seconds
 from tests.page.site import DISK, busy_status

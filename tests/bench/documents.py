@@ -6,8 +6,8 @@ from collections.abc import Iterator
 
 import pytest
 
-from controller.policy import yaml_reader
-from controller.policy.parse import Parsed, parse_documents, refuse_duplicates
+from controller.policy.document.parse import Parsed, parse_documents, refuse_duplicates
+from controller.policy.text import yaml_reader
 from tests.bench.figure import Figure, seconds
 
 DOCUMENTS = 1_000

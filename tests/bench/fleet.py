@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from controller.constraint.property import Property
-from controller.plan.fleet import Member, reaches
-from controller.plan.node import Node
-from controller.policy.parse import parse_documents
+from controller.plan.node.node import Node
+from controller.plan.scope.fleet import Member, reaches
+from controller.policy.document.parse import parse_documents
 from tests.bench.documents import DOCUMENT
 from tests.bench.figure import Figure, seconds
 

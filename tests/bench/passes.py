@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.plan.decision import Conditions
+from controller.plan.verdict.decision import Conditions
 from tests.bench.engines import an_engine
 from tests.bench.figure import Figure, ratio, seconds
 from tests.fakes import a_document, a_removal

@@ -13,8 +13,8 @@ from tempfile import TemporaryDirectory
 
 import docker
 
-from controller.adapters.docker_connection import Address, Connection
-from controller.adapters.engine import DockerEngine
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.engine import DockerEngine
 from tests.bench.engines import an_engine
 from tests.bench.figure import Figure, ratio, seconds
 from tests.bench.passes import UnixConnection

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.clock import SystemClock
+from controller.adapters.host.clock import SystemClock
 from controller.cli import main
 from tests import sample_node
 

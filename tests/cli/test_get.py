@@ -10,10 +10,10 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controller.adapters.clock import SystemClock
+from controller.adapters.host.clock import SystemClock
 from controller.cli import main
-from controller.cli.columns import IMAGES, PLAN, POLICIES, REMOVALS, TOTALS
-from controller.cli.listing import Kind
+from controller.cli.output.columns import IMAGES, PLAN, POLICIES, REMOVALS, TOTALS
+from controller.cli.output.listing import ListingKind
 from tests import sample_node
 from tests.cli.conftest import Imagectl
 
@@ -115,7 +115,7 @@ class TestSortBy:
             assert [row["idle_seconds"] is None for row in rows] == [False] * 48 + [True] * 12
 
     @pytest.mark.parametrize("kind", [IMAGES, PLAN])
-    def test_every_column_can_be_sorted_by(self, imagectl: Imagectl, kind: Kind) -> None:
+    def test_every_column_can_be_sorted_by(self, imagectl: Imagectl, kind: ListingKind) -> None:
         if kind is IMAGES:
             assert {imagectl("get", "images", "--sort-by", column.name).code for column in kind.columns} == {0}
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from controller.cli import main
-from controller.daemon.http_server import HttpServer
+from controller.daemon.http.server import HttpServer
 
 
 def controller(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:

@@ -143,7 +143,9 @@ def test_who_only_reads_need_not_wait_for_slow_libraries(node: Path, command: tu
 
 @pytest.mark.parametrize("command", [("get", "images"), ("explain", "redis:1.1")], ids=" ".join)
 def test_who_only_reads_needs_no_planner(node: Path, command: tuple[str, ...]) -> None:
-    after = "import sys\nprint('imported:', *(n for n in sys.modules if n.startswith('controller.plan.planner')))"
+    after = (
+        "import sys\nprint('imported:', *(n for n in sys.modules if n.startswith('controller.plan.verdict.planner')))"
+    )
     assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
 
 

@@ -10,7 +10,7 @@ from click.testing import CliRunner, Result
 
 from controller.cli.nmp_export import STOCK_AGENTS, export
 from controller.cli.sync import AUTH_VARIABLE, sync
-from controller.policy.parse import parse_documents
+from controller.policy.document.parse import parse_documents
 from tests.fake_exchange import CREDENTIALS, ORGANISATION, FakeExchange
 
 SWEEP = """\

@@ -9,8 +9,8 @@ from pathlib import Path
 import pytest
 import yaml
 
-from controller.adapters.clock import SystemClock
-from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.host.clock import SystemClock
 from controller.cli import plan as plan_command
 from controller.cli.view import View
 from tests import sample_node

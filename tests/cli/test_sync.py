@@ -15,10 +15,10 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.delivery import exclusive_folder
+from controller.adapters.exchange.written_files import exclusive_folder
 from controller.cli import main
 from controller.cli.sync import AUTH_VARIABLE
-from controller.policy.parse import parse_documents
+from controller.policy.document.parse import parse_documents
 from tests.fake_exchange import (
     CREDENTIALS,
     ORGANISATION,

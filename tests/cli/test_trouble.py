@@ -18,8 +18,8 @@ from tempfile import mkdtemp
 
 import pytest
 
-from tests.adapters.fake_docker import FakeDocker
-from tests.adapters.unix_server import serving
+from tests.adapters.engine.fake_docker import FakeDocker
+from tests.adapters.engine.unix_server import serving
 from tests.fakes import a_document, a_removal
 
 _PATIENCE_SECONDS = 30.0

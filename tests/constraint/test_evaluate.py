@@ -4,7 +4,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.constraint.evaluate import Answer, evaluate
+from controller.constraint.evaluate import Evaluation, evaluate
 from controller.constraint.expression import And, Comparison, Or
 from controller.constraint.parser import parse
 from controller.constraint.property import Property
@@ -14,7 +14,7 @@ _VALUES = st.sampled_from(["x", "a,b", "1.5.0", "5", 5, 5.0, True, None, "q", ""
 properties = st.lists(st.builds(Property, st.sampled_from(["a", "b.c", "inside", "doma", "AND"]), _VALUES), max_size=5)
 
 
-def _ask(constraint: str, *properties: Property) -> Answer:
+def _ask(constraint: str, *properties: Property) -> Evaluation:
     return evaluate([parse(constraint)], properties)
 
 

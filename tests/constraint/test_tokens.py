@@ -2,43 +2,43 @@ from __future__ import annotations
 
 import pytest
 
-from controller.constraint.tokens import Kind, read_token
+from controller.constraint.tokens import TokenKind, read_token
 from controller.errors import InvalidConstraint
 
 
 @pytest.mark.parametrize(
     ("text", "kind", "read"),
     [
-        ("inside == x", Kind.IN_WORD, "inside"),
-        (" inside", Kind.IN, " in"),
-        ("inin", Kind.IN, "in"),
-        (" AND b", Kind.AND, " AND "),
-        ("AND b", Kind.WORD, "AND"),
-        (" && b", Kind.AND, " && "),
-        ("\tOR\nb", Kind.OR, "\tOR\n"),
-        (" OR(", Kind.WORD, " OR"),
-        ("=>= 5", Kind.ORDER, "=>= "),
-        ("== 5", Kind.EQUALITY, "== "),
-        ("===", Kind.EQUALITY, "=="),
-        ("!= 5", Kind.EQUALITY, "!= "),
-        ("!a", Kind.WORD, "!a"),
-        ("(1.0.0,2.0.0]", Kind.VERSION_RANGE, "(1.0.0,2.0.0]"),
-        ("[..,INFINITY)", Kind.VERSION_RANGE, "[..,INFINITY)"),
-        ("(1.0)", Kind.OPEN, "("),
-        ("1.2.3.4", Kind.VERSION, "1.2.3"),
-        ("..", Kind.VERSION, ".."),
-        ("1.5abc", Kind.NUMBER, "1.5"),
-        ("-5", Kind.NUMBER, "-5"),
-        ("-x", Kind.WORD, "-x"),
-        ("( a", Kind.OPEN, "( "),
-        (" ) ", Kind.CLOSE, " )"),
-        (" \u00a0é€ b", Kind.WORD, " \u00a0é€"),
-        ('"a b" ', Kind.QUOTED, '"a b"'),
-        (' "a,b"', Kind.LIST, ' "a,b"'),
-        ("", Kind.END, ""),
+        ("inside == x", TokenKind.IN_WORD, "inside"),
+        (" inside", TokenKind.IN, " in"),
+        ("inin", TokenKind.IN, "in"),
+        (" AND b", TokenKind.AND, " AND "),
+        ("AND b", TokenKind.WORD, "AND"),
+        (" && b", TokenKind.AND, " && "),
+        ("\tOR\nb", TokenKind.OR, "\tOR\n"),
+        (" OR(", TokenKind.WORD, " OR"),
+        ("=>= 5", TokenKind.ORDER, "=>= "),
+        ("== 5", TokenKind.EQUALITY, "== "),
+        ("===", TokenKind.EQUALITY, "=="),
+        ("!= 5", TokenKind.EQUALITY, "!= "),
+        ("!a", TokenKind.WORD, "!a"),
+        ("(1.0.0,2.0.0]", TokenKind.VERSION_RANGE, "(1.0.0,2.0.0]"),
+        ("[..,INFINITY)", TokenKind.VERSION_RANGE, "[..,INFINITY)"),
+        ("(1.0)", TokenKind.OPEN, "("),
+        ("1.2.3.4", TokenKind.VERSION, "1.2.3"),
+        ("..", TokenKind.VERSION, ".."),
+        ("1.5abc", TokenKind.NUMBER, "1.5"),
+        ("-5", TokenKind.NUMBER, "-5"),
+        ("-x", TokenKind.WORD, "-x"),
+        ("( a", TokenKind.OPEN, "( "),
+        (" ) ", TokenKind.CLOSE, " )"),
+        (" \u00a0é€ b", TokenKind.WORD, " \u00a0é€"),
+        ('"a b" ', TokenKind.QUOTED, '"a b"'),
+        (' "a,b"', TokenKind.LIST, ' "a,b"'),
+        ("", TokenKind.END, ""),
     ],
 )
-def test_the_first_kind_that_matches_is_read(text: str, kind: Kind, read: str) -> None:
+def test_the_first_kind_that_matches_is_read(text: str, kind: TokenKind, read: str) -> None:
     token = read_token(f"x{text}", 1)
     assert (token.kind, token.text, token.end) == (kind, read, 1 + len(read))
 

@@ -10,9 +10,9 @@ import pytest
 
 from controller.daemon.journal import SETBACKS_TOLD_ONE_BY_ONE, Line, freed_in_words, lines_for
 from controller.daemon.status import Status
-from controller.plan.decision import Conditions
-from controller.plan.planner import Terms
-from controller.plan.removal import (
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.removal import (
     FREED_IN_BATCH,
     NOTHING_FREED,
     UNKNOWN_BYTES,
@@ -23,8 +23,8 @@ from controller.plan.removal import (
     Outcome,
     Removal,
 )
+from controller.policy.document.parse import FolderReading
 from controller.policy.problem import Problem
-from controller.policy.reading import Reading
 from tests.builders import an_id
 from tests.fakes import a_document, a_removal
 from tests.host import Host, a_host
@@ -159,7 +159,7 @@ def test_a_dry_run_tells_once_what_it_would_remove(host: Host) -> None:
 
 
 def test_a_revision_is_told_when_it_changes(host: Host) -> None:
-    delivered = replace(host.last, reading=Reading("policies", host.last.reading.documents, revision="abc"))
+    delivered = replace(host.last, reading=FolderReading("policies", host.last.reading.documents, revision="abc"))
     assert said(host.last, delivered) == ["policies are at revision abc"]
     assert said(delivered, delivered) == []
 

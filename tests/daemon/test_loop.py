@@ -5,15 +5,29 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable
 from dataclasses import replace
+from functools import reduce
 from itertools import pairwise
 
-from controller.daemon.loop import LONGEST_WAIT_SECONDS, Loop
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.daemon.loop import (
+    DISTANCE_IN_PASSES,
+    GATHERED_AT_MOST_SECONDS,
+    LONGEST_WAIT_SECONDS,
+    QUIET_SECONDS,
+    Bell,
+    Loop,
+    Schedule,
+    retry_after_seconds,
+)
 from controller.daemon.status import PassResult, Status
-from controller.plan.decision import Decision
-from controller.plan.ledger_clock import LedgerClock
-from controller.plan.memory import Memory, Watch
-from controller.plan.planner import Plan
-from controller.policy.reading import Reading
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import Memory, Watch
+from controller.plan.verdict.decision import Decision
+from controller.plan.verdict.planner import Plan
+from controller.policy.document.parse import FolderReading
 from tests.builders import an_instant
 from tests.fakes import FakeClock
 
@@ -70,12 +84,12 @@ class Script:
 
 def a_status(at: float, took: float) -> Status:
     memory = Memory(clock=LedgerClock(1.0, an_instant(at)))
-    return Status(an_instant(at), PassResult.NOTHING_DUE, took, Decision(memory=memory), Reading("policies"))
+    return Status(an_instant(at), PassResult.NOTHING_DUE, took, Decision(memory=memory), FolderReading("policies"))
 
 
 def deciding_again_in(seconds: float) -> Callable[[Status], Status]:
     def with_deadline(status: Status) -> Status:
-        plan = Plan(now=1.0, look_again_at=1.0 + seconds)
+        plan = Plan(now=1.0, next_change_at=1.0 + seconds)
         return replace(status, decision=replace(status.decision, plan=plan))
 
     return with_deadline
@@ -217,3 +231,79 @@ def test_one_run_that_is_told_to_stop_does_not_go_on() -> None:
     script.outcome = lambda status: replace(status, next_figure_at=script.now + 5)
     script.loop().run_once()
     assert len(script.passes) == 1
+
+
+def test_a_ring_ends_the_wait_at_once() -> None:
+    bell = Bell()
+    threading.Thread(target=bell.ring).start()
+    assert bell.wait(60)
+
+
+def test_a_ring_before_the_wait_is_not_lost() -> None:
+    bell = Bell()
+    bell.ring()
+    assert bell.wait(60)
+
+
+def test_many_rings_are_one() -> None:
+    bell = Bell()
+    bell.ring()
+    bell.ring()
+    assert bell.wait(0)
+    assert not bell.wait(0)
+
+
+def test_a_wait_in_the_past_is_none() -> None:
+    assert not Bell().wait(-5)
+
+
+def after_a_pass(took: float = 0.1, deadline: float = RESYNC) -> Schedule:
+    """The pass ended at 0."""
+    return Schedule(last_pass_ended=0.0, last_pass_took=took, deadline=deadline)
+
+
+def rung_at(schedule: Schedule, *times: float) -> Schedule:
+    return reduce(Schedule.rung, times, schedule)
+
+
+def test_without_a_ring_the_next_pass_is_at_the_deadline() -> None:
+    assert after_a_pass(deadline=42.0).next_pass == 42.0
+
+
+def test_the_schedule_answers_a_ring_after_a_quiet_second() -> None:
+    assert rung_at(after_a_pass(), 10.0).next_pass == 10.0 + QUIET_SECONDS
+
+
+def test_rings_in_a_row_are_gathered_until_they_end() -> None:
+    assert rung_at(after_a_pass(), 10.0, 10.5, 11.2).next_pass == 11.2 + QUIET_SECONDS
+
+
+def test_rings_that_never_end_are_answered_after_five_seconds() -> None:
+    assert rung_at(after_a_pass(), *(10.0 + 0.5 * n for n in range(100))).next_pass == 10.0 + GATHERED_AT_MOST_SECONDS
+
+
+def test_passes_that_rings_ask_for_keep_a_distance_of_five_passes() -> None:
+    assert rung_at(after_a_pass(took=7.0), 1.0).next_pass == 5 * 7.0
+
+
+def test_a_deadline_knows_no_distance() -> None:
+    assert rung_at(after_a_pass(took=7.0, deadline=3.0), 1.0).next_pass == 3.0
+
+
+@given(
+    st.lists(st.floats(0, 1000), min_size=1, max_size=50).map(sorted),
+    st.floats(0, 100),
+    st.floats(0, 1000),
+)
+def test_a_ring_never_makes_a_pass_later_than_the_deadline_nor_sooner_than_it_may_be(
+    rings: list[float], took: float, deadline: float
+) -> None:
+    next_pass = rung_at(after_a_pass(took, deadline), *rings).next_pass
+    assert next_pass <= deadline
+    assert next_pass == deadline or next_pass >= max(rings[0] + QUIET_SECONDS, DISTANCE_IN_PASSES * took)
+    assert next_pass <= max(rings[0] + GATHERED_AT_MOST_SECONDS, DISTANCE_IN_PASSES * took)
+
+
+@pytest.mark.parametrize(("failed", "seconds"), [(1, 1), (2, 2), (3, 4), (8, 128), (9, 256), (10, 300), (10_000, 300)])
+def test_passes_that_fail_are_tried_again_ever_later_up_to_the_resync(failed: int, seconds: float) -> None:
+    assert retry_after_seconds(failed, RESYNC) == seconds

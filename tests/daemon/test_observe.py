@@ -10,7 +10,7 @@ from controller.daemon.observe import Observer
 from controller.errors import EngineUnavailable, ImageGone
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
-from controller.plan.memory import Memory
+from controller.plan.memory.memory import Memory
 from tests.builders import a_memory, a_record
 from tests.fake_engine import FakeEngine
 from tests.fakes import FakeClock

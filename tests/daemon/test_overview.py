@@ -8,12 +8,12 @@ from pathlib import Path
 import pytest
 
 from controller.daemon.overview import DAYS, Health, History, Overview, Readers
-from controller.daemon.report import Report
+from controller.daemon.report import StatusReport
 from controller.daemon.status import PassResult, Status
-from controller.daemon.vitals import Vitals
-from controller.plan.planner import Terms
-from controller.plan.report import reclaimable
-from controller.plan.verdict import Action
+from controller.daemon.vitals import Liveness
+from controller.plan.report.report import reclaimable
+from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.verdict import Action
 from tests.page.site import Site, StillClock, busy_status
 from tests.sample_node import DAY, NOW
 
@@ -74,9 +74,9 @@ class TestHistory:
             return History()
 
         clock = StillClock()
-        overview = Overview(Vitals(clock, lambda: True), Readers(lambda _: None, history, lambda _: 0.0), 300.0)
+        overview = Overview(Liveness(clock, lambda: True), Readers(lambda _: None, history, lambda _: 0.0), 300.0)
         for _ in range(2):
-            overview.publish(Report(busy, Terms()))
+            overview.publish(StatusReport(busy, Terms()))
         assert asked == []
         for _ in range(3):
             overview.values()

@@ -11,15 +11,15 @@ from itertools import count
 
 import pytest
 
-from controller.adapters.ledger import LedgerReader
-from controller.daemon.reconcile import Manner
+from controller.adapters.ledger.ledger import LedgerReader
+from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import PassResult
 from controller.errors import EngineUnavailable, EngineUnreachable, LedgerUnavailable, RemovalFailed, RemovalRefused
-from controller.plan.decision import Conditions
-from controller.plan.limits import Limits
-from controller.plan.planner import Terms
-from controller.plan.removal import Exactness, Freed, Intent, Outcome
-from controller.plan.verdict import Reason
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.limits import Limits
+from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.removal import Exactness, Freed, Intent, Outcome
+from controller.plan.verdict.verdict import Reason
 from tests.fake_engine import Kind
 from tests.fakes import a_document, a_removal
 from tests.host import Host, a_host
@@ -127,7 +127,7 @@ def test_after_a_failed_pass_the_last_decision_still_stands(host: Host) -> None:
 
 
 def test_events_are_kept_until_a_pass_has_taken_them_in(host: Host) -> None:
-    host.manner = Manner(Conditions(Terms(settle_seconds=600.0), resync_seconds=A_LONG_TIME))
+    host.manner = PassOptions(Conditions(Terms(settle_seconds=600.0), resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
     host.engine.load("app:1")
@@ -250,7 +250,7 @@ def test_an_engine_that_goes_away_in_mid_removal_tells_later_what_it_did(host: H
 
 
 def test_a_refusal_is_told_once(host: Host) -> None:
-    host.manner = Manner(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
+    host.manner = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
     host.engine.load("app:1")
@@ -264,11 +264,11 @@ def test_a_refusal_is_told_once(host: Host) -> None:
 
 
 def test_failures_of_one_moment_are_tried_again_in_one_pass(host: Host) -> None:
-    luck = iter(number / 10 for number in range(10))
-    host.manner = Manner(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
+    jitter = iter(number / 10 for number in range(10))
+    host.manner = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
-    host.reconciler._ports = replace(host.reconciler._ports, luck=lambda: next(luck))
+    host.reconciler._ports = replace(host.reconciler._ports, jitter=lambda: next(jitter))
     for number in range(5):
         host.engine.load(f"app:{number}", content=str(number))
         host.engine.troubles[f"app:{number}"] = deque([RemovalFailed("500")])
@@ -312,7 +312,7 @@ def test_who_is_told_to_stop_writes_down_what_was_answered_and_looks_no_more(hos
 def test_a_removal_that_was_in_flight_at_the_end_is_found_out_at_the_next_start(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr("controller.daemon.execute.IN_FLIGHT_GETS_SECONDS", 0.01)
+    monkeypatch.setattr("controller.daemon.removal.requests.IN_FLIGHT_GETS_SECONDS", 0.01)
     host.engine.load("app:1")
     answered, done = threading.Event(), threading.Event()
 
@@ -461,7 +461,9 @@ def test_an_hour_frees_no_more_bytes_than_it_may() -> None:
         for number in range(4):
             image = host.engine.load(f"app:{number}", f"layer {number}", content=str(number))
             sizes.append(host.engine.images_now()[image].size_bytes)
-        host.manner = Manner(replace(AT_ONCE, resync_seconds=A_LONG_TIME, limits=Limits(bytes_per_hour=sum(sizes[:2]))))
+        host.manner = PassOptions(
+            replace(AT_ONCE, resync_seconds=A_LONG_TIME, limits=Limits(bytes_per_hour=sum(sizes[:2])))
+        )
         host.restart()
         host.rules(a_removal())
         before = host.engine.store_bytes()

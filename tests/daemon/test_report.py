@@ -7,12 +7,12 @@ from pathlib import Path
 
 import pytest
 
-from controller.daemon.report import Report
+from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
 from controller.instant import Instant
-from controller.plan.moments import name_in, told
-from controller.plan.planner import Terms
-from controller.plan.report import documents, references
+from controller.plan.report.moments import name_in, to_display
+from controller.plan.report.report import documents, references
+from controller.plan.verdict.planner import Terms
 from tests import sample_node
 from tests.page.site import busy_status
 from tests.sample_node import HOUR, NOW
@@ -24,15 +24,15 @@ def busy(tmp_path: Path) -> Status:
 
 
 def test_its_rows_told_are_those_that_the_commands_show(busy: Status) -> None:
-    rows = list(Report(busy, Terms()).rows())
+    rows = list(StatusReport(busy, Terms()).rows())
     clock = busy.decision.memory.clock
     shown = references(busy.decision, Terms().usage)
-    assert [told(row, clock) for (kind, _), row in rows if kind == "reference"] == shown
-    assert [told(row, clock) for (kind, _), row in rows if kind == "document"] == documents(busy.decision)
+    assert [to_display(row, clock) for (kind, _), row in rows if kind == "reference"] == shown
+    assert [to_display(row, clock) for (kind, _), row in rows if kind == "document"] == documents(busy.decision)
 
 
 def test_every_reference_has_an_explanation(busy: Status) -> None:
-    rows = dict(Report(busy, Terms()).rows())
+    rows = dict(StatusReport(busy, Terms()).rows())
     keys = {kind: {key for its_kind, key in rows if its_kind == kind} for kind in ("reference", "explanation")}
     assert keys["reference"] == keys["explanation"]
     assert len(keys["reference"]) == 60
@@ -47,14 +47,14 @@ def later(status: Status, policies: Path, seconds: float) -> Status:
 
 
 def test_a_pass_in_which_nothing_changed_changes_no_row(busy: Status, tmp_path: Path) -> None:
-    first, second = Report(busy, Terms()), Report(later(busy, tmp_path, 240), Terms())
+    first, second = StatusReport(busy, Terms()), StatusReport(later(busy, tmp_path, 240), Terms())
     assert not second.differs_from(first)
     assert list(second.rows()) == list(first.rows())
     assert second.summary == first.summary
 
 
 def test_a_deadline_that_has_passed_changes_the_rows_that_it_concerns(busy: Status, tmp_path: Path) -> None:
-    first, second = Report(busy, Terms()), Report(later(busy, tmp_path, 2 * HOUR), Terms())
+    first, second = StatusReport(busy, Terms()), StatusReport(later(busy, tmp_path, 2 * HOUR), Terms())
     assert second.differs_from(first)
     were = dict(first.rows())
     changed = {name_in(key) for (kind, key), row in second.rows() if kind == "reference" and were[kind, key] != row}
@@ -62,7 +62,7 @@ def test_a_deadline_that_has_passed_changes_the_rows_that_it_concerns(busy: Stat
 
 
 def test_the_summary_tells_what_is_wrong(busy: Status) -> None:
-    summary = Report(replace(busy, watcher_is_up=False), Terms()).summary
+    summary = StatusReport(replace(busy, watcher_is_up=False), Terms()).summary
     assert summary["degraded"] == list(replace(busy, watcher_is_up=False).degraded)
     assert summary["engine"] == {"product": "Docker", "version": "28.5.2"}
     assert summary["node"]["name"] == "factory/gateway-12"

@@ -7,8 +7,8 @@ from dataclasses import replace
 
 import pytest
 
-from controller.plan.decision import Conditions
-from controller.plan.planner import Terms
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.planner import Terms
 from tests.fakes import a_removal
 from tests.host import Host, a_host
 
@@ -24,21 +24,21 @@ def host() -> Iterator[Host]:
 
 def test_the_next_change_is_the_end_of_the_settle_time(host: Host) -> None:
     host.engine.load("app:1")
-    assert host.look().look_again_at == host.clock.now().uptime_seconds + SETTLE
+    assert host.look().next_change_at == host.clock.now().uptime_seconds + SETTLE
 
 
 def test_a_new_text_is_looked_at_again_before_that(host: Host) -> None:
     host.engine.load("app:1")
     host.folder.files["new.yaml"] = host.folder.files["doc.yaml"]
-    assert host.look().look_again_at == host.clock.now().uptime_seconds + 2.0
+    assert host.look().next_change_at == host.clock.now().uptime_seconds + 2.0
 
 
 def test_nothing_to_wait_for_is_nothing(host: Host) -> None:
-    assert host.last.look_again_at is None
+    assert host.last.next_change_at is None
 
 
 def test_a_figure_that_is_awaited_is_a_reason_to_look_again(host: Host) -> None:
-    assert replace(host.last, next_figure_at=7.0).look_again_at == 7.0
+    assert replace(host.last, next_figure_at=7.0).next_change_at == 7.0
 
 
 def test_a_host_on_which_all_is_well_is_not_degraded(host: Host) -> None:

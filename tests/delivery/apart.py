@@ -98,7 +98,7 @@ class _Log(logging.Handler):
 
 
 def _serve(path: Path) -> None:
-    from controller.adapters.policy_folder import PolicyFolder
+    from controller.adapters.folder.folder import PolicyFolder
 
     log = _Log()
     logging.getLogger().addHandler(log)

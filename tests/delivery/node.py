@@ -9,12 +9,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.folder.folder import PolicyFolder
 from controller.daemon.ports import Ports
-from controller.daemon.reconcile import Manner
+from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import Status
-from controller.plan.in_force import DocumentState
-from controller.policy.reading import Reading
+from controller.plan.scope.in_force import DocumentState
+from controller.policy.document.parse import FolderReading
 from tests.host import IN_MEMORY, Host
 
 PATIENCE_SECONDS = 20.0
@@ -69,7 +69,7 @@ class Node(Host):
     # ── what is to be seen ────────────────────────────────────────────────────────────────────────────────────────
 
     @property
-    def reading(self) -> Reading:
+    def reading(self) -> FolderReading:
         return self.last.reading
 
     @property
@@ -97,7 +97,7 @@ class Node(Host):
 def a_node(policies: Path) -> Iterator[Node]:
     """A node with an empty engine, before its first pass."""
     with TemporaryDirectory(dir=IN_MEMORY) as home:
-        node = Node(Path(home) / "ledger.sqlite", manner=Manner(parallel_removals=1), policies=policies)
+        node = Node(Path(home) / "ledger.sqlite", manner=PassOptions(parallel_removals=1), policies=policies)
         try:
             yield node
         finally:

@@ -6,12 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters import policy_folder
-from controller.adapters.policy_files import FileContent, PolicyFile, read_policy_file
-from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.folder import folder as policy_folder
+from controller.adapters.folder.files import FileContent, PolicyFile, read_policy_file
+from controller.adapters.folder.folder import PolicyFolder
 from controller.daemon.journal import lines_for
-from controller.policy.parse import Parsed, parse_documents
-from controller.policy.reading import Reading
+from controller.policy.document.parse import FolderReading, Parsed, parse_documents
 from tests.delivery.deliverers import ConfigMapVolume
 from tests.delivery.node import a_node, a_policy
 
@@ -83,7 +82,7 @@ def test_an_update_at_the_very_moment_of_reading_does_not_mix_old_and_new(
     assert [set(versions(folder.read())) for _ in range(3)] == [{2}, {2}, {2}]
 
 
-def versions(reading: Reading) -> list[int]:
+def versions(reading: FolderReading) -> list[int]:
     rules = (document.policy.removal or () for document in reading.documents if document.policy)
     return [rule.delete_after_minutes for (rule,) in rules]
 
@@ -109,5 +108,5 @@ def test_a_projection_that_changes_nothing_changes_nothing(
             assert node.minutes == {"p": 1}
             assert [line.message for line in lines_for(before, after) if "revision" not in line.fields] == []
             assert after.decision.ruling == before.decision.ruling
-            assert after.look_again_at is None
+            assert after.next_change_at is None
         assert len(parsed) == 1

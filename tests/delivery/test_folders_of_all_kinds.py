@@ -10,7 +10,7 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.folder.folder import PolicyFolder
 from tests.delivery.deliverers import Upstream, git, put
 from tests.delivery.node import Node, a_node, a_policy
 
@@ -178,14 +178,14 @@ def test_a_folder_below_that_may_not_be_read_leaves_the_others_alone(without_pri
 
 
 def test_changing_permissions_and_times_changes_nothing(node: Node) -> None:
-    """Nor does it ring; `tests/adapters/test_policy_watch.py` shows that."""
+    """Nor does it ring; `tests/adapters/folder/test_watch.py` shows that."""
     before = node.last
     for path in (node.policies / "p.yaml", node.policies):
         path.chmod(0o700)
         os.utime(path, (0, 0))
     after = node.look()
     assert after.decision.ruling == before.decision.ruling
-    assert after.look_again_at is None
+    assert after.next_change_at is None
 
 
 # --- Two of a name ---

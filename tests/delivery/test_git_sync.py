@@ -11,9 +11,9 @@ from typing import Any
 import pytest
 from watchdog.observers.api import BaseObserver
 
-from controller.adapters import policy_folder
-from controller.adapters.policy_files import FileContent, Listing, PolicyFile, policy_files_below, read_policy_file
-from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.folder import folder as policy_folder
+from controller.adapters.folder.files import FileContent, FileListing, PolicyFile, policy_files_below, read_policy_file
+from controller.adapters.folder.folder import PolicyFolder
 from tests.delivery.deliverers import GitSync, Upstream, git, put
 from tests.delivery.node import a_node, a_policy
 
@@ -135,7 +135,7 @@ def test_a_swap_between_listing_and_reading_does_not_mix_two_trees(
     sync.publish(sync.upstream.commit(tree(1)))
     commits = iter([sync.upstream.commit({**tree(2), "d.yaml": a_policy(2)})])
 
-    def swap_after_it(folder: Path) -> Listing:
+    def swap_after_it(folder: Path) -> FileListing:
         listing = policy_files_below(folder)
         for commit in commits:
             sync.publish(commit)

@@ -9,16 +9,15 @@ from contextlib import contextmanager
 from pathlib import Path
 from queue import Queue
 
-from controller.adapters.clock import SystemClock
-from controller.adapters.ledger import Ledger
-from controller.adapters.policy_folder import PolicyFolder
-from controller.daemon.bell import Bell
-from controller.daemon.loop import Loop
+from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.ledger import Ledger
+from controller.daemon.loop import Bell, Loop
 from controller.daemon.ports import Ports
-from controller.daemon.reconcile import Manner, Reconciler
+from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.status import Status
-from controller.plan.in_force import DocumentState
-from controller.plan.standing import STANDS_AFTER_SECONDS
+from controller.plan.scope.in_force import DocumentState
+from controller.plan.scope.stability import STANDS_AFTER_SECONDS
 from tests.delivery.deliverers import ConfigMapVolume, put
 from tests.delivery.node import PATIENCE_SECONDS, a_policy
 from tests.fake_engine import FakeEngine
@@ -33,7 +32,7 @@ def a_loop(policies: Path, ledger_file: Path) -> Iterator[tuple[Loop, Bell, Queu
     clock, bell, stopping = SystemClock(), Bell(), threading.Event()
     engine, ledger, folder = FakeEngine(clock), Ledger(ledger_file), PolicyFolder(policies, bell.ring)
     ports = Ports(clock, folder, FakeNode(), engine, FakeEvents(engine), ledger, lambda: 0.0)
-    reconciler = Reconciler(ports, Manner(), stopping, heartbeat=lambda: None)
+    reconciler = Reconciler(ports, PassOptions(), stopping, heartbeat=lambda: None)
     published = Queue[Status]()
     try:
         loop = Loop(reconciler.reconcile, published.put, lambda: None, bell, clock, stopping, 300.0)

@@ -136,7 +136,7 @@ def test_nor_one_of_two_that_the_ledger_knows_but_for_the_one_that_stood_last(no
 def test_a_new_text_waits_two_seconds_and_is_not_forgotten_meanwhile(node: Node) -> None:
     write(node, sweep=a_policy(1440))
     status = node.look()
-    assert (node.states, status.look_again_at) == ({"sweep": "waiting"}, node.clock.now().uptime_seconds + 2.0)
+    assert (node.states, status.next_change_at) == ({"sweep": "waiting"}, node.clock.now().uptime_seconds + 2.0)
     later(node, 1.9)
     assert node.states == {"sweep": "waiting"}
     later(node, 0.1)

@@ -10,11 +10,11 @@ from pathlib import Path
 import pytest
 from watchdog.observers.api import BaseObserver
 
-from controller.adapters import policy_folder, policy_watch
-from controller.daemon.loop import Loop
-from controller.daemon.schedule import DISTANCE_IN_PASSES, GATHERED_AT_MOST_SECONDS
+from controller.adapters.folder import folder as policy_folder
+from controller.adapters.folder import watch as policy_watch
+from controller.daemon.loop import DISTANCE_IN_PASSES, GATHERED_AT_MOST_SECONDS, Loop
 from controller.daemon.status import Status
-from controller.policy.parse import Parsed, parse_documents
+from controller.policy.document.parse import Parsed, parse_documents
 from tests.delivery.apart import Apart, apart
 from tests.delivery.deliverers import put
 from tests.delivery.node import Node, a_node, a_policy

@@ -15,7 +15,7 @@ from textwrap import dedent
 import pytest
 from click.testing import CliRunner
 
-from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.folder.folder import PolicyFolder
 from controller.cli.main import imagectl
 from tests.deploy.git import DELIVER, Delivery, Repository
 

@@ -9,14 +9,14 @@ from pathlib import Path
 import pytest
 from click.testing import CliRunner
 
-from controller.adapters.policy_folder import PolicyFolder
+from controller.adapters.folder.folder import PolicyFolder
 from controller.cli.main import imagectl
-from controller.plan.agent import NodeAnswer, Source
-from controller.plan.decision import Conditions, Decision, decide_again
-from controller.plan.in_force import DocumentState
-from controller.plan.memory import Evidence
-from controller.plan.node import Node, node_of
-from controller.policy.node_document import parse_nodes
+from controller.plan.memory.memory import Evidence
+from controller.plan.node.agent import NodeAnswer, NodeSource
+from controller.plan.node.node import Node, node_of
+from controller.plan.scope.in_force import DocumentState
+from controller.plan.verdict.decision import Conditions, Decision, decide_again
+from controller.policy.document.node_document import parse_nodes
 from tests.builders import DAY, HOUR, MINUTE, a_memory, a_record, an_image, an_observation
 
 SAMPLES = Path(__file__).parents[2] / "manifests" / "policies"
@@ -31,7 +31,7 @@ def decided(
     shutil.copy(SAMPLES / sample, folder)
     images = [an_image(name) for name in (_SERVICE, _BUILT_BY_HAND, _MODEL)]
     records = {image.id: a_record(last_used=_NOW - idle_seconds) for image in images}
-    of_agent = Evidence(Source.AGENT_CONTAINER, "", 1.0)
+    of_agent = Evidence(NodeSource.AGENT_CONTAINER, "", 1.0)
     evidence = {image.id: of_agent for image in images if image.tags[0].familiar != _BUILT_BY_HAND}
     memory = a_memory(an_observation(images), records, now=_NOW - watched_seconds, evidence=evidence)
     conditions = Conditions(believe_new_texts=True)

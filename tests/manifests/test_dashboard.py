@@ -7,7 +7,7 @@ import re
 
 import pytest
 
-from controller.daemon.families import FAMILIES
+from controller.daemon.metrics.families import FAMILIES
 from deploy.local.dashboard import UID, dashboard
 from tests.manifests.dashboards import DASHBOARD, FILE, Query, panels, queries, variables
 

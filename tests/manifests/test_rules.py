@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 import yaml
 
-from controller.daemon.families import FAMILIES
+from controller.daemon.metrics.families import FAMILIES
 from tests.manifests.dashboards import ROOT
 
 FOLDER = ROOT / "manifests" / "prometheus"

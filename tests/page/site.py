@@ -7,16 +7,16 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from controller.daemon.http_access import Access
-from controller.daemon.http_app import HttpApp, Sources
-from controller.daemon.http_server import HttpServer
-from controller.daemon.metrics import Metrics
+from controller.daemon.http.access import Access
+from controller.daemon.http.app import HttpApp, Sources
+from controller.daemon.http.server import HttpServer
+from controller.daemon.metrics.collector import Metrics
 from controller.daemon.overview import History, Overview, Readers
-from controller.daemon.report import Report
+from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
-from controller.daemon.vitals import Vitals
+from controller.daemon.vitals import Liveness
 from controller.instant import Instant
-from controller.plan.planner import Terms
+from controller.plan.verdict.planner import Terms
 from tests import sample_node
 
 DISK = (62_000_000_000, 21_300_000_000)
@@ -44,7 +44,7 @@ class Site:
     clock: StillClock = field(default_factory=StillClock)
 
     def __post_init__(self) -> None:
-        self.vitals = Vitals(self.clock, lambda: True)
+        self.vitals = Liveness(self.clock, lambda: True)
         self.vitals.beat()
         self.metrics = Metrics(lambda _: self.disk)
         reading = Readers(lambda _: self.disk, lambda _: self.history, lambda _: 0.0)
@@ -54,7 +54,7 @@ class Site:
     def publish(self, status: Status) -> None:
         self.metrics.publish(status)
         self.vitals.status = status
-        self.overview.publish(Report(status, Terms()))
+        self.overview.publish(StatusReport(status, Terms()))
 
     @property
     def app(self) -> HttpApp:

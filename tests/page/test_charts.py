@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 
 from controller.daemon.overview import Departure, Health, Picture
 from controller.daemon.page.charts import days_chart, disk_bar, timeline
-from controller.plan.history import Day
-from controller.plan.ledger_clock import LedgerClock
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.report.history import Day
 from tests.sample_node import DAY, HOUR, NOW
 
 PICTURE = Picture(NOW, Health.HEALTHY, (), None, LedgerClock(1_000.0, NOW), None)

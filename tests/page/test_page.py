@@ -14,7 +14,7 @@ from controller.daemon.overview import History
 from controller.daemon.status import PassResult, Status
 from controller.image.image import Image
 from controller.image.reference import reference_from_engine
-from controller.plan.decision import Decision
+from controller.plan.verdict.decision import Decision
 from tests import sample_node
 from tests.page.browser import Browser
 from tests.page.site import Site, busy_status, served

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from hypothesis import settings
 
-from controller.policy import yaml_reader
+from controller.policy.text import yaml_reader
 
 # Where a time matters the test says so; a busy machine is no defect.
 settings.register_profile("unhurried", deadline=None)

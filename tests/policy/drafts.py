@@ -9,7 +9,7 @@ from typing import Any
 
 from hypothesis import strategies as st
 
-from controller.policy.parse import Document, parse_documents
+from controller.policy.document.parse import Document, parse_documents
 from controller.policy.problem import Problem
 
 Plain = dict[str, Any]

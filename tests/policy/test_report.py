@@ -2,13 +2,13 @@ from __future__ import annotations
 
 import json
 
-from controller.policy.parse import parse_documents
+from controller.policy.document.parse import parse_documents
 from controller.policy.problem import Problem
-from controller.policy.report import Report, as_github, as_json, as_sarif, as_text
+from controller.policy.report import ValidationReport, as_github, as_json, as_sarif, as_text
 
 ERROR = Problem("a b,c.yaml", 5, 19, 'managementPolicy["x:y"].enabled', "error", "100% wrong", "no")
 WARNING = Problem("ä/b.yaml", 1, 1, "", "warning", "holds\nno document")
-REPORT = Report((ERROR, WARNING), parse_documents(b"label: a", "a.yaml").documents, files=2)
+REPORT = ValidationReport((ERROR, WARNING), parse_documents(b"label: a", "a.yaml").documents, files=2)
 
 
 def test_people_read_one_line_for_each_problem() -> None:
@@ -53,7 +53,7 @@ def test_sarif_names_the_rule_and_the_place() -> None:
 
 
 def test_nothing_to_report_is_an_empty_report_in_every_format() -> None:
-    nothing = Report((), (), 0)
+    nothing = ValidationReport((), (), 0)
     assert (as_text(nothing), as_github(nothing)) == ("", "")
     assert json.loads(as_json(nothing))["problems"] == []
     assert json.loads(as_sarif(nothing))["runs"][0]["results"] == []

@@ -14,8 +14,8 @@ from controller.errors import InvalidSelector
 from controller.image.selector import parse_selector
 from controller.policy.problem import Problem
 from controller.policy.schema import json_schema
-from controller.policy.source import read_source
-from controller.policy.tree import plain
+from controller.policy.text.source import read_source
+from controller.policy.text.tree import plain
 from tests.policy.drafts import a_draft, a_draft_with_rule, forms, problems_of, spoilt
 
 ROOT = Path(__file__).parents[2]

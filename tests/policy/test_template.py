@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.policy.parse import State, parse_documents
+from controller.policy.document.parse import State, parse_documents
 from controller.policy.template import new_document
 
 CHOICES = {

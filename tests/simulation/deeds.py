@@ -12,7 +12,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId, is_image_id, reference_from_engine
 from controller.instant import Clock
-from controller.plan.agent import AgentAnswer, Agreement, NodeAnswer, Source
+from controller.plan.node.agent import AgentAnswer, Agreement, NodeAnswer, NodeSource
 from tests.builders import A_NODE
 from tests.fake_engine import AGENT_LABELS, DEV_LABELS, FakeEngine, Kind, Row
 from tests.fakes import FakeNode
@@ -208,9 +208,9 @@ class Deeds:
         self.recorded.append(self.random.choice((self._name(), self._name().rpartition(":")[0])))
 
     def _say(self, agreements: Sequence[Agreement]) -> None:
-        named = {name: Source.AGREEMENT for each in agreements for name in each.images}
+        named = {name: NodeSource.AGREEMENT for each in agreements for name in each.images}
         if self.random.random() < 0.2:
-            named[self._name()] = Source.SERVICE
+            named[self._name()] = NodeSource.SERVICE
         self._said = AgentAnswer(tuple(agreements), {**self._said.named, **named})
         self._answer()
 

@@ -9,20 +9,20 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from controller.adapters.ledger import record_downloads
-from controller.daemon.reconcile import Manner
+from controller.adapters.ledger.ledger import record_downloads
+from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import PassResult, Status
 from controller.errors import RemovalFailed, RemovalRefused
 from controller.image.image import Image
 from controller.image.reference import ImageId, reference_from_engine
-from controller.plan.agent import NO_AGENT, NodeAnswer
-from controller.plan.decision import Conditions
-from controller.plan.event import Heard
-from controller.plan.idleness import Usage
-from controller.plan.limits import Limits
-from controller.plan.planner import Terms
-from controller.plan.removal import Outcome
-from controller.plan.verdict import Action, Reason
+from controller.plan.memory.event import HeardEvents
+from controller.plan.memory.idleness import Usage
+from controller.plan.node.agent import NO_AGENT, NodeAnswer
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.limits import Limits
+from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.removal import Outcome
+from controller.plan.verdict.verdict import Action, Reason
 from tests.builders import A_NODE, DAY, HOUR, MINUTE
 from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeEvents, Plain, a_document, a_removal
@@ -80,7 +80,7 @@ class WatchedEvents(FakeEvents):
         self._truth.has_hole |= self._cursor not in known  # What came after it may be forgotten, too.
         super().connect()
 
-    def take(self) -> Heard:
+    def take(self) -> HeardEvents:
         self._truth.taken()
         return super().take()
 
@@ -122,7 +122,7 @@ class SimulatedNode:
             conditions.limits.removals_per_pass,
         )
         self.truth = Truth(self.deal)
-        manner = Manner(conditions, parallel_removals=1)
+        manner = PassOptions(conditions, parallel_removals=1)
         self.host = WatchedHost(folder / "ledger.sqlite", kind, manner, random=self.random, truth=self.truth)
         self.engine, self.clock = self.host.engine, self.host.clock
         self.deeds = Deeds(self.random, self.clock, self.engine, self.host.node, self.truth)
@@ -221,7 +221,7 @@ class SimulatedNode:
         self._pass_time(max(until - self.tally.seconds, 0.0))
 
     def _until_next_pass(self) -> float:
-        wake_at = self.host.last.look_again_at if hasattr(self.host, "last") else None
+        wake_at = self.host.last.next_change_at if hasattr(self.host, "last") else None
         if wake_at is None or self.host.last.result is PassResult.FAILED:
             return self.deal.resync
         return min(self.deal.resync, max(wake_at - self.clock.now().uptime_seconds, 0.5))

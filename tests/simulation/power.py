@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from random import Random
 
-from controller.adapters.ledger import Ledger
-from controller.plan.memory import Memory
-from controller.plan.removal import Batch, Intent, Removal
+from controller.adapters.ledger.ledger import Ledger
+from controller.plan.memory.memory import Memory
+from controller.plan.verdict.removal import Batch, Intent, Removal
 
 
 class PowerCut(BaseException):

@@ -10,11 +10,12 @@ from dataclasses import replace
 import pytest
 
 from controller.instant import Instant
-from controller.plan import downloads, planner, remember
-from controller.plan.idleness import NOTHING_NEW
-from controller.plan.ledger_clock import LedgerClock
-from controller.plan.memory import Memory
-from controller.plan.planner import Plan, RuleBook, Terms, make_plan
+from controller.plan.memory import downloads, remember
+from controller.plan.memory.idleness import NOTHING_NEW
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import Memory
+from controller.plan.verdict import planner
+from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
 from tests.simulation.__main__ import live, simulate
 from tests.simulation.node import Violation
 
@@ -65,7 +66,7 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         plan = make_plan(rules, memory, terms)
         return replace(plan, removals=plan.removals[1:])
 
-    patch.setattr("controller.plan.decision.make_plan", forgetful)
+    patch.setattr("controller.plan.verdict.decision.make_plan", forgetful)
 
 
 @pytest.mark.parametrize(

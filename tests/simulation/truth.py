@@ -15,8 +15,8 @@ from fnmatch import fnmatchcase
 from controller.image.image import Image
 from controller.image.reference import ImageId, Reference, image_id
 from controller.instant import Instant
-from controller.plan.agent import AgentAnswer
-from controller.plan.observation import Store
+from controller.plan.memory.observation import Store
+from controller.plan.node.agent import AgentAnswer
 from tests.fake_engine import Row
 
 EPSILON_SECONDS = 1e-3

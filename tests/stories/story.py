@@ -9,10 +9,10 @@ from typing import Any
 
 import yaml
 
-from controller.plan.decision import Conditions
-from controller.plan.idleness import Usage
-from controller.plan.limits import Limits
-from controller.plan.planner import Terms
+from controller.plan.memory.idleness import Usage
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.limits import Limits
+from controller.plan.verdict.planner import Terms
 from controller.settings import duration
 from tests.fake_engine import Kind
 

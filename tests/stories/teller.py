@@ -9,12 +9,12 @@ from collections import deque
 from collections.abc import Iterable, Mapping
 from typing import Any
 
-from controller.adapters.ledger import record_downloads
+from controller.adapters.ledger.ledger import record_downloads
 from controller.errors import EngineUnavailable, RemovalFailed, RemovalRefused
 from controller.image.reference import ImageId, reference_from_engine
-from controller.plan.agent import AgentAnswer, Agreement, NodeAnswer, Source
-from controller.plan.removal import Intent
-from controller.plan.verdict import Verdict
+from controller.plan.node.agent import AgentAnswer, Agreement, NodeAnswer, NodeSource
+from controller.plan.verdict.removal import Intent
+from controller.plan.verdict.verdict import Verdict
 from controller.settings import duration
 from tests.builders import A_NODE
 from tests.fake_engine import AGENT_LABELS, DEV_LABELS, FakeEngine
@@ -170,13 +170,13 @@ class Teller:
 
     def service(self, image: str) -> None:
         """The agent has a service of this image."""
-        named = {**self._said.named, self._full(image): Source.SERVICE}
+        named = {**self._said.named, self._full(image): NodeSource.SERVICE}
         self._said = AgentAnswer(self._said.agreements, named)
         self.agent("answers")
 
     def _says(self, agreements: Iterable[Agreement]) -> None:
         agreements = tuple(agreements)
-        named = {name: Source.AGREEMENT for each in agreements for name in each.images}
+        named = {name: NodeSource.AGREEMENT for each in agreements for name in each.images}
         self._said = AgentAnswer(agreements, {**self._said.named, **named})
         self.agent("answers")
 

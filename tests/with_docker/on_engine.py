@@ -10,24 +10,24 @@ from pathlib import Path
 
 import docker
 
-from controller.adapters.clock import SystemClock
-from controller.adapters.docker_connection import Address, Connection
-from controller.adapters.docker_events import EventStream
-from controller.adapters.engine import DockerEngine
-from controller.adapters.ledger import Ledger
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.engine import DockerEngine
+from controller.adapters.engine.events import EventStream
+from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.ledger import Ledger
 from controller.daemon.ports import EnginePort, Ports
-from controller.daemon.reconcile import Manner, Reconciler
+from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.status import Status
 from controller.image.reference import ImageId, image_id
 from controller.image.selector import parse_selector
 from controller.instant import Instant
-from controller.plan.decision import Conditions
-from controller.plan.event import Happening
-from controller.plan.limits import Limits
-from controller.plan.observation import Store
-from controller.plan.planner import Terms
-from controller.plan.removal import Removal
-from controller.plan.verdict import Verdict
+from controller.plan.memory.event import EventKind
+from controller.plan.memory.observation import Store
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.limits import Limits
+from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.removal import Removal
+from controller.plan.verdict.verdict import Verdict
 from tests.fakes import FakeFolder, FakeNode, Plain, a_document, a_removal
 from tests.with_docker import images
 from tests.with_docker.private_engine import PrivateEngine
@@ -102,7 +102,7 @@ class OnEngine:
 
     def hear_of_removals(self, of: set[ImageId], mark: int) -> None:
         """Wait until the event stream has told of the end of these images, after that place in it."""
-        while of - {event.image for event in self.events.after(mark)[0] if event.happening is Happening.DELETED}:
+        while of - {event.image for event in self.events.after(mark)[0] if event.happening is EventKind.DELETED}:
             assert self.rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
             self.rang.clear()
 
@@ -158,7 +158,7 @@ def on_engine(
     conditions = Conditions(terms, limits, resync_seconds=10 * A_LONG_TIME_SECONDS, believe_new_texts=True)
     eye = port or DockerEngine(Connection(address), own_container)
     ports = Ports(clock, folder, FakeNode(), eye, events, ledger, lambda: 0.0, own_container)
-    reconciler = Reconciler(ports, Manner(conditions, parallel_removals=parallel), stopping, lambda: None)
+    reconciler = Reconciler(ports, PassOptions(conditions, parallel_removals=parallel), stopping, lambda: None)
     controller = OnEngine(api, ledger, events, folder, clock, reconciler, stopping, rang)
     controller.rules(*(rules or (a_removal(),)))
     try:

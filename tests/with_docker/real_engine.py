@@ -13,11 +13,11 @@ from hashlib import sha256
 import docker
 import requests
 
-from controller.adapters.docker_connection import Address, Connection
-from controller.adapters.docker_events import EventStream
-from controller.adapters.engine import DockerEngine
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.engine import DockerEngine
+from controller.adapters.engine.events import EventStream
 from controller.image.reference import ImageId, image_id, reference_from_engine
-from controller.plan.event import Event
+from controller.plan.memory.event import Event
 from tests.fake_engine import Kind
 from tests.with_docker import containers, images
 from tests.with_docker.images import Layer, Recipe

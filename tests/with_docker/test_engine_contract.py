@@ -9,8 +9,8 @@ import pytest
 
 from controller.errors import ImageGone, RemovalRefused
 from controller.image.reference import ImageId
-from controller.plan.event import Event, Happening
-from controller.plan.observation import Store
+from controller.plan.memory.event import Event, EventKind
+from controller.plan.memory.observation import Store
 from tests.fake_engine import AGENT_LABELS, FakeEngine, Kind
 from tests.fakes import FakeClock
 from tests.with_docker.private_engine import PrivateEngine
@@ -316,7 +316,7 @@ def test_layers_of_an_image_that_is_not_there_are_gone_too(world: World) -> None
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def kinds(events: list[Event]) -> list[Happening]:
+def kinds(events: list[Event]) -> list[EventKind]:
     return list(dict.fromkeys(event.happening for event in events))
 
 
@@ -325,7 +325,7 @@ def test_a_load_names_its_image(world: World) -> None:
 
     (event,) = world.told()
 
-    assert (event.happening, event.image) == (Happening.LOADED, image)
+    assert (event.happening, event.image) == (EventKind.LOADED, image)
 
 
 def test_an_import_names_its_image(world: World) -> None:
@@ -335,9 +335,9 @@ def test_an_import_names_its_image(world: World) -> None:
 
     assert {event.image for event in events} == {image}
     assert {
-        Kind.PODMAN: [Happening.TAGGED],
-        Kind.D26_C8D: [Happening.IMPORTED],
-    }.get(world.kind, [Happening.TAGGED, Happening.IMPORTED]) == kinds(events)
+        Kind.PODMAN: [EventKind.TAGGED],
+        Kind.D26_C8D: [EventKind.IMPORTED],
+    }.get(world.kind, [EventKind.TAGGED, EventKind.IMPORTED]) == kinds(events)
 
 
 def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> None:
@@ -349,7 +349,7 @@ def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> N
     again = world.told()
 
     assert again == first
-    assert [(event.happening, event.name) for event in again] == [(Happening.PULLED, name)]
+    assert [(event.happening, event.name) for event in again] == [(EventKind.PULLED, name)]
     assert again[0].image == (image if world.kind is Kind.PODMAN else None)
 
 
@@ -366,7 +366,7 @@ def test_a_tag_names_image_and_tag(world: World) -> None:
     world.told()
     world.tag(APP, OTHER)
 
-    assert world.told() == [Event(Happening.TAGGED, image, OTHER)]
+    assert world.told() == [Event(EventKind.TAGGED, image, OTHER)]
 
 
 def test_a_build_names_what_was_built(world: World) -> None:
@@ -377,9 +377,9 @@ def test_a_build_names_what_was_built(world: World) -> None:
     events = world.told()
 
     if world.kind is Kind.PODMAN:
-        assert events == [Event(Happening.BUILT, None, image.removeprefix("sha256:"))]
+        assert events == [Event(EventKind.BUILT, None, image.removeprefix("sha256:"))]
     else:
-        assert Event(Happening.TAGGED, image, OTHER) in events
+        assert Event(EventKind.TAGGED, image, OTHER) in events
 
 
 def test_a_container_names_its_image_by_what_it_was_created_from(world: World) -> None:
@@ -393,10 +393,10 @@ def test_a_container_names_its_image_by_what_it_was_created_from(world: World) -
     at_last = world.told()
 
     assert at_first == [
-        Event(Happening.USED, None, APP, by_agent=True, is_creation=True),
-        Event(Happening.USED, None, APP, by_agent=True),
+        Event(EventKind.USED, None, APP, by_agent=True, is_creation=True),
+        Event(EventKind.USED, None, APP, by_agent=True),
     ]
-    assert at_last == [Event(Happening.USED, None, APP, by_agent=True)]
+    assert at_last == [Event(EventKind.USED, None, APP, by_agent=True)]
 
 
 def test_a_container_created_from_an_id_names_it(world: World) -> None:
@@ -418,7 +418,7 @@ def test_an_untag_is_no_sign_of_life(world: World) -> None:
     events = world.told()
 
     assert {event.image for event in events} == {image}
-    assert not any(event.happening.is_sign_of_life for event in events)
+    assert not any(event.happening.is_activity for event in events)
 
 
 def test_a_refused_removal_is_no_sign_of_life(world: World) -> None:
@@ -430,7 +430,7 @@ def test_a_refused_removal_is_no_sign_of_life(world: World) -> None:
 
     events = world.told()
 
-    assert kinds(events) == ([Happening.DELETED] if world.kind is Kind.PODMAN else [])
+    assert kinds(events) == ([EventKind.DELETED] if world.kind is Kind.PODMAN else [])
 
 
 def test_a_removal_is_told(world: World) -> None:
@@ -441,4 +441,4 @@ def test_a_removal_is_told(world: World) -> None:
     events = world.told()
 
     assert {event.image for event in events} == {image}
-    assert Happening.DELETED in kinds(events)
+    assert EventKind.DELETED in kinds(events)

@@ -17,7 +17,7 @@ import docker
 import pytest
 
 from controller.image.reference import ImageId
-from controller.plan.removal import Exactness, Freed, Outcome
+from controller.plan.verdict.removal import Exactness, Freed, Outcome
 from tests.fakes import a_removal
 from tests.with_docker import containers, images
 from tests.with_docker.images import Layer, Recipe

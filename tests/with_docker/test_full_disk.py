@@ -10,7 +10,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from controller.plan.removal import Outcome
+from controller.plan.verdict.removal import Outcome
 from tests.with_docker import images
 from tests.with_docker.images import Layer, Recipe
 from tests.with_docker.on_engine import on_engine

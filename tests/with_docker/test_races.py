@@ -18,8 +18,8 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from controller.adapters.docker_connection import Address, Connection
-from controller.adapters.engine import DockerEngine
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.engine import DockerEngine
 from controller.image.image import Container
 from tests.with_docker import containers, images
 from tests.with_docker.images import Layer, Recipe

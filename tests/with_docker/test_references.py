@@ -8,8 +8,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from controller.adapters.docker_connection import Address, Connection
-from controller.adapters.engine import DockerEngine
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.engine import DockerEngine
 from tests.fakes import Plain, a_removal
 from tests.with_docker import images
 from tests.with_docker.images import Recipe

@@ -9,12 +9,12 @@ from pathlib import Path
 import docker
 import pytest
 
-from controller.adapters.docker_connection import Address, Connection
-from controller.adapters.docker_events import EventStream
-from controller.adapters.ledger import Ledger
-from controller.daemon.reconcile import Manner
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.events import EventStream
+from controller.adapters.ledger.ledger import Ledger
+from controller.daemon.reconcile import PassOptions
 from controller.image.reference import image_id
-from controller.plan.event import Event, Happening
+from controller.plan.memory.event import Event, EventKind
 from tests.fake_engine import Kind
 from tests.host import Host
 from tests.stories.story import Story, stories
@@ -55,7 +55,7 @@ class RealHost(Host):
         mark = self.events.mark()
         marker = image_id(images.load_image(self.api, _MARKER, variant="marker", layers=()))
         self.api.remove_image(_MARKER)
-        while marker not in {event.image for event in self._after(mark) if event.happening is Happening.DELETED}:
+        while marker not in {event.image for event in self._after(mark) if event.happening is EventKind.DELETED}:
             assert self._rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
             self._rang.clear()
 
@@ -72,7 +72,7 @@ def test_a_day_in_the_life_of_a_node(
     if kind not in story.kinds:
         return
     world = RealEngine(kind, engine.host, docker_api, registry)
-    manner = Manner(story.conditions, parallel_removals=1)
+    manner = PassOptions(story.conditions, parallel_removals=1)
     host = RealHost(tmp_path / "ledger.db", kind, manner, world=world, api=docker_api, address=engine.host)
     try:
         Teller(host, story).tell()

@@ -11,7 +11,7 @@ from math import log1p
 from controller.daemon.overview import Departure, Picture
 from controller.daemon.page.html import Child, Html, el
 from controller.daemon.page.words import from_now
-from controller.plan.history import Day
+from controller.plan.report.history import Day
 from controller.quantity import bytes_in_words
 
 _DISK_HEIGHT = 14

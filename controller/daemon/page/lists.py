@@ -12,8 +12,8 @@ from controller.daemon.overview import LAST_REMOVALS, Departure, Picture, Publis
 from controller.daemon.page.html import Html, el
 from controller.daemon.page.query import ROWS, Query, Selection
 from controller.daemon.page.words import VERDICTS, ago, from_now, name, rule, short_id, span, verdict
-from controller.plan.moments import told
-from controller.plan.removal import Exactness, Freed, Removal
+from controller.plan.report.moments import to_display
+from controller.plan.verdict.removal import Exactness, Freed, Removal
 from controller.quantity import bytes_in_words
 
 Values = dict[str, Any]
@@ -34,7 +34,7 @@ _COLUMNS = (
 def references(picture: Picture, published: Published, query: Query) -> Html:
     """Every reference with its verdict: what was searched for, sorted as wanted, a page of it."""
     chosen = query.selection(published.report.references())
-    rows = [told(row, picture.clock) for row in published.report.references(chosen.places)]
+    rows = [to_display(row, picture.clock) for row in published.report.references(chosen.places)]
     return el(
         "section",
         el("h2", "Images", id="references-title"),
@@ -201,7 +201,7 @@ def _moment_of(when: str, departures: Sequence[Departure]) -> Html:
 
 def policies(picture: Picture, published: Published) -> Html:
     """Every document: what it amounts to here, and what is wrong with it."""
-    rows = [told(row, picture.clock) for row in published.report.documents()]
+    rows = [to_display(row, picture.clock) for row in published.report.documents()]
     folder = published.report.summary["folder"]
     where = [el("code", folder["path"]), f" at revision {folder['revision'][:12]}" if folder["revision"] else None]
     others = [problem for problem in folder["problems"] if not any(problem in row["problems"] for row in rows)]

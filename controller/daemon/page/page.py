@@ -95,7 +95,7 @@ def _last_look(picture: Picture) -> str:
         return ""
     status = picture.published.status
     looked = f"looked {ago(picture.now.uptime_seconds - status.at.uptime_seconds)}"
-    change = status.decision.plan.look_again_at
+    change = status.decision.plan.next_change_at
     until = f"; next change {from_now(picture.seconds_until(change))}" if change is not None else ""
     return f"{looked} for {status.duration_seconds:.1f} s{until}"
 

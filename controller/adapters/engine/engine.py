@@ -1,0 +1,173 @@
+"""The container engine: look at it, measure its store, remove from it. It answers in our values and our errors.
+
+Only low-level calls are made: the object layer of the docker library inspects every image that it lists.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable, Mapping
+from dataclasses import replace
+from typing import Any, TypeVar
+from urllib.parse import quote
+
+import docker
+from docker.errors import APIError
+
+from controller.adapters.engine.answers import container_from, engine_from, image_from, layers_from, rows_of
+from controller.adapters.engine.connection import Connection, send
+from controller.errors import EngineUnavailable, ImageGone, RemovalFailed, RemovalRefused
+from controller.image.image import Container, Image
+from controller.image.layers import Layer
+from controller.image.reference import ImageId
+from controller.plan.memory.observation import Engine
+
+_LOST_A_RACE = re.compile(r"unrecognized image ID|no such image|image not known", re.IGNORECASE)
+_SEVERAL_NAMES = re.compile(r"more than one tag", re.IGNORECASE)
+
+T = TypeVar("T")
+
+
+class DockerEngine:
+    """An engine that speaks Docker's API: Docker itself, or Podman's compatible service."""
+
+    def __init__(self, connection: Connection, own_container: str = "") -> None:
+        """`own_container` is the ID of the container in which this program runs, or empty."""
+        self._connection = connection
+        self._own_container = own_container
+        self._own_name = ""
+        self._images: dict[ImageId, Image] = {}
+
+    @property
+    def generation(self) -> int:
+        """Changes whenever the engine may be another one than before."""
+        return self._connection.generation
+
+    def identify(self) -> Engine:
+        """Which engine answers. Raises EngineUnavailable, as every question does."""
+        return self._sensible("info", lambda client: engine_from(client.info(), client.version()))
+
+    def images(self) -> Mapping[ImageId, Image]:
+        """All images, hidden parents included. An image that has not changed is the same object as last time."""
+
+        def ask(client: docker.APIClient) -> dict[ImageId, Image]:
+            images = map(image_from, rows_of(send(client, "GET", "/images/json?all=1")))
+            return {image.id: self._as_known(image) for image in images}
+
+        self._images = self._sensible("list_images", ask)
+        return self._images
+
+    def _as_known(self, image: Image) -> Image:
+        known = self._images.get(image.id)
+        return known if known == image else image
+
+    def containers(self) -> tuple[Container, ...]:
+        """All containers, in whatever state."""
+        address = "/containers/json?all=1"
+        listed = self._sensible(
+            "list_containers", lambda client: list(map(container_from, rows_of(send(client, "GET", address))))
+        )
+        return tuple(self._as_created(each) if each.id == self._own_container else each for each in listed)
+
+    def _as_created(self, own: Container) -> Container:
+        """Ourselves, with the name that we were created from: once it has moved on, Docker's list has only the ID."""
+        if not self._own_name:
+            self._own_name = self._sensible(
+                "inspect_container", lambda client: str(client.inspect_container(own.id)["Config"]["Image"])
+            )
+        return replace(own, created_from=self._own_name)
+
+    def service_images(self) -> frozenset[str]:
+        """On a swarm manager the names of images that services are made from; elsewhere none."""
+
+        def ask(client: Any) -> frozenset[str]:
+            specs = (service["Spec"]["TaskTemplate"] for service in client.services())
+            return frozenset(spec["ContainerSpec"]["Image"] for spec in specs if "ContainerSpec" in spec)
+
+        return self._sensible("list_services", ask)
+
+    def layers(self, image: ImageId) -> tuple[Layer, ...]:
+        """The layers of one image, lowest first. Raises ImageGone too."""
+
+        def ask(client: Any) -> tuple[Layer, ...]:
+            return layers_from(client.inspect_image(image), client.history(image))
+
+        return self._sensible("inspect_image", ask)
+
+    def store_bytes(self) -> int:
+        """What the image store occupies, by its own count."""
+        return self._disk_usage("image", _store_total)
+
+    def written_bytes(self) -> int:
+        """What containers have written into their own layers, by the engine's count."""
+        return self._disk_usage("container", _written_total)
+
+    def _disk_usage(self, of: str, total: Callable[[Mapping[str, Any]], int]) -> int:
+        """The docker library always asks for the sizes of everything, volumes and build cache too."""
+        address = f"/system/df?type={of}"
+        return self._sensible("measure_store", lambda client: total(json.loads(send(client, "GET", address))))
+
+    def remove(self, target: str) -> tuple[str, ...]:
+        """Ask to remove one name, or the image of one ID; never with force, never along with its parents.
+
+        Returns what the answer names as deleted: an image, and on graph drivers each layer. Raises ImageGone,
+        RemovalRefused or RemovalFailed as the engine answered; EngineUnreachable if nobody could be asked;
+        EngineUnavailable if no answer tells whether it was done.
+        """
+        times_asked = 0
+
+        def ask(client: docker.APIClient) -> tuple[str, ...]:
+            nonlocal times_asked
+            times_asked += 1
+            rows = json.loads(send(client, "DELETE", f"/images/{quote(target, safe='/:')}?force=False&noprune=True"))
+            return tuple(deleted for row in rows or () if (deleted := row.get("Deleted")))
+
+        try:
+            return self._connection.request("remove_image", ask)
+        except APIError as error:
+            refusal = _refusal(error)
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            refusal = EngineUnavailable(f"the engine's answer to remove_image makes no sense: {error!r}")
+        if times_asked > 1 and isinstance(refusal, ImageGone):
+            raise EngineUnavailable(f"the connection broke; asked again: {refusal}") from refusal
+        raise refusal
+
+    def _sensible(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
+        """An answer of the right shape, or EngineUnavailable: half a list is not a list."""
+        try:
+            return self._connection.request(operation, ask)
+        except APIError as error:
+            if error.status_code == 404 and operation == "inspect_image":
+                raise ImageGone(_words(error)) from error
+            raise EngineUnavailable(
+                f"the engine answered {operation} with {error.status_code}: {_words(error)}"
+            ) from error
+        except (KeyError, TypeError, ValueError, AttributeError) as error:
+            self._connection.drop()
+            raise EngineUnavailable(f"the engine's answer to {operation} makes no sense: {error!r}") from error
+
+
+def _store_total(usage: Mapping[str, Any]) -> int:
+    """From API 1.52 on in `ImageUsage`; the older field is announced to go."""
+    return int(usage["LayersSize"] if "LayersSize" in usage else usage["ImageUsage"]["TotalSize"])
+
+
+def _written_total(usage: Mapping[str, Any]) -> int:
+    if "Containers" not in usage and "ContainerUsage" in usage:
+        return int(usage["ContainerUsage"]["TotalSize"])
+    return sum(container.get("SizeRw") or 0 for container in usage["Containers"] or ())
+
+
+def _refusal(error: APIError) -> Exception:
+    """What an answer other than 200 means; engines differ in their codes (measured on six)."""
+    words, status = _words(error), error.status_code
+    if status == 404 or (status == 500 and _LOST_A_RACE.search(words)):
+        return ImageGone(words)
+    if status == 409 or (status == 500 and _SEVERAL_NAMES.search(words)):
+        return RemovalRefused(words)
+    return RemovalFailed(f"{status}: {words}")
+
+
+def _words(error: APIError) -> str:
+    return str(error.explanation or error).strip()

@@ -1,0 +1,1 @@
+"""The policy folder: files, links, mounts and the watcher."""

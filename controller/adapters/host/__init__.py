@@ -1,0 +1,1 @@
+"""The host: clock, facts, log output, systemd."""

@@ -1,0 +1,85 @@
+"""This host as /proc and /etc show it: the facts behind the built-in properties, and a name that lasts.
+
+What the built-in properties are is decided in `plan/node`.
+"""
+
+from __future__ import annotations
+
+import hmac
+import os
+import sys
+from dataclasses import dataclass
+from pathlib import Path
+
+from controller.plan.node.agent import NodeAnswer
+from controller.plan.node.node import HostFacts, Node, builtin_properties, serial_number
+
+_MARKS_OF_A_CONTAINER = (".dockerenv", "run/.containerenv")
+_IDENTITIES = ("etc/machine-id", "var/lib/dbus/machine-id", "sys/class/dmi/id/product_uuid")
+"""What tells this machine from others, the best first."""
+_NOT_SET_YET = ("", "uninitialized")
+_IN_32_BITS = {"aarch64": "armv7l", "x86_64": "i686"}
+
+
+@dataclass(frozen=True, slots=True)
+class Host:
+    """What is known of the machine without asking anybody."""
+
+    facts: HostFacts
+    identity: str
+    """32 hexadecimal digits: the same after a reboot, another on every machine."""
+
+
+class AnonymousNode:
+    """No node file and no agent was named: a node without pattern and policy, but with an identity of its own."""
+
+    def __init__(self, host: Host) -> None:
+        self._answer = NodeAnswer(Node(id=host.identity, properties=builtin_properties(host.facts)))
+
+    def ask(self) -> NodeAnswer:
+        """Always the same."""
+        return self._answer
+
+
+def read_host(root: Path = Path("/")) -> Host:
+    """The host on which this program runs; in a container too, as far as that shows it."""
+    cpuinfo = _text(root / "proc/cpuinfo")
+    identity = _first_identity(root) or serial_number(cpuinfo or "") or os.uname().nodename
+    facts = HostFacts(
+        cpuinfo=cpuinfo,
+        meminfo=_text(root / "proc/meminfo"),
+        machine=_machine(),
+        os_release=_os_release(root),
+        hardware_id=_derived(identity, "hardware"),
+    )
+    return Host(facts, _derived(identity, "node"))
+
+
+def _derived(identity: str, purpose: str) -> str:
+    """A keyed hash, because a machine ID is not to be shown to others as it is (machine-id(5))."""
+    return hmac.new(identity.encode(), f"imagectl: {purpose}".encode(), "sha256").hexdigest()[:32]
+
+
+def _first_identity(root: Path) -> str:
+    texts = ((_text(root / place) or "").strip() for place in _IDENTITIES)
+    return next((text for text in texts if text not in _NOT_SET_YET), "")
+
+
+def _os_release(root: Path) -> str | None:
+    """Of the host. A container has a system of its own, and shows the host's only where somebody mounted it."""
+    mounted = _text(root / "etc/host-os-release")
+    is_in_container = any((root / mark).exists() for mark in _MARKS_OF_A_CONTAINER)
+    return mounted if mounted is not None or is_in_container else _text(root / "etc/os-release")
+
+
+def _machine() -> str:
+    """The hardware as programs see it: on a system of 32 bits uname still tells what the kernel has."""
+    machine = os.uname().machine
+    return machine if sys.maxsize > 2**32 else _IN_32_BITS.get(machine, machine)
+
+
+def _text(file: Path) -> str | None:
+    try:
+        return file.read_text(encoding="utf-8", errors="replace")
+    except OSError:
+        return None

@@ -1,0 +1,89 @@
+"""The report of the last pass: the controller writes it into its ledger, commands read it there.
+
+So they show what the controller has decided, by its own settings, and at once: nothing but SQLite and JSON is needed.
+Moments in it are on the ledger's clock (see `plan.moments`).
+"""
+
+from __future__ import annotations
+
+import json
+import sqlite3
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from controller.adapters.ledger.file import DamagedError, connected, ledger_errors
+from controller.instant import Instant
+from controller.plan.memory.ledger_clock import LedgerClock
+
+CREATE = "CREATE TABLE IF NOT EXISTS report (kind, key, value, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+SUMMARY = ("summary", "")
+_WRITE = """INSERT INTO report VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value
+    WHERE value <> excluded.value"""
+
+Row = tuple[tuple[str, str], Mapping[str, Any]]
+"""A row with its kind (reference, explanation, document, summary) and a key among these."""
+
+
+def write_report(db: sqlite3.Connection, summary: Mapping[str, Any], rows: Iterable[Row] | None) -> None:
+    """Write what differs from what is there, row by row; None: no row but the summary does."""
+    db.execute(_WRITE, (*SUMMARY, json.dumps(summary)))
+    if rows is None:
+        return
+    gone = set(db.execute("SELECT kind, key FROM report").fetchall()) - {SUMMARY}
+
+    def told() -> Iterator[tuple[str, str, str]]:
+        for key, row in rows:
+            gone.discard(key)
+            yield *key, json.dumps(row)
+
+    db.executemany(_WRITE, told())
+    db.executemany("DELETE FROM report WHERE kind = ? AND key = ?", gone)
+
+
+class ReportReader:
+    """Reads the last report beside a running controller, or without one. Every call may raise LedgerUnavailable."""
+
+    def __init__(self, file: Path) -> None:
+        self._file = file
+        with ledger_errors(file):
+            self._db = connected(file, "ro")
+
+    def close(self) -> None:
+        """Close the file."""
+        self._db.close()
+
+    def clock(self) -> LedgerClock | None:
+        """The ledger's clock at the pass that is reported; None if no pass ever was."""
+        if not self._select("SELECT 1 FROM sqlite_master WHERE name = 'report'"):
+            return None
+        found = self._select("SELECT value FROM facts WHERE name = 'clock' AND EXISTS (SELECT 1 FROM report)")
+        with self._making_sense():
+            return _clock(json.loads(found[0])) if found else None
+
+    def rows(self, kind: str) -> list[dict[str, Any]]:
+        """All rows of a kind, by their keys."""
+        values = self._select("SELECT value FROM report WHERE kind = ? ORDER BY key", kind)
+        with self._making_sense():
+            return list(json.loads(f"[{','.join(values)}]"))
+
+    def keys(self, kind: str) -> list[str]:
+        """The keys of all rows of a kind."""
+        return self._select("SELECT key FROM report WHERE kind = ? ORDER BY key", kind)
+
+    def _select(self, query: str, *parameters: str) -> list[str]:
+        with ledger_errors(self._file):
+            return [value for (value,) in self._db.execute(query, parameters)]
+
+    @contextmanager
+    def _making_sense(self) -> Iterator[None]:
+        with ledger_errors(self._file):
+            try:
+                yield
+            except (TypeError, ValueError) as error:
+                raise DamagedError(f"its report makes no sense: {error}") from error
+
+
+def _clock(fields: dict[str, Any]) -> LedgerClock:
+    return LedgerClock(**{**fields, "last": Instant(**fields["last"]) if fields["last"] else None})

@@ -1,0 +1,1 @@
+"""Which node this is: the node file and the Open Horizon agent."""

@@ -1,0 +1,102 @@
+"""The node file (`--node`): which node this is, as somebody has written it down; read anew each time it is asked.
+
+What the fields mean is in `policy/node_document`; what a node becomes of them is in `plan/node`.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from controller.adapters.folder.files import named_policy_file, read_policy_file
+from controller.adapters.host.clock import SystemClock
+from controller.adapters.host.facts import AnonymousNode, Host, read_host
+from controller.adapters.node.agent import Agent
+from controller.instant import Clock
+from controller.plan.node.agent import Half, NodeAnswer
+from controller.plan.node.node import builtin_properties, node_of
+from controller.policy.document.node_document import ParsedNodes, parse_nodes
+from controller.policy.problem import Problem
+
+STANDS_AFTER_SECONDS = 2.0
+"""A file that was written so lately may be half a file, and half a node policy may open the node to any document."""
+
+
+class NodeFile:
+    """Answers for the node that a file describes."""
+
+    def __init__(self, file: Path, host: Host, clock: Clock, wait: Callable[[float], None] = time.sleep) -> None:
+        self._file = file
+        self._host = host
+        self._clock = clock
+        self._wait = wait
+
+    def ask(self) -> NodeAnswer:
+        """The node as the file describes it now; silence if it does not, with the first thing that is wrong.
+
+        Waits for a file that was written a moment ago, at most STANDS_AFTER_SECONDS.
+        """
+        if seconds := self._still_to_stand():
+            self._wait(seconds)
+        parsed = self._read()
+        if self._still_to_stand():
+            return self._silence(f"{self._file} is being written")
+        errors = [problem for problem in parsed.problems if problem.is_error]
+        if errors or not parsed.nodes:
+            return self._silence(_first(errors or parsed.problems))
+        if len(parsed.nodes) > 1:
+            return self._silence(f"{self._file} describes {len(parsed.nodes)} nodes and not one")
+        node = node_of(parsed.nodes[0], builtin_properties(self._host.facts), self._host.identity)
+        told = f", with {_first(parsed.problems)}" if parsed.problems else ""
+        return NodeAnswer(node, f"as {self._file} says{told}", str(self._file))
+
+    def _still_to_stand(self) -> float:
+        """Seconds; 0 if the file has stood long enough, is not there, or is from a time that has not come yet."""
+        try:
+            age = self._clock.now().wall_seconds - self._file.stat().st_mtime
+        except OSError:
+            return 0.0
+        return STANDS_AFTER_SECONDS - age if 0 <= age < STANDS_AFTER_SECONDS else 0.0
+
+    def _read(self) -> ParsedNodes:
+        content = read_policy_file(named_policy_file(self._file))
+        if content.data is None:
+            return ParsedNodes(problems=(content.problem,) if content.problem else ())
+        return parse_nodes(content.data, content.file.shown)
+
+    def _silence(self, why: str) -> NodeAnswer:
+        return NodeAnswer(node=None, why=why, source=str(self._file), is_silence=True)
+
+
+def _first(problems: Sequence[Problem]) -> str:
+    """The first problem, and how many there are besides."""
+    more = len(problems) - 1
+    return f"{problems[0]}{f' and {more} more' if more else ''}"
+
+
+class NodeFileBesideAgent:
+    """Both were named: the file says which node this is, the agent which images it needs."""
+
+    def __init__(self, file: NodeFile, agent: Agent) -> None:
+        self._file = file
+        self._agent = agent
+
+    def ask(self) -> NodeAnswer:
+        """Half an answer if one of them is silent."""
+        node, agent = self._file.ask(), self._agent.ask()
+        if not agent.is_silence:
+            return replace(node, agent=agent.agent, half=Half.AGENT if node.is_silence else None)
+        if not node.is_silence:
+            return replace(node, why=agent.why, is_silence=True, half=Half.NODE)
+        return node
+
+
+def which_node(file: Path | None, agent_url: str) -> NodeFile | Agent | NodeFileBesideAgent | AnonymousNode:
+    """By the options `--node` and `--agent-url`. Raises InvalidSettings."""
+    agent = Agent(agent_url) if agent_url else None
+    if file is None:
+        return agent or AnonymousNode(read_host())
+    node_file = NodeFile(file, read_host(), SystemClock())
+    return NodeFileBesideAgent(node_file, agent) if agent else node_file

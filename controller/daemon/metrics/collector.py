@@ -1,0 +1,130 @@
+"""Status → Prometheus samples. Gauges are computed from the last status when scraped; counters count what passes
+publish.
+
+Never a label for an image: the number of series is bounded by the number of policy documents.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from prometheus_client import (
+    CollectorRegistry,
+    Counter,
+    Histogram,
+    ProcessCollector,
+    disable_created_metrics,
+    exposition,
+)
+
+from controller.daemon.metrics.families import FAMILIES
+from controller.daemon.metrics.gauges import DiskUsage, Gauges
+from controller.daemon.status import PassResult, Status
+from controller.plan.verdict.removal import Exactness, Freed, Outcome
+
+_UNANSWERED = ("200", "500", "none")
+ANSWERS: Mapping[str, tuple[str, ...]] = {
+    "info": _UNANSWERED,
+    "list_images": _UNANSWERED,
+    "list_containers": _UNANSWERED,
+    "list_services": _UNANSWERED,
+    "inspect_image": ("200", "404", "500", "none"),
+    "measure_store": _UNANSWERED,
+    "remove_image": ("200", "404", "409", "500", "none"),
+    "events": _UNANSWERED,
+}
+"""What is asked of the engine, and the answers that are to be expected; others get a series when they come."""
+_LASTING = "events"
+"""A request that ends when the stream does: how long that took tells nothing."""
+
+
+class Metrics:
+    """All series of one controller, in a registry of their own."""
+
+    def __init__(self, disk_usage: DiskUsage = lambda _: None) -> None:
+        disable_created_metrics()  # type: ignore[no-untyped-call]
+        self.registry = CollectorRegistry()
+        self._passes = self._counter("passes_total")
+        self._pass_seconds = self._histogram("pass_duration_seconds")
+        self._removals = self._counter("removals_total")
+        self._bytes = self._counter("reclaimed_bytes_total")
+        self._unknown = self._counter("removals_with_unknown_bytes_total")
+        self._removal_seconds = self._histogram("removal_duration_seconds")
+        self._requests = self._counter("engine_requests_total")
+        self._request_seconds = self._histogram("engine_request_duration_seconds")
+        self._resets = self._counter("ledger_resets_total")
+        self._steps = self._counter("clock_steps_total")
+        self._begin_at_zero()
+        self._published: Status | None = None
+        self._documents: set[str] = set()
+        self._gauges = Gauges(disk_usage)
+        self.registry.register(self._gauges)
+        ProcessCollector(registry=self.registry)
+
+    def publish(self, status: Status) -> None:
+        """Count what a pass did, and show it from now on."""
+        self._passes.labels(status.result.value).inc()
+        self._pass_seconds.observe(status.duration_seconds)
+        self._follow_documents(status)
+        for removal in status.removals:
+            self._removals.labels(removal.outcome.value, removal.intent.document).inc()
+            self._count(removal.intent.document, removal.freed)
+        for batch in status.batches:
+            self._count(batch.document, batch.freed)
+        before = self._published
+        self._resets.inc(status.ledger_resets - (before.ledger_resets if before else 0))
+        self._steps.inc(status.clock_steps - (before.clock_steps if before else 0))
+        self._published = status
+        self._gauges.status = status
+
+    def request_answered(self, operation: str, code: str, seconds: float) -> None:
+        """Count one request to the engine."""
+        self._requests.labels(operation, code).inc()
+        if operation != _LASTING:
+            self._request_seconds.labels(operation).observe(seconds)
+        if operation == "remove_image":
+            self._removal_seconds.observe(seconds)
+
+    def exposition(self, accept: str = "") -> tuple[bytes, str]:
+        """The page that Prometheus scrapes, and its content type."""
+        encode, content_type = exposition.choose_encoder(accept)
+        return encode(self.registry), content_type
+
+    def _count(self, document: str, freed: Freed) -> None:
+        if freed.bytes:
+            self._bytes.labels(document).inc(freed.bytes)
+        if freed.exactness is Exactness.UNKNOWN:
+            self._unknown.inc()
+
+    def _begin_at_zero(self) -> None:
+        """A rate needs a first value: a series that begins with its first event hides that event."""
+        for result in PassResult:
+            self._passes.labels(result.value)
+        for operation, codes in ANSWERS.items():
+            for code in codes:
+                self._requests.labels(operation, code)
+            if operation != _LASTING:
+                self._request_seconds.labels(operation)
+
+    def _follow_documents(self, status: Status) -> None:
+        """Series begin at 0 when a document appears, and end when nothing is heard of it any more."""
+        removals = {removal.intent.document for removal in status.removals}
+        batches = {batch.document for batch in status.batches}
+        now = {document.name for document in status.decision.ruling.documents} | removals | batches
+        for document in now - self._documents:
+            self._bytes.labels(document)
+            for outcome in Outcome:
+                self._removals.labels(outcome.value, document)
+        for document in self._documents - now:
+            self._bytes.remove(document)
+            for outcome in Outcome:
+                self._removals.remove(outcome.value, document)
+        self._documents = now
+
+    def _counter(self, name: str) -> Counter:
+        family = FAMILIES[name]
+        return Counter(family.full_name, family.help, family.labels, registry=self.registry)
+
+    def _histogram(self, name: str) -> Histogram:
+        family = FAMILIES[name]
+        return Histogram(family.full_name, family.help, family.labels, buckets=family.buckets, registry=self.registry)

@@ -1,0 +1,1 @@
+"""Removal: checks, requests, answers and measurement."""

@@ -1,0 +1,1 @@
+"""Memory: what was observed of each image, and for how long it has been idle."""

@@ -1,0 +1,104 @@
+"""Which images count as downloaded by the agent, and on what evidence (design, section 6).
+
+Evidence is found from outside, because upstream's own mark cannot be read; once found it stays with the image.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+
+from controller.image.reference import ImageId, reference_from_engine
+from controller.plan.memory.event import Event, EventKind
+from controller.plan.memory.memory import Evidence, ExpectedDownload, Record
+from controller.plan.memory.names import Names, spellings
+from controller.plan.memory.observation import Observation, Store
+from controller.plan.node.agent import NodeSource
+
+A_RECORDED_NAME_WAITS_SECONDS = 24 * 3600.0
+_MADE_HERE = (EventKind.BUILT, EventKind.IMPORTED, EventKind.LOADED)
+
+
+def from_containers(seen: Observation, now: float) -> dict[ImageId, Evidence]:
+    """Images that containers of the agent's services are made from; those of `hzn dev` do not count."""
+    return {
+        container.image: Evidence(NodeSource.AGENT_CONTAINER, f"container {container.name}", now)
+        for container in seen.containers
+        if container.agent_service and not container.agent_dev
+    }
+
+
+def from_events(events: Sequence[Event], names: Names, now: float) -> dict[ImageId, Evidence]:
+    """Images of agent containers that came and went between two looks, where there is no doubt which image it was.
+
+    Only a creation names its image surely, only if it is heard as it happens, and only by a name that was not given
+    anew meanwhile.
+    """
+    renamed = _names_of(events, EventKind.PULLED) | _names_of(events, EventKind.TAGGED)
+    if any(event.happening in _MADE_HERE for event in events):
+        return {}
+    return {
+        image: Evidence(NodeSource.AGENT_CONTAINER, f"a container of {event.name}", now)
+        for event in events
+        if event.by_agent and event.is_creation and not event.is_replayed
+        if renamed.isdisjoint(spellings(event.name))
+        if len(meant := names.meant_by(event)) == 1
+        for image in meant
+    }
+
+
+def _names_of(events: Iterable[Event], happening: EventKind) -> set[str]:
+    return {spelling for event in events if event.happening is happening for spelling in spellings(event.name)}
+
+
+def from_records(
+    recorded: Iterable[str],
+    expected: Iterable[ExpectedDownload],
+    events: Sequence[Event],
+    names: Names,
+    now: float,
+) -> tuple[dict[ImageId, Evidence], tuple[ExpectedDownload, ...]]:
+    """Images named to `record-download`, and the names that still wait for an image; `expected` has waited before.
+
+    A name recorded just now counts at once if an image bears it, unless the name has only just moved there: then, and
+    if none bears it, it waits, at most a day, for a pull of exactly that name. A name that was tagged here meanwhile
+    is not the one that was downloaded.
+    """
+    found: dict[ImageId, Evidence] = {}
+    waiting: list[ExpectedDownload] = []
+    pulled, tagged = _names_of(events, EventKind.PULLED), _names_of(events, EventKind.TAGGED)
+    new = {name: ExpectedDownload(name, now) for name in recorded}
+    for wish in ({wish.name: wish for wish in expected} | new).values():
+        bearers = names.bears(wish.name)
+        is_certain = wish.name in new and names.meant(wish.name) == bearers
+        was_pulled = not pulled.isdisjoint(spellings(wish.name))
+        if bearers and (is_certain or was_pulled) and tagged.isdisjoint(spellings(wish.name)):
+            found |= {image: Evidence(NodeSource.RECORDED, wish.name, now) for image in bearers}
+        elif now - wish.since < A_RECORDED_NAME_WAITS_SECONDS:
+            waiting.append(wish)
+    return found, tuple(waiting)
+
+
+def from_agent(
+    named: Mapping[str, NodeSource], names: Names, records: Mapping[ImageId, Record], seen: Observation, now: float
+) -> dict[ImageId, Evidence]:
+    """Images that bear names in the agent's agreements and services, unless they were made on this host."""
+    return {
+        image: Evidence(source, name, now)
+        for name, source in named.items()
+        for image in names.bears(name)
+        if _was_pulled(image, name, records, seen)
+    }
+
+
+def _was_pulled(image: ImageId, name: str, records: Mapping[ImageId, Record], seen: Observation) -> bool:
+    """As events told; or, of an image that was here before, as a digest from its registry tells.
+
+    Only graph drivers tell that: other stores give every image a digest, whether built, loaded or pulled.
+    """
+    origin = records[image].origin if image in records else None
+    if origin is not None:
+        return origin not in _MADE_HERE
+    if seen.engine.store is not Store.GRAPH_DRIVER:
+        return False
+    repository = reference_from_engine(name).repository
+    return any(digest.repository == repository for digest in seen.images[image].digests)

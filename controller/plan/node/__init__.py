@@ -1,0 +1,1 @@
+"""The node: properties, patterns, and which documents match it."""

@@ -1,0 +1,1 @@
+"""Reports: verdicts and evidence as rows that people and programs read."""

@@ -1,0 +1,92 @@
+"""The history of removals as plain values, and what it amounts to day by day."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from controller.plan.report.moments import date
+from controller.plan.verdict.removal import Batch, Exactness, Freed, Removal
+
+Values = dict[str, Any]
+A_DAY_SECONDS = 86_400
+
+
+def removals(history: Iterable[Removal], batches: Mapping[str, Batch]) -> list[Values]:
+    """Each removal, with the figure of the batch that it was measured in."""
+    return [_removal(removal, batches) for removal in history]
+
+
+def _removal(removal: Removal, batches: Mapping[str, Batch]) -> Values:
+    intent, batch = removal.intent, batches.get(removal.batch)
+    return {
+        "at": date(removal.wall_seconds),
+        "reference": intent.reference,
+        "image": intent.image,
+        "outcome": removal.outcome.value,
+        "idle_seconds": round(intent.idle_seconds, 1),
+        "freed_bytes": removal.freed.bytes,
+        "exactness": removal.freed.exactness.value,
+        "batch": removal.batch or None,
+        "batch_freed_bytes": batch.freed.bytes if batch else None,
+        "batch_exactness": (batch.freed.exactness if batch else Exactness.UNKNOWN).value if removal.batch else None,
+        "size_bytes": intent.size_bytes,
+        "document": intent.document,
+        "rule": intent.rule,
+        "text_hash": intent.text_hash,
+        "message": removal.message or None,
+    }
+
+
+@dataclass(frozen=True, slots=True)
+class Day:
+    """What the removals of one day came to; days are those of the host."""
+
+    date: str
+    freed_bytes: int
+    """As far as it is known."""
+    removals: int
+    """References that went."""
+    unknown: int
+    """Figures that nobody knows."""
+
+
+def day_by_day(history: Iterable[Removal], batches: Mapping[str, Batch], today: Today, days: int) -> list[Day]:
+    """So many days, the last of which is today; a batch counts on the day of its last removal."""
+    removals: Counter[int] = Counter()
+    freed: dict[str, tuple[int, Freed]] = {}
+    for number, removal in enumerate(history):
+        day = today.days_ago(removal.wall_seconds)
+        removals[day] += removal.outcome.is_success
+        batch = batches.get(removal.batch)
+        freed[removal.batch or str(number)] = (day, batch.freed if batch else removal.freed)
+    known, unknown = Counter[int](), Counter[int]()
+    for day, figure in freed.values():
+        known[day] += figure.bytes or 0
+        unknown[day] += figure.exactness is Exactness.UNKNOWN
+    return [Day(today.date(ago), known[ago], removals[ago], unknown[ago]) for ago in range(days - 1, -1, -1)]
+
+
+@dataclass(frozen=True, slots=True)
+class Today:
+    """The day that the host has now."""
+
+    wall_seconds: float
+    utc_offset_seconds: float = 0.0
+
+    def days_ago(self, wall_seconds: float) -> int:
+        """0 is today; negative is a day that lies ahead, because a clock was wrong."""
+        return self._day(self.wall_seconds) - self._day(wall_seconds)
+
+    def date(self, days_ago: int) -> str:
+        """`2026-11-21`"""
+        return date((self._day(self.wall_seconds) - days_ago) * A_DAY_SECONDS)[:10]
+
+    def beginning(self, days_ago: int) -> float:
+        """Wall time at which that day began."""
+        return (self._day(self.wall_seconds) - days_ago) * A_DAY_SECONDS - self.utc_offset_seconds
+
+    def _day(self, wall_seconds: float) -> int:
+        return int((wall_seconds + self.utc_offset_seconds) // A_DAY_SECONDS)

@@ -1,0 +1,1 @@
+"""Scope: which documents are in force on this node, and since when."""

@@ -1,0 +1,192 @@
+"""Which documents are in force on this node, from when, and why the others are not.
+
+Documents only ever add deletions, so doubt means fewer rules: what is invalid, new a moment ago, or meant for another
+node gives none.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from math import ceil
+
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import TextKey, TextRecord
+from controller.plan.node.agent import NodeAnswer
+from controller.plan.node.matching import match
+from controller.plan.node.node import Node
+from controller.plan.scope.stability import stood_last
+from controller.plan.scope.window import expected_from, has_started, in_force_from, offset_seconds
+from controller.plan.verdict.verdict import Rule
+from controller.policy.document.document import ImageRemovalPolicy, NodeManagementPolicy, content_of
+from controller.policy.document.parse import Document, State
+from controller.policy.problem import Problem
+
+A_TEXT_IS_FORGOTTEN_AFTER_SECONDS = 30 * 86_400.0
+_PRESENCE_IS_NOTED_EVERY_SECONDS = 3600.0
+
+
+class DocumentState(StrEnum):
+    """What a document amounts to on this node, now; the words of the metric."""
+
+    IN_FORCE = "in_force"
+    WAITING = "waiting"
+    NOT_APPLICABLE = "not_applicable"
+    DISABLED = "disabled"
+    NO_IMAGE_POLICY = "no_image_policy"
+    INVALID = "invalid"
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentStatus:
+    """One document as `get policies` shows it."""
+
+    name: str
+    file: str
+    line: int
+    state: DocumentState
+    why: str
+    label: str = ""
+    text_hash: str = ""
+    rules: int = 0
+    in_force_from: float | None = None
+    """Ledger time; an estimate as long as a written start lies ahead."""
+    problems: tuple[Problem, ...] = ()
+    is_unstable: bool = False
+    """Its text has not come to rest for a minute."""
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentDecisions:
+    """What all documents together amount to."""
+
+    documents: tuple[DocumentStatus, ...] = ()
+    rules: tuple[Rule, ...] = ()
+    """Of documents that apply, whether they have started or not."""
+
+    @property
+    def next_change_at(self) -> float | None:
+        """Ledger time at which the first of them is expected to come into force."""
+        waiting = (each for each in self.documents if each.state is DocumentState.WAITING)
+        return min((each.in_force_from for each in waiting if each.in_force_from is not None), default=None)
+
+
+def texts_after(
+    texts: Mapping[TextKey, TextRecord], policies: Iterable[NodeManagementPolicy], clock: LedgerClock
+) -> Mapping[TextKey, TextRecord]:
+    """The ledger's texts, after documents that stand were seen at this time. The same object if nothing changed."""
+    now = clock.seconds
+    after = {key: text for key, text in texts.items() if now - text.last_present < A_TEXT_IS_FORGOTTEN_AFTER_SECONDS}
+    last = stood_last(after)
+    for policy in policies:
+        key = (policy.name, policy.text_hash)
+        text = after.get(key) or TextRecord(now, now, None, json.dumps(content_of(policy), sort_keys=True))
+        if text.started_at is None and has_started(policy.start, clock):
+            text = replace(text, started_at=now if policy.start else text.first_seen)
+        is_back = last.get(policy.name) != policy.text_hash
+        if is_back or now - text.last_present >= _PRESENCE_IS_NOTED_EVERY_SECONDS:
+            text = replace(text, last_present=now)
+        after[key] = text
+    return texts if after == texts else after
+
+
+@dataclass(frozen=True, slots=True)
+class Circumstances:
+    """What documents are judged by, besides their own text."""
+
+    who: NodeAnswer
+    clock: LedgerClock
+    texts: Mapping[TextKey, TextRecord]
+    """Those that stand; a text that is not among them is too new to be believed."""
+    unstable: Collection[str] = ()
+    """Documents that have been changing for so long that somebody should look."""
+
+
+def ruling_on(documents: Iterable[Document], around: Circumstances) -> DocumentDecisions:
+    """Decide on every document."""
+    decided = [_decide(document, around) for document in documents]
+    return DocumentDecisions(
+        tuple(status for status, _ in decided), tuple(rule for _, rules in decided for rule in rules)
+    )
+
+
+def never_in_force(document: Document) -> tuple[DocumentState, str] | None:
+    """What the document is, and why, if no node at all puts it in force."""
+    match document.state:
+        case State.INVALID:
+            errors = sum(problem.is_error for problem in document.problems)
+            return DocumentState.INVALID, f"{errors} error{'s' * (errors != 1)}"
+        case State.DISABLED:
+            return DocumentState.DISABLED, "enabled is false"
+        case State.NO_IMAGE_POLICY:
+            return DocumentState.NO_IMAGE_POLICY, "it has no image policy, so it is not our business"
+        case State.VALID:
+            return None
+
+
+def _decide(document: Document, around: Circumstances) -> tuple[DocumentStatus, tuple[Rule, ...]]:
+    if never := never_in_force(document):
+        return _status(document, *never), ()
+    policy = document.policy
+    assert policy is not None
+    if around.who.node is None:
+        return _status(document, DocumentState.NOT_APPLICABLE, around.who.why), ()
+    matched = match(policy, around.who.node)
+    if not matched.applies:
+        return _status(document, DocumentState.NOT_APPLICABLE, matched.why), ()
+    text = around.texts.get((policy.name, policy.text_hash))
+    if text is None:
+        unstable = policy.name in around.unstable
+        why = "its text keeps changing" if unstable else "its text is new and must stand still for 2 s"
+        return replace(_status(document, DocumentState.WAITING, why), is_unstable=unstable), ()
+    return _started(document, policy, text, around.who.node, around.clock)
+
+
+def _started(
+    document: Document, policy: NodeManagementPolicy, text: TextRecord, node: Node, clock: LedgerClock
+) -> tuple[DocumentStatus, tuple[Rule, ...]]:
+    offset = offset_seconds(f"{node.org}/{node.id}", policy.name, policy.start_window_seconds)
+    start = in_force_from(text, offset)
+    status = _status(document, DocumentState.IN_FORCE, "it applies to this node")
+    if start is None or start > clock.seconds:
+        why = "its start has not come" if start or clock.wall_is_trusted() else "the wall clock cannot be trusted yet"
+        status = _status(document, DocumentState.WAITING, why)
+    expected = expected_from(policy.start, text, offset, clock)
+    started = replace(status, in_force_from=expected)
+    estimate = None if expected is None or start is not None else _to_the_minute(expected)
+    return started, tuple(_rule(policy, rule, start, estimate) for rule in policy.removal or ())
+
+
+def _to_the_minute(seconds: float) -> float:
+    """Upwards: a wall clock that is corrected all the time must not make another verdict with every look."""
+    return ceil(seconds / 60) * 60.0
+
+
+def _rule(policy: NodeManagementPolicy, rule: ImageRemovalPolicy, start: float | None, expected: float | None) -> Rule:
+    return Rule(
+        document=policy.name,
+        number=rule.number,
+        selector=rule.selector,
+        delete_after_seconds=rule.delete_after_seconds,
+        agent_downloaded_only=rule.agent_downloaded_only,
+        text_hash=policy.text_hash,
+        in_force_from=start,
+        expected_from=expected,
+    )
+
+
+def _status(document: Document, state: DocumentState, why: str) -> DocumentStatus:
+    policy = document.policy
+    return DocumentStatus(
+        name=document.name,
+        file=document.file,
+        line=document.line,
+        state=state,
+        why=why,
+        label=policy.label if policy else "",
+        text_hash=policy.text_hash if policy else "",
+        rules=len(policy.removal or ()) if policy else 0,
+        problems=document.problems,
+    )

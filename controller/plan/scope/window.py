@@ -1,0 +1,40 @@
+"""`start` and `startWindow`: from when a document is in force on this node.
+
+`now` and the offset run on the ledger's clock. A written date counts once the wall clock has passed it and can be
+believed: edge hosts start in 1970.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime
+from hashlib import sha256
+
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import TextRecord
+
+
+def offset_seconds(node: str, document: str, window_seconds: int) -> float:
+    """This node's place in the window: evenly spread over nodes, always the same for one node and document."""
+    if window_seconds <= 0:
+        return 0.0
+    fingerprint = sha256(f"{node}\n{document}".encode()).digest()
+    return int.from_bytes(fingerprint[:8], "big") / 2**64 * window_seconds
+
+
+def has_started(start: datetime | None, clock: LedgerClock) -> bool:
+    """Has the written start passed, on a wall clock that can be believed? `now` (None) always has."""
+    if start is None:
+        return True
+    return clock.last is not None and clock.wall_is_trusted() and clock.last.wall_seconds >= start.timestamp()
+
+
+def in_force_from(text: TextRecord, offset: float) -> float | None:
+    """Ledger time from which the document is in force; None while its written start has not passed."""
+    return None if text.started_at is None else text.started_at + offset
+
+
+def expected_from(start: datetime | None, text: TextRecord, offset: float, clock: LedgerClock) -> float | None:
+    """The same, or a best estimate for a written start in the future or on a wall clock that is not believed yet."""
+    if (certain := in_force_from(text, offset)) is not None or start is None or clock.last is None:
+        return certain
+    return clock.seconds + max(clock.wall_is_trusted_in(), start.timestamp() - clock.last.wall_seconds) + offset

@@ -1,0 +1,1 @@
+"""Verdicts: what happens to each reference, and why."""

@@ -1,0 +1,57 @@
+"""What is remembered of removals that came to nothing, and when to try again. Nobody sleeps: the next pass asks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping
+
+from tenacity import RetryCallState, wait_exponential
+
+from controller.image.reference import ImageId
+from controller.plan.memory.memory import Attempt, AttemptKey, Setback
+from controller.plan.verdict.removal import Outcome, Removal
+
+SHORTEST_SECONDS = 5.0
+LONGEST_SECONDS = 1800.0
+_JITTER = 0.2
+"""A fifth more at most, so that a thousand failures of one moment do not all come back in one."""
+
+_doubling = wait_exponential(multiplier=SHORTEST_SECONDS, max=LONGEST_SECONDS)
+
+
+def attempts_after(
+    before: Mapping[AttemptKey, Attempt],
+    removals: Iterable[Removal],
+    situation: Callable[[ImageId], str],
+    now: float,
+    jitter: Callable[[], float],
+) -> Mapping[AttemptKey, Attempt]:
+    """The attempts that count after these removals were asked for; `luck` gives numbers from 0 to 1."""
+    after = dict(before)
+    for removal in removals:
+        key = (removal.intent.image, removal.intent.reference)
+        if removal.outcome.is_success:
+            after.pop(key, None)
+        else:
+            after[key] = _attempt(before.get(key), removal, situation(removal.intent.image), now, jitter())
+    return after
+
+
+def _attempt(before: Attempt | None, removal: Removal, situation: str, now: float, jitter: float) -> Attempt:
+    """A refusal is an answer: only a change of the situation, or the longest wait, makes it worth asking again."""
+    setback = Setback.REFUSED if removal.outcome is Outcome.REFUSED else Setback.FAILED
+    failures = before.failures + 1 if before is not None and before.situation == situation else 1
+    wait = LONGEST_SECONDS if setback is Setback.REFUSED else backoff_seconds(failures)
+    return Attempt(setback, removal.message, failures, now + wait * (1 + _JITTER * jitter), situation)
+
+
+def backoff_seconds(failures: int) -> float:
+    """5 s after the first failure, doubling to half an hour."""
+    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
+    state.attempt_number = failures
+    return _doubling(state)
+
+
+def is_news(removal: Removal, before: Mapping[AttemptKey, Attempt]) -> bool:
+    """Is the outcome another one than last time, and so worth a line in the log and the history?"""
+    last = before.get((removal.intent.image, removal.intent.reference))
+    return removal.outcome.is_success or last is None or last.setback.value != removal.outcome.value

@@ -1,0 +1,268 @@
+"""Rules × memory → one verdict per reference, and the moment at which to look again.
+
+The one place that decides. `run`, `plan`, `explain`, the status page and the metrics all show what these functions
+return.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+
+from controller.image.image import Image
+from controller.image.reference import ImageId, Reference, reference_from_engine
+from controller.image.selector import Selector, SelectorIndex
+from controller.plan.memory.idleness import Usage, idle_since, last_sign_of_life, last_use
+from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
+from controller.plan.memory.observation import Observation, Store
+from controller.plan.node.agent import hold_of
+from controller.plan.verdict.protection import protection_on
+from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the operator has set for all images of the node."""
+
+    settle_seconds: float = 600.0
+    usage: Usage = Usage.ANY
+    protected: tuple[Selector, ...] = ()
+
+
+class RuleBook:
+    """The rules in force, or soon to be, found by the names that they cover."""
+
+    def __init__(self, rules: Sequence[Rule] = ()) -> None:
+        self.rules = tuple(rules)
+        self._index = SelectorIndex((rule.selector, rule) for rule in rules)
+
+    def covering(self, names: Sequence[Reference | None]) -> tuple[Rule, ...]:
+        """Every rule that covers one of the names; None stands for having no name."""
+        if len(names) == 1:
+            return self._index.matching(names[0])
+        return tuple(dict.fromkeys(rule for name in names for rule in self._index.matching(name)))
+
+
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """A verdict for every reference on the node."""
+
+    verdicts: tuple[Verdict, ...] = ()
+    removals: tuple[Verdict, ...] = ()
+    """What goes now, in the order in which it goes: longest overdue first, children before parents."""
+    now: float = 0.0
+    next_change_at: float | None = None
+    """Ledger time of the next moment at which a verdict changes by itself."""
+    gap_ends_at: float | None = None
+    """Ledger time at which something goes that waits only because uses may have been missed; None if nothing does."""
+
+
+def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
+    """Give every reference on the node exactly one verdict."""
+    if memory.seen is None:
+        return Plan(now=memory.clock.seconds)
+    judge = Judge(rules, memory, memory.seen, terms)
+    verdicts = tuple(verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image))
+    deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
+    due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
+    return Plan(
+        verdicts=verdicts,
+        removals=_in_order_of_removal(due, memory, terms.usage),
+        now=judge.now,
+        next_change_at=min(deadlines, default=None),
+        gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
+    )
+
+
+def children_first(images: Mapping[ImageId, Image]) -> Sequence[Image]:
+    """All images, each after those that are built on it."""
+    depths: dict[ImageId, int] = {}
+    for image in images.values():
+        if image.parent in images:
+            _measure_depth(image, images, depths)
+    return sorted(images.values(), key=lambda image: -depths.get(image.id, 0)) if depths else tuple(images.values())
+
+
+def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[ImageId, int]) -> None:
+    line: list[ImageId] = []
+    at: Image | None = image
+    while at is not None and at.id not in depths:
+        line.append(at.id)
+        at = images.get(at.parent) if at.parent is not None else None
+    depth = depths[at.id] if at else -1
+    for ancestor in reversed(line):
+        depth += 1
+        depths[ancestor] = depth
+
+
+def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -> tuple[Verdict, ...]:
+    """Longest overdue first, and of those that are due since the same moment, as a policy's start, longest idle first;
+    a parent not before the last of its children (`due` has children first already).
+    """
+    children = memory.seen.children if memory.seen else {}
+    turn: dict[ImageId, tuple[float, float]] = {}
+    keys: list[tuple[float, float]] = []
+    for verdict in due:
+        own = (verdict.due_at or 0.0, idle_since(memory.records[verdict.image], usage))
+        keys.append(max([own, *(turn[child] for child in children.get(verdict.image, ()) if child in turn)]))
+        turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
+    return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
+
+
+class Judge:
+    """Decides on one image after the other, children before parents; holds what all of them have in common."""
+
+    def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
+        self.now = memory.clock.seconds
+        self._rules = rules
+        self._memory = memory
+        self._seen = seen
+        self._terms = terms
+        self._protection = protection_on(seen, terms.protected)
+        self._hold_for_agreements = (
+            hold_of(memory.node.answer.agent, memory.agreements, self.now) if memory.node else None
+        )
+        self._pause_ends = _pause_for_pulls(memory, seen, terms)
+        self.gap_ends_at = memory.watch.since + terms.settle_seconds if memory.watch.gap else 0.0
+        self._kept: set[ImageId] = set()
+
+    def verdicts(self, image: Image) -> list[Verdict]:
+        """One verdict for each reference by which the image could be removed."""
+        record = self._memory.records[image.id]
+        verdicts = [self._verdict(image, record, reference) for reference in image.removable_references or (None,)]
+        if any(verdict.reason is not Reason.DUE for verdict in verdicts):
+            self._kept.add(image.id)
+        return verdicts
+
+    def waits_for_gap(self, verdict: Verdict) -> bool:
+        """Would it go, but for uses that may have been missed?"""
+        return verdict.reason is Reason.SETTLING and verdict.until == verdict.due_at == self.gap_ends_at
+
+    def findings(self, image: Image, record: Record, rules: Sequence[Rule]) -> list[Finding]:
+        """What each rule says of the image, were nothing else in its way."""
+        return [self._finding(image, record, rule) for rule in rules]
+
+    def covering(self, image: Image, record: Record, reference: Reference | None) -> tuple[Rule, ...]:
+        """The rules that cover a reference; an image that has lost its tags is covered by the last ones too."""
+        return self._rules.covering(names_for_rules(image, record, reference))
+
+    def _verdict(self, image: Image, record: Record, reference: Reference | None) -> Verdict:
+        name, target = (reference.familiar, reference.text) if reference else (image.id, image.id)
+        rules = self.covering(image, record, reference)
+        if not rules:
+            return Verdict(image.id, name, target, Reason.NO_RULE)
+        best = decisive(self.findings(image, record, rules))
+        reason, until, detail = self._hold(image, record) or (best.reason, best.until, self._waits_for(best, record))
+        if reason is Reason.DUE:
+            reason, until, detail = self._setback(image, name) or (reason, until, detail)
+        due_at = _latest(best.due_at, until) if reason is not best.reason else best.due_at
+        return Verdict(image.id, name, target, reason, best.rule, until, due_at, detail)
+
+    def _hold(self, image: Image, record: Record) -> tuple[Reason, float | None, str] | None:
+        """What keeps the image whatever its rules say."""
+        if why := self._protection.reason_for(image, names_of(image, record)):
+            return Reason.PROTECTED, None, why
+        if record.last_used == IN_USE or image.id in self._seen.users:
+            return Reason.IN_USE, None, self._users_in_words(image.id)
+        children = self._seen.children.get(image.id, ())
+        if any(child in self._kept for child in children):
+            return Reason.HAS_CHILDREN, None, _children_in_words(children, self._seen.images)
+        until, why = self._settling(record)
+        return (Reason.SETTLING, until, why) if until > self.now else None
+
+    def _settling(self, record: Record) -> tuple[float, str]:
+        """Until when the image is too lively to go, by the longest of several holds, and why."""
+        last, gap = last_sign_of_life(record), self._memory.watch.gap
+        holds = [(last.at + self._terms.settle_seconds, last.what)]
+        if gap:
+            holds.append((self.gap_ends_at, f"{gap}: uses may have been missed"))
+        # What was settling as the agreement began may be wanted for its renewal.
+        if (hold := self._hold_for_agreements) and last.at + self._terms.settle_seconds >= hold.since:
+            holds.append((hold.until, "a young agreement may still need it"))
+        if self._pause_ends > self.now:
+            holds.append((self._pause_ends, "a pull was seen: on Podman removals keep clear of pulls"))
+        return max(holds)
+
+    def _users_in_words(self, image: ImageId) -> str:
+        users = self._seen.users.get(image, ())
+        if not users:
+            is_mounted = any(image in images for images in self._memory.mounted.values())
+            return "a container mounts it" if is_mounted else "an active agreement of the agent names it"
+        first = f"container {users[0].name} ({users[0].state})"
+        return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
+
+    def _waits_for(self, finding: Finding, record: Record) -> str:
+        """From what the idle time is counted, where that is what a rule waits for."""
+        if finding.reason is not Reason.NOT_IDLE_LONG_ENOUGH:
+            return ""
+        return f"idle since it was {last_use(record, self._terms.usage).what}"
+
+    def _finding(self, image: Image, record: Record, rule: Rule) -> Finding:
+        if rule.agent_downloaded_only and image.id not in self._memory.evidence:
+            return Finding(rule, Reason.NOT_DOWNLOADED_BY_AGENT)
+        idle_long_enough_at = idle_since(record, self._terms.usage) + rule.delete_after_seconds
+        if rule.in_force_from is None:
+            return Finding(
+                rule, Reason.NOT_STARTED, rule.expected_from, _latest(rule.expected_from, idle_long_enough_at)
+            )
+        due_at = max(rule.in_force_from, idle_long_enough_at)
+        if rule.in_force_from > self.now:
+            return Finding(rule, Reason.NOT_STARTED, rule.in_force_from, due_at)
+        if idle_long_enough_at > self.now:
+            return Finding(rule, Reason.NOT_IDLE_LONG_ENOUGH, idle_long_enough_at, due_at)
+        return Finding(rule, Reason.DUE, None, due_at)
+
+    def _setback(self, image: Image, name: str) -> tuple[Reason, float, str] | None:
+        """Did the last try come to nothing, and is it too early for another?"""
+        attempt = self._memory.attempts.get((image.id, name))
+        if attempt is None or attempt.retry_at <= self.now:
+            return None
+        return Reason.BACKING_OFF, attempt.retry_at, f"{attempt.setback.value}: {attempt.message}"
+
+
+def decisive(findings: Sequence[Finding]) -> Finding:
+    """Rules are not reconciled: the one that removes first decides; else one that only waits for a date; else any."""
+    return min(findings, key=lambda f: (f.reason is Reason.NOT_DOWNLOADED_BY_AGENT, f.due_at is None, f.due_at or 0.0))
+
+
+def names_of(image: Image, record: Record) -> tuple[Reference, ...]:
+    """What the image is called, and, where it has lost all tags or all digests, what it was called last."""
+    tags = image.tags or _last_names(record, is_digest=False)
+    return (*tags, *(image.digests or _last_names(record, is_digest=True)))
+
+
+def _last_names(record: Record, *, is_digest: bool) -> tuple[Reference, ...]:
+    return tuple(reference_from_engine(name) for name in record.names if ("@" in name) is is_digest)
+
+
+def names_for_rules(image: Image, record: Record, reference: Reference | None) -> tuple[Reference | None, ...]:
+    """The names by which rules find one reference of an image.
+
+    Once its tags have moved on, a digest is found by those of its own repository as well: a rule on one name takes that
+    name only, and what bears no name at all is found by any that it bore last.
+    """
+    if image.tags:
+        return (reference,)
+    if reference is None:
+        return (None, *names_of(image, record))
+    last_tags = _last_names(record, is_digest=False)
+    return (reference, *(name for name in last_tags if name.repository == reference.repository))
+
+
+def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
+    """On Podman a delete can break a pull that shares layers, and a pull shows only at its end: stay clear of a
+    row of them.
+    """
+    if seen.engine.store is not Store.PODMAN or memory.pulls is None:
+        return 0.0
+    return min(memory.pulls.last + terms.settle_seconds, memory.pulls.first + A_ROW_OF_PULLS_ENDS_AFTER_SECONDS)
+
+
+def _latest(due_at: float | None, until: float | None) -> float | None:
+    return None if due_at is None or until is None else max(due_at, until)
+
+
+def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Image]) -> str:
+    child = images[children[0]]
+    name = child.tags[0].familiar if child.tags else child.id[:19]
+    return f"{name} is built on it" if len(children) == 1 else f"{name} and {len(children) - 1} more are built on it"

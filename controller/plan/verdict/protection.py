@@ -1,0 +1,66 @@
+"""Images that no rule may remove, whatever it says (design, section 7)."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from functools import lru_cache
+
+from controller.image.image import Image
+from controller.image.reference import Reference, reference_from_engine
+from controller.image.selector import Selector, SelectorIndex, parse_selector
+from controller.plan.memory.names import spellings
+from controller.plan.memory.observation import Observation
+
+_OF_AGENT = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*")
+AGENT_IMAGES = (*_OF_AGENT, *(f"localhost/{pattern}" for pattern in _OF_AGENT))
+"""The agent in a container and the object store it starts (anax, anax-in-container and the management hub's
+scripts); Podman puts `localhost/` before what was loaded and not pulled.
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Protection:
+    """Who is protected on this node, and why."""
+
+    patterns: SelectorIndex[str]
+    names: dict[str, str]
+    """Canonical names without which something here cannot start again, and the reason."""
+    repositories: frozenset[str]
+    """Repositories of the image that this program itself runs from."""
+
+    def reason_for(self, image: Image, names: Sequence[Reference]) -> str:
+        """Why this image stays, in words; empty if nothing protects it. One protected name protects them all."""
+        if image.keep:
+            return "its label image-controller.keep is true"
+        for name in names:
+            if name.repository in self.repositories:
+                return f"{name.familiar_repository} is the repository of the image that this controller runs from"
+            if name.canonical in self.names:
+                return self.names[name.canonical]
+        by_pattern = (why for name in names or (None,) for why in self.patterns.matching(name))
+        return next(by_pattern, "")
+
+
+def protection_on(seen: Observation, protected: Iterable[Selector]) -> Protection:
+    """Everything that is protected on this node: by the operator, for the agent, for the swarm, for ourselves."""
+    of_swarm = {name: "a service of the swarm uses it" for text in seen.service_images for name in spellings(text)}
+    return Protection(_patterns(tuple(protected)), of_swarm, _own_repositories(seen))
+
+
+@lru_cache(maxsize=1)
+def _patterns(protected: tuple[Selector, ...]) -> SelectorIndex[str]:
+    """Made once, as the operator's patterns never change."""
+    by_operator = [(selector, f"protected by --protect {selector.text}") for selector in protected]
+    of_agent = [(parse_selector(text), f"an image of the agent itself ({text})") for text in AGENT_IMAGES]
+    return SelectorIndex([*by_operator, *of_agent])
+
+
+def _own_repositories(seen: Observation) -> frozenset[str]:
+    own = [container for container in seen.containers if container.id == seen.own_container]
+    images = [seen.images[container.image] for container in own if container.image in seen.images]
+    by_name = {name.repository for image in images for name in (*image.tags, *image.digests)}
+    as_created = {
+        reference_from_engine(container.created_from).repository for container in own if container.created_from
+    }
+    return frozenset(by_name | as_created)

@@ -1,0 +1,46 @@
+"""What removals would free, by what is known of layers: exact to the byte on graph drivers, an estimate on other
+stores.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+
+from controller.image.layers import LayerTree, Reclaim
+from controller.image.reference import ImageId
+from controller.plan.memory.memory import Memory
+from controller.plan.verdict.verdict import Verdict
+
+
+def layer_tree(memory: Memory) -> LayerTree:
+    """The layers of all images on the node."""
+    return LayerTree(memory.layers.values(), (record.tip for record in memory.records.values()))
+
+
+def last_removal_of_each(removals: Iterable[Verdict], memory: Memory) -> dict[ImageId, Verdict]:
+    """Of each image that goes with all its names, the removal after which it is gone; in that order."""
+    names_left: dict[ImageId, int] = {}
+    last: dict[ImageId, Verdict] = {}
+    images = memory.seen.images if memory.seen else {}
+    for verdict in removals:
+        left = names_left.get(verdict.image, len(images[verdict.image].removable_references) or 1) - 1
+        names_left[verdict.image] = left
+        if left == 0:
+            last[verdict.image] = verdict
+    return last
+
+
+def freed_in_turn(removals: Sequence[Verdict], memory: Memory) -> list[Reclaim]:
+    """What each of these removals frees when they are made in this order; a name that leaves others behind frees
+    nothing.
+    """
+    last = last_removal_of_each(removals, memory)
+    freed = layer_tree(memory).in_turn(memory.records[image].tip for image in last)
+    by_verdict = {id(verdict): reclaim for verdict, reclaim in zip(last.values(), freed, strict=True)}
+    return [by_verdict.get(id(verdict), Reclaim(0, is_exact=True)) for verdict in removals]
+
+
+def freed_together(removals: Sequence[Verdict], memory: Memory) -> Reclaim:
+    """What all of them free: less than the sum of the images' sizes, as layers are shared."""
+    last = last_removal_of_each(removals, memory)
+    return layer_tree(memory).together(memory.records[image].tip for image in last)

@@ -1,0 +1,1 @@
+"""From a tree of values to a policy document."""

@@ -1,0 +1,194 @@
+"""The way to an engine: kept alive, found again, and every kind of trouble in one line."""
+
+from __future__ import annotations
+
+import socket
+from collections.abc import Iterator
+from functools import partial
+from pathlib import Path
+
+import docker
+import pytest
+import requests
+import responses
+from docker.errors import APIError
+from urllib3.exceptions import ProtocolError
+
+from controller.adapters.engine.connection import Address, Connection
+from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
+from tests.adapters.engine.unix_server import Handler, serving
+
+PING = "http+docker://localhost/v1.41/_ping"
+
+
+def ask(client: docker.APIClient) -> bool:
+    return bool(client.ping())
+
+
+@pytest.fixture
+def http() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as http:
+        yield http
+
+
+class Ear:
+    """Hears of every request."""
+
+    def __init__(self) -> None:
+        self.heard: list[tuple[str, str]] = []
+
+    def __call__(self, operation: str, code: str, seconds: float) -> None:
+        assert seconds >= 0
+        self.heard.append((operation, code))
+
+
+# ── trouble, in words ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_socket_that_is_missing_is_one_line(tmp_path: Path) -> None:
+    connection = Connection(Address(f"unix://{tmp_path}/docker.sock"))
+    with pytest.raises(EngineUnreachable, match=r"docker.sock cannot be reached: there is no such socket; is the eng"):
+        connection.request("ping", ask)
+
+
+def test_a_socket_at_which_nobody_listens_is_one_line(tmp_path: Path) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "docker.sock"))
+    connection = Connection(Address(f"unix://{tmp_path}/docker.sock"))
+    with pytest.raises(EngineUnreachable, match="nobody listens there; is the engine running"):
+        connection.request("ping", ask)
+
+
+def test_a_port_at_which_nobody_listens_is_one_line() -> None:
+    with socket.socket() as listener:
+        listener.bind(("127.0.0.1", 0))
+        port = listener.getsockname()[1]
+    with pytest.raises(EngineUnreachable, match="nobody listens there"):
+        Connection(Address(f"tcp://127.0.0.1:{port}")).request("ping", ask)
+
+
+def test_a_host_without_an_address_is_one_line() -> None:
+    with pytest.raises(EngineUnreachable, match="no host of that name"):
+        Connection(Address("tcp://no-such-host.invalid:2375")).request("ping", ask)
+
+
+def test_no_permission_is_one_line_that_says_what_to_do(http: responses.RequestsMock) -> None:
+    http.get(PING, body=requests.ConnectionError("Connection aborted.", PermissionError(13, "Permission denied")))
+    with pytest.raises(EngineUnreachable, match="no permission to use it; run as root or join the group"):
+        Connection(Address("unix:///docker.sock"), api_version="1.41").request("ping", ask)
+
+
+@pytest.mark.parametrize("url", ["nonsense", "npipe://x", "ssh://host", "tcp://:0:0", "tcp://host", "unix://docker"])
+def test_an_address_that_is_none_is_one_line(url: str) -> None:
+    with pytest.raises(InvalidSettings, match=f"^--docker-host {url}: write unix:///path or tcp://host:port$"):
+        Address(url)
+
+
+@pytest.mark.parametrize("url", ["unix:///run/docker.sock", "tcp://edge-1.site:2375", "https://[::1]:2376"])
+def test_addresses_are_of_sockets_and_of_hosts(url: str) -> None:
+    assert Address(url).url == url
+
+
+def test_a_host_that_does_not_answer_cannot_be_reached(http: responses.RequestsMock) -> None:
+    http.get("http://far:2375/v1.41/_ping", body=requests.ConnectTimeout())
+    with pytest.raises(EngineUnreachable, match="nobody there answers within 10 s"):
+        Connection(Address("tcp://far:2375"), api_version="1.41").request("ping", ask)
+
+
+def test_certificates_that_are_missing_are_one_line(tmp_path: Path) -> None:
+    with pytest.raises(EngineUnavailable, match="certificate"):
+        Connection(Address("tcp://127.0.0.1:2376", certificates=str(tmp_path))).request("ping", ask)
+
+
+# ── once more, and at once ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _stale() -> requests.ConnectionError:
+    return requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "reset by peer")))
+
+
+def test_a_connection_gone_stale_is_tried_once_more(http: responses.RequestsMock) -> None:
+    ear = Ear()
+    http.get(PING, body=_stale())
+    http.get(PING, body="OK")
+    assert Connection(Address(), ear, "1.41").request("ping", ask)
+    assert ear.heard == [("ping", "none"), ("ping", "200")]
+
+
+def test_a_connection_that_breaks_twice_is_given_up(http: responses.RequestsMock) -> None:
+    broken = http.get(PING, body=_stale())
+    with pytest.raises(EngineUnavailable, match="gave no proper answer"):
+        Connection(Address(), api_version="1.41").request("ping", ask)
+    assert broken.call_count == 2
+
+
+def test_a_time_out_is_not_tried_again(http: responses.RequestsMock) -> None:
+    slow = http.get(PING, body=requests.ReadTimeout("Read timed out. (read timeout=600)"))
+    with pytest.raises(EngineUnavailable, match="gave no answer in 600 s"):
+        Connection(Address(), api_version="1.41").request("ping", ask)
+    assert slow.call_count == 1
+
+
+def test_a_bad_answer_passes_as_it_is(http: responses.RequestsMock) -> None:
+    ear = Ear()
+    http.get(PING, status=503, json={"message": "not ready"})
+    with pytest.raises(APIError, match="not ready"):
+        Connection(Address(), ear, "1.41").request("ping", ask)
+    assert ear.heard == [("ping", "503")]
+
+
+def test_the_generation_tells_that_the_engine_was_connected_anew(http: responses.RequestsMock) -> None:
+    http.get(PING, body="OK")
+    connection = Connection(Address(), api_version="1.41")
+    connection.request("ping", ask)
+    connection.request("ping", ask)
+    assert connection.generation == 1
+    connection.drop()
+    connection.request("ping", ask)
+    assert connection.generation == 2
+
+
+# ── kept alive ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_all_requests_of_a_thread_share_one_connection(tmp_path: Path) -> None:
+    with serving(tmp_path / "s", lambda handler: handler.answer({"ApiVersion": "1.41"})) as said:
+        connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+        for name in (f"app:{number}" for number in range(20)):
+            connection.request("inspect", partial(docker.APIClient.inspect_image, image=name))
+        assert (len(said.requests), said.connections) == (20, 1)
+        connection.drop()
+
+
+def test_a_connection_that_the_engine_closed_is_opened_anew_without_a_word(tmp_path: Path) -> None:
+    def answer_once(handler: Handler) -> None:
+        handler.answer({})
+        handler.hang_up()
+
+    with serving(tmp_path / "s", answer_once) as said:
+        connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+        for _ in range(3):
+            connection.request("version", lambda client: client.version(api_version=False))
+        assert said.connections == 3
+
+
+def test_an_engine_that_comes_back_is_found_at_the_same_place(tmp_path: Path) -> None:
+    connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+    for _ in range(2):
+        with serving(tmp_path / "s", lambda handler: handler.answer({})):
+            connection.request("version", lambda client: client.version(api_version=False))
+            connection.drop()
+        with pytest.raises(EngineUnreachable):
+            connection.request("ping", ask)
+
+
+def test_an_answer_that_is_cut_is_no_answer(tmp_path: Path) -> None:
+    def cut(handler: Handler) -> None:
+        handler.send_response(200)
+        handler.send_header("Content-Length", "100")
+        handler.end_headers()
+        handler.wfile.write(b"[{")
+        handler.hang_up()
+
+    with serving(tmp_path / "s", cut), pytest.raises(EngineUnavailable, match="no proper answer"):
+        Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41").request("images", lambda c: c.images())

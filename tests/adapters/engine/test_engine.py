@@ -1,0 +1,294 @@
+"""The engine adapter against answers of every kind: each becomes a value of ours, or one of our errors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import requests
+import responses
+from responses import matchers
+from urllib3.exceptions import ProtocolError
+
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.engine import DockerEngine
+from controller.errors import (
+    EngineUnavailable,
+    EngineUnreachable,
+    ImageGone,
+    RemovalFailed,
+    RemovalRefused,
+)
+from controller.image.layers import chain_ids
+from controller.image.reference import ImageId
+from controller.plan.memory.observation import Store
+
+API = "http+docker://localhost/v1.41"
+ID = ImageId("sha256:" + "1" * 64)
+ROW: dict[str, Any] = {"Id": ID, "RepoTags": ["app:1"], "RepoDigests": None, "Size": 5, "ParentId": "", "Labels": None}
+
+
+@pytest.fixture
+def http() -> Iterator[responses.RequestsMock]:
+    with responses.RequestsMock() as http:
+        yield http
+
+
+@pytest.fixture
+def engine() -> DockerEngine:
+    return DockerEngine(Connection(Address("unix:///engine.sock"), api_version="1.41"))
+
+
+Http = responses.RequestsMock
+
+
+# ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_hidden_parents_are_listed_too(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/images/json", json=[ROW], match=[matchers.query_param_matcher({"all": 1})])
+    assert [image.id for image in engine.images().values()] == [ID]
+
+
+def test_an_image_that_has_not_changed_is_the_same_object_as_last_time(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/images/json", json=[ROW])
+    http.get(f"{API}/images/json", json=[ROW])
+    assert engine.images()[ID] is engine.images()[ID]
+
+
+def test_an_image_that_has_changed_is_another_object(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/images/json", json=[ROW])
+    http.get(f"{API}/images/json", json=[{**ROW, "RepoTags": ["app:1", "app:2"]}])
+    before, after = engine.images()[ID], engine.images()[ID]
+    assert len(before.tags) == 1
+    assert len(after.tags) == 2
+
+
+def test_a_failed_list_does_not_make_images_new(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/images/json", json=[ROW])
+    before = engine.images()[ID]
+    http.replace("GET", f"{API}/images/json", status=500, json={"message": "layer does not exist"})
+    with pytest.raises(EngineUnavailable, match="500: layer does not exist"):
+        engine.images()
+    http.replace("GET", f"{API}/images/json", json=[ROW])
+    assert engine.images()[ID] is before
+
+
+@pytest.mark.parametrize("none", [{}, {"RepoTags": None}, {"RepoTags": []}, {"RepoTags": ["<none>:<none>"]}])
+def test_engines_have_many_ways_to_say_that_an_image_has_no_name(
+    engine: DockerEngine, http: Http, none: dict[str, Any]
+) -> None:
+    without_names = {name: value for name, value in ROW.items() if not name.startswith("Repo")}
+    http.get(f"{API}/images/json", json=[{**without_names, "RepoDigests": ["<none>@<none>"], **none}])
+    assert engine.images()[ID].removable_references == ()
+
+
+def test_a_name_by_digest_among_the_tags_is_no_tag(engine: DockerEngine, http: Http) -> None:
+    name = "app@sha256:" + "d" * 64
+    http.get(f"{API}/images/json", json=[{**ROW, "RepoTags": [name], "RepoDigests": [name]}])
+    image = engine.images()[ID]
+    assert (image.tags, [digest.text for digest in image.removable_references]) == ((), [name])
+
+
+def test_containers_of_every_state_are_listed(engine: DockerEngine, http: Http) -> None:
+    row = {"Id": "c1", "Names": ["/one"], "Image": "app:1", "ImageID": ID, "State": "created", "Labels": {}}
+    http.get(
+        f"{API}/containers/json",
+        json=[row],
+        match=[matchers.query_param_matcher({"all": 1}, strict_match=False)],
+    )
+    (container,) = engine.containers()
+    assert (container.name, container.image, container.state) == ("one", ID, "created")
+
+
+def test_we_know_what_we_were_created_from_after_the_name_has_moved_on(http: Http) -> None:
+    engine = DockerEngine(Connection(Address("unix:///engine.sock"), api_version="1.41"), own_container="us")
+    http.get(f"{API}/containers/json", json=[{"Id": "us", "Image": ID, "ImageID": ID, "State": "running"}])
+    inspection = http.get(f"{API}/containers/us/json", json={"Config": {"Image": "site.local/imagectl:1"}})
+    assert [engine.containers()[0].created_from for _ in range(2)] == ["site.local/imagectl:1"] * 2
+    assert inspection.call_count == 1
+
+
+def test_the_engine_is_known_by_its_info_and_version(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/info", json={"ID": "X", "Driver": "overlay2", "DockerRootDir": "/data", "DriverStatus": []})
+    http.get(f"{API}/version", json={"Version": "20.10.24"})
+    known = engine.identify()
+    assert (known.store, known.product, known.version) == (Store.GRAPH_DRIVER, "Docker", "20.10.24")
+
+
+def test_the_layers_of_an_image_come_from_its_inspection_and_history(engine: DockerEngine, http: Http) -> None:
+    diffs = ["sha256:" + "a" * 64, "sha256:" + "b" * 64]
+    http.get(f"{API}/images/{ID}/json", json={"RootFS": {"Layers": diffs}})
+    http.get(f"{API}/images/{ID}/history", json=[{"Size": 7}, {"Size": 5}])
+    layers = engine.layers(ID)
+    assert tuple(layer.chain for layer in layers) == chain_ids(diffs)
+    assert [layer.size_bytes for layer in layers] == [5, 7]
+
+
+def test_an_image_that_went_away_before_its_inspection_is_gone(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/images/{ID}/json", status=404, json={"message": f"No such image: {ID}"})
+    with pytest.raises(ImageGone, match="No such image"):
+        engine.layers(ID)
+
+
+def test_a_swarm_manager_names_the_images_of_its_services(engine: DockerEngine, http: Http) -> None:
+    container = {"Spec": {"TaskTemplate": {"ContainerSpec": {"Image": "app:1@sha256:0"}}}}
+    plugin: dict[str, Any] = {"Spec": {"TaskTemplate": {"PluginSpec": {}}}}
+    http.get(f"{API}/services", json=[container, plugin])
+    assert engine.service_images() == {"app:1@sha256:0"}
+
+
+@pytest.mark.parametrize("usage", [{"LayersSize": 12}, {"ImageUsage": {"TotalSize": 12}}])
+def test_the_stores_total_is_found_in_old_and_new_answers(
+    engine: DockerEngine, http: Http, usage: dict[str, Any]
+) -> None:
+    http.get(f"{API}/system/df", json=usage, match=[matchers.query_param_matcher({"type": "image"})])
+    assert engine.store_bytes() == 12
+
+
+@pytest.mark.parametrize(
+    ("usage", "bytes_"),
+    [
+        ({"Containers": [{"SizeRw": 5}, {"SizeRw": 7}, {}]}, 12),
+        ({"Containers": None}, 0),
+        ({"ContainerUsage": {"TotalSize": 12}}, 12),
+    ],
+)
+def test_what_containers_have_written_is_found_in_old_and_new_answers(
+    engine: DockerEngine, http: Http, usage: dict[str, Any], bytes_: int
+) -> None:
+    http.get(f"{API}/system/df", json=usage, match=[matchers.query_param_matcher({"type": "container"})])
+    assert engine.written_bytes() == bytes_
+
+
+# ── half an answer is none ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    "body", ["", "[", "garbage", "null", '{"message": "what?"}', "[1]", '["app:1"]', '[{"RepoTags": []}]', "[null]"]
+)
+def test_an_answer_that_makes_no_sense_is_no_answer(engine: DockerEngine, http: Http, body: str) -> None:
+    http.get(f"{API}/images/json", body=body)
+    with pytest.raises(EngineUnavailable):
+        engine.images()
+
+
+@pytest.mark.parametrize("status", [400, 404, 409, 500, 503])
+def test_a_list_that_is_refused_is_no_list(engine: DockerEngine, http: Http, status: int) -> None:
+    http.get(f"{API}/containers/json", status=status, json={"message": "in words"})
+    with pytest.raises(EngineUnavailable, match=rf"list_containers with {status}: in words"):
+        engine.containers()
+
+
+def test_a_list_that_is_cut_is_no_list(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/images/json", body=requests.exceptions.ChunkedEncodingError("Connection broken: IncompleteRead"))
+    with pytest.raises(EngineUnavailable, match="no proper answer"):
+        engine.images()
+
+
+def test_after_a_senseless_answer_another_engine_may_be_there(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/images/json", json=[ROW])
+    engine.images()
+    before = engine.generation
+    http.replace("GET", f"{API}/images/json", body="garbage")
+    with pytest.raises(EngineUnavailable):
+        engine.images()
+    http.replace("GET", f"{API}/images/json", json=[ROW])
+    engine.images()
+    assert engine.generation > before
+
+
+# ── removing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+TARGET = f"{API}/images/app:1"
+
+
+def test_a_removal_is_never_forced_and_prunes_nothing(engine: DockerEngine, http: Http) -> None:
+    rows = [{"Untagged": "app:1"}, {"Deleted": ID}, {"Deleted": "sha256:layer"}]
+    http.delete(TARGET, json=rows, match=[matchers.query_param_matcher({"force": False, "noprune": True})])
+    assert engine.remove("app:1") == (ID, "sha256:layer")
+
+
+def test_an_untag_deletes_nothing(engine: DockerEngine, http: Http) -> None:
+    http.delete(TARGET, json=[{"Untagged": "app:1"}])
+    assert engine.remove("app:1") == ()
+
+
+@pytest.mark.parametrize(
+    ("status", "words", "error"),
+    [
+        (404, "No such image: app:1", ImageGone),
+        (404, "failed to find image app:1: app:1: image not known", ImageGone),
+        (404, "unrecognized image ID sha256:1", ImageGone),
+        (500, "unrecognized image ID sha256:1", ImageGone),
+        (409, "conflict: unable to remove repository reference (must force) - container 1 is using it", RemovalRefused),
+        (409, "conflict: unable to delete 1 (cannot be forced) - image has dependent child images", RemovalRefused),
+        (409, "image app:1 is in use: image used by 1: image is in use by a container", RemovalRefused),
+        (500, 'unable to delete image "1" by ID with more than one tag: please force removal', RemovalRefused),
+        (500, "no space left on device", RemovalFailed),
+        (503, "not ready", RemovalFailed),
+        (400, "invalid reference format", RemovalFailed),
+    ],
+)
+def test_answers_are_told_apart(
+    engine: DockerEngine, http: Http, status: int, words: str, error: type[Exception]
+) -> None:
+    http.delete(TARGET, status=status, json={"message": words})
+    with pytest.raises(error) as raised:
+        engine.remove("app:1")
+    assert words in str(raised.value)
+
+
+def test_a_delete_without_an_answer_in_time_is_not_sent_again(engine: DockerEngine, http: Http) -> None:
+    asked = http.delete(TARGET, body=requests.ReadTimeout("Read timed out."))
+    with pytest.raises(EngineUnavailable, match="gave no answer in 600 s"):
+        engine.remove("app:1")
+    assert asked.call_count == 1
+
+
+def test_a_delete_on_a_connection_gone_stale_is_sent_again_at_once(engine: DockerEngine, http: Http) -> None:
+    http.delete(TARGET, body=_broken())
+    http.delete(TARGET, json=[{"Untagged": "app:1"}, {"Deleted": ID}])
+    assert engine.remove("app:1") == (ID,)
+
+
+def test_a_delete_that_breaks_twice_has_no_answer(engine: DockerEngine, http: Http) -> None:
+    http.delete(TARGET, body=_broken())
+    http.delete(TARGET, body=_broken())
+    with pytest.raises(EngineUnavailable, match="no proper answer"):
+        engine.remove("app:1")
+
+
+def test_a_404_after_a_broken_connection_does_not_tell_who_removed_it(engine: DockerEngine, http: Http) -> None:
+    http.delete(TARGET, body=_broken())
+    http.delete(TARGET, status=404, json={"message": "No such image"})
+    with pytest.raises(EngineUnavailable, match="the connection broke; asked again: No such image"):
+        engine.remove("app:1")
+
+
+def test_an_engine_that_goes_away_in_a_delete_may_have_done_it(engine: DockerEngine, http: Http) -> None:
+    http.delete(TARGET, body=_broken())
+    http.delete(TARGET, body=requests.ConnectionError("Connection aborted.", ConnectionRefusedError()))
+    with pytest.raises(EngineUnavailable) as raised:
+        engine.remove("app:1")
+    assert not isinstance(raised.value, EngineUnreachable)
+
+
+def test_an_engine_that_is_not_there_was_not_asked(engine: DockerEngine, http: Http) -> None:
+    http.delete(TARGET, body=requests.ConnectionError("Connection aborted.", FileNotFoundError()))
+    with pytest.raises(EngineUnreachable, match="is the engine running"):
+        engine.remove("app:1")
+
+
+@pytest.mark.parametrize("body", ["garbage", '{"Untagged": "app:1"}', '["app:1"]', "[[]]"])
+def test_a_senseless_answer_to_a_delete_does_not_tell_whether_it_was_done(
+    engine: DockerEngine, http: Http, body: str
+) -> None:
+    http.delete(TARGET, body=body)
+    with pytest.raises(EngineUnavailable):
+        engine.remove("app:1")
+
+
+def _broken() -> requests.ConnectionError:
+    return requests.ConnectionError(ProtocolError("Connection aborted.", ConnectionResetError(104, "reset by peer")))

@@ -1,0 +1,333 @@
+"""The event stream against a small engine on a real socket that says what it is told to."""
+
+from __future__ import annotations
+
+import json
+import queue
+import threading
+from collections import deque
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from pathlib import Path
+from typing import Any
+from urllib.parse import parse_qs, urlparse
+
+import pytest
+
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.events import EventStream
+from controller.plan.memory.event import Event, EventKind
+from tests.adapters.engine.unix_server import Handler, serving
+
+SECOND = 10**9
+
+
+class Script:
+    """An engine whose event streams say these rows, one stream after the other; the last one stays open."""
+
+    def __init__(self, *streams: list[dict[str, Any]]) -> None:
+        self.asked: list[str | None] = []
+        self.said = threading.Event()
+        self.ended = threading.Event()
+        self._streams = deque(streams)
+
+    def __call__(self, handler: Handler) -> None:
+        self.asked.extend(parse_qs(urlparse(handler.path).query).get("since") or [None])
+        rows = self._streams.popleft()
+        handler.begin_stream()
+        for row in rows:
+            handler.send_chunk(json.dumps(row).encode() + b"\n")
+        if not self._streams:
+            self.said.set()
+            self.ended.wait(10)
+        handler.hang_up()
+
+
+def a_use(of: str, at: int) -> dict[str, Any]:
+    actor = {"ID": "c", "Attributes": {"image": of}}
+    return {"Type": "container", "Action": "die", "Actor": actor, "timeNano": at}
+
+
+@pytest.fixture
+def listen(tmp_path: Path) -> Iterator[Callable[..., tuple[EventStream, Script]]]:
+    with ExitStack() as stack:
+
+        def start(*streams: list[dict[str, Any]], cursor: int = 0) -> tuple[EventStream, Script]:
+            script = Script(*streams)
+            stack.enter_context(serving(tmp_path / "s", script))
+            stack.callback(script.ended.set)
+            stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), lambda: None, cursor)
+            stack.callback(stream.stop)
+            stream.start(10)
+            assert script.said.wait(10)
+            while stream.mark() < sum(map(len, streams)):
+                threading.Event().wait(0.01)
+            return stream, script
+
+        yield start
+
+
+Listen = Callable[..., tuple[EventStream, Script]]
+
+
+def names(events: Sequence[Event]) -> list[str]:
+    return [event.name for event in events]
+
+
+def test_events_are_taken_once(listen: Listen) -> None:
+    stream, _ = listen([a_use("app:1", SECOND)])
+
+    first, second = stream.take(), stream.take()
+    assert (first.events, first.cursor) == ((Event(EventKind.USED, None, "app:1"),), SECOND)
+    assert (second.events, second.cursor) == ((), SECOND)
+
+
+def test_a_stream_that_ends_begins_anew_where_it_ended(listen: Listen) -> None:
+    stream, script = listen([a_use("app:1", SECOND)], [a_use("app:2", 2 * SECOND)])
+
+    assert script.asked == [None, "0.999999000"]
+    assert names(stream.take().events) == ["app:1", "app:2"]
+    assert stream.generation == 2
+
+
+def test_the_replay_does_not_tell_the_last_known_event_again(listen: Listen) -> None:
+    stream, _ = listen([a_use("app:1", SECOND), a_use("app:2", 2 * SECOND)], cursor=SECOND)
+
+    assert names(stream.take().events) == ["app:2"]
+
+
+@pytest.mark.parametrize(
+    ("streams", "is_all"),
+    [
+        ([[a_use("app:1", SECOND), a_use("app:2", 2 * SECOND)]], True),
+        ([[a_use("app:2", 2 * SECOND)]], False),
+        ([[]], False),
+        ([[a_use("app:1", SECOND)], [a_use("app:1", SECOND)]], True),
+        ([[a_use("app:1", SECOND)], [a_use("app:2", 2 * SECOND)]], False),
+        ([[a_use("app:2", 2 * SECOND)], [a_use("app:2", 2 * SECOND)]], False),
+    ],
+    ids=["whole", "overrun", "engine restarted", "broken and whole", "broken and overrun", "overrun and then whole"],
+)
+def test_a_replay_that_does_not_begin_with_the_last_known_event_has_a_hole(
+    listen: Listen, streams: list[list[dict[str, Any]]], is_all: bool
+) -> None:
+    stream, _ = listen(*streams, cursor=SECOND)
+
+    assert [stream.take().is_all, stream.take().is_all] == [is_all, True]
+
+
+def test_whoever_waits_for_the_stream_has_its_replay(listen: Listen) -> None:
+    stream, _ = listen([a_use(f"app:{second}", second * SECOND) for second in range(1, 257)], cursor=SECOND)
+
+    assert len(stream.take().events) == 255
+
+
+@pytest.mark.parametrize(("cursor", "is_replayed"), [(SECOND, True), (0, False)])
+def test_what_is_replayed_says_so(listen: Listen, cursor: int, is_replayed: bool) -> None:
+    stream, _ = listen([a_use("app:1", 2 * SECOND)], cursor=cursor)
+
+    assert [event.is_replayed for event in stream.take().events] == [is_replayed]
+
+
+def test_an_event_that_was_overtaken_does_not_move_the_cursor_back(listen: Listen) -> None:
+    stream, _ = listen([a_use("app:2", 2 * SECOND), a_use("app:1", 2 * SECOND - 1)])
+
+    heard = stream.take()
+    assert heard.events == (Event(EventKind.USED, None, "app:2"), Event(EventKind.USED, None, "app:1"))
+    assert heard.cursor == 2 * SECOND
+
+
+def test_the_cursor_follows_a_clock_that_was_set_back(listen: Listen) -> None:
+    stream, script = listen([a_use("app:1", 4_000_000_000 * SECOND), a_use("app:2", SECOND)], [])
+
+    assert script.asked == [None, "0.999999000"]
+    assert len(stream.take().events) == 2
+
+
+def test_an_event_without_a_time_counts_and_leaves_the_cursor(listen: Listen) -> None:
+    stream, _ = listen([a_use("app:1", 0)], cursor=SECOND)
+
+    heard = stream.take()
+    assert (heard.events, heard.cursor) == ((Event(EventKind.USED, None, "app:1", is_replayed=True),), SECOND)
+
+
+def test_events_after_a_mark_are_seen_and_stay_to_be_taken(listen: Listen) -> None:
+    stream, _ = listen([a_use("app:1", SECOND)])
+
+    seen, mark = stream.after(0)
+
+    assert names(seen) == ["app:1"]
+    assert stream.after(mark) == ((), mark)
+    assert names(stream.take().events) == ["app:1"]
+
+
+# ── as the engine tells them, one by one ─────────────────────────────────────────────────────────────────────────────
+
+
+class Teller:
+    """An engine that tells lines as a test hands them over, each subscriber everything from its subscription on."""
+
+    def __init__(self) -> None:
+        self.subscriptions: list[dict[str, list[str]]] = []
+        self._lines: queue.Queue[bytes | None] = queue.Queue()
+        self.subscribed = threading.Semaphore(0)
+
+    def tell(self, *lines: bytes) -> None:
+        for line in lines:
+            self._lines.put(line)
+
+    def hang_up(self) -> None:
+        """End the stream of the moment."""
+        self._lines.put(None)
+
+    def __call__(self, handler: Handler) -> None:
+        self.subscriptions.append(parse_qs(urlparse(handler.path).query))
+        handler.begin_stream()
+        self.subscribed.release()
+        while (line := self._lines.get()) is not None:
+            handler.send_chunk(line)
+        handler.hang_up()
+
+
+def a_line(of: str, at: int) -> bytes:
+    return json.dumps(a_use(of, at)).encode() + b"\n"
+
+
+@pytest.fixture
+def teller(tmp_path: Path) -> Iterator[Teller]:
+    teller = Teller()
+    with serving(tmp_path / "s", teller):
+        yield teller
+        teller.hang_up()
+
+
+class Bell:
+    """Counts rings."""
+
+    def __init__(self) -> None:
+        self.rings = threading.Semaphore(0)
+
+    def __call__(self) -> None:
+        self.rings.release()
+
+
+@pytest.fixture
+def bell() -> Bell:
+    return Bell()
+
+
+@pytest.fixture
+def stream(teller: Teller, bell: Bell, tmp_path: Path) -> Iterator[EventStream]:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+    stream.start(10)
+    yield stream
+    stream.stop()
+
+
+def heard(stream: EventStream, bell: Bell, number: int) -> list[str]:
+    """The names of so many events, waited for."""
+    while len(stream.after(0)[0]) < number:
+        assert bell.rings.acquire(timeout=10)
+    return sorted(names(stream.after(0)[0]))
+
+
+def test_only_events_that_matter_are_asked_for(stream: EventStream, teller: Teller) -> None:
+    (asked,) = teller.subscriptions
+    wanted = json.loads(asked["filters"][0])
+    assert wanted["type"] == ["container", "image"]
+    assert not {"exec_start", "health_status", "top", "save", "push"} & set(wanted["event"])
+    assert "since" not in asked
+
+
+def test_every_event_rings(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    assert bell.rings.acquire(timeout=10)  # for the stream itself
+    teller.tell(a_line("app:1", SECOND))
+    assert bell.rings.acquire(timeout=10)
+    assert heard(stream, bell, 1) == ["app:1"]
+
+
+def test_lines_are_put_together_however_they_are_cut(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    lines = a_line("app:1", SECOND) + a_line("app:2", 2 * SECOND) + a_line("app:3", 3 * SECOND)
+    teller.tell(lines[:10], lines[10:200], lines[200:])
+    assert heard(stream, bell, 3) == ["app:1", "app:2", "app:3"]
+
+
+@pytest.mark.parametrize(
+    "nonsense",
+    [b"garbage\n", b"[]\n", b"null\n", b'{"Actor": 5}\n', b'{"Actor": {"Attributes": []}}\n', b"\n\n", b"{}\n"],
+)
+def test_a_line_that_makes_no_sense_is_left_out(
+    stream: EventStream, teller: Teller, bell: Bell, nonsense: bytes
+) -> None:
+    teller.tell(a_line("app:1", SECOND), nonsense, a_line("app:2", 2 * SECOND))
+    assert heard(stream, bell, 2) == ["app:1", "app:2"]
+    assert stream.generation == 1
+
+
+def test_after_the_stream_broke_it_goes_on_from_the_last_event(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    teller.tell(a_line("app:1", SECOND + 5))
+    heard(stream, bell, 1)
+    assert teller.subscribed.acquire(timeout=10)
+    teller.hang_up()
+    assert teller.subscribed.acquire(timeout=10)
+    teller.tell(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
+    assert heard(stream, bell, 2) == ["app:1", "app:2"]
+    assert teller.subscriptions[1]["since"] == ["0.999999005"]
+    assert stream.generation == 2
+
+
+def test_while_the_engine_is_away_the_stream_is_down(tmp_path: Path, bell: Bell) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+    stream.start(0)
+    was_up = [stream.is_up]
+    teller = Teller()
+    with serving(tmp_path / "s", teller):
+        assert bell.rings.acquire(timeout=10)
+        was_up.append(stream.is_up)
+        teller.hang_up()
+        assert bell.rings.acquire(timeout=10)
+    was_up.append(stream.is_up)
+    stream.stop()
+    assert was_up == [False, True, False]
+
+
+def test_an_engine_that_does_not_answer_well_is_asked_again(tmp_path: Path, bell: Bell) -> None:
+    teller, refusals = Teller(), [500, 404]
+
+    def respond(handler: Handler) -> None:
+        handler.answer({"message": "not yet"}, refusals.pop()) if refusals else teller(handler)
+
+    with serving(tmp_path / "s", respond):
+        stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+        stream.start(10)
+        assert bell.rings.acquire(timeout=10)
+        assert stream.is_up
+        stream.stop()
+        teller.hang_up()
+
+
+def test_the_stream_is_read_though_nobody_takes_its_events(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    """An unread stream slows every call of every client of the engine; repeats take no room."""
+    teller.tell(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
+    while stream.mark() < 20_000:
+        assert bell.rings.acquire(timeout=10)
+    assert len(stream.take().events) == 10
+
+
+def test_stopping_hangs_up_at_once(teller: Teller, bell: Bell, tmp_path: Path) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+    stream.start(10)
+    stream.stop()
+    stream.join(10)
+    assert not stream.is_alive
+
+
+def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
+    stream: EventStream, teller: Teller, bell: Bell
+) -> None:
+    """A reading of the store begins at a mark; a pass takes events in between, and the reading must see them."""
+    mark = stream.mark()
+    teller.tell(a_line("app:1", SECOND))
+    heard(stream, bell, 1)
+    stream.take()
+    assert names(stream.after(mark)[0]) == ["app:1"]

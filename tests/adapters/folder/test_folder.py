@@ -1,0 +1,221 @@
+"""Reading one folder once, and once more. How it is delivered and watched is in tests/delivery."""
+
+from __future__ import annotations
+
+import errno
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.folder import folder as policy_folder
+from controller.adapters.folder.files import FileContent, FileListing, PolicyFile, policy_files_below, read_policy_file
+from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.folder.mounts import Mount
+from controller.policy.document.parse import FolderReading, Parsed, State, parse_documents
+from tests.delivery.deliverers import put
+from tests.delivery.node import a_policy
+
+
+def names(reading: FolderReading) -> list[str]:
+    return [document.name for document in reading.documents]
+
+
+def test_all_documents_are_read_valid_or_not_in_the_order_of_their_files(tmp_path: Path) -> None:
+    put(tmp_path, {"b.yaml": a_policy(1), "a.json": "{}", "team/c.yml": f"{a_policy(1)}---\n{a_policy(2)}"})
+    reading = PolicyFolder(tmp_path).read()
+    assert names(reading) == ["a", "b", "team/c", "team/c#2"]
+    states = [document.state for document in reading.documents]
+    assert states == [State.INVALID, State.VALID, State.VALID, State.VALID]
+    assert (reading.folder, reading.lost, reading.revision, reading.at) == (str(tmp_path), "", "", None)
+
+
+def test_every_problem_is_told_in_the_order_of_places(tmp_path: Path) -> None:
+    put(tmp_path, {"z.yaml": "label: [", "a.yaml": "", "b.yaml": a_policy(1, labbel="x")})
+    (tmp_path / "m.yaml").mkdir()
+    problems = PolicyFolder(tmp_path).read().problems
+    assert [Path(problem.file).name for problem in problems] == ["a.yaml", "b.yaml", "z.yaml"]
+
+
+def test_a_name_is_taken_across_files(tmp_path: Path) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1), "a.yml": a_policy(2)})
+    reading = PolicyFolder(tmp_path).read()
+    assert [document.state for document in reading.documents] == [State.VALID, State.INVALID]
+    assert [problem.message for problem in reading.problems] == [f'the name "a" is taken by {tmp_path}/a.yaml:1']
+
+
+def test_a_folder_may_be_named_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, {"policies/a.yaml": a_policy(1)})
+    (tmp_path / "link").symlink_to("policies")
+    monkeypatch.chdir(tmp_path)
+    reading = PolicyFolder(Path("link")).read()
+    assert (names(reading), reading.folder, reading.revision) == (["a"], "link", "policies")
+
+
+# --- Nothing to read ---
+
+
+@pytest.mark.parametrize(
+    ("files", "why"),
+    [
+        ({}, "cannot be read: No such file or directory"),
+        ({"policies": ""}, "cannot be read: Not a directory"),
+        ({"policies/notes.txt": ""}, "holds no policy documents"),
+        ({"policies/a.yaml": ""}, "holds no policy documents"),
+    ],
+)
+def test_a_folder_with_nothing_to_read_is_lost(tmp_path: Path, files: dict[str, str], why: str) -> None:
+    put(tmp_path, files)
+    reading = PolicyFolder(tmp_path / "policies").read()
+    assert (reading.documents, reading.lost) == ((), f"{tmp_path}/policies {why}")
+
+
+def test_one_invalid_document_is_something_to_read(tmp_path: Path) -> None:
+    put(tmp_path, {"a.yaml": "label: ["})
+    assert PolicyFolder(tmp_path).read().lost == ""
+
+
+def test_a_folder_on_a_mount_of_something_deleted_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(policy_folder, "mounts", lambda: (Mount(tmp_path.resolve(), "ext4", True),))
+    assert PolicyFolder(tmp_path).read().lost == (
+        f"{tmp_path} was mounted by itself, and what it was mounted from has been deleted or replaced since: "
+        "mount the folder that holds it"
+    )
+
+
+@pytest.mark.parametrize(("is_deleted", "read"), [(False, ["a", "b"]), (True, ["b"])])
+def test_a_file_that_is_mounted_by_itself_is_told_and_read_while_it_is_current(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_deleted: bool, read: list[str]
+) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1), "b.yaml": a_policy(2)})
+    monkeypatch.setattr(policy_folder, "mounts", lambda: (Mount(tmp_path.resolve() / "a.yaml", "ext4", is_deleted),))
+    reading = PolicyFolder(tmp_path).read()
+    assert names(reading) == read
+    assert [(problem.file, problem.is_error) for problem in reading.problems] == [(f"{tmp_path}/a.yaml", is_deleted)]
+
+
+def test_an_error_of_the_disk_is_no_reason_to_fall_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(folder: Path) -> FileListing:
+        raise OSError(errno.EIO, "Input/output error")
+
+    put(tmp_path, {"a.yaml": a_policy(1)})
+    folder = PolicyFolder(tmp_path)
+    with monkeypatch.context() as disk:
+        disk.setattr(policy_folder, "policy_files_below", broken)
+        assert folder.read().lost == f"{tmp_path} cannot be read: Input/output error"
+    assert names(folder.read()) == ["a"]
+
+
+# --- Once more ---
+
+
+@pytest.fixture
+def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The names of the files that are parsed."""
+    files: list[str] = []
+
+    def parse_and_note(data: bytes, file: str, name: str) -> Parsed:
+        files.append(Path(file).name)
+        return parse_documents(data, file, name)
+
+    monkeypatch.setattr(policy_folder, "parse_documents", parse_and_note)
+    return files
+
+
+def test_only_what_has_changed_is_parsed_again(tmp_path: Path, parsed: list[str]) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1), "b.yaml": a_policy(2)})
+    folder = PolicyFolder(tmp_path)
+    first = folder.read()
+    second = folder.read()
+    assert parsed == ["a.yaml", "b.yaml"]
+    assert [a is b for a, b in zip(first.documents, second.documents, strict=True)] == [True, True]
+    put(tmp_path, {"b.yaml": a_policy(3)})
+    folder.read()
+    assert parsed == ["a.yaml", "b.yaml", "b.yaml"]
+
+
+def test_the_same_content_under_another_name_is_another_document(tmp_path: Path, parsed: list[str]) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1)})
+    folder = PolicyFolder(tmp_path)
+    folder.read()
+    (tmp_path / "a.yaml").rename(tmp_path / "b.yaml")
+    assert names(folder.read()) == ["b"]
+    assert parsed == ["a.yaml", "b.yaml"]
+
+
+def test_what_is_no_longer_there_is_not_remembered(tmp_path: Path, parsed: list[str]) -> None:
+    folder = PolicyFolder(tmp_path)
+    for _ in range(2):
+        put(tmp_path, {"a.yaml": a_policy(1)})
+        folder.read()
+        (tmp_path / "a.yaml").unlink()
+        folder.read()
+    assert parsed == ["a.yaml", "a.yaml"]
+
+
+def test_a_second_holder_of_a_name_is_valid_again_without_being_parsed_again(tmp_path: Path, parsed: list[str]) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1), "a.yml": a_policy(2)})
+    folder = PolicyFolder(tmp_path)
+    folder.read()
+    (tmp_path / "a.yaml").unlink()
+    (document,) = folder.read().documents
+    assert (document.state, parsed) == (State.VALID, ["a.yaml", "a.yml"])
+
+
+# --- Changes in the middle of a reading ---
+
+
+def test_a_file_that_goes_in_the_middle_is_believed_gone_only_after_looking_again(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1), "b.yaml": a_policy(1)})
+    absences = iter([True])
+
+    def gone_for_a_moment(file: PolicyFile) -> FileContent:
+        if file.name == "b" and next(absences, False):
+            return read_policy_file(PolicyFile(tmp_path / "nowhere.yaml", "b", "b", tmp_path))
+        return read_policy_file(file)
+
+    monkeypatch.setattr(policy_folder, "read_policy_file", gone_for_a_moment)
+    reading = PolicyFolder(tmp_path).read()
+    assert (names(reading), reading.problems) == (["a", "b"], ())
+
+
+def test_a_folder_that_is_gone_for_a_moment_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1)})
+    absences = iter([FileNotFoundError(errno.ENOENT, "No such file or directory")] * 4)
+
+    def gone_for_a_moment(folder: Path) -> FileListing:
+        for error in absences:
+            raise error
+        return policy_files_below(folder)
+
+    monkeypatch.setattr(policy_folder, "policy_files_below", gone_for_a_moment)
+    assert PolicyFolder(tmp_path).read().lost == ""
+
+
+def test_a_link_that_leads_nowhere_for_good_is_told_and_touches_no_other(tmp_path: Path) -> None:
+    put(tmp_path, {"a.yaml": a_policy(1)})
+    (tmp_path / "b.yaml").symlink_to("nowhere")
+    reading = PolicyFolder(tmp_path).read()
+    assert names(reading) == ["a"]
+    assert [problem.message for problem in reading.problems] == ["does not exist, or is a link that leads nowhere"]
+
+
+# --- The watch ---
+
+
+def test_without_a_bell_nothing_is_watched(tmp_path: Path) -> None:
+    folder = PolicyFolder(tmp_path)
+    folder.read()
+    assert not folder.is_watched
+    folder.stop()
+
+
+def test_with_a_bell_it_is_watched_from_the_first_reading_until_it_is_stopped(tmp_path: Path) -> None:
+    folder = PolicyFolder(tmp_path, lambda: None)
+    states = [folder.is_watched]
+    folder.read()
+    states.append(folder.is_watched)
+    folder.stop()
+    states.append(folder.is_watched)
+    assert states == [False, True, False]

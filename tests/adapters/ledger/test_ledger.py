@@ -1,0 +1,553 @@
+"""The ledger on real files: what it keeps, and everything that can happen to a file."""
+
+from __future__ import annotations
+
+import os
+import random
+import shutil
+import sqlite3
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import fields, replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import pytest
+
+from controller.adapters.ledger.ledger import (
+    HISTORY_KEEPS_REMOVALS,
+    SCHEMA_VERSION,
+    Ledger,
+    LedgerReader,
+    record_downloads,
+)
+from controller.adapters.ledger.rows import TABLES
+from controller.errors import LedgerHeld, LedgerUnavailable
+from controller.image.layers import ChainId, Layer
+from controller.plan.memory.memory import (
+    Attempt,
+    Evidence,
+    ExpectedDownload,
+    Memory,
+    Pulls,
+    Setback,
+    Spending,
+    TextRecord,
+    Watch,
+)
+from controller.plan.node.agent import Beginning, KeptAnswer, NodeSource
+from controller.plan.verdict.removal import (
+    FREED_IN_BATCH,
+    NOTHING_FREED,
+    UNKNOWN_BYTES,
+    Batch,
+    Exactness,
+    Freed,
+    Intent,
+    Outcome,
+    Removal,
+)
+from tests.builders import a_container, a_memory, a_record, an_answer, an_id, an_image, an_observation
+from tests.host import IN_MEMORY
+
+
+@pytest.fixture
+def file() -> Iterator[Path]:
+    """On a file system in memory, where it can be had: many ledgers are made here."""
+    with TemporaryDirectory(dir=IN_MEMORY) as folder:
+        yield Path(folder) / "ledger.db"
+
+
+@pytest.fixture
+def ledger(file: Path) -> Iterator[Ledger]:
+    ledger = Ledger(file)
+    yield ledger
+    ledger.close()
+
+
+def a_full_memory() -> Memory:
+    """One that has something in every part."""
+    app = an_image("app:1", "app:2", digests=["app@" + an_id("d")], parent="base:1", keep=True)
+    base, chain = an_image("base:1"), ChainId(an_id("layer"))
+    container = a_container(app, of_agent=True, mounts=["base:1"])
+    memory = a_memory(
+        an_observation([app, base], [container], services=["app:1"], own_container="us"),
+        {app.id: a_record(5.0, last_used=0.0, last_touched=7.0, names=["app:1"], tip=chain)},
+        watch=Watch(3.0, "the engine was away"),
+        lost_names={app.id: ("docker.io/library/app:0",)},
+        layers={chain: Layer(chain, None, 12)},
+        evidence={app.id: Evidence(NodeSource.RECORDED, "in words", 3.0)},
+        expected=(ExpectedDownload("soon:1", 4.0),),
+        attempts={(app.id, "app:1"): Attempt(Setback.REFUSED, "409", 2, 99.0, "situation")},
+        node=KeptAnswer(an_answer(), 8.0),
+        agreements={"agreement 1": Beginning(5.0, 6.0)},
+        mounted={"c": (base.id,)},
+        pulls=Pulls(1.0, 2.0),
+        spent=(Spending(1.0, 1_000),),
+        event_cursor=123,
+        texts={("doc", "hash"): TextRecord(1.0, 2.0, None, "{}")},
+    )
+    empty = Memory()
+    assert all(getattr(memory, part.name) != getattr(empty, part.name) for part in fields(Memory))
+    return memory
+
+
+def reopened(file: Path) -> Memory:
+    ledger = Ledger(file)
+    try:
+        return ledger.load()
+    finally:
+        ledger.close()
+
+
+def an_intent(reference: str = "app:1", document: str = "doc") -> Intent:
+    return Intent(an_id(reference), reference, reference, document, 0, "hash", 12.5, 1_000)
+
+
+def a_removal(reference: str = "app:1", **fields: object) -> Removal:
+    removal = Removal(an_intent(reference), Outcome.REMOVED, Freed(12, Exactness.EXACT), 100.0)
+    return replace(removal, **fields)  # type: ignore[arg-type]
+
+
+# ── what it keeps ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
+    assert ledger.load() == Memory()
+
+
+def test_every_part_of_a_memory_comes_back(ledger: Ledger, file: Path) -> None:
+    memory = a_full_memory()
+    ledger.save(memory)
+    ledger.close()
+    assert reopened(file) == memory
+
+
+def test_what_is_no_longer_in_the_memory_is_no_longer_in_the_file(ledger: Ledger, file: Path) -> None:
+    ledger.save(a_full_memory())
+    ledger.save(Memory())
+    ledger.close()
+    assert reopened(file) == Memory()
+
+
+def test_only_what_differs_is_written(ledger: Ledger) -> None:
+    memory = a_full_memory()
+    ledger.save(memory)
+    statements: list[str] = []
+    assert ledger._db is not None
+    ledger._db.set_trace_callback(statements.append)
+    ledger.save(replace(memory, event_cursor=124))
+    written = [
+        statement
+        for statement in statements
+        if statement.startswith(("INSERT", "DELETE FROM")) and "inbox" not in statement
+    ]
+    assert [statement.split("VALUES")[0].strip() for statement in written] == ["INSERT OR REPLACE INTO facts"]
+
+
+def test_recorded_names_wait_until_a_memory_has_taken_them_in(ledger: Ledger, file: Path) -> None:
+    record_downloads(file, ["app:1", "app:2"])
+    read_to, names = ledger.inbox()
+    record_downloads(file, ["late:1"])
+    assert names == ("app:1", "app:2")
+    ledger.save(Memory(), read_to)
+    assert ledger.inbox()[1] == ("late:1",)
+
+
+def test_names_can_be_recorded_before_a_controller_ever_ran(file: Path) -> None:
+    record_downloads(file, ["app:1"])
+    ledger = Ledger(file)
+    assert ledger.inbox()[1] == ("app:1",)
+    ledger.close()
+
+
+# ── intents and history ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def history(file: Path) -> list[Removal]:
+    reader = LedgerReader(file)
+    try:
+        return list(reader.removals())
+    finally:
+        reader.close()
+
+
+def test_an_intent_is_open_until_its_outcome_is_written(ledger: Ledger) -> None:
+    ledger.intend([an_intent("a:1"), an_intent("b:1")])
+    ledger.record([a_removal("a:1")])
+    assert ledger.open_intents() == (an_intent("b:1"),)
+
+
+def test_open_intents_survive_the_end_of_the_process(ledger: Ledger, file: Path) -> None:
+    ledger.intend([an_intent()])
+    ledger.close()
+    again = Ledger(file)
+    assert again.open_intents() == (an_intent(),)
+    again.close()
+
+
+def test_some_intents_can_be_kept(ledger: Ledger) -> None:
+    ledger.intend([an_intent("a:1"), an_intent("b:1")])
+    ledger.drop_intents(but=[an_intent("b:1")])
+    assert ledger.open_intents() == (an_intent("b:1"),)
+
+
+def test_the_history_has_all_of_a_removal(ledger: Ledger, file: Path) -> None:
+    removals = [
+        a_removal("a:1", batch="batch 1", freed=FREED_IN_BATCH),
+        a_removal("b:1", outcome=Outcome.REFUSED, message="409: in use", freed=NOTHING_FREED),
+    ]
+    ledger.record(removals)
+    assert history(file) == removals
+
+
+def test_the_history_can_be_asked_from_a_time_on_and_by_outcome(ledger: Ledger, file: Path) -> None:
+    ledger.record(
+        [a_removal("old:1", wall_seconds=1.0), a_removal("new:1"), a_removal("bad:1", outcome=Outcome.FAILED)]
+    )
+    reader = LedgerReader(file)
+    assert [removal.intent.reference for removal in reader.removals(50.0)] == ["new:1", "bad:1"]
+    assert [removal.intent.reference for removal in reader.removals(0.0, [Outcome.FAILED])] == ["bad:1"]
+    reader.close()
+
+
+def test_the_history_is_bounded_and_the_totals_keep_counting(ledger: Ledger, file: Path) -> None:
+    for _ in range(3):
+        ledger.record([a_removal(f"app:{number}") for number in range(HISTORY_KEEPS_REMOVALS // 2)])
+    reader = LedgerReader(file)
+    (total,) = reader.totals()
+    reader.close()
+    assert len(history(file)) == HISTORY_KEEPS_REMOVALS
+    assert (total.removals, total.freed_bytes) == (3 * HISTORY_KEEPS_REMOVALS // 2, 18 * HISTORY_KEEPS_REMOVALS)
+
+
+def test_a_batch_has_its_figure_once_for_all_its_removals(ledger: Ledger, file: Path) -> None:
+    ledger.record([a_removal(name, batch="batch 1", freed=FREED_IN_BATCH) for name in ("a:1", "b:1")])
+    ledger.record((), Batch("batch 1", "doc", Freed(500, Exactness.LOWER_BOUND)))
+    reader = LedgerReader(file)
+    assert reader.batches() == {"batch 1": Batch("batch 1", "doc", Freed(500, Exactness.LOWER_BOUND))}
+    (total,) = reader.totals()
+    assert (total.removals, total.freed_bytes, total.unknown) == (2, 500, 0)
+    reader.close()
+
+
+def test_a_batch_whose_controller_ended_before_its_figure_counted_is_unknown(ledger: Ledger, file: Path) -> None:
+    ledger.record([a_removal(name, batch="batch 1", freed=FREED_IN_BATCH) for name in ("a:1", "b:1")])
+    ledger.close()
+    for _ in range(2):  # once, however often a controller starts
+        Ledger(file).close()
+        reader = LedgerReader(file)
+        assert reader.batches() == {"batch 1": Batch("batch 1", "doc", UNKNOWN_BYTES)}
+        assert [total.unknown for total in reader.totals()] == [1]
+        reader.close()
+
+
+# ── a file that is none ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger, file: Path) -> None:
+    ledger.save(a_full_memory())
+    ledger.close()
+    _execute(file, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
+    with pytest.raises(
+        LedgerUnavailable, match=rf"a newer version .* wrote it \(schema {SCHEMA_VERSION + 1}, this one"
+    ):
+        Ledger(file)
+    _execute(file, f"PRAGMA user_version = {SCHEMA_VERSION}")
+    assert reopened(file) == a_full_memory()
+
+
+def _execute(file: Path, statement: str, *values: object) -> None:
+    db = sqlite3.connect(file)
+    with db:
+        db.execute(statement, values)
+    db.close()
+
+
+@pytest.mark.parametrize(
+    "content", [b"not a ledger at all" * 100, b"\0" * 5_000, b"SQLite format 3\0" + b"\xff" * 5_000]
+)
+def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(file: Path, content: bytes) -> None:
+    file.write_bytes(content)
+    ledger = Ledger(file)
+    ledger.save(a_full_memory())
+    assert ledger.resets == 1
+    ledger.close()
+    assert (file.parent / "ledger.db.damaged").read_bytes() == content
+    assert reopened(file) == a_full_memory()
+
+
+def test_an_empty_file_is_a_new_ledger(file: Path) -> None:
+    file.touch()
+    ledger = Ledger(file)
+    assert (ledger.resets, ledger.load()) == (0, Memory())
+    ledger.close()
+
+
+def test_a_damaged_page_never_makes_anything_look_old(ledger: Ledger, file: Path) -> None:
+    """Whatever single page is overwritten, the ledger is as it was, or it is moved aside and begun anew."""
+    ledger.save(a_full_memory())
+    ledger.close()
+    (file.parent / "ledger.db-wal").unlink()
+    pages = range(0, file.stat().st_size, 4096)
+    for page in list(pages)[:40]:
+        _overwrite(file, page, file.parent / "copy.db")
+        again = Ledger(file.parent / "copy.db")
+        assert again.load() in (a_full_memory(), Memory())
+        assert again.load() != Memory() or again.resets == 1
+        again.close()
+
+
+def _overwrite(file: Path, at: int, copy: Path) -> None:
+    for leftover in file.parent.glob("copy.db*"):
+        leftover.unlink()
+    data = bytearray(file.read_bytes())
+    data[at : at + 4096] = random.Random(at).randbytes(4096)
+    copy.write_bytes(data)
+
+
+JUNK = (None, "", "junk", "[1]", "{}", '"x"', "null", -1, 1e300, b"\0", "a" * 100)
+COLUMNS = [(table.name, column) for table in TABLES for column in table.columns]
+
+
+@pytest.mark.parametrize(("table", "column"), [*COLUMNS, ("facts", "value"), ("facts", "name")])
+def test_rows_that_make_no_sense_are_moved_aside_or_read_as_what_they_say(
+    ledger: Ledger, file: Path, table: str, column: str
+) -> None:
+    ledger.save(a_full_memory())
+    ledger.close()
+    for number, junk in enumerate(JUNK):
+        copy = file.parent / f"copy{number}.db"
+        shutil.copy(file, copy)
+        try:
+            _execute(copy, f"UPDATE {table} SET {column} = ?", junk)
+        except sqlite3.IntegrityError:
+            continue  # not even SQLite takes it there
+        again = Ledger(copy)
+        assert again.resets == 0 or again.load() == Memory()
+        again.save(a_full_memory())
+        again.close()
+
+
+def test_a_ledger_that_is_damaged_while_it_is_open_is_begun_anew_with_what_is_known(ledger: Ledger, file: Path) -> None:
+    ledger.save(a_full_memory())
+    for damaged in (file, file.with_name("ledger.db-wal")):
+        damaged.write_bytes(b"\xff" * damaged.stat().st_size)
+    with pytest.raises(LedgerUnavailable):  # noqa: PT012 - SQLite finds out when it next reads what it does not know.
+        for number in range(1_000):
+            ledger.save(replace(a_full_memory(), event_cursor=number))
+            ledger.record([a_removal(f"app:{number}")])
+    ledger.save(Memory(event_cursor=7))
+    assert ledger.resets == 1
+    ledger.close()
+    assert reopened(file) == Memory(event_cursor=7)
+
+
+# ── a power cut ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_whenever_the_power_is_cut_the_ledger_is_as_it_was_before_or_after_a_change(file: Path) -> None:
+    """The files are copied before every statement, and each copy also with a log that is cut anywhere."""
+    copies = file.parent / "copies"
+    copies.mkdir()
+    ledger = Ledger(file)
+    states = [Memory()]
+    ledger.save(states[0])
+    cuts = _Cuts(file, copies)
+    assert ledger._db is not None
+    ledger._db.set_trace_callback(cuts.take)
+    for number in range(1, 6):
+        states.append(replace(a_full_memory(), event_cursor=number) if number % 2 else Memory(event_cursor=number))
+        ledger.intend([an_intent(f"app:{number}")])
+        ledger.record([a_removal(f"app:{number}")])
+        ledger.save(states[-1])
+    ledger.close()
+    assert cuts.number > 50
+    for copy in sorted(copies.glob("*.db")):
+        again = Ledger(copy)
+        assert again.resets == 0
+        assert again.load() in states
+        done = {removal.intent.reference for removal in history(copy)}
+        assert not done & {intent.reference for intent in again.open_intents()}
+        again.close()
+
+
+class _Cuts:
+    """Copies of a ledger as a power cut would leave it."""
+
+    def __init__(self, file: Path, copies: Path) -> None:
+        self._file = file
+        self._copies = copies
+        self._dice = random.Random(1)
+        self.number = 0
+
+    def take(self, _: str) -> None:
+        self.number += 1
+        for cut in (False, True):
+            copy = self._copies / f"{self.number}{'-cut' if cut else ''}.db"
+            shutil.copy(self._file, copy)
+            log = self._file.with_name("ledger.db-wal").read_bytes()
+            kept = self._dice.randrange(len(log)) if cut else len(log)
+            copy.with_name(copy.name + "-wal").write_bytes(log[:kept])
+
+
+# ── a full disk ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[Path]:
+    """A file system of 8 MiB."""
+    folder = tmp_path / "small"
+    folder.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", folder], check=True)
+    yield folder
+    subprocess.run(["umount", "--lazy", folder], check=True)
+
+
+def fill(disk: Path) -> None:
+    """Leave not a single byte."""
+    with (disk / "filling").open("ab", buffering=0) as filling:
+        size = 1 << 20
+        while size:
+            try:
+                filling.write(b"x" * size)
+            except OSError:
+                size //= 2
+
+
+def test_on_a_full_disk_a_clean_up_is_written_down(small_disk: Path) -> None:
+    ledger = Ledger(small_disk / "ledger.db")
+    ledger.save(a_full_memory())
+    fill(small_disk)
+    intents = [an_intent(f"registry.local:5000/team/app:{number}") for number in range(1_000)]
+    ledger.intend(intents)
+    ledger.record([a_removal(intent.reference) for intent in intents])
+    ledger.save(replace(a_full_memory(), event_cursor=7))
+    ledger.close()
+    assert len(history(small_disk / "ledger.db")) == 1_000
+
+
+def test_on_a_full_disk_a_controller_starts_and_goes_on_for_ever(small_disk: Path) -> None:
+    file = small_disk / "ledger.db"
+    Ledger(file).close()
+    fill(small_disk)
+    for number in range(100):
+        ledger = Ledger(file)
+        ledger.intend([an_intent(f"app:{number}")])
+        ledger.record([a_removal(f"app:{number}")])
+        ledger.save(Memory(event_cursor=number))
+        ledger.close()
+    assert reopened(file) == Memory(event_cursor=99)
+
+
+def test_after_a_kill_on_a_full_disk_a_controller_starts(small_disk: Path) -> None:
+    file = small_disk / "ledger.db"
+    ledger = "from controller.adapters.ledger.ledger import Ledger"
+    begin = f"import os, sys, pathlib; {ledger}; Ledger(pathlib.Path(sys.argv[1]))"
+    subprocess.run([sys.executable, "-c", f"{begin}; os._exit(9)", file], check=False)
+    fill(small_disk)
+    assert reopened(file) == Memory()
+
+
+def test_a_full_disk_without_any_room_is_one_line(small_disk: Path) -> None:
+    fill(small_disk)
+    with pytest.raises(LedgerUnavailable, match=r"ledger\.db"):
+        Ledger(small_disk / "ledger.db")
+
+
+def test_more_than_there_is_room_for_is_refused_and_nothing_is_lost(small_disk: Path) -> None:
+    ledger = Ledger(small_disk / "ledger.db")
+    ledger.save(a_full_memory())
+    fill(small_disk)
+    with pytest.raises(LedgerUnavailable, match="full"):
+        ledger.intend([an_intent(f"app:{number}") for number in range(50_000)])
+    ledger.intend([an_intent()])
+    assert ledger.open_intents() == (an_intent(),)
+    assert ledger.load() == a_full_memory()
+    ledger.close()
+
+
+# ── other people ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_second_controller_hears_who_holds_the_ledger(ledger: Ledger, file: Path) -> None:
+    with pytest.raises(LedgerHeld, match=f"another controller, process {os.getpid()}, works with this ledger"):
+        Ledger(file)
+
+
+def test_a_ledger_that_was_let_go_can_be_held_by_another(file: Path) -> None:
+    Ledger(file).close()
+    Ledger(file).close()
+
+
+def test_a_reader_sees_the_last_save_beside_a_writing_controller(ledger: Ledger, file: Path) -> None:
+    reader = LedgerReader(file)
+    for number in range(3):
+        ledger.save(Memory(event_cursor=number))
+        assert reader.load() == Memory(event_cursor=number)
+    reader.close()
+
+
+def test_a_reader_leaves_nothing_behind(ledger: Ledger, file: Path) -> None:
+    ledger.save(a_full_memory())
+    ledger.close()
+    shutil.copy(file, file.with_name("copy.db"))  # as a backup would, without the log
+    before = sorted(file.parent.iterdir())
+    reader = LedgerReader(file.with_name("copy.db"))
+    assert reader.load() == a_full_memory()
+    reader.close()
+    assert sorted(file.parent.iterdir()) == before
+
+
+@pytest.mark.parametrize("is_held", [True, False])
+def test_somebody_who_may_only_read_can_read(ledger: Ledger, file: Path, is_held: bool) -> None:
+    ledger.save(a_full_memory())
+    if not is_held:
+        ledger.close()
+    for path in (file, file.with_name("ledger.db-wal"), file.with_name("ledger.db-shm")):
+        path.chmod(0o644)
+    assert _as_nobody(f"LedgerReader(pathlib.Path({str(file)!r})).load().event_cursor", file.parent) == "123"
+
+
+def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
+    tmp_path.chmod(0o755)
+    said = _as_nobody(f"Ledger(pathlib.Path({str(tmp_path / 'ledger.db')!r}))", tmp_path)
+    assert said == f"LedgerUnavailable: cannot make {tmp_path}/ledger.db.lock: Permission denied"
+
+
+def test_a_ledger_that_cannot_be_written_is_one_line(ledger: Ledger, file: Path) -> None:
+    ledger.close()
+    file.with_name("ledger.db.lock").chmod(0o666)
+    said = _as_nobody(f"Ledger(pathlib.Path({str(file)!r}))", file.parent)
+    assert said.startswith(f"LedgerUnavailable: the ledger {file} cannot be used: ")
+
+
+def test_a_folder_in_place_of_the_file_is_one_line(file: Path) -> None:
+    file.mkdir()
+    with pytest.raises(LedgerUnavailable, match="unable to open database file"):
+        Ledger(file)
+
+
+def test_a_ledger_that_does_not_exist_cannot_be_read(file: Path) -> None:
+    with pytest.raises(LedgerUnavailable, match="there is no ledger"):
+        LedgerReader(file).load()
+
+
+def _as_nobody(expression: str, folder: Path) -> str:
+    """What an expression says to a user who owns nothing here."""
+    for path in (folder, *folder.parents):
+        if path.owner() == "root" and path.stat().st_mode & 0o005 == 0:
+            path.chmod(path.stat().st_mode | 0o055)
+    program = f"""
+import os, pathlib
+from controller.adapters.ledger.ledger import Ledger, LedgerReader
+from controller.errors import ControllerError
+os.setgid(65534); os.setuid(65534)
+try:
+    print({expression})
+except ControllerError as error:
+    print(type(error).__name__ + ":", error)
+"""
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.strip()

@@ -1,0 +1,111 @@
+"""The report in the ledger: written as differences, read beside whoever writes."""
+
+from __future__ import annotations
+
+import sqlite3
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.ledger.ledger import Ledger
+from controller.adapters.ledger.report import ReportReader, Row
+from controller.errors import LedgerUnavailable
+from controller.instant import Instant
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import Memory
+
+MEMORY = Memory(LedgerClock(77.0, Instant(1_000.0, "boot", 5.0)))
+ROWS: list[Row] = [
+    (("reference", "a\t1"), {"verdict": "DUE"}),
+    (("reference", "b\t2"), {"verdict": "IN_USE"}),
+]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    ledger = Ledger(tmp_path / "ledger.db")
+    ledger.save(MEMORY)
+    yield ledger
+    ledger.close()
+
+
+@pytest.fixture
+def reader(ledger: Ledger, tmp_path: Path) -> Iterator[ReportReader]:
+    reader = ReportReader(tmp_path / "ledger.db")
+    yield reader
+    reader.close()
+
+
+def test_before_the_first_report_there_is_none(reader: ReportReader) -> None:
+    assert (reader.clock(), reader.rows("reference"), reader.keys("reference")) == (None, [], [])
+
+
+def test_rows_are_read_as_they_were_written_and_in_the_order_of_their_keys(
+    ledger: Ledger, reader: ReportReader
+) -> None:
+    ledger.report({}, ROWS)
+    assert reader.rows("reference") == [{"verdict": "DUE"}, {"verdict": "IN_USE"}]
+    assert reader.keys("reference") == ["a\t1", "b\t2"]
+    assert reader.clock() == MEMORY.clock
+
+
+def test_the_next_report_takes_the_place_of_the_last(ledger: Ledger, reader: ReportReader) -> None:
+    ledger.report({}, ROWS)
+    ledger.report({"images": 1}, [(("reference", "b\t2"), {"verdict": "DUE"})])
+    assert reader.rows("reference") == [{"verdict": "DUE"}]
+    assert reader.rows("summary") == [{"images": 1}]
+
+
+def test_where_no_row_differs_only_the_summary_is_told(ledger: Ledger, reader: ReportReader) -> None:
+    ledger.report({}, ROWS)
+    ledger.report({"images": 2})
+    assert reader.keys("reference") == ["a\t1", "b\t2"]
+    assert reader.rows("summary") == [{"images": 2}]
+
+
+def test_what_is_the_same_is_not_written_again(ledger: Ledger, tmp_path: Path) -> None:
+    ledger.report({}, ROWS)
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("CREATE TRIGGER t BEFORE UPDATE ON report BEGIN SELECT RAISE(ABORT, 'written again'); END")
+    other.close()
+    ledger.report({}, ROWS)
+    with pytest.raises(LedgerUnavailable, match="written again"):
+        ledger.report({"images": 3})
+
+
+def test_a_new_process_replaces_whatever_an_older_one_has_left(tmp_path: Path) -> None:
+    another: list[Row] = [(("reference", "c\t3"), {})]
+    for rows in (ROWS, another):
+        ledger = Ledger(tmp_path / "ledger.db")
+        ledger.report({}, rows)
+        ledger.close()
+    reader = ReportReader(tmp_path / "ledger.db")
+    assert reader.keys("reference") == ["c\t3"]
+    reader.close()
+
+
+def test_a_ledger_of_a_version_that_kept_no_report_has_none(tmp_path: Path) -> None:
+    with sqlite3.connect(tmp_path / "old.db") as old:
+        old.execute("CREATE TABLE facts (name PRIMARY KEY, value)")
+    old.close()
+    reader = ReportReader(tmp_path / "old.db")
+    assert reader.clock() is None
+    reader.close()
+
+
+def test_a_report_that_makes_no_sense_is_told_in_words(ledger: Ledger, reader: ReportReader, tmp_path: Path) -> None:
+    ledger.report({}, ROWS)
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute("UPDATE report SET value = '{'")
+    other.close()
+    with pytest.raises(LedgerUnavailable, match="its report makes no sense"):
+        reader.rows("reference")
+
+
+def test_a_file_that_is_no_ledger_is_told_in_words(tmp_path: Path) -> None:
+    (tmp_path / "x.db").write_bytes(b"nonsense" * 1_000)
+    reader = ReportReader(tmp_path / "x.db")
+    with pytest.raises(LedgerUnavailable, match=r"x\.db cannot be used: file is not a database"):
+        reader.clock()
+    reader.close()

@@ -1,0 +1,368 @@
+"""Asking an agent: a whole answer or silence, whatever it does, within seconds, and no secret in any word of it."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from controller.adapters.node.agent import LONGEST_ANSWER, Agent, AgentTimeouts
+from controller.constraint.property import Property
+from controller.errors import InvalidSettings
+from controller.plan.node.agent import NO_AGENT, AgentAnswer, Agreement, NodeAnswer, NodeSource
+from controller.plan.node.node import Node
+from tests.fake_agent import PATHS, SECRET, FakeAgent, drip, fall_silent
+from tests.fake_exchange import Behaviour, Handler, body, cut_short, hang_up, send, status
+
+QUICK = AgentTimeouts(connect=1.0, answer=0.2)
+
+
+@pytest.fixture
+def agent() -> Iterator[FakeAgent]:
+    with FakeAgent() as agent:
+        yield agent
+
+
+def ask(agent: FakeAgent) -> NodeAnswer:
+    return Agent(agent.url).ask()
+
+
+def answers(agent: FakeAgent) -> AgentAnswer:
+    answer = ask(agent)
+    assert not answer.is_silence, answer.why
+    return answer.agent
+
+
+def cut_off(handler: Handler) -> None:
+    """Half of an answer, and the end of the connection."""
+    cut_short(b'{"agreements": ')(handler)
+    handler.close_connection = True
+
+
+# ── the node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_configured_node_is_told_with_its_policy(agent: FakeAgent) -> None:
+    agent.policy |= {"properties": [{"name": "site", "value": "lyon"}], "constraints": ["purpose == sweep"]}
+    answer = ask(agent)
+    assert answer.node == Node("myorg", "gw-1", "", (Property("site", "lyon"),), ("purpose == sweep",))
+    assert answer.why == f"as the agent at {agent.url} says"
+    assert answer.source == agent.url
+    assert not answer.is_degraded
+
+
+def test_the_management_section_lies_over_the_top_level(agent: FakeAgent) -> None:
+    agent.policy["properties"] = [{"name": "site", "value": "lyon"}, {"name": "openhorizon.arch", "value": "arm64"}]
+    agent.policy["management"] = {"properties": [{"name": "site", "value": "paris"}], "constraints": ["a == b"]}
+    answer = ask(agent)
+    assert answer.node
+    assert answer.node.properties == (Property("site", "paris"), Property("openhorizon.arch", "arm64"))
+    assert answer.node.constraints == ("a == b",)
+
+
+def test_a_node_without_a_policy_has_an_empty_one_as_upstream(agent: FakeAgent) -> None:
+    assert ask(agent).node == Node("myorg", "gw-1")
+
+
+@pytest.mark.parametrize(
+    ("written", "full"), [("gateway", "myorg/gateway"), ("IBM/gateway", "IBM/gateway"), ("", ""), (None, "")]
+)
+def test_a_pattern_without_an_organisation_is_the_nodes_own(agent: FakeAgent, written: str, full: str) -> None:
+    agent.pattern = written
+    answer = ask(agent)
+    assert answer.node
+    assert answer.node.pattern == full
+
+
+@pytest.mark.parametrize("state", ["unconfigured", "configuring", "unconfiguring"])
+def test_to_a_node_that_is_not_configured_no_document_applies(agent: FakeAgent, state: str) -> None:
+    agent.state = state
+    answer = ask(agent)
+    assert (answer.node, answer.is_silence, answer.is_degraded) == (None, False, True)
+    assert answer.why == f"the agent at {agent.url} has no configured node: it is {state}"
+    assert agent.requests == ["/node"]
+
+
+def test_to_a_cluster_no_document_applies(agent: FakeAgent) -> None:
+    agent.node_type = "cluster"
+    answer = ask(agent)
+    assert (answer.node, answer.is_silence) == (None, False)
+    assert "cluster" in answer.why
+
+
+# ── agreements and services ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_images_of_active_agreements_are_needed_and_named(agent: FakeAgent) -> None:
+    agent.deploy("a1", web="web:1", cache="redis:7")
+    assert answers(agent) == AgentAnswer(
+        (Agreement("a1", ("web:1", "redis:7")),), {"web:1": NodeSource.AGREEMENT, "redis:7": NodeSource.AGREEMENT}
+    )
+
+
+def test_an_agreement_names_no_image_before_its_containers_are_made(agent: FakeAgent) -> None:
+    agent.agree("a1")
+    assert answers(agent).agreements == (Agreement("a1"),)
+    agent.deploy("a1", web="web:1")
+    assert answers(agent).images_in_use == {"web:1"}
+
+
+def test_images_of_ended_agreements_are_evidence_and_not_use(agent: FakeAgent) -> None:
+    agent.deploy("a1", web="web:1")
+    agent.end("a1")
+    assert answers(agent) == AgentAnswer((), {"web:1": NodeSource.AGREEMENT})
+    agent.archive("a1")
+    assert answers(agent) == NO_AGENT
+
+
+def test_images_of_services_are_evidence(agent: FakeAgent) -> None:
+    agent.define("db", "postgres:16", "exporter@sha256:" + "0" * 64)
+    agent.define("old", "mysql:5", is_archived=True)
+    assert answers(agent).named == dict.fromkeys(
+        ["postgres:16", "exporter@sha256:" + "0" * 64, "mysql:5"], NodeSource.SERVICE
+    )
+
+
+@pytest.mark.parametrize(
+    "deployment",
+    [
+        "",
+        None,
+        7,
+        "half {",
+        "[" * 9999,
+        '["x"]',
+        '{"services": 1}',
+        '{"services": {"a": 1}}',
+        '{"services": {"a": {}}}',
+    ],
+)
+def test_a_deployment_that_cannot_be_read_is_no_evidence(agent: FakeAgent, deployment: object) -> None:
+    agent.definitions = [{"archived": False, "deployment": deployment}]
+    assert answers(agent).named == {}
+
+
+# ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def assert_silent(answer: NodeAnswer, agent: FakeAgent) -> None:
+    assert (answer.node, answer.is_silence, answer.agent, answer.source) == (None, True, NO_AGENT, agent.url)
+    assert answer.why.startswith(f"the agent at {agent.url} ")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    ("behaviour", "why"),
+    [
+        (status(500, "x"), "answered 500"),
+        (status(404, {"error": "x"}), "answered 404"),
+        (status(302, {}, Location="/other"), "answered 302 at /"),
+        (body(b"<html>"), "gave no JSON"),
+        (body(b""), "gave no JSON"),
+        (body(b"\xff\xfe"), "gave no JSON"),
+        (body(b"[" * 100_000), "gave no JSON"),
+        (body(rb'{"id": "\uD83D"}'), "gave no JSON"),
+        (body(b"[]"), "makes no sense"),
+        (body(b"null"), "makes no sense"),
+        (cut_off, "gave no JSON"),
+        (hang_up, "broke off"),
+    ],
+)
+def test_an_answer_is_good_only_if_all_its_parts_are(
+    agent: FakeAgent, path: str, behaviour: Behaviour, why: str
+) -> None:
+    agent.misbehaviours[path] = behaviour
+    answer = ask(agent)
+    assert_silent(answer, agent)
+    assert why in answer.why
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/node", {"id": "gw-1", "organization": None, "configstate": {"state": "configured"}}),
+        ("/node", {"id": 7, "organization": "o", "configstate": {"state": "configured"}}),
+        ("/node", {"id": "n", "organization": "o", "pattern": ["p"], "configstate": {"state": "configured"}}),
+        ("/node", {"configstate": "configured"}),
+        ("/node/policy", {}),
+        ("/node/policy", {"error": "x"}),
+        ("/node/policy", {"properties": [], "constraints": "site == lyon"}),
+        ("/node/policy", {"properties": [], "constraints": [7]}),
+        ("/node/policy", {"properties": {"site": "lyon"}}),
+        ("/node/policy", {"properties": [{"value": 1}]}),
+        ("/node/policy", {"properties": [], "management": ["x"]}),
+        ("/node/policy", {"properties": [], "management": {"constraints": "x"}}),
+        ("/agreement", {}),
+        ("/agreement", {"agreements": {"active": []}}),
+        ("/agreement", {"agreements": {"active": {}, "archived": []}}),
+        ("/agreement", {"agreements": {"active": [{"current_deployment": {}}], "archived": []}}),
+        ("/agreement", {"agreements": {"active": [{"current_agreement_id": "a", "current_deployment": [1]}]}}),
+        ("/service", {"definitions": {"active": []}}),
+        ("/service", {"config": []}),
+    ],
+)
+def test_half_an_answer_is_silence(agent: FakeAgent, path: str, said: dict[str, Any]) -> None:
+    agent.misbehaviours[path] = status(200, said)
+    answer = ask(agent)
+    assert_silent(answer, agent)
+    assert f"{path}" in answer.why
+
+
+def test_whole_characters_may_be_escaped(agent: FakeAgent) -> None:
+    agent.misbehaviours["/node/policy"] = body(rb'{"properties": [{"name": "mood", "value": "\uD83D\uDE00"}]}')
+    answer = ask(agent)
+    assert answer.node
+    assert answer.node.properties == (Property("mood", "😀"),)
+
+
+def test_null_is_an_empty_list_as_go_writes_it(agent: FakeAgent) -> None:
+    agent.misbehaviours["/agreement"] = status(200, {"agreements": {"active": None, "archived": None}})
+    agent.misbehaviours["/service"] = status(200, {"definitions": {"active": None, "archived": None}})
+    assert answers(agent) == NO_AGENT
+
+
+def test_an_agent_that_cannot_reach_docker_is_not_believed_about_its_containers(agent: FakeAgent) -> None:
+    agent.docker_is_up = False
+    assert_silent(ask(agent), agent)
+    assert ask(agent).why.endswith("answered 500 at /service")
+
+
+def test_an_agent_that_is_down_is_silent() -> None:
+    with FakeAgent() as agent:
+        pass
+    assert_silent(ask(agent), agent)
+    assert ask(agent).why.endswith("nobody listens there; is the agent running?")
+
+
+def test_an_answer_without_end_is_given_up(agent: FakeAgent) -> None:
+    agent.misbehaviours["/service"] = body(b" " * (LONGEST_ANSWER + 1))
+    answer = Agent(agent.url, AgentTimeouts(answer=30.0)).ask()
+    assert_silent(answer, agent)
+    assert answer.why.endswith("gave more than 16 MiB at /service")
+
+
+@pytest.mark.parametrize("path", PATHS)
+@pytest.mark.parametrize(
+    "before", [b"", b"HTTP/1.1 200 OK\r\n", b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{"], ids=len
+)
+def test_an_agent_that_falls_silent_is_not_waited_for(agent: FakeAgent, path: str, before: bytes) -> None:
+    agent.misbehaviours[path] = fall_silent(agent, before)
+    began = time.monotonic()
+    answer = Agent(agent.url, QUICK).ask()
+    assert time.monotonic() - began < QUICK.answer + 1.0
+    assert_silent(answer, agent)
+    assert answer.why.endswith("gave no whole answer within 0.2 s")
+
+
+@pytest.mark.parametrize(
+    ("start", "endless"),
+    [
+        (b"", b"HTTP/1.1 100 Continue\r\n\r\n"),
+        (b"HTTP/1.1 200 OK\r\n", b"X: y\r\n"),
+        (b"HTTP/1.1 200 OK\r\nContent-Length: 9999999\r\n\r\n", b" "),
+        (b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n", b"1\r\n \r\n"),
+    ],
+    ids=["interim answers", "headers", "body", "chunks"],
+)
+def test_nor_is_one_that_always_sends_another_byte(agent: FakeAgent, start: bytes, endless: bytes) -> None:
+    def behave(handler: Handler) -> None:
+        handler.wfile.write(start)
+        drip(agent, endless)(handler)
+
+    agent.misbehaviours["/agreement"] = behave
+    began = time.monotonic()
+    answer = Agent(agent.url, QUICK).ask()
+    assert time.monotonic() - began < QUICK.answer + 1.0
+    assert_silent(answer, agent)
+
+
+def test_an_agent_that_closes_the_connection_after_each_part_is_asked_on(agent: FakeAgent) -> None:
+    def close_after(path: str) -> Behaviour:
+        return lambda handler: send(handler, 200, json.dumps(agent.said(path)).encode(), Connection="close")
+
+    agent.misbehaviours = {path: close_after(path) for path in PATHS}
+    assert ask(agent).node == Node("myorg", "gw-1")
+
+
+def test_chunked_answers_are_read(agent: FakeAgent) -> None:
+    text = json.dumps(agent.said("/agreement")).encode()
+
+    def behave(handler: Handler) -> None:
+        handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+        handler.wfile.write(b"%x\r\n%s\r\n%x\r\n%s\r\n0\r\n\r\n" % (5, text[:5], len(text) - 5, text[5:]))
+
+    agent.misbehaviours["/agreement"] = behave
+    assert ask(agent).node == Node("myorg", "gw-1")
+
+
+def test_a_good_answer_follows_a_bad_one(agent: FakeAgent) -> None:
+    asked = Agent(agent.url)
+    agent.misbehaviours["/node"] = status(500)
+    assert asked.ask().is_silence
+    agent.misbehaviours.clear()
+    assert not asked.ask().is_silence
+
+
+def test_no_proxy_stands_before_the_agent(agent: FakeAgent, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    assert not ask(agent).is_silence
+
+
+# ── secrets, and the address ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_containers_are_told_is_neither_kept_nor_said(
+    agent: FakeAgent, caplog: pytest.LogCaptureFixture, capfd: pytest.CaptureFixture[str]
+) -> None:
+    caplog.set_level("DEBUG")
+    agent.deploy("a1", web="web:1")
+    agent.deploy("a2", web="web:2")
+    agent.end("a2")
+    half = json.dumps(agent.said("/agreement")).encode()[:-1]
+    misshapen = {"agreements": {"active": [{"current_agreement_id": "a", "current_deployment": {"s": SECRET}}]}}
+    said = [ask(agent)]
+    for behaviour in (body(half), status(200, misshapen), status(500, SECRET), status(302, {}, Location=f"/{SECRET}")):
+        agent.misbehaviours["/agreement"] = behaviour
+        said.append(ask(agent))
+    assert SECRET not in repr(said) + caplog.text + "".join(capfd.readouterr())
+    assert [answer.is_silence for answer in said] == [False, True, True, True, True]
+
+
+@pytest.mark.parametrize(
+    "url",
+    [
+        "",
+        "localhost:8510",
+        "https://localhost:8510",
+        "http://",
+        "http://me:secret@localhost:8510",
+        "http://a:b/",
+        "unix:///x",
+        "http://localhost:8510/?x",
+        "http://localhost:8510/#x",
+        "http://localhost:99999",
+    ],
+)
+def test_what_is_no_address_of_an_agent_is_refused(url: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"looks like http://localhost:8510$"):
+        Agent(url)
+
+
+def test_an_agent_may_stand_behind_a_path(agent: FakeAgent) -> None:
+    agent.misbehaviours = {f"/anax{path}": status(200, agent.said(path)) for path in PATHS}
+    answer = Agent(f" {agent.url}/anax/ ").ask()
+    assert answer.source == f"{agent.url}/anax"
+    assert not answer.is_silence
+
+
+@pytest.mark.parametrize("host", ["nowhere.invalid", "x" * 300, "[::1"])
+def test_a_host_that_does_not_exist_is_silence_or_no_address(host: str) -> None:
+    try:
+        answer = Agent(f"http://{host}:8510", QUICK).ask()
+    except InvalidSettings:
+        return
+    assert answer.is_silence
+    assert "cannot be reached" in answer.why

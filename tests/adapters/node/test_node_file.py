@@ -1,0 +1,300 @@
+"""A node file as the answer to the question which node this is."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from controller.adapters.folder.files import FileContent, PolicyFile, read_policy_file
+from controller.adapters.host.facts import AnonymousNode, Host
+from controller.adapters.node import node_file
+from controller.adapters.node.agent import Agent
+from controller.adapters.node.node_file import STANDS_AFTER_SECONDS, NodeFile, which_node
+from controller.constraint.property import ALLOW_PRIVILEGED, Property
+from controller.errors import InvalidSettings
+from controller.instant import Instant
+from controller.plan.node.agent import Agreement, Half, KeptAnswer, NodeAnswer, NodeSource, believed
+from controller.plan.node.matching import match
+from controller.plan.node.node import ARCH, BUILTIN_NAMES, CPU, HostFacts, Node
+from controller.policy.document.parse import parse_documents
+from tests.fake_agent import FakeAgent
+from tests.fake_exchange import status
+
+NOW = 1_800_000_000.0
+HOST = Host(HostFacts("processor : 0\n", None, "x86_64", "ID=debian\n", hardware_id="hw"), "0f" * 16)
+
+
+class StoppedClock:
+    """It is NOW."""
+
+    def now(self) -> Instant:
+        return Instant(NOW, "boot", 100.0)
+
+
+@pytest.fixture
+def file(tmp_path: Path) -> Path:
+    return tmp_path / "node.yaml"
+
+
+def write(file: Path, text: str, seconds_ago: float = 60.0) -> None:
+    file.write_text(text)
+    os.utime(file, (NOW - seconds_ago, NOW - seconds_ago))
+
+
+def never(seconds: float) -> None:
+    raise AssertionError(f"waits for {seconds} s")
+
+
+def ask(file: Path, wait: Callable[[float], None] = never) -> NodeAnswer:
+    return NodeFile(file, HOST, StoppedClock(), wait).ask()
+
+
+def node_in(file: Path) -> Node:
+    answer = ask(file)
+    assert answer.node, answer.why
+    return answer.node
+
+
+def test_the_node_is_the_one_in_the_file(file: Path) -> None:
+    write(file, "org: myorg\nid: gw-1\npolicy:\n  properties: [{name: site, value: lyon}]\n  constraints: [a == b]\n")
+    answer = ask(file)
+    assert answer.node
+    assert (answer.node.org, answer.node.id, answer.node.pattern) == ("myorg", "gw-1", "")
+    assert Property("site", "lyon") in answer.node.properties
+    assert answer.node.constraints == ("a == b",)
+    assert (answer.source, answer.why, answer.is_degraded) == (str(file), f"as {file} says", False)
+
+
+def test_a_pattern_without_an_organisation_is_the_nodes_own(file: Path) -> None:
+    write(file, "org: myorg\npattern: gateway\n")
+    assert node_in(file).pattern == "myorg/gateway"
+    write(file, "pattern: gateway\n")
+    assert node_in(file).pattern == "gateway"
+
+
+def test_builtin_properties_are_added_where_the_file_does_not_give_them(file: Path) -> None:
+    write(file, "policy:\n  properties: [{name: openhorizon.arch, value: riscv64}]\n")
+    said = {prop.name: prop.value for prop in node_in(file).properties}
+    assert (said[ARCH], said[CPU], said[ALLOW_PRIVILEGED]) == ("riscv64", 1, False)
+    assert said.keys() <= set(BUILTIN_NAMES)
+
+
+def test_a_privilege_written_as_text_is_true_or_false_as_upstream_makes_it(file: Path) -> None:
+    write(file, 'policy:\n  properties: [{name: openhorizon.allowPrivileged, value: "true"}]\n')
+    assert Property(ALLOW_PRIVILEGED, True) in node_in(file).properties
+
+
+def test_the_management_section_lies_over_the_top_level_and_deployment_does_not_count(file: Path) -> None:
+    write(
+        file,
+        """\
+policy:
+  properties: [{name: site, value: lyon}]
+  constraints: [a == b]
+  deployment: {properties: [{name: camera, value: true}], constraints: [c == d]}
+  management: {properties: [{name: site, value: paris}], constraints: [e == f]}
+""",
+    )
+    said = {prop.name: prop.value for prop in node_in(file).properties}
+    assert said["site"] == "paris"
+    assert "camera" not in said
+    assert node_in(file).constraints == ("e == f",)
+
+
+def test_of_a_flat_policy_of_the_exchange_only_builtin_properties_are_managed(file: Path) -> None:
+    write(file, 'policy: {properties: [{name: a, value: 1}], constraints: [x == y], nodePolicyVersion: ""}\n')
+    assert {prop.name for prop in node_in(file).properties} <= set(BUILTIN_NAMES)
+    assert node_in(file).constraints == ()
+
+
+def test_a_node_without_an_id_gets_one_that_other_hosts_do_not_have(file: Path) -> None:
+    write(file, "policy: {}\n")
+    assert node_in(file).id == HOST.identity
+    write(file, "id: gw-1\npolicy: {}\n")
+    assert node_in(file).id == "gw-1"
+
+
+def test_a_change_takes_effect_when_it_is_asked_again(file: Path) -> None:
+    asked = NodeFile(file, HOST, StoppedClock(), never)
+    write(file, "id: a\npolicy: {}\n")
+    assert asked.ask().node == node_in(file)
+    write(file, "id: b\npolicy: {}\n")
+    answer = asked.ask()
+    assert answer.node
+    assert answer.node.id == "b"
+
+
+# ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_invalid_file_is_silence_with_the_first_error_and_the_number_of_others(file: Path) -> None:
+    write(file, "org: myorg\npatern: p\npolicy: {constraints: ['n => 5', 'n']}\n")
+    answer = ask(file)
+    assert (answer.node, answer.is_silence, answer.source) == (None, True, str(file))
+    assert answer.why == (f'{file}:2:1: error: patern: is not a field of a node (did you mean "pattern"?) and 1 more')
+
+
+def test_a_file_that_is_not_there_is_silence(file: Path) -> None:
+    answer = ask(file)
+    assert (answer.node, answer.is_silence) == (None, True)
+    assert answer.why == f"{file}:1:1: error: does not exist, or is a link that leads nowhere"
+
+
+def test_what_is_no_file_is_silence_and_is_not_opened(file: Path) -> None:
+    os.mkfifo(file)
+    os.utime(file, (0, 0))
+    assert ask(file).is_silence
+    assert "is a FIFO" in ask(file).why
+
+
+def test_several_nodes_are_none(file: Path) -> None:
+    write(file, "id: a\npolicy: {}\n---\nid: b\npolicy: {}\n")
+    assert ask(file).why == f"{file} describes 2 nodes and not one"
+    assert ask(file).is_silence
+
+
+def test_a_warning_is_told_and_costs_nothing(file: Path) -> None:
+    write(file, "policy: {constraints: ['n => 5']}\n")
+    answer = ask(file)
+    assert answer.node
+    assert answer.node.constraints == ("n => 5",)
+    assert answer.why.startswith(f"as {file} says, with {file}:1:")
+    assert ": warning: policy.constraints[0]: " in answer.why
+    assert not answer.is_degraded
+
+
+def test_while_the_file_is_spoilt_its_last_good_answer_holds(file: Path) -> None:
+    write(file, "id: a\npolicy: {}\n")
+    good = ask(file)
+    write(file, "id: [\n")
+    answer = believed(ask(file), KeptAnswer(good, at=1000.0), now=1600.0)
+    assert answer.node == good.node
+    assert answer.is_degraded
+    assert answer.why.endswith("; its last answer, 10 min of watched time old, holds")
+
+
+# ── half a file ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_that_was_written_a_moment_ago_is_waited_for(file: Path) -> None:
+    write(file, "policy:\n", seconds_ago=0.5)
+    waits: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waits.append(seconds)
+        write(file, "policy: {constraints: [a == b]}\n")
+
+    answer = ask(file, wait)
+    assert waits == [pytest.approx(STANDS_AFTER_SECONDS - 0.5)]
+    assert answer.node
+    assert answer.node.constraints == ("a == b",)
+
+
+def test_a_file_that_keeps_being_written_is_silence(file: Path) -> None:
+    write(file, "policy: {}\n", seconds_ago=0.5)
+    answer = ask(file, lambda seconds: write(file, "policy: {}\n", seconds_ago=0.1))
+    assert (answer.node, answer.is_silence) == (None, True)
+    assert answer.why == f"{file} is being written"
+
+
+def test_a_file_that_is_written_while_it_is_read_is_silence(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    write(file, "policy: {constraints: [a == b]}\n")
+
+    def read_half(named: PolicyFile) -> FileContent:
+        write(file, "policy: {}\n", seconds_ago=0.0)
+        return read_policy_file(named)
+
+    monkeypatch.setattr(node_file, "read_policy_file", read_half)
+    answer = ask(file)
+    assert (answer.node, answer.why) == (None, f"{file} is being written")
+
+
+def test_a_file_from_the_future_is_not_waited_for(file: Path) -> None:
+    """A host that has lost its clock starts in 1970."""
+    write(file, "policy: {}\n", seconds_ago=-1e9)
+    assert ask(file).node
+
+
+# ── the samples ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+MANIFESTS = Path(__file__).parents[3] / "manifests"
+SWEEP = b"{enabled: true, label: sweep, properties: [{name: purpose, value: cleaning}], SELECTION}"
+
+
+@pytest.mark.parametrize(
+    ("sample", "selection", "applies"),
+    [
+        ("anonymous.yaml", b"constraints: []", True),
+        ("anonymous.yaml", b"constraints: [openhorizon.arch == amd64]", True),
+        ("anonymous.yaml", b"constraints: [site == lyon]", False),
+        ("gateway.yaml", b'constraints: ["site == lyon && firmware in [2.0.0,3.0.0)"]', True),
+        ("gateway.yaml", b'constraints: [rooms in "attic"]', False),
+        ("gateway.yaml", b'constraints: [rooms in "kitchen"]', True),
+        ("gateway.yaml", b"patterns: [gateway]", False),
+        ("pattern.yaml", b"patterns: [gateway]", True),
+        ("pattern.yaml", b"patterns: [myorg/gateway]", True),
+        ("pattern.yaml", b"constraints: []", False),
+        ("sections.json", b"constraints: [site == lyon]", False),
+        ("sections.json", b"constraints: [site == lyon-roof]", True),
+        ("sections.json", b"constraints: [camera == true]", False),
+    ],
+)
+def test_the_samples_take_what_they_should(sample: str, selection: bytes, applies: bool) -> None:
+    parsed = parse_documents(SWEEP.replace(b"SELECTION", selection), "sweep.yaml")
+    (policy,) = parsed.policies
+    assert match(policy, node_in(MANIFESTS / "nodes" / sample)).applies is applies
+
+
+def a_node_file(folder: Path) -> Path:
+    file = folder / "node.yaml"
+    file.write_text("org: myorg\nid: of-the-file\npolicy: {}\n")
+    os.utime(file, (0, 0))
+    return file
+
+
+def test_a_file_an_agent_or_nobody(tmp_path: Path) -> None:
+    assert isinstance(which_node(None, ""), AnonymousNode)
+    assert isinstance(which_node(tmp_path / "node.yaml", ""), NodeFile)
+    assert isinstance(which_node(None, "http://localhost:8510"), Agent)
+
+
+def test_what_is_no_address_of_an_agent_is_refused_at_once(tmp_path: Path) -> None:
+    with pytest.raises(InvalidSettings):
+        which_node(tmp_path / "node.yaml", "localhost")
+
+
+def test_with_both_the_file_says_who_and_the_agent_what_is_needed(tmp_path: Path) -> None:
+    with FakeAgent() as agent:
+        agent.deploy("a1", web="web:1")
+        answer = which_node(a_node_file(tmp_path), agent.url).ask()
+    assert answer.node
+    assert answer.node.id == "of-the-file"
+    assert answer.source == str(tmp_path / "node.yaml")
+    assert answer.agent.agreements == (Agreement("a1", ("web:1",)),)
+    assert answer.agent.named == {"web:1": NodeSource.AGREEMENT}
+
+
+def test_an_agent_that_is_not_registered_does_not_hide_the_file(tmp_path: Path) -> None:
+    with FakeAgent() as agent:
+        agent.state = "unconfigured"
+        answer = which_node(a_node_file(tmp_path), agent.url).ask()
+    assert answer.node
+    assert answer.node.id == "of-the-file"
+    assert not answer.is_degraded
+
+
+def test_with_both_half_an_answer_is_silence_and_says_which_half_there_is(tmp_path: Path) -> None:
+    with FakeAgent() as agent:
+        agent.misbehaviours["/agreement"] = status(500)
+        answer = which_node(a_node_file(tmp_path), agent.url).ask()
+        assert answer.node
+        assert (answer.is_silence, answer.half, answer.source) == (True, Half.NODE, str(tmp_path / "node.yaml"))
+        assert answer.why.endswith("answered 500 at /agreement")
+        agent.misbehaviours.clear()
+        agent.deploy("a1", web="web:1")
+        missing = which_node(tmp_path / "missing.yaml", agent.url).ask()
+        assert (missing.node, missing.is_silence, missing.half) == (None, True, Half.AGENT)
+        assert missing.agent.agreements == (Agreement("a1", ("web:1",)),)

@@ -1,0 +1,105 @@
+"""`--watch`, on rows that are made up: what comes, what changes, what goes, and what hinders a look."""
+
+from __future__ import annotations
+
+import json
+import time
+from collections.abc import Iterator, Sequence
+
+import pytest
+import yaml
+
+from controller.cli.output.columns import IMAGES, POLICIES
+from controller.cli.output.listing import Listing, Rows
+from controller.cli.output.render import FORMATS, Values
+from controller.errors import ControllerError, EngineUnavailable
+
+ROW: Values = {
+    **dict.fromkeys(("size_bytes", "due_in_seconds", "last_used", "origin", "agent_downloaded"), None),
+    "reference": "app:1",
+    "image": "sha256:0123456789abcdef",
+    "idle_seconds": 5.0,
+    "verdict": "DUE",
+    "action": "remove",
+    "detail": "",
+    "document": "all",
+    "rule": 0,
+}
+OTHER = ROW | {"reference": "app:2"}
+
+
+@pytest.fixture(autouse=True)
+def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(time, "sleep", lambda seconds: None)
+
+
+def watched(form: str, *looks: list[Values] | ControllerError, names: Sequence[str] = ()) -> None:
+    """Watch until there is no look left; then somebody presses Ctrl-C."""
+    ahead: Iterator[list[Values] | ControllerError] = iter(looks)
+
+    def read() -> Rows:
+        look = next(ahead, None)
+        if look is None:
+            raise KeyboardInterrupt
+        if isinstance(look, ControllerError):
+            raise look
+        return Rows(look)
+
+    Listing(IMAGES, form, watch=True, names=names).show(read)
+
+
+def test_a_row_that_goes_is_a_line_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+    watched("wide", [ROW, OTHER], [ROW], [ROW])
+    (line,) = capsys.readouterr().out.splitlines()[3:]
+    assert line.split() == ["app:2", "0123456789ab", "-", "-", "-", "-", "gone", "-"]
+
+
+def test_a_row_that_goes_is_an_object_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+    gone = {"reference": "app:2", "image": OTHER["image"], "verdict": "gone"}
+    watched("json", [ROW, OTHER], [ROW])
+    assert json.loads(capsys.readouterr().out.partition("\n]\n")[2]) == gone
+    watched("yaml", [ROW, OTHER], [ROW])
+    assert list(yaml.safe_load_all(capsys.readouterr().out))[1:] == [gone]
+    watched("name", [ROW, OTHER], [ROW])
+    assert capsys.readouterr().out == "app:1\napp:2\napp:2 gone\n"
+
+
+def test_a_row_that_was_named_may_go_while_the_others_are_watched(capsys: pytest.CaptureFixture[str]) -> None:
+    changed = ROW | {"verdict": "IN_USE"}
+    watched("name", [ROW, OTHER], [ROW], [changed], names=("app:1", "app:2"))
+    said = capsys.readouterr()
+    assert (said.out, said.err) == ("app:1\napp:2\napp:2 gone\napp:1\n", "")
+
+
+@pytest.mark.parametrize("form", FORMATS)
+def test_a_row_that_comes_back_is_told_again(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+    watched(form, [ROW], [], [ROW])
+    said = capsys.readouterr().out
+    assert (said.count("app:1"), said.count("gone")) == (3, 1)
+
+
+def test_every_kind_of_list_says_what_has_gone(capsys: pytest.CaptureFixture[str]) -> None:
+    row = {"name": "all", "file": "all.yaml", "line": 1, "state": "in_force", "why": "", "text_hash": "0" * 64}
+    looks = iter([Rows([row | {"rules": 1, "in_force_from": None, "revision": "", "problems": []}]), Rows([])])
+
+    def read() -> Rows:
+        look = next(looks, None)
+        if look is None:
+            raise KeyboardInterrupt
+        return look
+
+    Listing(POLICIES, watch=True).show(read)
+    assert capsys.readouterr().out.splitlines()[-1].split() == ["all", "gone", "-", "-", "-"]
+
+
+def test_trouble_is_told_once_and_the_watch_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+    away = EngineUnavailable("nobody there")
+    watched("name", [ROW], away, away, [ROW, OTHER], away, [ROW])
+    said = capsys.readouterr()
+    assert said.out == "app:1\napp:2\napp:2 gone\n"
+    assert said.err == "imagectl: nobody there\n" * 2
+
+
+def test_trouble_at_the_first_look_is_the_end() -> None:
+    with pytest.raises(EngineUnavailable):
+        watched("name", EngineUnavailable("nobody there"))

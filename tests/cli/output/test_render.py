@@ -1,0 +1,73 @@
+"""Tables, and who gets colours."""
+
+from __future__ import annotations
+
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.cli.output.render import Column, plain, table
+
+COLUMNS = (Column("NAME", lambda row: row["name"]), Column("STATE", lambda row: row["state"], is_wide=True))
+
+
+def test_columns_are_as_wide_as_their_widest_text_and_lines_end_without_blanks() -> None:
+    rows = [{"name": "a", "state": "short"}, {"name": "longer", "state": ""}]
+    assert table(rows, COLUMNS, "wide") == "NAME     STATE\na        short\nlonger"
+
+
+def test_wide_columns_stay_away_from_a_plain_table() -> None:
+    assert table([{"name": "a", "state": "x"}], COLUMNS) == "NAME\na"
+
+
+def test_a_table_without_rows_has_its_titles() -> None:
+    assert table([], COLUMNS, "wide") == "NAME   STATE"
+
+
+@given(st.text())
+def test_no_text_moves_the_cursor_or_adds_a_line(text: str) -> None:
+    shown = plain(text)
+    assert len(shown.splitlines()) <= 1
+    assert "\x1b" not in shown
+    shown.encode()
+
+
+def on_a_terminal(node: Path, *arguments: str, **environment: str) -> str:
+    """What a command writes to a terminal."""
+    ours, theirs = pty.openpty()
+    environment = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "IMAGECTL_LEDGER": f"{node}/ledger.db", **environment}
+    command = [sys.executable, "-m", "controller", *arguments]
+    with subprocess.Popen(command, stdout=theirs, stderr=subprocess.DEVNULL, env=environment) as process:
+        os.close(theirs)
+        written = b""
+        try:
+            while piece := os.read(ours, 65_536):
+                written += piece
+        except OSError:  # A terminal that nobody writes to any more.
+            pass
+        finally:
+            os.close(ours)
+        process.wait()
+    return written.decode()
+
+
+def test_a_terminal_gets_colours(node: Path) -> None:
+    assert "\x1b[33mDUE\x1b[0m" in on_a_terminal(node, "get", "images")
+
+
+@pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
+def test_a_terminal_that_wants_none_gets_none(node: Path, environment: dict[str, str]) -> None:
+    assert "\x1b" not in on_a_terminal(node, "get", "images", **environment)
+
+
+def test_a_pipe_gets_none(node: Path) -> None:
+    command = [sys.executable, "-m", "controller", "get", "images", "--ledger", f"{node}/ledger.db"]
+    done = subprocess.run(command, capture_output=True, check=True)
+    assert b"\x1b" not in done.stdout + done.stderr
+    assert b"DUE" in done.stdout

@@ -1,0 +1,223 @@
+"""What is answered to which request; asked without a socket."""
+
+from __future__ import annotations
+
+import gzip
+import json
+from base64 import b64encode
+from dataclasses import dataclass, replace
+from html.parser import HTMLParser
+from pathlib import Path
+from typing import Any
+from urllib.parse import quote
+
+import pytest
+
+from controller.daemon.http.access import Access
+from controller.daemon.status import PassResult
+from controller.plan.memory.idleness import Usage
+from controller.plan.report.report import report_values
+from tests.page.site import Site, busy_status
+
+
+@dataclass(frozen=True)
+class Answer:
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+    @property
+    def text(self) -> str:
+        return self.body.decode()
+
+
+def ask(site: Site, path: str, method: str = "GET", **headers: str) -> Answer:
+    """What a client gets; headers as WSGI names them, without HTTP_."""
+    told: list[Any] = []
+    where, _, query = path.partition("?")
+    environ = {"REQUEST_METHOD": method, "PATH_INFO": where, "QUERY_STRING": query, "HTTP_HOST": "localhost:9847"}
+    environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
+    body = b"".join(site.app(environ, lambda status, given: told.append((status, dict(given)))))
+    status, given = told[0]
+    return Answer(int(status.split()[0]), given, body)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    """A controller that has just looked at a node of 60 images."""
+    site = Site()
+    site.publish(busy_status(60, tmp_path_factory.mktemp("policies")))
+    return site
+
+
+@pytest.mark.parametrize("path", ["/", "/api/status", "/metrics", "/healthz", "/readyz", "/page.css", "/page.js"])
+def test_every_path_is_answered(site: Site, path: str) -> None:
+    answer = ask(site, path)
+    assert answer.status == 200
+    assert int(answer.headers["Content-Length"]) == len(answer.body) > 0
+
+
+@pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/../etc/passwd", "//", "/page.css/..", "/API/status"])
+def test_any_other_path_gets_a_plain_no(site: Site, path: str) -> None:
+    answer = ask(site, path)
+    assert (answer.status, answer.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
+    assert "try one of / /api/status /metrics" in answer.text
+
+
+@pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
+def test_everything_can_only_be_read(site: Site, method: str) -> None:
+    answer = ask(site, "/api/status", method)
+    assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
+
+
+def test_head_tells_all_but_the_body(site: Site) -> None:
+    assert ask(site, "/metrics", "HEAD").body == b""
+    assert int(ask(site, "/metrics", "HEAD").headers["Content-Length"]) > 1_000
+
+
+@pytest.mark.parametrize("path", ["/", "/explain", "/api/status", "/metrics", "/healthz", "/nothing", "/page.js"])
+def test_every_answer_forbids_a_browser_what_it_need_not_do(site: Site, path: str) -> None:
+    headers = ask(site, path).headers
+    assert headers["X-Content-Type-Options"] == "nosniff"
+    assert headers["X-Frame-Options"] == "DENY"
+    assert headers["Referrer-Policy"] == "no-referrer"
+    assert "default-src 'none'" in headers["Content-Security-Policy"]
+    assert "unsafe" not in headers["Content-Security-Policy"]
+
+
+def test_a_request_by_a_foreign_name_is_turned_away_and_told_what_to_do(site: Site) -> None:
+    answer = ask(site, "/", host="evil.example:9847")
+    assert (answer.status, b"--allow-host" in answer.body) == (421, True)
+
+
+@pytest.mark.parametrize("path", ["/", "/api/status", "/metrics", "/healthz", "/nothing"])
+def test_no_path_is_answered_to_a_foreign_name(site: Site, path: str) -> None:
+    assert ask(site, path, host="evil.example").status == 421
+
+
+class TestWithPasswords:
+    @pytest.fixture
+    def guarded(self, site: Site) -> Site:
+        guarded = Site(clock=site.clock)
+        guarded.access = Access(any_name=True, passwords={"sre": "secret"})
+        return guarded
+
+    @pytest.mark.parametrize("path", ["/", "/api/status", "/metrics", "/explain", "/page.css", "/nothing"])
+    def test_a_stranger_learns_nothing(self, guarded: Site, path: str) -> None:
+        answer = ask(guarded, path)
+        assert answer.status == 401
+        assert answer.headers["WWW-Authenticate"].startswith("Basic ")
+
+    def test_who_has_the_password_is_let_in(self, guarded: Site) -> None:
+        header = f"Basic {b64encode(b'sre:secret').decode()}"
+        assert ask(guarded, "/metrics", authorization=header).status == 200
+
+    def test_supervisors_need_no_password_to_ask_for_health(self, guarded: Site) -> None:
+        assert ask(guarded, "/healthz").status == 200
+
+
+class TestHealth:
+    def test_a_controller_that_has_just_started_is_healthy_and_not_ready(self) -> None:
+        site = Site()
+        assert ask(site, "/healthz").status == 200
+        assert ask(site, "/readyz").status == 503
+
+    def test_a_loop_that_is_silent_for_more_than_a_minute_is_not_healthy(self) -> None:
+        site = Site()
+        site.clock.later_by += 61
+        answer = ask(site, "/healthz")
+        assert (answer.status, "61 s" in answer.text) == (503, True)
+
+    def test_a_dead_thread_is_not_healthy(self) -> None:
+        site = Site()
+        site.vitals.threads_alive = lambda: False
+        assert ask(site, "/healthz").text == "a thread has died\n"
+
+    def test_without_an_engine_it_is_healthy_and_not_ready_and_says_why(self, tmp_path: Path) -> None:
+        site = Site()
+        lost = "the engine cannot be reached: connection refused"
+        site.publish(replace(busy_status(3, tmp_path), result=PassResult.FAILED, trouble=lost))
+        assert ask(site, "/healthz").status == 200
+        assert (ask(site, "/readyz").status, ask(site, "/readyz").text.strip()) == (503, lost)
+
+
+class TestStatus:
+    def test_it_holds_the_same_values_as_the_plan_of_the_command_line(self, tmp_path: Path) -> None:
+        site, status = Site(), busy_status(24, tmp_path)
+        site.clock.later_by = 0.0
+        site.publish(status)
+        api = json.loads(ask(site, "/api/status").body)
+        plan = json.loads(json.dumps(report_values(status.decision, status.reading, Usage.ANY)))
+        assert {name: api[name] for name in plan} == plan
+
+    def test_it_says_how_the_controller_is_and_what_it_freed(self, site: Site) -> None:
+        api = json.loads(ask(site, "/api/status").body)
+        assert (api["health"], api["troubles"], api["result"]) == ("healthy", [], "nothing_due")
+        assert api["freed"]["last_7_days_bytes"] >= api["freed"]["today_bytes"] > 0
+        assert len(api["freed"]["days"]) == 14
+        assert api["disk"] == {"size_bytes": 62_000_000_000, "available_bytes": 21_300_000_000}
+
+    def test_before_the_first_look_it_says_just_that(self) -> None:
+        assert json.loads(ask(Site(), "/api/status").body)["health"] == "starting"
+
+    def test_large_answers_are_compressed_for_who_wants_that(self, site: Site) -> None:
+        whole, small = ask(site, "/api/status"), ask(site, "/api/status", accept_encoding="gzip, br")
+        assert gzip.decompress(small.body) == whole.body
+        assert len(small.body) < len(whole.body) / 3
+
+
+class _Links(HTMLParser):
+    def __init__(self) -> None:
+        super().__init__()
+        self.found: set[str] = set()
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        self.found |= {value for name, value in attrs if name in ("href", "src", "action") and value}
+
+
+def links_of(page: str) -> set[str]:
+    parser = _Links()
+    parser.feed(page)
+    return parser.found
+
+
+class TestPage:
+    def test_nothing_on_it_comes_from_elsewhere(self, site: Site) -> None:
+        assert all(link.startswith("/") and not link.startswith("//") for link in links_of(ask(site, "/").text))
+        assert "http" not in ask(site, "/page.css").text
+        assert "http" not in ask(site, "/page.js").text
+
+    def test_every_link_on_it_leads_somewhere(self, site: Site) -> None:
+        links = links_of(ask(site, "/").text)
+        assert len(links) > 60
+        assert {ask(site, link.partition("#")[0]).status for link in links} == {200}
+
+    def test_files_of_the_page_may_be_kept_as_their_address_changes_with_them(self, site: Site) -> None:
+        address = next(link for link in links_of(ask(site, "/").text) if link.startswith("/page.css?"))
+        assert "immutable" in ask(site, address).headers["Cache-Control"]
+        assert ask(site, "/").headers["Cache-Control"] == "no-store"
+
+    def test_an_image_that_is_gone_has_no_explanation(self, site: Site) -> None:
+        assert ask(site, "/explain?image=sha256:" + "0" * 64).status == 404
+        assert ask(site, "/explain").status == 404
+
+    @pytest.mark.parametrize(
+        "query",
+        [
+            "sort=nonsense",
+            "page=-1",
+            "page=" + "9" * 400,
+            "page=٣",
+            "q=" + quote("<script>alert(1)</script>"),
+            "q=%00%ff%fe",
+            "verdict=" + quote('"><img src=x>'),
+            "&&&===;;;",
+            "q=" + "a" * 5_000,
+            "unknown=1&q=redis&q=acme",
+        ],
+    )
+    def test_no_query_breaks_it(self, site: Site, query: str) -> None:
+        answer = ask(site, f"/?{query}")
+        assert answer.status == 200
+        assert b"<script>alert" not in answer.body
+        assert b"<img" not in answer.body

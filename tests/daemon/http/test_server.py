@@ -1,0 +1,260 @@
+"""The server on real sockets: many clients, slow ones, rude ones, and TLS."""
+
+from __future__ import annotations
+
+import http.client
+import socket
+import ssl
+import subprocess
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from pathlib import Path
+
+import pytest
+
+from controller.daemon.http.server import HttpServer, tls_context
+from controller.errors import AddressUnavailable, InvalidSettings
+from tests.page.site import Site, busy_status
+
+
+@contextmanager
+def serving(site: Site, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[int]:
+    server = HttpServer(site.app, (host, 0), tls)
+    try:
+        yield server.port
+    finally:
+        server.stop()
+        assert not server.is_alive
+
+
+def scrape(port: int, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:
+    connection: http.client.HTTPConnection
+    if context:
+        connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
+    else:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+    try:
+        connection.request("GET", "/metrics")
+        answer = connection.getresponse()
+        return answer.status, answer.read()
+    finally:
+        connection.close()
+
+
+def said_to(port: int, request: bytes) -> bytes:
+    """Everything that is answered to these bytes."""
+    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+        client.sendall(request)
+        answer = b""
+        with suppress(ConnectionResetError):  # Who is answered before everything was read may be cut off after it.
+            while piece := client.recv(65_536):
+                answer += piece
+        return answer
+
+
+def half_open(port: int, stack: ExitStack, count: int, begin: bytes) -> None:
+    """Clients that connect, say a little or nothing, and go on waiting."""
+    for _ in range(count):
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        client.sendall(begin)
+
+
+@pytest.fixture(scope="module")
+def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
+    site = Site()
+    site.publish(busy_status(60, tmp_path_factory.mktemp("policies")))
+    return site
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A certificate for localhost that signs itself; its key is beside it."""
+    folder = tmp_path_factory.mktemp("tls")
+    command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
+    files = f"-addext subjectAltName=DNS:localhost -keyout {folder}/key.pem -out {folder}/cert.pem"
+    subprocess.run([*command.split(), *files.split()], check=True, capture_output=True)
+    return folder / "cert.pem"
+
+
+@pytest.fixture(scope="module")
+def tls(certificate: Path) -> ssl.SSLContext:
+    return tls_context(certificate, certificate.with_name("key.pem"))
+
+
+@pytest.fixture(scope="module")
+def trusting(certificate: Path) -> ssl.SSLContext:
+    return ssl.create_default_context(cafile=str(certificate))
+
+
+@pytest.mark.parametrize("begin", [b"", b"GET /metrics HTTP/1.1\r\nHost: local"])
+def test_three_hundred_half_open_connections_cost_few_threads_and_no_scrape(site: Site, begin: bytes) -> None:
+    before = threading.active_count()
+    with serving(site) as port, ExitStack() as stack:
+        half_open(port, stack, 300, begin)
+        began = time.monotonic()
+        assert scrape(port)[0] == 200
+        assert time.monotonic() - began < 1.0
+        assert threading.active_count() - before <= 8
+
+
+def test_three_hundred_handshakes_that_never_end_cost_no_more(
+    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    before = threading.active_count()
+    with serving(site, tls) as port, ExitStack() as stack:
+        half_open(port, stack, 150, b"")
+        half_open(port, stack, 150, b"\x16\x03\x01\x02\x00\x01")
+        began = time.monotonic()
+        assert scrape(port, trusting)[0] == 200
+        assert time.monotonic() - began < 1.0
+        assert threading.active_count() - before <= 8
+
+
+@contextmanager
+def asking_without_listening(port: int) -> Iterator[None]:
+    """Somebody who sends requests behind TLS as fast as possible, and reads no answer."""
+    request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r"
+    asking = subprocess.Popen(["yes", request], stdout=subprocess.PIPE)
+    command = ["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}"]
+    sending = subprocess.Popen(command, stdin=asking.stdout, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    try:
+        yield
+    finally:
+        for process in (sending, asking):
+            process.kill()
+            process.communicate()
+
+
+def test_a_client_that_asks_without_listening_costs_no_scrape_behind_tls_either(
+    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    with serving(site, tls) as port, asking_without_listening(port):
+        began = time.monotonic()
+        while time.monotonic() - began < 1.0:  # Until it has everything full.
+            assert scrape(port, trusting)[0] == 200
+
+
+def test_requests_that_come_together_are_all_answered_behind_tls(
+    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+) -> None:
+    with serving(site, tls) as port, ExitStack() as stack:
+        raw = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        client = stack.enter_context(trusting.wrap_socket(raw, server_hostname="localhost"))
+        client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300)
+        answers = b""
+        while answers.count(b"HTTP/1.1 404") < 300:
+            piece = client.recv(65_536)
+            assert piece, answers[-200:]
+            answers += piece
+
+
+def test_many_scrapes_at_once_are_all_answered(site: Site) -> None:
+    with serving(site) as port:
+        answers: list[int] = []
+        clients = [threading.Thread(target=lambda: answers.append(scrape(port)[0])) for _ in range(40)]
+        for client in clients:
+            client.start()
+        for client in clients:
+            client.join()
+        assert answers == [200] * 40
+
+
+@pytest.mark.parametrize(
+    ("request_line", "status"),
+    [
+        (b"DELETE / HTTP/1.1", b"405"),
+        (b"GET /nothing HTTP/1.1", b"404"),
+        (b"GET http://evil.example/ HTTP/1.1", b"200"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 3", b"405"),
+        (b"POST / HTTP/1.1\r\nContent-Length: 9999999", b"413"),
+        (b"GET / HTTP/1.1\r\nX-Long: " + b"x" * 20_000, b"431"),
+        (b"GET /" + b"x" * 20_000 + b" HTTP/1.1", b"431"),
+        (b"nonsense", b"400"),
+        (b"GET / HTTP/1.1\r\nHost : x", b"400"),
+    ],
+)
+def test_odd_requests_get_plain_answers(site: Site, request_line: bytes, status: bytes) -> None:
+    with serving(site) as port:
+        answer = said_to(port, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\nabc")
+        assert answer.split()[1] == status
+        assert b"Traceback" not in answer
+
+
+def test_an_answer_of_many_images_arrives_whole(tmp_path: Path) -> None:
+    site = Site()
+    site.publish(busy_status(1_500, tmp_path))
+    with serving(site) as port:
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection.request("GET", "/api/status")
+        answer = connection.getresponse()
+        assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
+        connection.close()
+
+
+class TestTls:
+    def test_a_scrape_over_tls(self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+        with serving(site, tls) as port:
+            assert scrape(port, trusting)[0] == 200
+
+    def test_several_requests_on_one_connection(
+        self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+    ) -> None:
+        with serving(site, tls) as port:
+            connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=trusting)
+            for path in ("/", "/metrics", "/api/status", "/page.js") * 3:
+                connection.request("GET", path)
+                assert connection.getresponse().read()
+            connection.close()
+
+    def test_a_large_answer_arrives_whole(self, tls: ssl.SSLContext, trusting: ssl.SSLContext, tmp_path: Path) -> None:
+        site = Site()
+        site.publish(busy_status(1_500, tmp_path))
+        with serving(site, tls) as port:
+            connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=trusting)
+            connection.request("GET", "/api/status")
+            answer = connection.getresponse()
+            assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
+            connection.close()
+
+    def test_a_request_that_comes_in_many_pieces_is_understood(
+        self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+    ) -> None:
+        with (
+            serving(site, tls) as port,
+            socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+            trusting.wrap_socket(raw, server_hostname="localhost") as client,
+        ):
+            for piece in (b"GET /healthz HT", b"TP/1.1\r\nHo", b"st: localhost\r\n", b"Connection: close\r\n\r\n"):
+                client.sendall(piece)
+            assert b"200 OK" in client.recv(65_536)
+
+    def test_who_speaks_no_tls_is_cut_off(self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+        with serving(site, tls) as port:
+            assert b"HTTP" not in said_to(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert scrape(port, trusting)[0] == 200
+
+    def test_old_versions_of_tls_are_refused(self, tls: ssl.SSLContext) -> None:
+        assert tls.minimum_version == ssl.TLSVersion.TLSv1_2
+
+    def test_a_certificate_that_cannot_be_used_is_told_by_name(self, tmp_path: Path) -> None:
+        (tmp_path / "cert.pem").write_text("nonsense")
+        with pytest.raises(InvalidSettings, match=r"--tls-certificate .*cert\.pem"):
+            tls_context(tmp_path / "cert.pem", None)
+        with pytest.raises(InvalidSettings, match="No such file"):
+            tls_context(tmp_path / "missing.pem", None)
+
+
+def test_an_address_that_is_taken_is_told_in_words(site: Site) -> None:
+    with (
+        serving(site) as port,
+        pytest.raises(AddressUnavailable, match=rf"--listen: 127\.0\.0\.1:{port} cannot be had"),
+    ):
+        HttpServer(site.app, ("127.0.0.1", port))
+
+
+def test_no_host_means_every_address(site: Site) -> None:
+    with serving(site, host="") as port:
+        for address in ("127.0.0.1", "127.0.0.9"):
+            socket.create_connection((address, port), timeout=5).close()

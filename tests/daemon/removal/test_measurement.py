@@ -1,0 +1,128 @@
+"""How much a batch freed by the store's own total, and everything that makes such a figure worthless."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+import pytest
+
+from controller.daemon.removal.measurement import Measurement, StoreReading, fall, reading_after, reading_before
+from controller.errors import EngineUnavailable
+from controller.image.reference import ImageId
+from controller.plan.memory.event import Event, EventKind
+from controller.plan.memory.observation import Store
+from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Freed
+from tests.builders import an_event, an_id
+from tests.fake_engine import FakeEngine, Kind
+from tests.fakes import FakeClock
+
+OWN, OTHER = an_id("own"), an_id("other")
+
+
+def a_measurement(fell: int | None = 5, is_lower_bound: bool = False, images: Iterable[ImageId] = ()) -> Measurement:
+    return Measurement("batch 1", "doc", fell, tuple(images), 0, 10.0, is_lower_bound)
+
+
+# ── readings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_figure_is_the_fall_between_two_readings() -> None:
+    assert fall(StoreReading(12, 3), StoreReading(5, 3)) == 7
+
+
+@pytest.mark.parametrize(
+    ("before", "after"),
+    [
+        (StoreReading(12, 3), StoreReading(5, 4)),  # a container has written
+        (StoreReading(12, 0), StoreReading(13, 0)),  # something came
+        (None, StoreReading(5, 0)),
+        (StoreReading(12, 0), None),
+    ],
+)
+def test_two_readings_that_do_not_agree_tell_nothing(before: StoreReading | None, after: StoreReading | None) -> None:
+    assert fall(before, after) is None
+
+
+def test_what_containers_write_is_read_outside_of_the_totals_where_it_counts_in_them() -> None:
+    engine = FakeEngine(FakeClock(), Kind.D28_C8D)
+    reading_before(engine, Store.CONTAINERD)
+    reading_after(engine, Store.CONTAINERD)
+    assert engine.calls == ["written_bytes", "store_bytes", "store_bytes", "written_bytes"]
+
+
+def test_what_containers_write_is_not_read_where_it_does_not_count() -> None:
+    engine = FakeEngine(FakeClock(), Kind.PODMAN)
+    assert reading_before(engine, Store.PODMAN) == StoreReading(0, 0)
+    assert engine.calls == ["store_bytes"]
+
+
+def test_an_engine_that_cannot_tell_gives_no_reading() -> None:
+    engine = FakeEngine(FakeClock(), Kind.D28_C8D)
+    engine.is_down = True
+    assert reading_before(engine, Store.CONTAINERD) is None
+    assert reading_after(engine, Store.CONTAINERD) is None
+
+
+# ── what spoils it ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def figure_after(*events: Event) -> Freed:
+    return a_measurement().with_events(events, 7, {OWN}).batch.freed
+
+
+@pytest.mark.parametrize("happening", [EventKind.DELETED, EventKind.UNTAGGED])
+def test_our_own_removals_do_not_spoil_it(happening: EventKind) -> None:
+    assert figure_after(an_event(happening, image=OWN)) == Freed(5, Exactness.EXACT)
+
+
+@pytest.mark.parametrize(
+    "event",
+    [
+        an_event(EventKind.DELETED, image=OTHER),
+        an_event(EventKind.UNTAGGED, image=OTHER),
+        an_event(EventKind.PULLED, "app:1"),
+        an_event(EventKind.LOADED, image=OWN),
+        an_event(EventKind.TAGGED, image=OWN),
+        an_event(EventKind.IMPORTED, image=OTHER),
+        an_event(EventKind.BUILT, image=OTHER),
+        an_event(EventKind.DELETED),  # a prune
+    ],
+)
+def test_what_others_do_to_the_store_spoils_it(event: Event) -> None:
+    assert figure_after(event) == UNKNOWN_BYTES
+
+
+def test_containers_that_come_and_go_do_not_spoil_it() -> None:
+    """Where they count in the total, what they have written is read beside it."""
+    assert figure_after(an_event(EventKind.USED, "app:1")) == Freed(5, Exactness.EXACT)
+
+
+def test_what_spoilt_it_once_spoils_it_for_good() -> None:
+    spoilt = a_measurement().with_events([an_event(EventKind.PULLED, "app:1")], 7, {OWN})
+    assert spoilt.with_events([], 8, {OWN}).batch.freed == UNKNOWN_BYTES
+
+
+def test_images_that_came_or_went_without_a_word_spoil_it() -> None:
+    measurement = a_measurement(images=[OWN, OTHER])
+    assert not measurement.with_look([OTHER], {OWN}).is_spoiled
+    assert measurement.with_look([OWN], {OWN}).is_spoiled
+    assert measurement.with_look([OTHER, an_id("new")], {OWN}).is_spoiled
+
+
+# ── how it is told ───────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_total_that_leaves_something_out_makes_it_a_lower_bound() -> None:
+    assert a_measurement(is_lower_bound=True).batch == Batch("batch 1", "doc", Freed(5, Exactness.LOWER_BOUND))
+
+
+def test_no_readings_make_it_unknown() -> None:
+    assert a_measurement(fell=None).batch.freed == UNKNOWN_BYTES
+
+
+def test_any_error_of_the_engine_is_no_reading() -> None:
+    class Busy(FakeEngine):
+        def store_bytes(self) -> int:
+            raise EngineUnavailable("the engine answered measure_store with 404: snapshot does not exist")
+
+    assert reading_after(Busy(FakeClock(), Kind.D28_C8D), Store.CONTAINERD) is None

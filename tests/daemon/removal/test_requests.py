@@ -1,0 +1,308 @@
+"""Removals under way: who goes beside whom, what stops them, and what keeps one image from going."""
+
+from __future__ import annotations
+
+import threading
+from collections import deque
+from collections.abc import Callable
+
+import pytest
+
+from controller.daemon.removal.requests import Execution, RemovalContext, Task, tasks_of, waves_of
+from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
+from controller.image.layers import merge_layers
+from controller.image.reference import ImageId
+from controller.plan.memory.observation import Observation
+from controller.plan.verdict.removal import FREED_IN_BATCH, NOTHING_FREED, Exactness, Intent, Outcome
+from tests.builders import an_id, an_instant
+from tests.fake_engine import FakeEngine, Kind
+from tests.fakes import FakeClock, FakeEvents
+
+# ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def an_intent(reference: str, image: ImageId, target: str = "") -> Intent:
+    return Intent(image, reference, target or reference, "doc", 0, "text", 1.0, 1)
+
+
+def a_task(image: str, *children: str) -> Task:
+    return Task(an_id(image), (an_intent(image, an_id(image)),), frozenset(map(an_id, children)))
+
+
+def test_all_names_of_an_image_are_one_task() -> None:
+    one, two = an_id("one"), an_id("two")
+    intents = [an_intent("a:1", one), an_intent("b:1", two), an_intent("a:2", one)]
+    assert [[intent.reference for intent in task.intents] for task in tasks_of(intents, {})] == [
+        ["a:1", "a:2"],
+        ["b:1"],
+    ]
+
+
+def test_children_that_stay_do_not_belong_to_a_task() -> None:
+    """The planner has kept a parent of such; what it lets go waits only for those that go."""
+    parent, goes, stays = map(an_id, ("parent", "goes", "stays"))
+    tasks = tasks_of([an_intent("g", goes), an_intent("p", parent)], {parent: [goes, stays]})
+    assert tasks[1].children == {goes}
+
+
+def test_images_that_have_nothing_to_do_with_each_other_go_in_one_wave() -> None:
+    assert [len(wave) for wave in waves_of([a_task("a"), a_task("b"), a_task("c")])] == [3]
+
+
+def test_an_image_goes_in_a_later_wave_than_its_children() -> None:
+    tasks = [a_task("grandchild"), a_task("other"), a_task("child", "grandchild"), a_task("parent", "child", "other")]
+    waves = [[task.image for task in wave] for wave in waves_of(tasks)]
+    assert waves == [[an_id("grandchild"), an_id("other")], [an_id("child")], [an_id("parent")]]
+
+
+# ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Scene:
+    """A fake engine, a look at it, and removals of everything that the look has seen."""
+
+    def __init__(self, kind: Kind = Kind.DEBIAN, parallel: int = 1) -> None:
+        self.engine = FakeEngine(FakeClock(), kind)
+        self.events = FakeEvents(self.engine)
+        self.stopping = threading.Event()
+        self.beats = 0
+        self._parallel = parallel
+
+    def look(self) -> Observation:
+        images, containers = dict(self.engine.images_now()), tuple(self.engine.containers_now())
+        return Observation(self.engine.identify(), images, containers, an_instant())
+
+    def run(self, *, before: Callable[[], object] = lambda: None) -> Execution:
+        """Remove every name that a look finds; `before` happens between the look and the removal."""
+        mark, seen = self.events.mark(), self.look()
+        before()
+        layers = merge_layers(layer for image in seen.images for layer in self.engine.layers(image))
+        self.engine.calls.clear()
+        hands = RemovalContext(self.engine, self.events, self.stopping, self._beat, self._parallel)
+        execution = Execution(hands, seen, {layer.chain: layer.size_bytes for layer in layers.values()}, mark)
+        execution.run(tasks_of(_all_of(seen), seen.children))
+        return execution
+
+    def _beat(self) -> None:
+        self.beats += 1
+
+
+def _all_of(seen: Observation) -> list[Intent]:
+    names = [(image, name) for image in seen.images.values() for name in image.removable_references or (None,)]
+    names.sort(key=lambda pair: pair[0].parent is None)
+    return [an_intent(n.familiar if n else i.id, i.id, n.text if n else i.id) for i, n in names]
+
+
+def outcomes(execution: Execution) -> dict[str, Outcome]:
+    return {answer.intent.reference: answer.outcome for answer in execution.answers}
+
+
+@pytest.fixture
+def scene() -> Scene:
+    return Scene()
+
+
+def test_what_nobody_needs_goes(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    assert outcomes(scene.run()) == {"app:1": Outcome.REMOVED}
+    assert scene.engine.names == []
+
+
+def test_the_last_of_several_names_takes_the_image_along(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    assert list(outcomes(scene.run()).values()) == [Outcome.UNTAGGED, Outcome.REMOVED]
+
+
+def test_a_container_that_was_created_since_the_look_keeps_its_image(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    execution = scene.run(before=lambda: scene.engine.create("app:1"))
+    assert execution.answers == []
+    assert not any(call.startswith("remove") for call in scene.engine.calls)
+
+
+def test_a_container_that_nobody_told_of_keeps_its_image(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    scene.events.is_deaf = True
+    assert scene.run(before=lambda: scene.engine.create("app:2")).answers == []
+
+
+def test_containers_are_asked_for_again_before_one_of_several_names_goes(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    scene.engine.tag("app:1", "app:3")
+    scene.events.is_deaf = True
+    _when(scene.engine, "remove app:1", lambda: scene.engine.create("app:2"))
+    assert list(outcomes(scene.run())) == ["app:1"]
+    assert scene.engine.names == ["app:2", "app:3"]
+
+
+@pytest.mark.parametrize("deed", ["pull", "tag", "create"])
+def test_an_image_that_comes_to_life_during_the_batch_stays(scene: Scene, deed: str) -> None:
+    scene.engine.load("first:1", content="1")
+    scene.engine.load("second:1", content="2")
+    deeds: dict[str, Callable[[], object]] = {
+        "pull": lambda: scene.engine.pull("second:1", content="2"),
+        "tag": lambda: scene.engine.tag("second:1", "second:2"),
+        "create": lambda: scene.engine.create("second:1"),
+    }
+    _when(scene.engine, "remove first:1", deeds[deed])
+    assert list(outcomes(scene.run())) == ["first:1"]
+    assert scene.engine.has("second:1")
+
+
+def test_on_podman_a_pull_during_the_batch_stops_the_rest_of_it() -> None:
+    """The next pull may share layers with what is left, and would break."""
+    scene = Scene(Kind.PODMAN)
+    scene.engine.load("first:1", content="1")
+    scene.engine.load("second:1", content="2")
+    _when(scene.engine, f"remove {scene.engine.names[0]}", lambda: scene.engine.pull("other:1", content="3"))
+    assert len(scene.run().answers) == 1
+
+
+def test_a_container_made_during_the_batch_keeps_what_it_mounts(scene: Scene) -> None:
+    """Engines remove an image from under a mount without a word, and the event names only the container's image."""
+    for name in ("first:1", "second:1", "third:1"):
+        scene.engine.load(name, content=name)
+    first, second, third = scene.engine.names
+    _when(scene.engine, f"remove {first}", lambda: scene.engine.create(third, mounts=second))
+    assert list(outcomes(scene.run())) == [first]
+    assert scene.engine.names == [second, third]
+
+
+def test_a_parent_does_not_go_unless_all_its_children_went(scene: Scene) -> None:
+    scene.engine.load("base:1")
+    scene.engine.build("app:1", "base:1", "one")
+    scene.engine.troubles["app:1"] = deque([RemovalFailed("500: no")])
+    assert outcomes(scene.run()) == {"app:1": Outcome.FAILED}
+    assert scene.engine.has("base:1")
+
+
+def test_a_name_that_is_refused_keeps_the_other_names(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    scene.engine.troubles["app:1"] = deque([RemovalRefused("409")])
+    assert outcomes(scene.run()) == {"app:1": Outcome.REFUSED}
+
+
+@pytest.mark.parametrize(
+    ("trouble", "outcome"),
+    [
+        (ImageGone("404"), Outcome.GONE),
+        (RemovalRefused("409"), Outcome.REFUSED),
+        (RemovalFailed("500"), Outcome.FAILED),
+        (EngineUnavailable("no answer in 600 s"), Outcome.FAILED),
+    ],
+)
+def test_one_failure_does_not_stop_the_others(scene: Scene, trouble: Exception, outcome: Outcome) -> None:
+    scene.engine.load("a:1", content="1")
+    scene.engine.load("b:1", content="2")
+    scene.engine.troubles["a:1"] = deque([trouble])
+    assert outcomes(scene.run()) == {"a:1": outcome, "b:1": Outcome.REMOVED}
+
+
+def test_only_what_was_not_answered_is_marked_so(scene: Scene) -> None:
+    scene.engine.load("a:1", content="1")
+    scene.engine.load("b:1", content="2")
+    scene.engine.troubles = {"a:1": deque([EngineUnavailable("silence")]), "b:1": deque([RemovalFailed("500")])}
+    assert [answer.is_silence for answer in scene.run().answers] == [True, False]
+
+
+def test_an_engine_that_is_gone_stops_everything(scene: Scene) -> None:
+    scene.engine.load("a:1", content="1")
+    scene.engine.load("b:1", content="2")
+    scene.engine.troubles["a:1"] = deque([EngineUnreachable("nobody there")])
+    execution = scene.run()
+    assert (execution.answers, execution.in_flight) == ([], set())
+    assert str(execution.trouble) == "nobody there"
+    assert scene.engine.has("b:1")
+
+
+def test_a_mistake_of_our_own_is_not_hidden(scene: Scene) -> None:
+    scene.engine.load("a:1")
+    scene.engine.troubles["a:1"] = deque([ZeroDivisionError()])
+    with pytest.raises(ZeroDivisionError):
+        scene.run()
+
+
+# ── being told to stop ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_who_is_told_to_stop_asks_for_nothing_more(scene: Scene) -> None:
+    for number in range(5):
+        scene.engine.load(f"app:{number}", content=str(number))
+    _when(scene.engine, "remove app:1", scene.stopping.set)
+    assert outcomes(scene.run()) == {"app:0": Outcome.REMOVED, "app:1": Outcome.REMOVED}
+
+
+def test_what_is_not_answered_in_time_is_in_flight(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.daemon.removal.requests.IN_FLIGHT_GETS_SECONDS", 0.01)
+    answered = threading.Event()
+    scene.engine.load("slow:1", content="1")
+    scene.engine.load("next:1", content="2")
+
+    def slow(call: str) -> None:
+        if call.startswith("remove"):
+            scene.stopping.set()
+            assert answered.wait(10)
+
+    scene.engine.on_call = slow
+    execution = scene.run()
+    assert [intent.reference for intent in execution.in_flight] == ["slow:1"]
+    assert execution.answers == []
+    answered.set()
+
+
+def test_whoever_watches_hears_from_a_long_removal(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.daemon.removal.requests._HEARTBEAT_SECONDS", 0.001)
+    scene.engine.load("app:1")
+    beaten = threading.Event()
+    _when(scene.engine, "remove app:1", lambda: beaten.wait(0.05))
+    scene.run()
+    assert scene.beats > 2
+
+
+# ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_graph_driver_tells_what_each_removal_freed() -> None:
+    scene = Scene()
+    scene.engine.load("app:1", "base", "one")
+    scene.engine.load("app:2", "base", "two")
+    before = scene.engine.store_bytes()
+    freed = [answer.freed for answer in scene.run().answers]
+    assert {each.exactness for each in freed} == {Exactness.EXACT}
+    assert sum(each.bytes or 0 for each in freed) == before - scene.engine.store_bytes()
+
+
+@pytest.mark.parametrize("kind", [Kind.D28_C8D, Kind.PODMAN])
+def test_other_stores_tell_it_only_of_the_whole_batch(kind: Kind) -> None:
+    scene = Scene(kind)
+    scene.engine.load("app:1")
+    assert [answer.freed for answer in scene.run().answers] == [FREED_IN_BATCH]
+
+
+def test_podman_says_of_a_parent_only_that_it_was_untagged() -> None:
+    scene = Scene(Kind.PODMAN)
+    scene.engine.load("app:1")
+    scene.engine.troubles["app:1"] = deque([None])
+    assert outcomes(scene.run()) == {"app:1": Outcome.REMOVED}
+
+
+def test_what_is_refused_frees_nothing(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    scene.engine.troubles["app:1"] = deque([RemovalRefused("409")])
+    assert scene.run().answers[0].freed == NOTHING_FREED
+
+
+def _when(engine: FakeEngine, call: str, *deeds: Callable[[], object]) -> None:
+    """Do these things, one at each such call, before it is answered."""
+    left = list(deeds)
+
+    def on_call(what: str) -> None:
+        if what == call and left:
+            left.pop(0)()
+
+    engine.on_call = on_call

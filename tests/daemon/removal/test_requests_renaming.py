@@ -1,0 +1,93 @@
+"""Names that move while removals are under way: a removal by name must never take what bears the name by then."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from tests.builders import HOUR, MINUTE
+from tests.daemon.removal.test_requests import Scene, outcomes
+from tests.fake_engine import FakeEngine, Kind
+from tests.fakes import a_removal
+from tests.host import a_host
+
+KINDS = (Kind.D28_GD, Kind.D28_C8D, Kind.PODMAN)
+
+moves: dict[str, Callable[[FakeEngine], object]] = {
+    "pull": lambda engine: engine.pull("app:1", content="new"),
+    "build": lambda engine: engine.build("app:1", "base:1", "new"),
+    "tag": lambda engine: engine.tag("base:1", "app:1"),
+    "load": lambda engine: engine.load("app:1", content="new"),
+    "load of an image that is there": lambda engine: engine.load("app:1", content="there"),
+    "import": lambda engine: engine.import_("app:1"),
+}
+
+
+@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("move", moves)
+def test_what_takes_over_a_name_during_the_batch_stays(kind: Kind, move: str) -> None:
+    scene = Scene(kind)
+    scene.engine.load("base:1")
+    scene.engine.load(content="there")
+    scene.engine.pull("app:1", content="old")
+
+    scene.run(before=lambda: moves[move](scene.engine))
+
+    assert scene.engine.has("app:1")
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_an_image_that_is_pulled_by_another_name_keeps_its_old_one(kind: Kind) -> None:
+    scene = Scene(kind)
+    scene.engine.load("app:1", content="same")
+
+    assert outcomes(scene.run(before=lambda: scene.engine.pull("other:1", content="same"))) == {}
+
+
+def test_what_happens_while_images_are_asked_for_again_counts_too() -> None:
+    scene = Scene()
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+
+    def meanwhile(what: str) -> None:
+        if what == "images":
+            scene.engine.create("app:1")
+
+    scene.engine.on_call = meanwhile
+    assert outcomes(scene.run(before=lambda: scene.engine.load("another:1"))) == {}
+
+
+def test_a_use_just_before_the_look_by_a_name_that_was_lost_by_then_counts() -> None:
+    with a_host() as host:
+        old = host.engine.pull("app:1", content="old")
+        host.rules(a_removal("*", 60))
+        host.live(HOUR - MINUTE)
+
+        def meanwhile(what: str) -> None:
+            if what == "images" and host.engine.calls[-1] != "images":
+                host.engine.run_briefly("app:1")
+                host.engine.pull("app:1", content="new")
+                host.engine.on_call = lambda _: None
+
+        host.clock.elapse(2 * MINUTE)
+        host.engine.on_call = meanwhile
+        host.look()
+        assert host.engine.has(old)
+
+
+def test_our_own_removals_do_not_count_as_moves() -> None:
+    scene = Scene()
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+
+    assert len(outcomes(scene.run(before=lambda: scene.engine.load("another:1")))) == 2
+
+
+def test_an_image_that_is_built_upon_during_the_batch_stays() -> None:
+    scene = Scene(Kind.D28_GD)
+    scene.engine.load("base:1")
+
+    scene.run(before=lambda: scene.engine.build("app:1", "base:1", "new"))
+
+    assert scene.engine.has("base:1")

@@ -1,0 +1,120 @@
+"""How a record changes at each look, and from what idle time is counted."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.plan.memory.event import EventKind
+from controller.plan.memory.idleness import (
+    NOTHING_NEW,
+    ImageActivity,
+    Usage,
+    first_record,
+    idle_since,
+    last_sign_of_life,
+    last_use,
+    updated,
+)
+from controller.plan.memory.memory import IN_USE, Record
+from tests.builders import a_record
+
+PULLED = ImageActivity(touch=EventKind.PULLED)
+
+
+def test_an_image_seen_for_the_first_time_is_as_young_as_can_be() -> None:
+    record = first_record(NOTHING_NEW, None, 100.0)
+    assert record == Record(first_seen=100.0)
+    assert idle_since(record, Usage.ANY) == idle_since(record, Usage.AGENT) == 100.0
+
+
+def test_an_image_that_came_back_is_new_but_for_what_it_is_made_of() -> None:
+    before = a_record(1.0, last_used=2.0, last_used_by_agent=2.0, last_touched=3.0, names=["app:1"], tip="sha256:top")
+    record = first_record(PULLED, EventKind.PULLED, 100.0, before)
+    assert (record.names, record.tip) == (before.names, before.tip)
+    assert idle_since(record, Usage.AGENT) == 100.0
+
+
+def test_nothing_new_leaves_the_very_same_record() -> None:
+    record = a_record(1.0, last_used=2.0)
+    assert updated(record, NOTHING_NEW, 100.0) is record
+
+
+def test_while_it_is_in_use_the_last_use_is_zero() -> None:
+    assert updated(a_record(1.0), ImageActivity(in_use=True), 100.0).last_used == IN_USE
+
+
+def test_a_use_counts_from_the_look_that_notices_its_end() -> None:
+    """Not from the last one that saw it: it may have gone on nearly as long."""
+    assert updated(a_record(1.0, last_used=IN_USE), NOTHING_NEW, 100.0).last_used == 100.0
+
+
+def test_a_use_between_two_looks_counts_from_the_later_one() -> None:
+    assert updated(a_record(1.0, last_used=2.0), ImageActivity(was_used=True), 100.0).last_used == 100.0
+
+
+def test_a_pull_is_a_sign_of_life_and_no_use() -> None:
+    record = updated(a_record(1.0), PULLED, 100.0)
+    assert (record.last_used, record.last_touched, record.touch) == (None, 100.0, EventKind.PULLED)
+    assert idle_since(record, Usage.ANY) == 100.0
+
+
+def test_with_usage_agent_only_its_containers_count() -> None:
+    record = updated(a_record(1.0), ImageActivity(in_use=True, touch=EventKind.PULLED), 100.0)
+    record = updated(record, NOTHING_NEW, 200.0)
+    assert idle_since(record, Usage.ANY) == 200.0
+    assert idle_since(record, Usage.AGENT) == 1.0
+
+
+def test_with_usage_agent_the_end_of_its_use_counts() -> None:
+    by_agent = updated(a_record(1.0), ImageActivity(in_use=True, in_use_by_agent=True), 100.0)
+    assert idle_since(updated(by_agent, NOTHING_NEW, 200.0), Usage.AGENT) == 200.0
+
+
+@pytest.mark.parametrize(
+    ("record", "sign"),
+    [
+        (a_record(5.0), "first seen"),
+        (a_record(5.0, last_used=6.0), "used by a container"),
+        (a_record(5.0, last_touched=6.0, touch=EventKind.TAGGED), "tagged"),
+        (a_record(5.0, last_used=6.0, last_touched=6.0, touch=EventKind.PULLED), "used by a container"),
+        (a_record(5.0, last_touched=5.0, touch=EventKind.LOADED), "loaded"),
+    ],
+)
+def test_the_last_sign_of_life_is_told_in_words(record: Record, sign: str) -> None:
+    assert last_sign_of_life(record).what == sign
+
+
+def test_what_idle_time_is_counted_from_is_told_in_words() -> None:
+    record = a_record(1.0, last_used=9.0, last_used_by_agent=5.0)
+    assert last_use(record, Usage.AGENT).what == "used by a container of the agent"
+    assert last_use(replace(record, last_used_by_agent=None), Usage.AGENT).what == "first seen"
+
+
+moments = st.none() | st.floats(1.0, 1e6)
+records = st.builds(a_record, st.floats(1.0, 1e6), last_used=moments, last_used_by_agent=moments, last_touched=moments)
+glimpses = st.builds(
+    ImageActivity,
+    in_use=st.booleans(),
+    in_use_by_agent=st.booleans(),
+    was_used=st.booleans(),
+    was_used_by_agent=st.booleans(),
+    touch=st.none() | st.sampled_from([EventKind.PULLED, EventKind.TAGGED]),
+)
+
+
+@given(records, glimpses, st.floats(1e6, 2e6), st.sampled_from(Usage))
+def test_no_look_ever_makes_an_image_older(record: Record, glimpse: ImageActivity, now: float, usage: Usage) -> None:
+    after = updated(record, glimpse, now)
+    in_use = glimpse.in_use if usage is Usage.ANY else glimpse.in_use_by_agent
+    assert in_use or idle_since(after, usage) >= idle_since(record, usage)
+    assert last_sign_of_life(after).at >= last_sign_of_life(record).at or glimpse.in_use
+
+
+@given(records, glimpses, st.floats(1e6, 2e6))
+def test_telling_the_same_twice_changes_nothing(record: Record, glimpse: ImageActivity, now: float) -> None:
+    once = updated(record, glimpse, now)
+    assert updated(once, glimpse, now) == once

@@ -1,0 +1,128 @@
+"""The ledger's clock: only watched time counts, whatever the clocks of the machine do."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.instant import Instant
+from controller.plan.memory.ledger_clock import WALL_IS_TRUSTED_AFTER_SECONDS, LedgerClock
+from tests.builders import DAY, MINUTE, an_instant
+
+RESYNC = 300.0
+START = LedgerClock().advanced(an_instant(1_000.0), RESYNC)
+
+
+def later(seconds: float, *, boot: str = "boot 1", wall_step: float = 0.0) -> Instant:
+    at = an_instant(1_000.0 + seconds, boot=boot)
+    return replace(at, wall_seconds=at.wall_seconds + wall_step)
+
+
+def test_the_clock_begins_above_zero_because_zero_means_in_use() -> None:
+    assert LedgerClock().seconds > 0
+    assert START.seconds == LedgerClock().seconds
+
+
+def test_between_two_passes_it_gains_the_uptime() -> None:
+    assert START.advanced(later(10.0), RESYNC).seconds == START.seconds + 10.0
+
+
+def test_it_gains_at_most_one_resync() -> None:
+    assert START.advanced(later(3 * DAY), RESYNC).seconds == START.seconds + RESYNC
+
+
+def test_over_a_reboot_it_gains_nothing() -> None:
+    assert START.advanced(later(100.0, boot="boot 2"), RESYNC).seconds == START.seconds
+
+
+@pytest.mark.parametrize("step", [-50 * 365 * DAY, 50 * 365 * DAY, -1.8e9])
+def test_the_wall_clock_has_no_say(step: float) -> None:
+    assert START.advanced(later(10.0, wall_step=step), RESYNC).seconds == START.seconds + 10.0
+
+
+def test_suspend_is_not_watched_time() -> None:
+    """CLOCK_MONOTONIC stands still in it; only the wall goes on."""
+    assert START.advanced(later(0.0, wall_step=8 * 3600.0), RESYNC).seconds == START.seconds
+
+
+instants = st.builds(
+    Instant,
+    wall_seconds=st.floats(-1e11, 1e11),
+    boot=st.sampled_from(["boot 1", "boot 2"]),
+    uptime_seconds=st.floats(0, 1e9),
+)
+
+
+@given(st.lists(instants, min_size=1, max_size=20), st.floats(0, 1e6))
+def test_it_never_runs_backwards_nor_faster_than_one_resync_a_pass(moments: list[Instant], resync: float) -> None:
+    clock = LedgerClock()
+    for at in moments:
+        after = clock.advanced(at, resync)
+        assert clock.seconds <= after.seconds <= clock.seconds + resync
+        clock = after
+
+
+@given(st.lists(instants, min_size=1, max_size=20), st.floats(-1e11, 1e11))
+def test_the_same_moments_under_another_wall_clock_come_to_the_same(moments: list[Instant], wall: float) -> None:
+    clock = other = LedgerClock()
+    for at in moments:
+        clock, other = clock.advanced(at, RESYNC), other.advanced(replace(at, wall_seconds=wall), RESYNC)
+    assert clock.seconds == other.seconds
+
+
+# ── what nobody watched ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_there_is_no_gap_before_the_first_pass() -> None:
+    assert LedgerClock().gap_before(an_instant(), RESYNC) == ""
+
+
+@pytest.mark.parametrize("seconds", [0.0, 1.0, RESYNC, 2 * RESYNC])
+def test_passes_up_to_two_resyncs_apart_leave_no_gap(seconds: float) -> None:
+    assert START.gap_before(later(seconds), RESYNC) == ""
+
+
+def test_a_longer_absence_is_a_gap_and_says_how_long() -> None:
+    assert START.gap_before(later(3 * DAY), RESYNC).startswith("nobody watched for 3")
+
+
+def test_a_reboot_is_a_gap_however_short() -> None:
+    assert START.gap_before(later(1.0, boot="boot 2"), RESYNC) == "the host was restarted"
+
+
+# ── dates ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def steady_for(seconds: float) -> LedgerClock:
+    return START.advanced(later(seconds), RESYNC)
+
+
+def test_a_date_is_believed_once_wall_and_uptime_have_agreed_for_ten_minutes() -> None:
+    assert not steady_for(WALL_IS_TRUSTED_AFTER_SECONDS - 1).wall_is_trusted()
+    assert steady_for(WALL_IS_TRUSTED_AFTER_SECONDS).wall_is_trusted()
+    assert not LedgerClock().wall_is_trusted()
+
+
+def test_after_a_step_it_takes_ten_minutes_again() -> None:
+    stepped = steady_for(20 * MINUTE).advanced(later(21 * MINUTE, wall_step=DAY), RESYNC)
+    assert not stepped.wall_is_trusted()
+    assert stepped.advanced(later(31 * MINUTE, wall_step=DAY), RESYNC).wall_is_trusted()
+
+
+def test_after_a_reboot_it_takes_ten_minutes_again() -> None:
+    assert not steady_for(20 * MINUTE).advanced(an_instant(20.0, boot="boot 2"), RESYNC).wall_is_trusted()
+
+
+def test_ntp_may_slew_without_being_taken_for_a_step() -> None:
+    assert not START.stepped(later(DAY, wall_step=0.0005 * DAY))
+    assert START.stepped(later(60.0, wall_step=2.0))
+
+
+def test_moments_are_shown_as_dates_by_the_last_known_wall_time() -> None:
+    clock = steady_for(100.0)
+    assert clock.last is not None
+    assert clock.wall_at(clock.seconds + 50.0) == clock.last.wall_seconds + 50.0
+    assert LedgerClock().wall_at(1.0) is None

@@ -1,0 +1,487 @@
+"""What a look and the events before it leave in the memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.image.image import Container, Image
+from controller.image.layers import ChainId, Layer
+from controller.plan.memory.event import Event, EventKind, HeardEvents
+from controller.plan.memory.idleness import Usage, idle_since
+from controller.plan.memory.memory import IN_USE, Attempt, Evidence, Memory, Record, Setback
+from controller.plan.memory.observation import Store, situation_of
+from controller.plan.memory.remember import News, remember
+from controller.plan.node.agent import Beginning, KeptAnswer, NodeAnswer, NodeSource
+from tests.builders import (
+    DAY,
+    HOUR,
+    a_container,
+    a_memory,
+    a_record,
+    an_agreement,
+    an_answer,
+    an_engine,
+    an_event,
+    an_id,
+    an_image,
+    an_instant,
+    an_observation,
+    some_layers,
+)
+
+RESYNC = 300.0
+APP = an_image("app:1")
+NAMELESS = an_image(id="app:1")
+
+
+def heard(*events: Event, **given: object) -> News:
+    return News(HeardEvents(events, **given))  # type: ignore[arg-type]
+
+
+QUIET = heard()
+
+
+def after(
+    memory: Memory,
+    images: Iterable[Image] = (APP,),
+    containers: Iterable[Container] = (),
+    *,
+    news: News = QUIET,
+    node: NodeAnswer | None = None,
+    seconds: float = 10.0,
+    store: Store = Store.GRAPH_DRIVER,
+) -> Memory:
+    """The memory after a look so many seconds later."""
+    last = memory.clock.last or an_instant()
+    at = an_instant(last.uptime_seconds + seconds)
+    return remember(memory, an_observation(images, containers, store=store, at=at), news, node or NodeAnswer(), RESYNC)
+
+
+KNOWN = a_memory(an_observation([APP]))
+"""An image that was first seen when the ledger began, days ago."""
+
+
+def record_of(memory: Memory, image: Image = APP) -> Record:
+    return memory.records[image.id]
+
+
+# ── looks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_image_seen_for_the_first_time_is_young_whatever_came_before() -> None:
+    memory = after(Memory())
+    assert record_of(memory).first_seen == memory.clock.seconds
+
+
+def test_an_image_in_use_by_a_container_in_any_state_is_in_use() -> None:
+    for state in ("created", "running", "paused", "restarting", "exited", "dead", "removing"):
+        assert record_of(after(KNOWN, [APP], [a_container(APP, state=state)])).last_used == IN_USE
+
+
+def test_after_its_last_container_has_gone_it_is_idle_from_the_look_that_shows_it() -> None:
+    used = after(KNOWN, [APP], [a_container(APP)])
+    released = after(used)
+    assert record_of(released).last_used == released.clock.seconds
+
+
+def test_use_is_by_the_image_and_not_by_its_name() -> None:
+    new = an_image("app:1", id="new")
+    memory = after(KNOWN, [NAMELESS, new], [a_container(NAMELESS, created_from="app:1")])
+    assert record_of(memory).last_used == IN_USE
+    assert record_of(memory, new).last_used is None
+
+
+def test_a_record_ends_when_the_image_is_gone_and_begins_anew_when_it_returns() -> None:
+    gone = after(KNOWN, [])
+    assert gone.records == {}
+    assert record_of(after(gone)).first_seen > KNOWN.clock.seconds
+
+
+def test_an_image_that_is_hidden_while_in_use_keeps_its_record() -> None:
+    """Docker 26's containerd store lists an image no more once its tag has moved on."""
+    container = a_container(APP, of_agent=True)
+    hidden = after(after(KNOWN, [APP], [container]), [], [container])
+    assert record_of(hidden).last_used == record_of(hidden).last_used_by_agent == IN_USE
+    shown = after(hidden, [APP])
+    assert record_of(shown).last_used_by_agent == shown.clock.seconds
+    assert record_of(shown).first_seen == record_of(KNOWN).first_seen
+
+
+def test_a_hidden_image_is_forgotten_with_its_last_container() -> None:
+    container = a_container(APP)
+    assert after(after(after(KNOWN, [APP], [container]), [], [container]), []).records == {}
+
+
+def test_an_image_keeps_the_last_names_of_each_kind() -> None:
+    both = an_image("app:1", digests=["app@sha256:" + "d" * 64])
+    without_tag = replace(both, tags=())
+    without_any = replace(without_tag, digests=())
+    memory = after(after(after(Memory(), [both]), [without_tag]), [without_any])
+    assert record_of(memory).names == ("docker.io/library/app:1", "docker.io/library/app@sha256:" + "d" * 64)
+
+
+def test_new_names_take_the_place_of_old_ones() -> None:
+    memory = after(after(Memory(), [APP]), [an_image("app:2", id="app:1")])
+    assert record_of(memory).names == ("docker.io/library/app:2",)
+
+
+def test_another_engine_makes_everything_new() -> None:
+    other = an_observation([APP], engine=an_engine(identity="another"), at=an_instant(1_010.0))
+    full = replace(KNOWN, evidence={APP.id: Evidence(NodeSource.RECORDED, "", 1.0)}, lost_names={APP.id: ("x:1",)})
+    memory = remember(full, other, QUIET, NodeAnswer(), RESYNC)
+    assert record_of(memory).first_seen == memory.clock.seconds > KNOWN.clock.seconds
+    assert (memory.evidence, memory.lost_names) == ({}, {})
+
+
+def test_the_clock_goes_on_under_another_engine() -> None:
+    other = an_observation([APP], engine=an_engine(identity="another"), at=an_instant(1_010.0))
+    assert remember(KNOWN, other, QUIET, NodeAnswer(), RESYNC).clock.seconds == KNOWN.clock.seconds + 10.0
+
+
+# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_container_that_lived_between_two_looks_was_a_use() -> None:
+    memory = after(KNOWN, news=heard(an_event(name="app:1")))
+    assert record_of(memory).last_used == memory.clock.seconds
+
+
+@pytest.mark.parametrize(
+    "happening",
+    [EventKind.PULLED, EventKind.TAGGED, EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT],
+)
+def test_signs_of_life_other_than_use_touch_an_image(happening: EventKind) -> None:
+    memory = after(KNOWN, news=heard(an_event(happening, image=APP)))
+    record = record_of(memory)
+    assert (record.last_touched, record.touch, record.last_used) == (memory.clock.seconds, happening, None)
+
+
+@pytest.mark.parametrize("happening", [EventKind.UNTAGGED, EventKind.DELETED])
+def test_an_untag_or_a_delete_is_no_sign_of_life(happening: EventKind) -> None:
+    """Podman sends a delete even for one that it refused."""
+    assert record_of(after(KNOWN, news=heard(an_event(happening, image=APP)))) == record_of(KNOWN)
+
+
+def test_a_use_counts_for_every_image_that_the_name_has_meant_since_the_last_look() -> None:
+    new = an_image("app:1", id="new")
+    memory = after(KNOWN, [NAMELESS, new], news=heard(an_event(name="app:1")))
+    assert record_of(memory).last_used == record_of(memory, new).last_used == memory.clock.seconds
+
+
+def test_a_use_that_is_told_late_counts_for_whoever_bore_the_name_a_look_before() -> None:
+    moved = after(KNOWN, [NAMELESS])
+    memory = after(moved, [NAMELESS], news=heard(an_event(name="app:1")))
+    assert record_of(memory).last_used == memory.clock.seconds
+
+
+def test_a_look_for_which_nobody_listened_forgets_no_name() -> None:
+    """The closing look of a pass: what was used during the removals is told to the next pass only."""
+    closing = after(KNOWN, [NAMELESS], news=News())
+    memory = after(after(closing, [NAMELESS], news=News()), [NAMELESS], news=heard(an_event(name="app:1")))
+    assert record_of(memory).last_used == memory.clock.seconds
+
+
+def test_while_the_stream_is_down_no_name_is_forgotten() -> None:
+    moved = after(KNOWN, [NAMELESS], news=heard(is_up=False))
+    later = after(moved, [NAMELESS], news=heard(is_up=False))
+    memory = after(later, [NAMELESS], news=heard(an_event(name="app:1")))
+    assert record_of(memory).last_used == memory.clock.seconds
+
+
+def test_an_old_name_means_nothing_two_looks_later() -> None:
+    """Else an old version would stay for as long as its successor runs."""
+    memory = after(after(KNOWN, [NAMELESS]), [NAMELESS])
+    assert record_of(after(memory, [NAMELESS], news=heard(an_event(name="app:1")))).last_used is None
+
+
+def test_a_use_by_a_name_that_came_and_went_counts() -> None:
+    tagged, used = an_event(EventKind.TAGGED, "other:1", image=APP), an_event(name="other:1", by_agent=True)
+    memory = after(KNOWN, news=heard(tagged, used, an_event(EventKind.UNTAGGED, APP.id, image=APP)))
+    assert record_of(memory).last_used_by_agent == memory.clock.seconds
+
+
+def test_an_image_that_was_removed_and_pulled_again_is_new() -> None:
+    known = a_memory(an_observation([APP]), {APP.id: a_record(1.0, last_used=2.0, last_used_by_agent=2.0)})
+    events = an_event(EventKind.DELETED, APP.id, image=APP), an_event(EventKind.PULLED, "app:1")
+    memory = after(known, news=heard(*events))
+    assert idle_since(record_of(memory), Usage.AGENT) == memory.clock.seconds
+    assert record_of(memory).origin is EventKind.PULLED
+
+
+def test_events_only_ever_make_images_younger() -> None:
+    used = after(KNOWN, [APP], [a_container(APP)])
+    assert record_of(after(used, [APP], [a_container(APP)], news=heard(an_event(name="app:1")))).last_used == IN_USE
+
+
+happenings = st.sampled_from(EventKind)
+events = st.builds(
+    an_event,
+    happenings,
+    st.sampled_from(["app:1", "app", "other:1", "sha256:" + "0" * 64, an_id("app:1")[7:20], ""]),
+    image=st.none() | st.sampled_from([an_id("app:1"), an_id("gone")]),
+    by_agent=st.booleans(),
+)
+
+
+@given(st.lists(events, max_size=6), st.randoms())
+def test_neither_order_nor_repetition_of_events_matters(told: list[Event], random: object) -> None:
+    other = [*told, *told]
+    random.shuffle(other)  # type: ignore[attr-defined]
+    ages = [record_of(after(KNOWN, news=heard(*each))) for each in (told, other)]
+    assert [idle_since(record, usage) for record in ages for usage in Usage][:2] == [
+        idle_since(record, usage) for record in ages for usage in Usage
+    ][2:]
+
+
+@given(st.lists(events, max_size=6), st.sampled_from(Usage))
+def test_no_event_makes_an_image_older(told: list[Event], usage: Usage) -> None:
+    before = a_memory(an_observation([APP]), {APP.id: a_record(5.0, last_used=7.0, last_used_by_agent=6.0)})
+    assert idle_since(record_of(after(before, news=heard(*told))), usage) >= idle_since(record_of(before), usage)
+
+
+# ── what nobody watched ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_nobody_watched_during_a_long_absence() -> None:
+    assert after(KNOWN, seconds=2 * RESYNC).watch == KNOWN.watch
+    memory = after(KNOWN, seconds=3 * RESYNC)
+    assert memory.watch.since == memory.clock.seconds
+    assert memory.watch.gap.startswith("nobody watched for")
+
+
+@pytest.mark.parametrize("flaw", [{"is_up": False}, {"has_hole": True}])
+def test_nobody_watched_while_the_stream_was_down_or_forgot(flaw: dict[str, bool]) -> None:
+    memory = after(KNOWN, news=heard(**flaw))
+    assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "not all events of the engine were heard")
+
+
+def test_a_look_without_listening_is_no_gap() -> None:
+    assert after(KNOWN, news=News()).watch == KNOWN.watch
+
+
+# ── builds ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+BASE, CHILD = an_image("base:1"), an_image("child:1")
+
+
+def with_layers(layers: Mapping[Image, tuple[Layer, ...]]) -> News:
+    return News(HeardEvents(), {image.id: each for image, each in layers.items()})
+
+
+def test_a_build_on_an_image_is_a_sign_of_life() -> None:
+    base = after(Memory(), [BASE], news=with_layers({BASE: some_layers("a", "b")}))
+    memory = after(base, [BASE, CHILD], news=with_layers({CHILD: some_layers("a", "b", "c")}))
+    assert (record_of(memory, BASE).touch, record_of(memory, BASE).last_touched) == (
+        EventKind.BUILT_UPON,
+        memory.clock.seconds,
+    )
+
+
+def test_it_is_one_too_if_the_new_image_could_only_be_inspected_later() -> None:
+    base = after(Memory(), [BASE], news=with_layers({BASE: some_layers("a", "b")}))
+    seen = after(base, [BASE, CHILD])
+    memory = after(seen, [BASE, CHILD], news=with_layers({CHILD: some_layers("a", "b", "c")}))
+    assert record_of(memory, BASE).touch is EventKind.BUILT_UPON
+
+
+def test_an_image_beside_another_on_the_same_base_is_no_sign_of_life() -> None:
+    one = after(Memory(), [BASE], news=with_layers({BASE: some_layers("a", "b")}))
+    memory = after(one, [BASE, CHILD], news=with_layers({CHILD: some_layers("a", "c")}))
+    assert record_of(memory, BASE).touch is None
+
+
+def test_layers_are_kept_for_images_that_are_here_and_no_others() -> None:
+    both = with_layers({BASE: some_layers("a", "b"), CHILD: some_layers("a", "c")})
+    memory = after(Memory(), [BASE, CHILD], news=both)
+    assert len(memory.layers) == 3
+    assert set(after(memory, [BASE]).layers) == {layer.chain for layer in some_layers("a", "b")}
+
+
+def test_an_image_without_layers_is_read_for_good() -> None:
+    assert record_of(after(Memory(), [BASE], news=with_layers({BASE: ()})), BASE).tip == ChainId("")
+
+
+# ── origins ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("told", "origin"),
+    [
+        ([an_event(EventKind.PULLED, "app:1")], EventKind.PULLED),
+        ([an_event(EventKind.LOADED, APP.id, image=APP)], EventKind.LOADED),
+        (
+            [an_event(EventKind.TAGGED, "app:1", image=APP), an_event(EventKind.IMPORTED, image=APP)],
+            EventKind.IMPORTED,
+        ),
+        ([an_event(EventKind.TAGGED, "app:1", image=APP)], EventKind.BUILT),
+        ([an_event(EventKind.BUILT, APP.id[7:])], EventKind.BUILT),
+        ([an_event(EventKind.PULLED, "app:1"), an_event(EventKind.TAGGED, "b:1", image=APP)], EventKind.PULLED),
+        ([an_event(EventKind.PULLED, "app:1"), an_event(EventKind.TAGGED, "app:1", image=APP)], EventKind.BUILT),
+        ([an_event(EventKind.PULLED, "app:1", image=APP)], EventKind.PULLED),
+        ([], None),
+    ],
+)
+def test_how_an_image_came_is_told_by_the_events_of_its_first_look(told: list[Event], origin: EventKind | None) -> None:
+    assert record_of(after(Memory(), news=heard(*told))).origin is origin
+
+
+def test_where_it_came_from_does_not_change() -> None:
+    pulled = after(Memory(), news=heard(an_event(EventKind.PULLED, "app:1")))
+    assert record_of(after(pulled, news=heard(an_event(EventKind.LOADED, image=APP)))).origin is EventKind.PULLED
+
+
+# ── mounts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+OTHER = an_image("other:1")
+MOUNTING = a_container(OTHER, mounts=["app:1"])
+
+
+def test_a_mounted_image_is_in_use_even_when_its_name_has_moved_on() -> None:
+    mounted = after(KNOWN, [APP, OTHER], [MOUNTING])
+    moved = after(after(mounted, [NAMELESS, an_image("app:1", id="new"), OTHER], [MOUNTING]), [NAMELESS], [MOUNTING])
+    assert record_of(moved).last_used == IN_USE
+
+
+def test_a_container_that_is_new_to_us_may_have_mounted_what_its_name_meant_before() -> None:
+    memory = after(Memory(), [NAMELESS, an_image("app:1", id="new"), OTHER], [MOUNTING])
+    assert record_of(memory).last_used == IN_USE
+    elsewhere = an_image(id="x", digests=["elsewhere@sha256:" + "e" * 64])
+    assert record_of(after(Memory(), [elsewhere, OTHER], [MOUNTING]), elsewhere).last_used is None
+
+
+def test_the_end_of_the_container_is_the_end_of_its_mounts() -> None:
+    memory = after(after(KNOWN, [APP, OTHER], [MOUNTING]), [APP, OTHER])
+    assert record_of(memory).last_used == memory.clock.seconds
+    assert memory.mounted == {}
+
+
+# ── the agent ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_what_an_active_agreement_names_is_in_use_by_the_agent() -> None:
+    record = record_of(after(KNOWN, node=an_answer(an_agreement("a1", "app:1"))))
+    assert record.last_used == record.last_used_by_agent == IN_USE
+
+
+def test_the_end_of_an_agreement_is_a_sign_of_life() -> None:
+    memory = after(after(KNOWN, node=an_answer(an_agreement("a1", "app:1"))), node=an_answer())
+    assert record_of(memory).last_used == record_of(memory).last_used_by_agent == memory.clock.seconds
+
+
+@pytest.mark.parametrize(("of_agent", "of_dev", "counts"), [(True, False, True), (True, True, False), (False,) * 3])
+def test_only_containers_of_services_count_as_the_agents(of_agent: bool, of_dev: bool, counts: bool) -> None:
+    memory = after(KNOWN, [APP], [a_container(APP, of_agent=of_agent, of_dev=of_dev)])
+    assert (record_of(memory).last_used_by_agent == IN_USE) is counts
+    assert (APP.id in memory.evidence) is counts
+
+
+def test_a_new_agreement_may_be_as_old_as_the_last_answer() -> None:
+    answered = after(KNOWN, node=an_answer())
+    memory = after(answered, node=an_answer(an_agreement("a1")), seconds=RESYNC)
+    assert memory.agreements == {"a1": Beginning(answered.clock.seconds, memory.clock.seconds)}
+
+
+def test_a_good_answer_is_kept_and_silence_is_not() -> None:
+    good = after(KNOWN, node=an_answer(an_agreement("a1")))
+    assert good.node == KeptAnswer(an_answer(an_agreement("a1")), good.clock.seconds)
+    assert after(good, node=an_answer(an_agreement("a1"), is_silence=True)).node == good.node
+
+
+# ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_evidence_outlives_its_image() -> None:
+    used = after(KNOWN, [APP], [a_container(APP, of_agent=True)])
+    assert after(after(used, []), [APP]).evidence == used.evidence
+
+
+def test_evidence_is_not_replaced_by_later_evidence() -> None:
+    used = after(KNOWN, [APP], [a_container(APP, of_agent=True)])
+    again = after(used, [APP], news=News(HeardEvents(), recorded_downloads=["app:1"]))
+    assert again.evidence == used.evidence
+
+
+def test_the_evidence_of_gone_images_is_bounded(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("controller.plan.memory.remember._EVIDENCE_OF_GONE_IMAGES", 2)
+    old = {an_id(f"gone {n}"): Evidence(NodeSource.RECORDED, "", float(n)) for n in range(5)}
+    memory = after(replace(KNOWN, evidence=old), [APP], [a_container(APP, of_agent=True)])
+    assert memory.evidence.keys() == {APP.id, an_id("gone 3"), an_id("gone 4")}
+
+
+def test_attempts_end_with_their_image_and_with_their_situation() -> None:
+    attempt = Attempt(Setback.REFUSED, "in use", 1, 2.0, situation_of(APP, an_observation([APP])))
+    memory = replace(KNOWN, attempts={(APP.id, "app:1"): attempt})
+    assert after(memory).attempts is memory.attempts
+    assert after(memory, []).attempts == {}
+    used = after(memory, [APP], [a_container(APP)])
+    assert used.attempts == after(used).attempts == {}
+
+
+def test_a_row_of_pulls_goes_on_until_there_is_none_for_ten_minutes() -> None:
+    pulled = heard(an_event(EventKind.PULLED, "app:1"))
+    first = after(KNOWN, news=pulled)
+    second = after(first, news=pulled, seconds=RESYNC)
+    assert first.pulls is not None
+    assert second.pulls is not None
+    assert second.pulls.first == first.pulls.first < second.pulls.last
+    far = replace(second, clock=replace(second.clock, seconds=second.clock.seconds + HOUR))
+    anew = after(far, news=pulled)
+    assert anew.pulls is not None
+    assert anew.pulls.first == anew.pulls.last == anew.clock.seconds
+
+
+def test_a_row_of_pulls_that_never_ends_pauses_removals_again_and_again_but_not_for_ever() -> None:
+    pulled = heard(an_event(EventKind.PULLED, "app:1"))
+    rows, memory = [], KNOWN
+    for _ in range(8):
+        memory = after(memory, news=pulled, seconds=RESYNC)
+        rows.append(memory.pulls and memory.clock.seconds - memory.pulls.first)
+    assert rows == [0.0, RESYNC, None, 0.0, RESYNC, None, 0.0, RESYNC]
+
+
+def test_a_hole_in_the_stream_counts_until_a_pass_has_succeeded_and_a_pause_in_it_only_while_it_lasts() -> None:
+    assert HeardEvents(is_up=False).followed_by(HeardEvents()).is_all
+    assert not HeardEvents(has_hole=True).followed_by(HeardEvents()).is_all
+    assert not HeardEvents().followed_by(HeardEvents(is_up=False)).is_all
+
+
+def test_the_cursor_follows_the_stream_even_backwards() -> None:
+    """The engine's clock may be set back; a look without listening leaves it."""
+    memory = after(KNOWN, news=heard(cursor=100))
+    assert after(memory, news=heard(cursor=50)).event_cursor == 50
+    assert after(memory, news=News()).event_cursor == 100
+
+
+@given(st.lists(st.sampled_from(["used", "free", "gone", "moved"]), max_size=8))
+def test_a_look_takes_nothing_but_its_arguments(looks: list[str]) -> None:
+    """The same looks give the same memory, and a look twice at the same moment changes no age."""
+    shows: dict[str, tuple[list[Image], list[Container]]] = {
+        "used": ([APP], [a_container(APP)]),
+        "free": ([APP], []),
+        "gone": ([], []),
+        "moved": ([NAMELESS, an_image("app:1", id="new")], []),
+    }
+    memory = KNOWN
+    for look in looks:
+        once = after(memory, *shows[look])
+        again = after(once, *shows[look], seconds=0.0)
+        assert {i: r.last_used for i, r in again.records.items()} == {i: r.last_used for i, r in once.records.items()}
+        memory = once
+
+
+def test_ages_survive_any_number_of_restarts() -> None:
+    """A restart is no more than another value of the same memory."""
+    memory = KNOWN
+    for _ in range(500):
+        memory = after(memory, seconds=1.0)
+    assert record_of(memory) == record_of(KNOWN)
+    assert memory.clock.seconds == KNOWN.clock.seconds + 500.0 < KNOWN.clock.seconds + DAY
+
+
+def test_an_engine_without_images_is_remembered_too() -> None:
+    assert remember(Memory(), an_observation(), QUIET, NodeAnswer(), RESYNC).seen is not None

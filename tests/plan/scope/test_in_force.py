@@ -1,0 +1,380 @@
+"""Stories of documents on one node: they come into force, wait, stop, and are told why."""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Mapping
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.constraint.property import Property
+from controller.instant import Instant
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import TextKey, TextRecord
+from controller.plan.node.agent import NodeAnswer
+from controller.plan.node.node import Node
+from controller.plan.scope.in_force import (
+    A_TEXT_IS_FORGOTTEN_AFTER_SECONDS,
+    Circumstances,
+    DocumentDecisions,
+    DocumentState,
+    DocumentStatus,
+    ruling_on,
+    texts_after,
+)
+from controller.plan.scope.window import offset_seconds
+from controller.policy.document.parse import Document, parse_documents
+from tests.policy.drafts import a_draft
+
+HOUR, DAY = 3600, 86_400
+IN_FORCE, WAITING, NOT_APPLICABLE = DocumentState.IN_FORCE, DocumentState.WAITING, DocumentState.NOT_APPLICABLE
+LYON = Node("myorg", "gw-1", properties=(Property("site", "lyon"),))
+PARIS = Node("myorg", "gw-1", properties=(Property("site", "paris"),))
+GATEWAY = Node("myorg", "gw-1", pattern="myorg/gateway", properties=(Property("site", "lyon"),))
+TEN_O_CLOCK = datetime(2027, 1, 31, 22, tzinfo=UTC).timestamp()
+
+
+def a_document(name: str = "sweep", /, **changes: object) -> Document:
+    (document,) = parse_documents(json.dumps(a_draft(**changes)).encode(), f"{name}.json").documents
+    return document
+
+
+class Life:
+    """A node that lives from pass to pass, and what it keeps between them."""
+
+    def __init__(self, node: Node | None = LYON, wall: float = TEN_O_CLOCK) -> None:
+        self.who = NodeAnswer(node)
+        self.wall = wall
+        self.boot, self.uptime = "boot", 10_000.0
+        self.clock = LedgerClock().advanced(self._instant(), math.inf)
+        self.texts: Mapping[TextKey, TextRecord] = {}
+
+    def _instant(self) -> Instant:
+        return Instant(self.wall, self.boot, self.uptime)
+
+    def passes(self, seconds: float) -> Life:
+        """Time goes by, and the next pass begins."""
+        self.wall += seconds
+        self.uptime += seconds
+        self.clock = self.clock.advanced(self._instant(), math.inf)
+        return self
+
+    def look(self, *documents: Document) -> DocumentDecisions:
+        """One pass over documents that have stood still."""
+        policies = [document.policy for document in documents if document.policy]
+        self.texts = texts_after(self.texts, policies, self.clock)
+        return ruling_on(documents, Circumstances(self.who, self.clock, self.texts))
+
+    def sees(self, document: Document) -> DocumentStatus:
+        (status,) = self.look(document).documents
+        return status
+
+
+# ── which documents apply ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_document_that_applies_is_in_force_from_when_it_was_first_seen() -> None:
+    life = Life()
+    began = life.clock.seconds
+    status = life.sees(a_document(constraints=["site == lyon"]))
+    assert (status.state, status.why, status.in_force_from) == (IN_FORCE, "it applies to this node", began)
+    assert life.passes(HOUR).sees(a_document(constraints=["site == lyon"])).in_force_from == began
+
+
+def test_it_stops_when_the_node_policy_changes_and_says_why() -> None:
+    life, document = Life(LYON), a_document(constraints=["site == lyon"])
+    assert life.look(document).rules
+    life.who = NodeAnswer(PARIS)
+    ruling = life.passes(60).look(document)
+    assert ruling.rules == ()
+    assert ruling.documents[0].state is NOT_APPLICABLE
+    assert ruling.documents[0].why == ("constraint 'site == lyon' is not satisfied: the node has site = \"paris\"")
+
+
+def test_it_also_stops_when_the_node_takes_no_such_documents_any_more() -> None:
+    life, document = Life(LYON), a_document(properties=[{"name": "purpose", "value": "cleaning"}])
+    assert life.sees(document).state is IN_FORCE
+    life.who = NodeAnswer(Node("myorg", "gw-1", constraints=("purpose == upgrade",)))
+    assert life.passes(60).sees(document).state is NOT_APPLICABLE
+
+
+def test_of_two_documents_one_is_for_nodes_with_a_pattern_and_one_for_the_others() -> None:
+    by_pattern = a_document("by-pattern", patterns=["gateway"])
+    by_policy = a_document("by-policy", constraints=["site == lyon"])
+    for node, expected in ((GATEWAY, [IN_FORCE, NOT_APPLICABLE]), (LYON, [NOT_APPLICABLE, IN_FORCE])):
+        ruling = Life(node).look(by_pattern, by_policy)
+        assert [status.state for status in ruling.documents] == expected
+        assert {rule.document for rule in ruling.rules} == {("by-pattern", "by-policy")[expected.index(IN_FORCE)]}
+
+
+@pytest.mark.parametrize("constraints", [[], ["site == lyon"], ["site != nowhere"], ["openhorizon.cpu > 0"]])
+def test_a_node_with_a_pattern_never_sees_documents_that_ask_for_properties(constraints: list[str]) -> None:
+    status = Life(GATEWAY).sees(a_document(constraints=constraints))
+    assert status.state is NOT_APPLICABLE
+    assert status.why == 'the node has the pattern "myorg/gateway", and the document lists no patterns'
+
+
+def test_to_a_node_that_nobody_knows_no_document_applies() -> None:
+    life = Life()
+    life.who = NodeAnswer(None, "the agent is silent", is_silence=True)
+    ruling = life.look(a_document())
+    assert ruling.rules == ()
+    assert (ruling.documents[0].state, ruling.documents[0].why) == (NOT_APPLICABLE, "the agent is silent")
+
+
+@pytest.mark.parametrize(
+    ("changes", "state", "why"),
+    [
+        ({"enabled": False}, DocumentState.DISABLED, "enabled is false"),
+        ({"enabled": "yes"}, DocumentState.INVALID, "1 error"),
+        ({"enabled": "yes", "start": "soon"}, DocumentState.INVALID, "2 errors"),
+        ({"image_policy": ...}, DocumentState.NO_IMAGE_POLICY, "it has no image policy, so it is not our business"),
+        (
+            {"image_policy": ..., "enabled": False},
+            DocumentState.NO_IMAGE_POLICY,
+            "it has no image policy, so it is not our business",
+        ),
+    ],
+)
+def test_what_is_not_meant_to_work_gives_no_rules(changes: dict[str, object], state: DocumentState, why: str) -> None:
+    ruling = Life().look(a_document(**changes))
+    assert ruling.rules == ()
+    assert (ruling.documents[0].state, ruling.documents[0].why) == (state, why)
+
+
+def test_a_bad_document_does_not_touch_the_others() -> None:
+    ruling = Life().look(a_document("bad", enabled=7), a_document("good"))
+    assert [status.state for status in ruling.documents] == [DocumentState.INVALID, IN_FORCE]
+    assert {rule.document for rule in ruling.rules} == {"good"}
+
+
+def test_a_document_that_is_gone_gives_no_rules_at_once() -> None:
+    life = Life()
+    assert life.look(a_document()).rules
+    assert life.passes(60).look() == DocumentDecisions()
+
+
+def test_a_text_that_has_not_stood_still_waits() -> None:
+    life, document = Life(), a_document()
+    around = Circumstances(life.who, life.clock, texts={})
+    (status,) = ruling_on([document], around).documents
+    assert (status.state, status.why, status.is_unstable) == (
+        WAITING,
+        "its text is new and must stand still for 2 s",
+        False,
+    )
+    restless = Circumstances(life.who, life.clock, texts={}, unstable={"sweep"})
+    ruling = ruling_on([document], restless)
+    assert ruling.documents[0].is_unstable
+    assert ruling.rules == ()
+
+
+# ── start: now, and the window ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_now_is_when_this_text_was_first_seen_plus_this_nodes_place_in_the_window() -> None:
+    life, document = Life(), a_document(startWindow=DAY)
+    offset = offset_seconds("myorg/gw-1", "sweep", DAY)
+    began = life.clock.seconds
+    status = life.sees(document)
+    assert (status.state, status.why) == (WAITING, "its start has not come")
+    assert status.in_force_from == pytest.approx(began + offset)
+    assert life.passes(offset - 1).sees(document).state is WAITING
+    assert life.passes(2).sees(document).state is IN_FORCE
+
+
+def test_the_rules_of_a_document_that_waits_are_known_and_say_from_when() -> None:
+    life, document = Life(), a_document(startWindow=DAY)
+    ruling = life.look(document)
+    assert [rule.in_force_from for rule in ruling.rules] == [ruling.documents[0].in_force_from]
+
+
+def test_a_reboot_does_not_roll_the_dice_again() -> None:
+    life, document = Life(), a_document(startWindow=DAY)
+    expected = life.sees(document).in_force_from
+    life.boot, life.uptime, life.wall = "next boot", 5.0, 0.0
+    assert life.passes(HOUR).sees(document).in_force_from == expected
+
+
+def test_an_edit_rolls_out_anew() -> None:
+    life = Life()
+    assert life.sees(a_document(startWindow=DAY)).state is WAITING
+    assert life.passes(DAY).sees(a_document(startWindow=DAY)).state is IN_FORCE
+    edited = a_document(startWindow=DAY, label="edited")
+    began = life.passes(HOUR).clock.seconds
+    status = life.sees(edited)
+    assert status.state is WAITING
+    assert status.in_force_from == pytest.approx(began + offset_seconds("myorg/gw-1", "sweep", DAY))
+
+
+def test_a_change_of_layout_or_spelling_is_no_edit() -> None:
+    life, rule = Life(), {"imageId": "old:*", "deleteAfterMinutes": 1440, "agentDownloadedOnly": True}
+    assert life.sees(a_document(startWindow=DAY)).state is WAITING
+    upstream: dict[str, Any] = {"image_policy": ..., "agentImagePolicy": {"imageRemovalPolicies": [rule]}}
+    assert life.passes(DAY).sees(a_document(startWindow=DAY, **upstream)).state is IN_FORCE
+
+
+def test_going_back_to_a_text_that_was_in_force_needs_no_second_wait() -> None:
+    life, first, second = Life(), a_document(startWindow=DAY), a_document(startWindow=DAY, label="second")
+    life.sees(first)
+    assert life.passes(DAY).sees(first).state is IN_FORCE
+    assert life.passes(60).sees(second).state is WAITING
+    assert life.passes(60).sees(first).state is IN_FORCE
+
+
+def test_switching_a_document_on_is_an_edit() -> None:
+    life = Life()
+    assert life.sees(a_document(startWindow=DAY, enabled=False)).state is DocumentState.DISABLED
+    assert life.passes(DAY).sees(a_document(startWindow=DAY)).state is WAITING
+
+
+def test_another_name_is_another_document() -> None:
+    life = Life()
+    life.sees(a_document(startWindow=DAY))
+    assert life.passes(DAY).sees(a_document("renamed", startWindow=DAY)).state is WAITING
+
+
+def test_nodes_start_at_different_moments_and_each_document_at_another_on_one_node() -> None:
+    one, other = a_document("one", startWindow=DAY), a_document("other", startWindow=DAY)
+    starts = {
+        status.in_force_from
+        for name in ("gw-1", "gw-2", "gw-3")
+        for status in Life(Node("myorg", name)).look(one, other).documents
+    }
+    assert len(starts) == 6
+
+
+@given(window=st.integers(0, 10**9), name=st.text("abc/", min_size=1), waited=st.floats(0, 2e9))
+def test_every_node_starts_within_the_window(window: int, name: str, waited: float) -> None:
+    life, document = Life(Node("myorg", name)), a_document(startWindow=window)
+    began, start = life.clock.seconds, life.sees(document).in_force_from
+    assert start is not None
+    assert began <= start <= began + window
+    life.passes(min(waited, A_TEXT_IS_FORGOTTEN_AFTER_SECONDS - 1))
+    assert (life.sees(document).state is IN_FORCE) == (start <= life.clock.seconds)
+
+
+# ── start: a date ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+AT_TEN = "2027-01-31T22:00:00Z"
+
+
+def test_a_written_start_comes_when_the_wall_clock_has_passed_it() -> None:
+    life, document = Life(wall=TEN_O_CLOCK - HOUR), a_document(start=AT_TEN)
+    life.passes(900)
+    status = life.sees(document)
+    assert (status.state, status.why) == (WAITING, "its start has not come")
+    assert status.in_force_from == pytest.approx(life.clock.seconds + 2700)
+    assert life.passes(2699).sees(document).state is WAITING
+    ruling = life.passes(1).look(document)
+    assert ruling.documents[0].state is IN_FORCE
+    assert ruling.rules[0].in_force_from == life.clock.seconds
+
+
+def test_the_rules_of_a_written_start_ahead_have_no_certain_beginning() -> None:
+    (rule,) = Life(wall=TEN_O_CLOCK - HOUR).look(a_document(start=AT_TEN)).rules
+    assert rule.in_force_from is None
+
+
+def test_a_written_start_is_a_moment_to_look_again() -> None:
+    life = Life(wall=TEN_O_CLOCK - HOUR).passes(900)
+    ruling = life.look(a_document(start=AT_TEN))
+    assert ruling.documents[0].state is WAITING
+    assert ruling.next_change_at == life.clock.seconds + HOUR - 900
+    assert ruling.rules[0].expected_from == pytest.approx(life.clock.seconds + HOUR - 900, abs=60)
+
+
+def test_the_window_counts_from_a_written_start() -> None:
+    life, document = Life(), a_document(start=AT_TEN, startWindow=DAY)
+    offset = offset_seconds("myorg/gw-1", "sweep", DAY)
+    passed = life.passes(600).clock.seconds
+    assert life.sees(document).in_force_from == pytest.approx(passed + offset)
+    assert life.passes(offset + 1).sees(document).state is IN_FORCE
+
+
+def test_on_a_host_that_starts_in_1970_a_written_start_waits_for_a_clock_that_can_be_believed() -> None:
+    life, document = Life(wall=0.0), a_document(start=AT_TEN)
+    assert life.passes(HOUR).sees(document).why == "its start has not come"
+    life.wall = TEN_O_CLOCK + DAY  # NTP answers
+    status = life.passes(1).sees(document)
+    assert (status.state, status.why) == (WAITING, "the wall clock cannot be trusted yet")
+    assert life.passes(598).sees(document).state is WAITING
+    assert life.passes(3).sees(document).state is IN_FORCE
+
+
+def test_a_clock_that_jumps_for_a_moment_starts_nothing() -> None:
+    life, document = Life(wall=TEN_O_CLOCK - 10 * DAY), a_document(start=AT_TEN)
+    life.passes(HOUR).sees(document)
+    life.wall += 20 * DAY
+    assert life.passes(300).sees(document).state is WAITING
+    life.wall -= 20 * DAY
+    assert life.passes(HOUR).sees(document).state is WAITING
+
+
+def test_what_has_started_stays_so_when_the_clock_is_set_back() -> None:
+    life, document = Life(), a_document(start=AT_TEN)
+    began = life.passes(900).sees(document).in_force_from
+    life.wall -= 30 * DAY
+    status = life.passes(60).sees(document)
+    assert (status.state, status.in_force_from) == (IN_FORCE, began)
+
+
+def test_now_needs_no_wall_clock() -> None:
+    life = Life(wall=0.0)
+    life.wall = TEN_O_CLOCK
+    assert life.passes(1).sees(a_document()).state is IN_FORCE
+
+
+# ── what the ledger keeps of texts ───────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_text_is_kept_for_thirty_days_after_its_document_has_gone() -> None:
+    life, document = Life(), a_document(startWindow=DAY)
+    life.sees(document)
+    life.passes(29 * DAY).look()
+    assert life.sees(document).state is IN_FORCE
+    life.passes(31 * DAY).look()
+    assert life.texts == {}
+    assert life.sees(document).state is WAITING
+
+
+def test_a_text_that_stays_is_never_forgotten() -> None:
+    life, document = Life(), a_document()
+    began = life.sees(document).in_force_from
+    for _ in range(40):
+        assert life.passes(DAY).sees(document).in_force_from == began
+
+
+def test_passes_in_which_nothing_changes_write_nothing() -> None:
+    life, document = Life(), a_document()
+    life.look(document)
+    before = life.texts
+    for _ in range(11):
+        life.passes(300).look(document)
+    assert life.texts is before
+    life.passes(300).look(document)
+    assert life.texts is not before
+
+
+def test_what_a_text_said_can_be_read_later() -> None:
+    life, document = Life(), a_document()
+    life.look(document)
+    assert document.policy
+    kept = json.loads(life.texts["sweep", document.policy.text_hash].text)
+    assert kept["image_policy"]["removal"][0]["image_name"] == "old:*"
+
+
+def test_a_status_tells_the_document() -> None:
+    status = Life().sees(a_document(label="the label"))
+    assert (status.name, status.file, status.line, status.label, status.rules) == (
+        "sweep",
+        "sweep.json",
+        1,
+        "the label",
+        1,
+    )

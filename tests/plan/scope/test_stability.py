@@ -1,0 +1,200 @@
+from __future__ import annotations
+
+from collections.abc import Iterable
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.plan.memory.memory import TextKey, TextRecord
+from controller.plan.scope.stability import STANDS_AFTER_SECONDS, UNSTABLE_AFTER_SECONDS, TextStability, stood_last
+
+Reading = tuple[float, str | None]
+"""When `sweep` was read, and what its text was; None: it was invalid, or gone."""
+
+
+def texts(text: str | None) -> dict[str, str]:
+    return {} if text is None else {"sweep": text}
+
+
+def standing_after(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> TextStability:
+    standing = TextStability()
+    for at, text in readings:
+        standing = standing.after(texts(text), known or {}, at)
+    return standing
+
+
+def is_believed(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> bool:
+    return standing_after(*readings, known=known).believes("sweep")
+
+
+def is_unstable(readings: Iterable[Reading]) -> bool:
+    return "sweep" in standing_after(*readings).unstable
+
+
+def the_ledger_knows(**last_present: float) -> dict[TextKey, TextRecord]:
+    """Texts of `sweep`, and when each was in force last."""
+    return {("sweep", text): TextRecord(1.0, at, 1.0, "{}") for text, at in last_present.items()}
+
+
+# --- Two readings, two seconds apart ---
+
+
+def test_a_text_that_was_read_once_is_not_believed() -> None:
+    assert not is_believed((100.0, "a"))
+
+
+def test_it_is_believed_once_it_was_read_again_two_seconds_later() -> None:
+    assert not is_believed((100.0, "a"), (101.9, "a"))
+    assert is_believed((100.0, "a"), (101.9, "a"), (102.0, "a"))
+    assert is_believed((100.0, "a"), (102.0, "a"))
+
+
+def test_one_reading_that_is_looked_at_twice_is_still_one() -> None:
+    assert not is_believed((100.0, "a"), (100.0, "a"), (100.0, "a"))
+
+
+def test_a_change_begins_the_wait_anew_even_if_it_is_taken_back() -> None:
+    assert not is_believed((100.0, "a"), (102.0, "a"), (103.0, "b"))
+    assert not is_believed((100.0, "a"), (101.0, "b"), (102.0, "a"))
+    assert not is_believed((100.0, "a"), (101.0, None), (102.0, "a"))
+
+
+def test_documents_wait_each_for_itself() -> None:
+    standing = TextStability().after({"one": "a", "other": "a"}, {}, 100.0).after({"one": "a", "other": "b"}, {}, 102.0)
+    assert (standing.believes("one"), standing.believes("other")) == (True, False)
+
+
+def test_another_name_is_another_document() -> None:
+    standing = TextStability().after({"old": "a"}, {}, 100.0).after({"new": "a"}, {}, 102.0)
+    assert not standing.believes("new")
+    assert not standing.believes("old")
+
+
+def test_what_is_invalid_or_gone_is_never_believed() -> None:
+    assert not is_believed((100.0, None), (200.0, None))
+    assert not TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 200.0).believes("sweep")
+    assert not TextStability().believes("sweep")
+
+
+@given(
+    readings=st.lists(st.tuples(st.floats(0.0, 3.0), st.sampled_from(["a", "b", None])), min_size=1, max_size=12),
+    trusted=st.sampled_from(["a", "b", "c"]),
+)
+def test_it_is_always_the_design_s_rule(readings: list[Reading], trusted: str) -> None:
+    """Two reads at least 2 s apart, and nothing else in between; or the text that stood last."""
+    at, since, standing = 100.0, 100.0, TextStability()
+    before = None
+    for wait, text in readings:
+        at += wait
+        since = since if text == before else at
+        before = text
+        standing = standing.after(texts(text), the_ledger_knows(**{trusted: 5.0}), at)
+        expected = text is not None and (text == trusted or at >= since + STANDS_AFTER_SECONDS)
+        assert standing.believes("sweep") == expected
+
+
+# --- What the ledger knows ---
+
+
+def test_the_text_that_stood_last_needs_no_wait_after_a_restart() -> None:
+    assert is_believed((100.0, "a"), known=the_ledger_knows(a=5.0))
+
+
+def test_an_older_text_waits_like_a_new_one() -> None:
+    known = the_ledger_knows(last_week=5.0, today=9.0)
+    assert is_believed((100.0, "today"), known=known)
+    assert not is_believed((100.0, "last_week"), known=known)
+    assert not is_believed((100.0, "today"), (200.0, "last_week"), known=known)
+    assert is_believed((100.0, "today"), (200.0, "last_week"), (202.0, "last_week"), known=known)
+
+
+def test_a_text_that_is_known_under_another_name_waits() -> None:
+    known = {("other", "a"): TextRecord(1.0, 5.0, 1.0, "{}")}
+    assert not is_believed((100.0, "a"), known=known)
+
+
+def test_the_text_that_stood_last_is_found_for_each_document() -> None:
+    known = {**the_ledger_knows(a=9.0, b=5.0), ("other", "b"): TextRecord(1.0, 2.0, 1.0, "{}")}
+    assert stood_last(known) == {"sweep": "a", "other": "b"}
+
+
+def test_of_two_texts_of_the_same_second_the_newer_one_stood_last() -> None:
+    known = {("sweep", "new"): TextRecord(5.0, 9.0, 5.0, "{}"), ("sweep", "old"): TextRecord(1.0, 9.0, 1.0, "{}")}
+    assert stood_last(known) == {"sweep": "new"}
+
+
+# --- When to look again ---
+
+
+def test_one_looks_again_when_the_first_text_may_stand() -> None:
+    standing = TextStability().after({"one": "a"}, {}, 100.0).after({"one": "a", "other": "a"}, {}, 101.0)
+    assert standing.next_change_at == 102.0
+    assert standing.after({"one": "a", "other": "a"}, {}, 102.0).next_change_at == 103.0
+
+
+@given(st.floats(0.0, 1e9))
+def test_a_text_is_believed_at_the_very_moment_for_which_one_was_told_to_look_again(at: float) -> None:
+    standing = standing_after((at, "a"))
+    assert standing.next_change_at is not None
+    assert standing.after({"sweep": "a"}, {}, standing.next_change_at).believes("sweep")
+
+
+def test_nothing_needs_another_look_that_is_believed_or_cannot_be() -> None:
+    assert standing_after((100.0, "a"), (102.0, "a")).next_change_at is None
+    assert standing_after((100.0, "a"), known=the_ledger_knows(a=5.0)).next_change_at is None
+    assert standing_after((100.0, None)).next_change_at is None
+    assert TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0).next_change_at is None
+
+
+# --- What does not come to rest ---
+
+
+def alternating(*texts: str | None, seconds: float, every: float = 1.0) -> list[Reading]:
+    count = int(seconds / every) + 1
+    return [(100.0 + number * every, texts[number % len(texts)]) for number in range(count)]
+
+
+def test_a_document_that_changes_for_a_minute_is_unstable() -> None:
+    assert not is_unstable(alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS - 1))
+    assert is_unstable(alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS))
+
+
+def test_so_is_one_that_is_empty_or_invalid_in_between() -> None:
+    assert is_unstable(alternating("a", None, seconds=2 * UNSTABLE_AFTER_SECONDS))
+
+
+def test_so_is_one_that_vanishes_in_between() -> None:
+    standing = TextStability()
+    for number in range(62):
+        standing = standing.after({} if number % 2 else {"sweep": f"text {number}"}, {}, 100.0 + number)
+    assert standing.unstable == {"sweep"}
+
+
+def test_so_is_one_that_keeps_returning_to_the_text_that_stood_last() -> None:
+    standing, known = TextStability(), the_ledger_knows(a=5.0)
+    for at, text in alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS + 1):
+        standing = standing.after(texts(text), known, at)
+        assert standing.believes("sweep") == (text == "a")
+    assert standing.unstable == {"sweep"}
+
+
+def test_it_is_so_no_more_when_it_has_come_to_rest() -> None:
+    readings = alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS)
+    at, text = readings[-1]
+    assert is_unstable([*readings, (at + 1.9, text)])
+    assert not is_unstable([*readings, (at + 2.0, text)])
+
+
+def test_an_edit_now_and_then_is_no_instability() -> None:
+    edits = [(100.0 + 30 * number, f"text {number}") for number in range(10)]
+    assert not is_unstable(edits)
+
+
+def test_nor_is_a_document_that_stays_invalid_or_stays_away() -> None:
+    assert not is_unstable([(100.0, "a"), (110.0, None), (400.0, None)])
+
+
+def test_documents_that_are_long_gone_are_forgotten() -> None:
+    standing = TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0)
+    assert "sweep" in standing.stands
+    assert standing.after({}, {}, 500.0).stands == {}

@@ -1,0 +1,92 @@
+"""One pass's thinking, whole."""
+
+from __future__ import annotations
+
+from controller.plan.memory.event import HeardEvents
+from controller.plan.memory.remember import News
+from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
+from controller.plan.verdict.limits import Limits
+from controller.plan.verdict.verdict import Reason
+from controller.policy.document.parse import FolderReading
+from tests.builders import HOUR, MINUTE, an_agreement, an_answer, an_image, an_instant, an_observation
+from tests.fakes import FakeFolder, Plain, a_document, a_removal
+
+APP = an_image("app:1")
+CONDITIONS = Conditions(resync_seconds=HOUR)
+SILENCE = an_answer(node=None, is_silence=True)
+
+
+def reading_of(*rules: Plain) -> FolderReading:
+    return FakeFolder({"doc.yaml": a_document(*rules)}).read()
+
+
+def looked(
+    before: Decision, seconds: float, *, desired: DesiredState, conditions: Conditions = CONDITIONS, tags: int = 1
+) -> Decision:
+    image = an_image(*(f"app:{n + 1}" for n in range(tags)))
+    seen = an_observation([image], at=an_instant(1_000.0 + seconds))
+    return decide(before, desired, seen, News(HeardEvents()), conditions)
+
+
+def after_an_hour(*rules: Plain, tags: int = 1, conditions: Conditions = CONDITIONS) -> Decision:
+    """Three looks: the first, one when the text has stood, one an hour later."""
+    desired = DesiredState(reading_of(*rules), an_answer(source=""))
+    decision = Decision()
+    for seconds in (0.0, 2.0, HOUR):
+        decision = looked(decision, seconds, desired=desired, tags=tags, conditions=conditions)
+    return decision
+
+
+def reasons(decision: Decision) -> list[Reason]:
+    return [verdict.reason for verdict in decision.plan.verdicts]
+
+
+def test_what_is_due_after_all_of_it_goes() -> None:
+    decision = after_an_hour(a_removal("app:*", 30))
+    assert reasons(decision) == [Reason.DUE]
+    assert [verdict.reference for verdict in decision.plan.removals] == ["app:1"]
+
+
+def test_a_text_that_was_read_once_gives_no_rule() -> None:
+    desired = DesiredState(reading_of(a_removal()), an_answer(source=""))
+    assert reasons(looked(Decision(), 0.0, desired=desired)) == [Reason.NO_RULE]
+
+
+def test_a_document_that_is_gone_is_in_force_no_more_at_once() -> None:
+    decision = after_an_hour(a_removal())
+    gone = decide_again(decision, FolderReading("policies", lost="gone"), CONDITIONS)
+    assert reasons(gone) == [Reason.NO_RULE]
+
+
+def test_the_operators_caps_come_last() -> None:
+    decision = after_an_hour(a_removal(), tags=3, conditions=Conditions(limits=Limits(1), resync_seconds=HOUR))
+    assert sorted(reasons(decision)) == [Reason.DUE, Reason.HELD_BACK, Reason.HELD_BACK]
+
+
+def test_while_an_agent_is_silent_its_last_answer_holds() -> None:
+    reading = reading_of(a_removal())
+    decision = looked(Decision(), 0.0, desired=DesiredState(reading, an_answer(an_agreement("a1", "app:1"))))
+    for seconds in (2.0, HOUR):
+        decision = looked(decision, seconds, desired=DesiredState(reading, SILENCE))
+    assert reasons(decision) == [Reason.IN_USE]
+
+
+def test_an_agent_that_has_never_answered_puts_nothing_in_force() -> None:
+    decision = Decision()
+    for seconds in (0.0, 2.0, HOUR):
+        decision = looked(decision, seconds, desired=DesiredState(reading_of(a_removal()), SILENCE))
+    assert reasons(decision) == [Reason.NO_RULE]
+
+
+def test_rules_are_indexed_anew_only_when_they_change() -> None:
+    decision = after_an_hour(a_removal())
+    again = looked(decision, HOUR + MINUTE, desired=DesiredState(reading_of(a_removal()), an_answer(source="")))
+    assert again.book is decision.book
+    other = DesiredState(reading_of(a_removal("app:*", 7)), an_answer(source=""))
+    assert looked(again, HOUR + 2 * MINUTE, desired=other).book is not decision.book
+
+
+def test_thinking_again_without_a_look_changes_nothing() -> None:
+    decision = after_an_hour(a_removal())
+    again = decide_again(decision, reading_of(a_removal()), CONDITIONS)
+    assert (again.plan, again.memory) == (decision.plan, decision.memory)

@@ -1,0 +1,46 @@
+"""What an intent is, and what a restart makes of those that were left open."""
+
+from __future__ import annotations
+
+import pytest
+
+from controller.plan.verdict.removal import UNKNOWN_BYTES, Intent, Outcome, intent_of, resolved
+from controller.plan.verdict.verdict import Reason, Verdict
+from tests.builders import a_rule, an_id, an_image, an_observation
+
+APP = an_image("app:1")
+DUE = Verdict(APP.id, "app:1", "app:1", Reason.DUE, a_rule("*", document="old", number=2))
+
+
+def test_an_intent_says_what_by_which_rule_of_which_text() -> None:
+    assert intent_of(DUE, 60.0, 1_000) == Intent(APP.id, "app:1", "app:1", "old", 2, "text of old", 60.0, 1_000)
+
+
+@pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.DUE])
+def test_nothing_but_a_due_verdict_asks_for_a_removal(reason: Reason) -> None:
+    with pytest.raises(ValueError, match="nothing removes app:1"):
+        intent_of(Verdict(APP.id, "app:1", "app:1", reason, a_rule("*")), 60.0, 1_000)
+
+
+def an_intent(reference: str, target: str = "") -> Intent:
+    return Intent(APP.id, reference, target or reference, "old", 0, "text", 1.0, 1)
+
+
+def test_after_a_restart_what_is_absent_was_removed_and_its_bytes_are_unknown() -> None:
+    (removal,) = resolved([an_intent("app:1")], an_observation())
+    assert (removal.outcome, removal.freed) == (Outcome.REMOVED, UNKNOWN_BYTES)
+
+
+def test_a_name_that_is_gone_from_an_image_that_is_not_was_untagged() -> None:
+    (removal,) = resolved([an_intent("app:2")], an_observation([APP]))
+    assert removal.outcome is Outcome.UNTAGGED
+
+
+@pytest.mark.parametrize("intent", [an_intent("app:1"), an_intent(an_id("app:1"), an_id("app:1"))])
+def test_of_what_is_still_there_nobody_can_tell_anything(intent: Intent) -> None:
+    assert resolved([intent], an_observation([APP])) == []
+
+
+def test_a_name_that_another_image_bears_by_now_is_gone_from_this_one() -> None:
+    (removal,) = resolved([an_intent("app:1")], an_observation([an_image("app:1", id="new")]))
+    assert removal.outcome is Outcome.REMOVED

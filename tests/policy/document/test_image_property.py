@@ -1,0 +1,189 @@
+"""An image policy as JSON text in a property: there and back again, and never by halves."""
+
+from __future__ import annotations
+
+import json
+import re
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from controller.policy.document.document import NodeManagementPolicy
+from controller.policy.document.exchange_answer import ExchangePolicy, read_answer
+from controller.policy.document.image_property import folded, text_for_hzn, unfolded
+from controller.policy.document.parse import parse_documents
+from tests.fake_exchange import accepted
+
+RULE = {"image_name": "nginx:*", "delete_after_minutes": 1440, "agent_downloaded_only": True}
+PURPOSE = {"name": "purpose", "value": "cleaning"}
+
+
+def stored(*properties: object, **fields: object) -> dict[str, Any]:
+    """A document as the Exchange returns it."""
+    upgrade = {"manifest": "", "allowDowngrade": False}
+    return {"label": "x", "enabled": True, "properties": list(properties), "agentUpgradePolicy": upgrade, **fields}
+
+
+def holding(value: object) -> dict[str, object]:
+    return {"name": "image_policy", "value": value, "type": "string"}
+
+
+def delivered(document: dict[str, Any]) -> ExchangePolicy:
+    (policy,) = read_answer(json.dumps({"managementPolicy": {"myorg/x": document}}).encode(), "myorg")
+    return policy
+
+
+def parsed(data: bytes) -> NodeManagementPolicy | None:
+    (document,) = parse_documents(data, "x.json").documents
+    return document.policy
+
+
+def test_the_property_becomes_the_image_policy() -> None:
+    policy = delivered(stored(holding(json.dumps({"removal": [RULE]}))))
+    assert policy.fault == ""
+    assert (document := parsed(policy.data))
+    assert document.removal
+    assert [rule.selector.text for rule in document.removal] == ["nginx:*"]
+
+
+def test_the_property_stays_for_the_constraints_of_nodes() -> None:
+    properties = [PURPOSE, holding('{"removal": []}')]
+    assert unfolded(stored(*properties)).document["properties"] == properties
+
+
+def test_a_text_on_several_lines_of_windows_is_read() -> None:
+    assert unfolded(stored(holding('{\r\n"removal":\r\n[]}'))).document["image_policy"] == {"removal": []}
+
+
+@pytest.mark.parametrize("document", [stored(), stored(PURPOSE), stored(properties=None), {}, stored(5, None, [])])
+def test_a_document_without_the_property_is_left_as_it_is(document: dict[str, Any]) -> None:
+    assert unfolded(document).document == document
+
+
+NOT_JSON = "the property image_policy is not JSON: "
+UNREADABLE = [
+    (holding(""), f"{NOT_JSON}the text ends where a value is expected, in line 1, column 1 of the text"),
+    (holding("{'removal': []}"), NOT_JSON),
+    (holding('{"removal": ['), NOT_JSON),
+    (holding('{"removal": []}]'), NOT_JSON),
+    (holding('{"removal": [],}'), NOT_JSON),
+    (holding("[" * 99), "nested more than 50 levels deep"),
+    (
+        holding('{"removal": [], "removal": []}'),
+        "the property image_policy is faulty: image_policy.removal: is there twice",
+    ),
+    (holding(True), "the property image_policy is not a text"),
+    (holding(None), "the property image_policy is not a text"),
+    (holding({"removal": [RULE]}), "the property image_policy is not a text"),
+    ({"name": "image_policy"}, "the property image_policy is not a text"),
+]
+
+
+@pytest.mark.parametrize(("given_property", "fault"), UNREADABLE)
+def test_a_property_that_cannot_be_read_is_told(given_property: dict[str, object], fault: str) -> None:
+    assert fault in delivered(stored(given_property)).fault
+
+
+@pytest.mark.parametrize(
+    "given_property",
+    [
+        *(given_property for given_property, _ in UNREADABLE),
+        holding("5"),
+        holding('{"removal": [{"image_name": "nginx:*", "delete_after_minutes": 5}]}'),
+        holding(json.dumps({"removal": [{**RULE, "delete_after_minutes": 1440.0}]})),
+        holding(json.dumps({"removal": [{**RULE, "delete_after_minutes": "1440"}]})),
+        holding(json.dumps({"removal": [RULE]}).replace("1440", "-0")),
+        holding(json.dumps({"removal": [RULE]}).replace("1440", "1e3")),
+        holding(json.dumps({"removal": [RULE]}).replace("1440", "1e999")),
+        holding(json.dumps({"removal": [RULE]}).replace("1440", "9" * 5000)),
+        holding(json.dumps({"removal": [{**RULE, "image_name": "nginx"}]})),
+    ],
+)
+def test_what_is_wrong_in_the_property_makes_the_document_invalid(given_property: dict[str, object]) -> None:
+    assert parsed(delivered(stored(given_property)).data) is None
+
+
+@pytest.mark.parametrize(
+    "document",
+    [
+        stored(holding('{"removal": []}'), holding('{"removal": []}')),
+        stored(holding('{"removal": []}'), image_policy={"removal": [RULE]}),
+        stored(holding('{"removal": []}'), agentImagePolicy={"imageRemovalPolicies": []}),
+    ],
+)
+def test_two_image_policies_are_none(document: dict[str, Any]) -> None:
+    policy = delivered(document)
+    assert policy.fault == "has 2 image policies and not one"
+    assert parsed(policy.data) is None
+
+
+def test_an_upgrade_policy_beside_the_property_makes_the_document_invalid() -> None:
+    upgrade = {"manifest": "1.2.3", "allowDowngrade": False}
+    policy = delivered(stored(holding(json.dumps({"removal": [RULE]})), agentUpgradePolicy=upgrade))
+    assert parsed(policy.data) is None
+
+
+# ── there and back again ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def as_hzn_reads(text: str) -> dict[str, Any]:
+    """Upstream: anax cli/cliutils/cliutils.go, ReadJsonFile; no variable is set, so each becomes nothing."""
+    without_comments = re.sub(r"(?s)/\*.*?\*/", "", text)
+    read: dict[str, Any] = json.loads(re.sub(r"\$(\w+|\{.*?\}|.)", "", without_comments))
+    return read
+
+
+texts = st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=20) | st.sampled_from(
+    ["$HOME", "/* a */", "${x}"]
+)
+image_names = st.sampled_from(
+    ["*", "nginx:*", "r.io/*:*", "team/*/edge/*/app:1", "*/x:1", "r.io:5000/team/*:1.*", f"a@sha256:{'0' * 64}"]
+)
+rules = st.fixed_dictionaries(
+    {
+        "image_name": image_names,
+        "delete_after_minutes": st.integers(0, 2**53),
+        "agent_downloaded_only": st.booleans(),
+    }
+)
+nodes = st.sampled_from([{}, {"constraints": ["site == paris"]}, {"patterns": ["myorg/$pattern"]}])
+documents = st.builds(
+    lambda fields, chosen: {**fields, **chosen},
+    st.fixed_dictionaries(
+        {
+            "label": texts,
+            "description": texts,
+            "enabled": st.booleans(),
+            "start": st.sampled_from(["now", "2027-01-31T22:00:00Z", "2027-01-31T22:00:00.5+01:30"]),
+            "startWindow": st.integers(0, 2**53),
+            "properties": st.lists(
+                st.just(PURPOSE) | st.just({"name": "n", "value": 1.5, "type": "float"}), max_size=2
+            ),
+            "image_policy": st.fixed_dictionaries({"removal": st.lists(rules, max_size=3)}),
+        }
+    ),
+    nodes,
+)
+
+
+@given(documents)
+def test_a_policy_comes_back_from_the_exchange_as_it_went(document: dict[str, Any]) -> None:
+    went = parsed(json.dumps(document).encode())
+    assert went
+    came = parsed(delivered(accepted(as_hzn_reads(text_for_hzn(folded(went))))).data)
+    assert came
+    assert came.removal is not None
+    assert went.removal is not None
+    for attribute in ("description", "constraints", "patterns", "enabled", "start", "start_window_seconds"):
+        assert getattr(came, attribute) == getattr(went, attribute)
+    assert came.label == (went.label or went.name)
+    assert [rule.selector.text for rule in came.removal] == [rule.selector.text for rule in went.removal]
+    assert came.properties[:-1] == went.properties
+
+
+def test_a_policy_that_came_from_the_exchange_can_go_back() -> None:
+    came = parsed(delivered(stored(PURPOSE, holding(json.dumps({"removal": [RULE]})))).data)
+    assert came
+    assert folded(came)["properties"] == [PURPOSE, holding(json.dumps({"removal": [RULE]}))]

@@ -1,0 +1,121 @@
+from __future__ import annotations
+
+from controller.policy.document.findings import Findings, Spelling
+from controller.policy.document.mapping import Field, MappingShape, Values, check_keys, joined
+from controller.policy.document.shapes import Flag, Listed, Text
+from controller.policy.text.json_reader import read_json
+from controller.policy.text.tree import Builder
+
+INNER = Field("inner_name", Text(), "what is inside", upstream="innerName", if_missing="error")
+BOX = Field("the_box", MappingShape("a box", (INNER,), is_closed=True), "a box", upstream="theBox")
+CONTENT = Field("content", Text(), "what it holds")
+BAG = Field("the_bag", MappingShape("a bag", (CONTENT,)), "a bag", upstream="theBag", absent_without="content")
+LABEL = Field("label", Text(), "a label", if_missing="warning")
+NARROW = Field("narrow", Listed(Text()), "which", narrows=True)
+SWITCH = Field("switch", Flag(), "is it on", if_missing="error")
+THING = MappingShape("a thing", (LABEL, SWITCH, NARROW, BOX, BAG))
+
+
+def read(text: str, group: MappingShape = THING) -> tuple[Values, list[str], Findings]:
+    found = Findings("a.json")
+    values = group.read(read_json(text, Builder()), "", found)
+    assert values is not None
+    return values, [f"{problem.severity}: {problem.sentence}" for problem in found.problems], found
+
+
+def test_fields_are_read_by_name() -> None:
+    values, problems, _ = read('{"label": "x", "switch": true, "the_box": {"inner_name": "y"}}')
+    box = values[BOX]
+    assert box is not None
+    assert (values[LABEL], values[SWITCH], values[NARROW], box[INNER], problems) == ("x", True, None, "y", [])
+    assert values.path_of(BOX) == "the_box"
+
+
+def test_what_is_missing_is_told_with_what_it_is() -> None:
+    _, problems, _ = read("{}")
+    assert problems == ["warning: label: is missing (a label)", "error: switch: is missing (is it on)"]
+
+
+def test_null_equals_absent_and_is_shown_where_it_stands() -> None:
+    _, _, found = read('{"label": null,\n "switch": null,\n "narrow": null}')
+    assert [(problem.line, problem.column, problem.message) for problem in found.problems] == [
+        (1, 2, "has no value"),
+        (2, 2, "has no value"),
+    ]
+
+
+def test_an_unknown_field_is_a_warning_that_names_the_nearest() -> None:
+    _, problems, _ = read('{"label": "", "switch": true, "lable": 1, "colour": 1}')
+    assert problems == [
+        'warning: lable: is not a field of a thing (did you mean "label"?)',
+        "warning: colour: is not a field of a thing",
+    ]
+
+
+def test_a_misspelling_that_would_widen_is_an_error() -> None:
+    _, problems, _ = read('{"label": "", "switch": true, "Narrow": [], "narow": []}')
+    assert problems == [
+        'error: Narrow: is not a field of a thing (did you mean "narrow"?)',
+        'error: narow: is not a field of a thing (did you mean "narrow"?)',
+    ]
+
+
+def test_a_field_that_narrows_does_not_get_lost_where_it_does_not_belong() -> None:
+    bag = MappingShape("a bag", (CONTENT,), strays=(NARROW,))
+    _, problems, _ = read('{"Narrow": [], "label": ""}', bag)
+    assert problems == [
+        "error: Narrow: is not a field of a bag (it belongs to the policy itself: check the indentation)",
+        "warning: label: is not a field of a bag",
+    ]
+
+
+def test_in_a_closed_group_an_unknown_field_is_an_error() -> None:
+    _, problems, _ = read('{"label": "", "switch": true, "the_box": {"inner_name": "y", "colour": 1}}')
+    assert problems == ["error: the_box.colour: is not a field of a box (its fields are inner_name)"]
+
+
+def test_a_misspelt_field_is_not_missing_as_well() -> None:
+    _, problems, _ = read('{"label": "", "switch": true, "theBox": {"inner-name": "y"}}')
+    assert problems == ['error: theBox.inner-name: is not a field of a box (did you mean "innerName"?)']
+    _, problems, _ = read('{"lable": "", "Switch": true}')
+    assert [problem.split(":")[1] for problem in problems] == [" lable", " Switch", " switch"]
+
+
+def test_the_first_name_of_two_settles_the_spelling() -> None:
+    _, problems, found = read('{"label": "", "switch": true, "theBox": {"innerName": "y"}}')
+    assert (problems, found.spelling) == ([], Spelling.UPSTREAM)
+
+
+def test_the_other_spelling_is_an_error_once() -> None:
+    _, problems, _ = read('{"label": "", "switch": true, "the_box": {"innerName": "x"}, "theBox": {"innerName": "y"}}')
+    assert problems == [
+        "error: the_box.innerName: \"innerName\" is upstream's spelling, and this document uses the design's"
+        ' (write "inner_name")',
+        'error: theBox: "theBox" is upstream\'s spelling, and this document uses the design\'s (write "the_box")',
+    ]
+
+
+def test_a_mapping_without_what_counts_is_absent_and_settles_no_spelling() -> None:
+    for empty in ("{}", '{"content": ""}', '{"content": null}'):
+        values, problems, found = read(f'{{"label": "", "switch": true, "theBag": {empty}}}')
+        assert (values.node_of(BAG), found.spelling, problems) == (None, None, [])
+    values, _, found = read('{"label": "", "switch": true, "theBag": {"content": "x"}}')
+    assert (values.node_of(BAG) is None, found.spelling) == (False, Spelling.UPSTREAM)
+
+
+def test_what_counts_as_absent_is_checked_all_the_same() -> None:
+    _, problems, _ = read('{"label": "", "switch": true, "theBag": {"content": "", "colour": 1}}')
+    assert problems == ["warning: theBag.colour: is not a field of a bag"]
+
+
+def test_names_that_are_there_twice_are_found_anywhere() -> None:
+    found = Findings("a.json")
+    check_keys(read_json('{"a": {"b": 1, "b": 2}, "c": [{"d": 1, "d": 1}], "<<": 1}', Builder()), "", found)
+    assert [problem.field for problem in found.problems] == ['["<<"]', "a.b", "c[0].d"]
+
+
+def test_a_name_that_is_no_word_stands_in_brackets() -> None:
+    assert joined("", "a") == "a"
+    assert joined("a", "b_c-1") == "a.b_c-1"
+    assert joined("a", "org/b.c") == 'a["org/b.c"]'
+    assert len(joined("", "x" * 1000)) < 120
