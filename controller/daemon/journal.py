@@ -67,8 +67,8 @@ def _revision(before: Status | None, after: Status) -> Iterator[Line]:
 
 
 def _documents(before: Status | None, after: Status) -> Iterator[Line]:
-    was = {document.name: document for document in before.decision.ruling.documents} if before else {}
-    now = {document.name: document for document in after.decision.ruling.documents}
+    was = {document.name: document for document in before.decision.scope.documents} if before else {}
+    now = {document.name: document for document in after.decision.scope.documents}
     for name, document in now.items():
         if name not in was or _shown(was[name]) != _shown(document):
             yield _document(document)
@@ -78,7 +78,7 @@ def _documents(before: Status | None, after: Status) -> Iterator[Line]:
 
 def _problems_of_files(before: Status | None, after: Status) -> Iterator[Line]:
     """Those that belong to no document: a file that cannot be read, or that is none."""
-    of_documents = {problem for document in after.decision.ruling.documents for problem in document.problems}
+    of_documents = {problem for document in after.decision.scope.documents for problem in document.problems}
     known = of_documents.union(before.reading.problems if before else ())
     for problem in after.reading.problems:
         if problem not in known:
@@ -144,7 +144,7 @@ def _removed(removal: Removal) -> Line:
 
 def headline(status: Status) -> str:
     """A status in one line, what is wrong first."""
-    verdicts, documents = status.decision.plan.verdicts, status.decision.ruling.documents
+    verdicts, documents = status.decision.plan.verdicts, status.decision.scope.documents
     waiting = sum(verdict.action is Action.WAIT for verdict in verdicts)
     in_force = sum(document.state is DocumentState.IN_FORCE for document in documents)
     counts = f"{len(verdicts)} references, {waiting} of them waiting to go; {in_force} policies in force"

@@ -154,5 +154,5 @@ class Loop:
 
 def _comes_to_rest_at(status: Status) -> float | None:
     """Uptime at which a pass of `--once` has something to add that it could not know yet."""
-    waits = (status.texts_stand_at, status.next_figure_at)
+    waits = (status.texts_stable_at, status.next_figure_at)
     return min((at for at in waits if at is not None), default=None)

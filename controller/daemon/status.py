@@ -54,9 +54,9 @@ class Status:
     """Since the controller started."""
 
     @property
-    def texts_stand_at(self) -> float | None:
+    def texts_stable_at(self) -> float | None:
         """Uptime at which the first document whose text is new may come into force."""
-        return self.decision.standing.next_change_at
+        return self.decision.stability.next_change_at
 
     @property
     def gap_ends_at(self) -> float | None:
@@ -66,9 +66,9 @@ class Status:
     @property
     def next_change_at(self) -> float | None:
         """Uptime of the next moment at which something changes by itself."""
-        clock, plan, ruling = self.decision.memory.clock, self.decision.plan, self.decision.ruling
-        changes = map(clock.uptime_at, (plan.next_change_at, ruling.next_change_at))
-        moments = (self.texts_stand_at, self.next_figure_at, *changes)
+        clock, plan, scope = self.decision.memory.clock, self.decision.plan, self.decision.scope
+        changes = map(clock.uptime_at, (plan.next_change_at, scope.next_change_at))
+        moments = (self.texts_stable_at, self.next_figure_at, *changes)
         return min((at for at in moments if at is not None), default=None)
 
     @property
@@ -76,7 +76,7 @@ class Status:
         """Everything that somebody should look after, in words; empty if all is well."""
         reading, node = self.reading, self.decision.node
         broken = [problem for problem in reading.problems if problem.is_error]
-        unstable = [document.name for document in self.decision.ruling.documents if document.is_unstable]
+        unstable = [document.name for document in self.decision.scope.documents if document.is_unstable]
         findings = (
             (bool(self.trouble), self.trouble),
             (bool(reading.lost), f"no policies: {reading.lost}"),

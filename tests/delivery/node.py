@@ -75,17 +75,17 @@ class Node(Host):
     @property
     def states(self) -> dict[str, str]:
         """By the name of the document."""
-        return {document.name: document.state.value for document in self.last.decision.ruling.documents}
+        return {document.name: document.state.value for document in self.last.decision.scope.documents}
 
     @property
     def in_force(self) -> set[str]:
-        documents = self.last.decision.ruling.documents
+        documents = self.last.decision.scope.documents
         return {document.name for document in documents if document.state is DocumentState.IN_FORCE}
 
     @property
     def minutes(self) -> dict[str, float]:
         """What the first rule of each document in force says, by the name of the document."""
-        rules = reversed(self.last.decision.ruling.rules)
+        rules = reversed(self.last.decision.scope.rules)
         return {rule.document: rule.delete_after_seconds / 60 for rule in rules if rule.document in self.in_force}
 
     @property

@@ -107,6 +107,6 @@ def test_a_projection_that_changes_nothing_changes_nothing(
             after = node.look()
             assert node.minutes == {"p": 1}
             assert [line.message for line in lines_for(before, after) if "revision" not in line.fields] == []
-            assert after.decision.ruling == before.decision.ruling
+            assert after.decision.scope == before.decision.scope
             assert after.next_change_at is None
         assert len(parsed) == 1

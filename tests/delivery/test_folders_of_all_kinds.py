@@ -56,7 +56,7 @@ def without_privileges() -> Iterator[Path]:
 
 def nothing_is_in_force(node: Node, why: str) -> bool:
     trouble = f"no policies: {node.policies} {why}"
-    return node.in_force == set() and node.last.decision.ruling.rules == () and trouble in node.last.degraded
+    return node.in_force == set() and node.last.decision.scope.rules == () and trouble in node.last.degraded
 
 
 def test_a_folder_that_is_emptied_puts_nothing_in_force_and_is_not_healthy(node: Node) -> None:
@@ -184,7 +184,7 @@ def test_changing_permissions_and_times_changes_nothing(node: Node) -> None:
         path.chmod(0o700)
         os.utime(path, (0, 0))
     after = node.look()
-    assert after.decision.ruling == before.decision.ruling
+    assert after.decision.scope == before.decision.scope
     assert after.next_change_at is None
 
 

@@ -55,7 +55,7 @@ def running(loop: Loop, bell: Bell) -> Iterator[None]:
 
 
 def states(status: Status) -> dict[str, DocumentState]:
-    return {document.name: document.state for document in status.decision.ruling.documents}
+    return {document.name: document.state for document in status.decision.scope.documents}
 
 
 def test_what_has_stood_for_two_seconds_is_in_force_within_five(tmp_path: Path) -> None:

@@ -148,7 +148,7 @@ def test_until_a_changed_text_stands_neither_old_nor_new_is_in_force(node: Node)
     node.settle()
     write(node, sweep=a_policy(1500))
     later(node, 1.0)
-    assert (node.states, node.last.decision.ruling.rules) == ({"sweep": "waiting"}, ())
+    assert (node.states, node.last.decision.scope.rules) == ({"sweep": "waiting"}, ())
 
 
 def test_time_that_the_engine_takes_to_answer_does_not_count(node: Node) -> None:
@@ -245,11 +245,11 @@ def test_going_back_to_an_older_text_waits_two_seconds_and_then_stays_over_a_res
 
 def test_going_back_does_not_begin_the_start_window_anew(node: Node) -> None:
     write(node, sweep=a_policy(1440))
-    first = node.settle().decision.ruling.documents[0].in_force_from
+    first = node.settle().decision.scope.documents[0].in_force_from
     later(node, HOUR)
     for minutes in (1441, 1440):
         write(node, sweep=a_policy(minutes))
-        last = node.settle().decision.ruling.documents[0].in_force_from
+        last = node.settle().decision.scope.documents[0].in_force_from
     assert last == first
 
 

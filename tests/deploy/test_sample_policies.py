@@ -53,7 +53,7 @@ def due(decision: Decision) -> set[str]:
 
 
 def state(decision: Decision) -> DocumentState:
-    (document,) = decision.ruling.documents
+    (document,) = decision.scope.documents
     return document.state
 
 

@@ -110,7 +110,7 @@ class Metrics:
         """Series begin at 0 when a document appears, and end when nothing is heard of it any more."""
         removals = {removal.intent.document for removal in status.removals}
         batches = {batch.document for batch in status.batches}
-        now = {document.name for document in status.decision.ruling.documents} | removals | batches
+        now = {document.name for document in status.decision.scope.documents} | removals | batches
         for document in now - self._documents:
             self._bytes.labels(document)
             for outcome in Outcome:

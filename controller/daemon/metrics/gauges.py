@@ -104,7 +104,7 @@ def _times(status: Status | None) -> Iterator[GaugeMetricFamily]:
 
 
 def _policies(status: Status | None) -> Iterator[GaugeMetricFamily]:
-    documents = status.decision.ruling.documents if status else ()
+    documents = status.decision.scope.documents if status else ()
     counts = Counter(document.state for document in documents)
     if status:  # A file that cannot be read holds no document, and what it held is not in force.
         broken = {problem.file for problem in status.reading.problems if problem.is_error}

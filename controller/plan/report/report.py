@@ -81,7 +81,7 @@ def documents(decision: Decision) -> list[Values]:
 
 def documents_at_rest(decision: Decision) -> list[Values]:
     """The same, with moments on the ledger's clock."""
-    return [_document(document) for document in decision.ruling.documents]
+    return [_document(document) for document in decision.scope.documents]
 
 
 def _document(document: DocumentStatus) -> Values:

@@ -17,7 +17,7 @@ from controller.plan.memory.memory import TextKey, TextRecord
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.node.matching import match
 from controller.plan.node.node import Node
-from controller.plan.scope.stability import stood_last
+from controller.plan.scope.stability import last_text_in_force
 from controller.plan.scope.window import expected_from, has_started, in_force_from, offset_seconds
 from controller.plan.verdict.verdict import Rule
 from controller.policy.document.document import ImageRemovalPolicy, NodeManagementPolicy, content_of
@@ -79,7 +79,7 @@ def texts_after(
     """The ledger's texts, after documents that stand were seen at this time. The same object if nothing changed."""
     now = clock.seconds
     after = {key: text for key, text in texts.items() if now - text.last_present < A_TEXT_IS_FORGOTTEN_AFTER_SECONDS}
-    last = stood_last(after)
+    last = last_text_in_force(after)
     for policy in policies:
         key = (policy.name, policy.text_hash)
         text = after.get(key) or TextRecord(now, now, None, json.dumps(content_of(policy), sort_keys=True))
@@ -104,7 +104,7 @@ class Circumstances:
     """Documents that have been changing for so long that somebody should look."""
 
 
-def ruling_on(documents: Iterable[Document], around: Circumstances) -> DocumentDecisions:
+def decide_documents(documents: Iterable[Document], around: Circumstances) -> DocumentDecisions:
     """Decide on every document."""
     decided = [_decide(document, around) for document in documents]
     return DocumentDecisions(

@@ -42,7 +42,7 @@ class TextStability:
 
     def after(self, texts: Mapping[str, str], known: Mapping[TextKey, TextRecord], at: float) -> TextStability:
         """The standing after one more reading: the hash of each valid document's text by its name."""
-        trusted = stood_last(known)
+        trusted = last_text_in_force(known)
         remembered = (name for name, was in self.stands.items() if was.text is not None or _goes_on(was, at))
         names = {*texts, *remembered}
         return TextStability(at, {name: self._stand(name, texts.get(name), trusted.get(name), at) for name in names})
@@ -80,7 +80,7 @@ def _goes_on(stand: DocumentStability, at: float) -> bool:
     return at - stand.since < _CHANGES_BELONG_TOGETHER_WITHIN_SECONDS
 
 
-def stood_last(known: Mapping[TextKey, TextRecord]) -> Mapping[str, str]:
+def last_text_in_force(known: Mapping[TextKey, TextRecord]) -> Mapping[str, str]:
     """The hash of the text that was the last one in force, by document."""
     by_age = sorted(known, key=lambda key: (known[key].last_present, known[key].first_seen))
     return dict(by_age)

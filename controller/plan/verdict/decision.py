@@ -12,7 +12,7 @@ from controller.plan.memory.memory import Memory, TextKey
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import NodeAnswer, believed
-from controller.plan.scope.in_force import Circumstances, DocumentDecisions, ruling_on, texts_after
+from controller.plan.scope.in_force import Circumstances, DocumentDecisions, decide_documents, texts_after
 from controller.plan.scope.stability import TextStability
 from controller.plan.verdict.limits import Limits, within
 from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
@@ -47,9 +47,9 @@ class Decision:
     memory: Memory = Memory()
     node: NodeAnswer = NodeAnswer()
     """The answer that was gone by."""
-    ruling: DocumentDecisions = DocumentDecisions()
+    scope: DocumentDecisions = DocumentDecisions()
     plan: Plan = Plan()
-    standing: TextStability = TextStability()
+    stability: TextStability = TextStability()
     book: RuleBook = RuleBook()
     """Made anew only when the rules change."""
 
@@ -64,16 +64,16 @@ def decide(before: Decision, desired: DesiredState, seen: Observation, news: New
 def decide_again(before: Decision, reading: FolderReading, conditions: Conditions, removals_made: int = 0) -> Decision:
     """The same without a new look: on the memory and the node as they are, after so many removals in this pass."""
     policies = [document.policy for document in reading.documents if document.policy]
-    standing = before.standing.after(dict(map(_key, policies)), before.memory.texts, _read_at(reading, before.memory))
-    settled = [policy for policy in policies if conditions.believe_new_texts or standing.believes(policy.name)]
+    stability = before.stability.after(dict(map(_key, policies)), before.memory.texts, _read_at(reading, before.memory))
+    settled = [policy for policy in policies if conditions.believe_new_texts or stability.believes(policy.name)]
     memory = replace(before.memory, texts=texts_after(before.memory.texts, settled, before.memory.clock))
     believed = {key: memory.texts[key] for key in map(_key, settled)}
-    ruling = ruling_on(reading.documents, Circumstances(before.node, memory.clock, believed, standing.unstable))
-    book = before.book if before.book.rules == ruling.rules else RuleBook(ruling.rules)
+    scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))
+    book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
     plan = within(conditions.limits, make_plan(book, memory, conditions.terms), memory, removals_made)
     if plan.verdicts == before.plan.verdicts:
         plan = replace(plan, verdicts=before.plan.verdicts)
-    return Decision(memory, before.node, ruling, plan, standing, book)
+    return Decision(memory, before.node, scope, plan, stability, book)
 
 
 def _key(policy: NodeManagementPolicy) -> TextKey:

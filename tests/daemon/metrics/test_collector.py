@@ -155,7 +155,7 @@ class TestBounds:
         metrics.publish(busy_status(60, tmp_path / "again"))
         series = len(samples_of(metrics))
         for _ in range(3):
-            metrics.publish(replace(busy, decision=replace(busy.decision, ruling=type(busy.decision.ruling)())))
+            metrics.publish(replace(busy, decision=replace(busy.decision, scope=type(busy.decision.scope)())))
         assert not [key for key in samples_of(metrics) if ("document", "toolbox") in key[1]]
         assert len(samples_of(metrics)) < series
 

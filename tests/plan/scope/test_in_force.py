@@ -24,7 +24,7 @@ from controller.plan.scope.in_force import (
     DocumentDecisions,
     DocumentState,
     DocumentStatus,
-    ruling_on,
+    decide_documents,
     texts_after,
 )
 from controller.plan.scope.window import offset_seconds
@@ -68,7 +68,7 @@ class Life:
         """One pass over documents that have stood still."""
         policies = [document.policy for document in documents if document.policy]
         self.texts = texts_after(self.texts, policies, self.clock)
-        return ruling_on(documents, Circumstances(self.who, self.clock, self.texts))
+        return decide_documents(documents, Circumstances(self.who, self.clock, self.texts))
 
     def sees(self, document: Document) -> DocumentStatus:
         (status,) = self.look(document).documents
@@ -90,10 +90,10 @@ def test_it_stops_when_the_node_policy_changes_and_says_why() -> None:
     life, document = Life(LYON), a_document(constraints=["site == lyon"])
     assert life.look(document).rules
     life.who = NodeAnswer(PARIS)
-    ruling = life.passes(60).look(document)
-    assert ruling.rules == ()
-    assert ruling.documents[0].state is NOT_APPLICABLE
-    assert ruling.documents[0].why == ("constraint 'site == lyon' is not satisfied: the node has site = \"paris\"")
+    scope = life.passes(60).look(document)
+    assert scope.rules == ()
+    assert scope.documents[0].state is NOT_APPLICABLE
+    assert scope.documents[0].why == ("constraint 'site == lyon' is not satisfied: the node has site = \"paris\"")
 
 
 def test_it_also_stops_when_the_node_takes_no_such_documents_any_more() -> None:
@@ -107,9 +107,9 @@ def test_of_two_documents_one_is_for_nodes_with_a_pattern_and_one_for_the_others
     by_pattern = a_document("by-pattern", patterns=["gateway"])
     by_policy = a_document("by-policy", constraints=["site == lyon"])
     for node, expected in ((GATEWAY, [IN_FORCE, NOT_APPLICABLE]), (LYON, [NOT_APPLICABLE, IN_FORCE])):
-        ruling = Life(node).look(by_pattern, by_policy)
-        assert [status.state for status in ruling.documents] == expected
-        assert {rule.document for rule in ruling.rules} == {("by-pattern", "by-policy")[expected.index(IN_FORCE)]}
+        scope = Life(node).look(by_pattern, by_policy)
+        assert [status.state for status in scope.documents] == expected
+        assert {rule.document for rule in scope.rules} == {("by-pattern", "by-policy")[expected.index(IN_FORCE)]}
 
 
 @pytest.mark.parametrize("constraints", [[], ["site == lyon"], ["site != nowhere"], ["openhorizon.cpu > 0"]])
@@ -122,9 +122,9 @@ def test_a_node_with_a_pattern_never_sees_documents_that_ask_for_properties(cons
 def test_to_a_node_that_nobody_knows_no_document_applies() -> None:
     life = Life()
     life.who = NodeAnswer(None, "the agent is silent", is_silence=True)
-    ruling = life.look(a_document())
-    assert ruling.rules == ()
-    assert (ruling.documents[0].state, ruling.documents[0].why) == (NOT_APPLICABLE, "the agent is silent")
+    scope = life.look(a_document())
+    assert scope.rules == ()
+    assert (scope.documents[0].state, scope.documents[0].why) == (NOT_APPLICABLE, "the agent is silent")
 
 
 @pytest.mark.parametrize(
@@ -142,15 +142,15 @@ def test_to_a_node_that_nobody_knows_no_document_applies() -> None:
     ],
 )
 def test_what_is_not_meant_to_work_gives_no_rules(changes: dict[str, object], state: DocumentState, why: str) -> None:
-    ruling = Life().look(a_document(**changes))
-    assert ruling.rules == ()
-    assert (ruling.documents[0].state, ruling.documents[0].why) == (state, why)
+    scope = Life().look(a_document(**changes))
+    assert scope.rules == ()
+    assert (scope.documents[0].state, scope.documents[0].why) == (state, why)
 
 
 def test_a_bad_document_does_not_touch_the_others() -> None:
-    ruling = Life().look(a_document("bad", enabled=7), a_document("good"))
-    assert [status.state for status in ruling.documents] == [DocumentState.INVALID, IN_FORCE]
-    assert {rule.document for rule in ruling.rules} == {"good"}
+    scope = Life().look(a_document("bad", enabled=7), a_document("good"))
+    assert [status.state for status in scope.documents] == [DocumentState.INVALID, IN_FORCE]
+    assert {rule.document for rule in scope.rules} == {"good"}
 
 
 def test_a_document_that_is_gone_gives_no_rules_at_once() -> None:
@@ -162,16 +162,16 @@ def test_a_document_that_is_gone_gives_no_rules_at_once() -> None:
 def test_a_text_that_has_not_stood_still_waits() -> None:
     life, document = Life(), a_document()
     around = Circumstances(life.who, life.clock, texts={})
-    (status,) = ruling_on([document], around).documents
+    (status,) = decide_documents([document], around).documents
     assert (status.state, status.why, status.is_unstable) == (
         WAITING,
         "its text is new and must stand still for 2 s",
         False,
     )
     restless = Circumstances(life.who, life.clock, texts={}, unstable={"sweep"})
-    ruling = ruling_on([document], restless)
-    assert ruling.documents[0].is_unstable
-    assert ruling.rules == ()
+    scope = decide_documents([document], restless)
+    assert scope.documents[0].is_unstable
+    assert scope.rules == ()
 
 
 # ── start: now, and the window ───────────────────────────────────────────────────────────────────────────────────────
@@ -190,8 +190,8 @@ def test_now_is_when_this_text_was_first_seen_plus_this_nodes_place_in_the_windo
 
 def test_the_rules_of_a_document_that_waits_are_known_and_say_from_when() -> None:
     life, document = Life(), a_document(startWindow=DAY)
-    ruling = life.look(document)
-    assert [rule.in_force_from for rule in ruling.rules] == [ruling.documents[0].in_force_from]
+    scope = life.look(document)
+    assert [rule.in_force_from for rule in scope.rules] == [scope.documents[0].in_force_from]
 
 
 def test_a_reboot_does_not_roll_the_dice_again() -> None:
@@ -271,9 +271,9 @@ def test_a_written_start_comes_when_the_wall_clock_has_passed_it() -> None:
     assert (status.state, status.why) == (WAITING, "its start has not come")
     assert status.in_force_from == pytest.approx(life.clock.seconds + 2700)
     assert life.passes(2699).sees(document).state is WAITING
-    ruling = life.passes(1).look(document)
-    assert ruling.documents[0].state is IN_FORCE
-    assert ruling.rules[0].in_force_from == life.clock.seconds
+    scope = life.passes(1).look(document)
+    assert scope.documents[0].state is IN_FORCE
+    assert scope.rules[0].in_force_from == life.clock.seconds
 
 
 def test_the_rules_of_a_written_start_ahead_have_no_certain_beginning() -> None:
@@ -283,10 +283,10 @@ def test_the_rules_of_a_written_start_ahead_have_no_certain_beginning() -> None:
 
 def test_a_written_start_is_a_moment_to_look_again() -> None:
     life = Life(wall=TEN_O_CLOCK - HOUR).passes(900)
-    ruling = life.look(a_document(start=AT_TEN))
-    assert ruling.documents[0].state is WAITING
-    assert ruling.next_change_at == life.clock.seconds + HOUR - 900
-    assert ruling.rules[0].expected_from == pytest.approx(life.clock.seconds + HOUR - 900, abs=60)
+    scope = life.look(a_document(start=AT_TEN))
+    assert scope.documents[0].state is WAITING
+    assert scope.next_change_at == life.clock.seconds + HOUR - 900
+    assert scope.rules[0].expected_from == pytest.approx(life.clock.seconds + HOUR - 900, abs=60)
 
 
 def test_the_window_counts_from_a_written_start() -> None:

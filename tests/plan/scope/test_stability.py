@@ -6,7 +6,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.plan.memory.memory import TextKey, TextRecord
-from controller.plan.scope.stability import STANDS_AFTER_SECONDS, UNSTABLE_AFTER_SECONDS, TextStability, stood_last
+from controller.plan.scope.stability import (
+    STANDS_AFTER_SECONDS,
+    UNSTABLE_AFTER_SECONDS,
+    TextStability,
+    last_text_in_force,
+)
 
 Reading = tuple[float, str | None]
 """When `sweep` was read, and what its text was; None: it was invalid, or gone."""
@@ -17,10 +22,10 @@ def texts(text: str | None) -> dict[str, str]:
 
 
 def standing_after(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> TextStability:
-    standing = TextStability()
+    stability = TextStability()
     for at, text in readings:
-        standing = standing.after(texts(text), known or {}, at)
-    return standing
+        stability = stability.after(texts(text), known or {}, at)
+    return stability
 
 
 def is_believed(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> bool:
@@ -60,14 +65,16 @@ def test_a_change_begins_the_wait_anew_even_if_it_is_taken_back() -> None:
 
 
 def test_documents_wait_each_for_itself() -> None:
-    standing = TextStability().after({"one": "a", "other": "a"}, {}, 100.0).after({"one": "a", "other": "b"}, {}, 102.0)
-    assert (standing.believes("one"), standing.believes("other")) == (True, False)
+    stability = (
+        TextStability().after({"one": "a", "other": "a"}, {}, 100.0).after({"one": "a", "other": "b"}, {}, 102.0)
+    )
+    assert (stability.believes("one"), stability.believes("other")) == (True, False)
 
 
 def test_another_name_is_another_document() -> None:
-    standing = TextStability().after({"old": "a"}, {}, 100.0).after({"new": "a"}, {}, 102.0)
-    assert not standing.believes("new")
-    assert not standing.believes("old")
+    stability = TextStability().after({"old": "a"}, {}, 100.0).after({"new": "a"}, {}, 102.0)
+    assert not stability.believes("new")
+    assert not stability.believes("old")
 
 
 def test_what_is_invalid_or_gone_is_never_believed() -> None:
@@ -82,15 +89,15 @@ def test_what_is_invalid_or_gone_is_never_believed() -> None:
 )
 def test_it_is_always_the_design_s_rule(readings: list[Reading], trusted: str) -> None:
     """Two reads at least 2 s apart, and nothing else in between; or the text that stood last."""
-    at, since, standing = 100.0, 100.0, TextStability()
+    at, since, stability = 100.0, 100.0, TextStability()
     before = None
     for wait, text in readings:
         at += wait
         since = since if text == before else at
         before = text
-        standing = standing.after(texts(text), the_ledger_knows(**{trusted: 5.0}), at)
+        stability = stability.after(texts(text), the_ledger_knows(**{trusted: 5.0}), at)
         expected = text is not None and (text == trusted or at >= since + STANDS_AFTER_SECONDS)
-        assert standing.believes("sweep") == expected
+        assert stability.believes("sweep") == expected
 
 
 # --- What the ledger knows ---
@@ -115,28 +122,28 @@ def test_a_text_that_is_known_under_another_name_waits() -> None:
 
 def test_the_text_that_stood_last_is_found_for_each_document() -> None:
     known = {**the_ledger_knows(a=9.0, b=5.0), ("other", "b"): TextRecord(1.0, 2.0, 1.0, "{}")}
-    assert stood_last(known) == {"sweep": "a", "other": "b"}
+    assert last_text_in_force(known) == {"sweep": "a", "other": "b"}
 
 
 def test_of_two_texts_of_the_same_second_the_newer_one_stood_last() -> None:
     known = {("sweep", "new"): TextRecord(5.0, 9.0, 5.0, "{}"), ("sweep", "old"): TextRecord(1.0, 9.0, 1.0, "{}")}
-    assert stood_last(known) == {"sweep": "new"}
+    assert last_text_in_force(known) == {"sweep": "new"}
 
 
 # --- When to look again ---
 
 
 def test_one_looks_again_when_the_first_text_may_stand() -> None:
-    standing = TextStability().after({"one": "a"}, {}, 100.0).after({"one": "a", "other": "a"}, {}, 101.0)
-    assert standing.next_change_at == 102.0
-    assert standing.after({"one": "a", "other": "a"}, {}, 102.0).next_change_at == 103.0
+    stability = TextStability().after({"one": "a"}, {}, 100.0).after({"one": "a", "other": "a"}, {}, 101.0)
+    assert stability.next_change_at == 102.0
+    assert stability.after({"one": "a", "other": "a"}, {}, 102.0).next_change_at == 103.0
 
 
 @given(st.floats(0.0, 1e9))
 def test_a_text_is_believed_at_the_very_moment_for_which_one_was_told_to_look_again(at: float) -> None:
-    standing = standing_after((at, "a"))
-    assert standing.next_change_at is not None
-    assert standing.after({"sweep": "a"}, {}, standing.next_change_at).believes("sweep")
+    stability = standing_after((at, "a"))
+    assert stability.next_change_at is not None
+    assert stability.after({"sweep": "a"}, {}, stability.next_change_at).believes("sweep")
 
 
 def test_nothing_needs_another_look_that_is_believed_or_cannot_be() -> None:
@@ -164,18 +171,18 @@ def test_so_is_one_that_is_empty_or_invalid_in_between() -> None:
 
 
 def test_so_is_one_that_vanishes_in_between() -> None:
-    standing = TextStability()
+    stability = TextStability()
     for number in range(62):
-        standing = standing.after({} if number % 2 else {"sweep": f"text {number}"}, {}, 100.0 + number)
-    assert standing.unstable == {"sweep"}
+        stability = stability.after({} if number % 2 else {"sweep": f"text {number}"}, {}, 100.0 + number)
+    assert stability.unstable == {"sweep"}
 
 
 def test_so_is_one_that_keeps_returning_to_the_text_that_stood_last() -> None:
-    standing, known = TextStability(), the_ledger_knows(a=5.0)
+    stability, known = TextStability(), the_ledger_knows(a=5.0)
     for at, text in alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS + 1):
-        standing = standing.after(texts(text), known, at)
-        assert standing.believes("sweep") == (text == "a")
-    assert standing.unstable == {"sweep"}
+        stability = stability.after(texts(text), known, at)
+        assert stability.believes("sweep") == (text == "a")
+    assert stability.unstable == {"sweep"}
 
 
 def test_it_is_so_no_more_when_it_has_come_to_rest() -> None:
@@ -195,6 +202,6 @@ def test_nor_is_a_document_that_stays_invalid_or_stays_away() -> None:
 
 
 def test_documents_that_are_long_gone_are_forgotten() -> None:
-    standing = TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0)
-    assert "sweep" in standing.stands
-    assert standing.after({}, {}, 500.0).stands == {}
+    stability = TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0)
+    assert "sweep" in stability.stands
+    assert stability.after({}, {}, 500.0).stands == {}

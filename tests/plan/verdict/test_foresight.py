@@ -48,7 +48,7 @@ def test_what_is_due_then_is_what_has_its_moment_by_then(now: Decision, policies
 def test_a_written_start_comes_and_its_window_passes(now: Decision, policies: Path) -> None:
     def state(days: float) -> DocumentState:
         then = foreseen(now, PolicyFolder(policies).read(), CONDITIONS, days * DAY)
-        return next(each.state for each in then.ruling.documents if each.name == "spring-cleaning")
+        return next(each.state for each in then.scope.documents if each.name == "spring-cleaning")
 
     assert [state(days) for days in (0, 9, 12, 400)] == [
         DocumentState.WAITING,
