@@ -157,7 +157,7 @@ def a_rule(
 
 
 def an_event(
-    happening: EventKind = EventKind.USED,
+    kind: EventKind = EventKind.USED,
     name: str = "",
     *,
     image: Image | ImageId | None = None,
@@ -167,7 +167,7 @@ def an_event(
 ) -> Event:
     """An event that names an image by text, by ID, or both."""
     image = image.id if isinstance(image, Image) else image
-    return Event(happening, image, name, by_agent, is_creation, is_replayed)
+    return Event(kind, image, name, by_agent, is_creation, is_replayed)
 
 
 def an_agreement(id: str = "agreement 1", *images: str) -> Agreement:

@@ -14,7 +14,7 @@ from typing import Any
 from controller.adapters.engine.answers import event_from, event_time_nanoseconds
 from controller.adapters.engine.events import cursor_after
 from controller.instant import Instant
-from controller.plan.memory.event import Event, HeardEvents
+from controller.plan.memory.event import Event, ReceivedEvents
 from controller.plan.node.agent import NodeAnswer
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
 from tests.fake_engine import FakeEngine, Row
@@ -102,10 +102,10 @@ class FakeEvents:
         for row in rows:
             self._take_in(row, is_replayed=True)
 
-    def take(self) -> HeardEvents:
+    def take(self) -> ReceivedEvents:
         events, self._arrived = tuple(self._arrived), {}
         has_hole, self._has_missed = self._has_missed, False
-        return HeardEvents(events, self._cursor, self.is_up, has_hole)
+        return ReceivedEvents(events, self._cursor, self.is_up, has_hole)
 
     def mark(self) -> int:
         return self._count

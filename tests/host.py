@@ -32,7 +32,7 @@ class Host:
 
     ledger_file: Path
     kind: Kind = Kind.DEBIAN
-    manner: PassOptions = field(default_factory=PassOptions)
+    options: PassOptions = field(default_factory=PassOptions)
     clock: FakeClock = field(default_factory=FakeClock)
     folder: FakeFolder = field(default_factory=FakeFolder)
     node: FakeNode = field(default_factory=FakeNode)
@@ -47,7 +47,7 @@ class Host:
         """The controller's process begins."""
         self.ledger = self.open_ledger()
         self.events = self.listen(self.ledger.load().event_cursor)
-        self.reconciler = Reconciler(self._ports(), self.manner, self.stopping, heartbeat=lambda: None)
+        self.reconciler = Reconciler(self._ports(), self.options, self.stopping, heartbeat=lambda: None)
 
     def make_engine(self) -> FakeEngine:
         return FakeEngine(self.clock, self.kind)
@@ -119,7 +119,7 @@ class Host:
 
     def _wait_after(self, status: Status, failed: int) -> float:
         """As the loop waits, seen from afar: what a deadline asks for at once is asked for a moment later."""
-        resync = self.manner.conditions.resync_seconds
+        resync = self.options.conditions.resync_seconds
         if failed:
             return retry_after_seconds(failed, resync)
         wake_at = status.next_change_at
@@ -135,7 +135,7 @@ class Host:
         return self.verdict(reference).reason
 
     def explain(self, text: str) -> list[Values]:
-        found = explained(self.last.decision, self.manner.conditions.terms, text)
+        found = explained(self.last.decision, self.options.conditions.terms, text)
         return [to_display(row, self.last.decision.memory.clock) for row in found]
 
 
@@ -144,9 +144,9 @@ def a_host(
     kind: Kind = Kind.DEBIAN, conditions: Conditions | None = None, ledger_file: Path | None = None
 ) -> Iterator[Host]:
     """A host with an empty engine and no documents; its ledger goes with it unless it is named."""
-    manner = PassOptions(conditions or Conditions(), parallel_removals=1)
+    options = PassOptions(conditions or Conditions(), parallel_removals=1)
     with TemporaryDirectory(dir=IN_MEMORY) as folder:
-        host = Host(ledger_file or Path(folder) / "ledger.sqlite", kind, manner)
+        host = Host(ledger_file or Path(folder) / "ledger.sqlite", kind, options)
         try:
             yield host
         finally:

@@ -10,7 +10,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
-from controller.plan.memory.event import Event, HeardEvents
+from controller.plan.memory.event import Event, ReceivedEvents
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
@@ -75,7 +75,7 @@ class EventsPort(Protocol):
         """Does the stream stand?"""
         ...
 
-    def take(self) -> HeardEvents:
+    def take(self) -> ReceivedEvents:
         """What was told since the last call."""
         ...
 

@@ -17,7 +17,7 @@ from controller.daemon.status import PassResult, Status
 from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
 from controller.image.reference import ImageId
 from controller.instant import Instant
-from controller.plan.memory.event import HeardEvents
+from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import idle_since
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.names import Names
@@ -46,18 +46,18 @@ class Reconciler:
     """Runs passes. Between them it keeps the last decision, and what it could not deal with yet."""
 
     def __init__(
-        self, ports: Ports, manner: PassOptions, stopping: threading.Event, heartbeat: Callable[[], None]
+        self, ports: Ports, options: PassOptions, stopping: threading.Event, heartbeat: Callable[[], None]
     ) -> None:
         self._ports = ports
-        self._manner = manner
+        self._options = options
         self._stopping = stopping
         self._observer = Observer(ports.engine, ports.clock, stopping, ports.own_container)
         hands = RemovalContext(
-            ports.engine, ports.events, stopping, heartbeat, manner.parallel_removals, ports.progress
+            ports.engine, ports.events, stopping, heartbeat, options.parallel_removals, ports.progress
         )
         self._remover = Remover(hands, ports.ledger, ports.clock)
         self._decision = Decision(memory=ports.ledger.load())
-        self._heard = HeardEvents()
+        self._heard = ReceivedEvents()
         self._intents_may_be_open = True
         self._unwritten: tuple[Removal, ...] = ()
         """Outcomes that the ledger could not take."""
@@ -95,7 +95,7 @@ class Reconciler:
             next_figure_at=self._remover.next_figure_at(),
             trouble=str(trouble or ""),
             last_success=self._last_success,
-            dry_run=self._manner.dry_run,
+            dry_run=self._options.dry_run,
             engine_is_up=not isinstance(trouble, EngineUnavailable),
             ledger_resets=self._ports.ledger.resets,
             event_stream_is_up=self._ports.events.is_up,
@@ -117,7 +117,7 @@ class Reconciler:
         return mark
 
     def _resolve_open_intents(self, seen: Observation) -> tuple[Removal, ...]:
-        """What became of removals whose answers were never heard: by a killed controller, or by this one."""
+        """What became of removals whose answers were never received: by a killed controller, or by this one."""
         if not self._intents_may_be_open:
             return ()
         memory = self._decision.memory
@@ -142,14 +142,14 @@ class Reconciler:
         layers = self._observer.new_layers(seen, before.memory)
         news = News(self._heard, layers, recorded)
         self._clock_steps += before.memory.clock.stepped(seen.at)
-        self._decision = decide(before, desired, seen, news, self._manner.conditions)
+        self._decision = decide(before, desired, seen, news, self._options.conditions)
         self._ports.ledger.save(self._decision.memory, read_to)
-        self._heard = HeardEvents()
+        self._heard = ReceivedEvents()
 
     def _act(self, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
         """Ask for what is due, look again, and remember what came of it."""
         plan, memory = self._decision.plan, self._decision.memory
-        if self._manner.dry_run or not plan.removals:
+        if self._options.dry_run or not plan.removals:
             return RemovalResults()
         if not self._observer.is_same_engine(seen):
             raise EngineUnavailable(_ANOTHER_ENGINE)
@@ -158,7 +158,7 @@ class Reconciler:
         return self._conclude(asked, desired, seen, mark)
 
     def _intent(self, verdict: Verdict, memory: Memory, seen: Observation) -> Intent:
-        since = idle_since(memory.records[verdict.image], self._manner.conditions.terms.usage)
+        since = idle_since(memory.records[verdict.image], self._options.conditions.terms.usage)
         return intent_of(verdict, memory.clock.seconds - since, seen.images[verdict.image].size_bytes)
 
     def _conclude(self, asked: RemovalResults, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
@@ -168,7 +168,7 @@ class Reconciler:
         asked = replace(asked, news=tuple(removal for removal in asked.removals if is_news(removal, before)))
         memory = self._with_consequences(self._decision.memory, asked.removals)
         self._decision = decide_again(
-            replace(self._decision, memory=memory), desired.reading, self._manner.conditions, len(asked.removals)
+            replace(self._decision, memory=memory), desired.reading, self._options.conditions, len(asked.removals)
         )
         self._intents_may_be_open, self._unwritten = True, asked.news
         try:
@@ -191,13 +191,13 @@ class Reconciler:
         except EngineUnavailable as error:
             return replace(asked.without_unanswered(), trouble=asked.trouble or error)
         self._remover.compare(asked, closing)
-        self._decision = decide(self._decision, desired, closing, News(), self._manner.conditions)
+        self._decision = decide(self._decision, desired, closing, News(), self._options.conditions)
         return replace(asked, removals=confirmed(asked, closing, self._alive_since(mark, seen)))
 
     def _alive_since(self, mark: int, seen: Observation) -> set[ImageId]:
         """Images of which the event stream has shown signs of life since that place in it."""
         events, _ = self._ports.events.after(mark)
-        return Names(seen.images).all_meant(event for event in events if event.happening.is_activity)
+        return Names(seen.images).images_of_all(event for event in events if event.kind.is_activity)
 
     def _with_consequences(self, memory: Memory, removals: Sequence[Removal]) -> Memory:
         """The memory with the setbacks and the spending of this pass."""

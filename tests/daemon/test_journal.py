@@ -149,7 +149,7 @@ def test_an_unknown_is_told_as_unknown(freed: Freed, words: str) -> None:
 
 
 def test_a_dry_run_tells_once_what_it_would_remove(host: Host) -> None:
-    host.manner = replace(host.manner, dry_run=True)
+    host.options = replace(host.options, dry_run=True)
     host.restart()
     first = host.look()
     host.engine.load("app:1")

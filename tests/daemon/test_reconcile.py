@@ -127,7 +127,7 @@ def test_after_a_failed_pass_the_last_decision_still_stands(host: Host) -> None:
 
 
 def test_events_are_kept_until_a_pass_has_taken_them_in(host: Host) -> None:
-    host.manner = PassOptions(Conditions(Terms(settle_seconds=600.0), resync_seconds=A_LONG_TIME))
+    host.options = PassOptions(Conditions(Terms(settle_seconds=600.0), resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
     host.engine.load("app:1")
@@ -151,7 +151,7 @@ def test_an_image_that_cannot_be_inspected_goes_all_the_same_and_stops_nothing(h
 
 
 def test_a_dry_run_removes_nothing(host: Host) -> None:
-    host.manner = replace(host.manner, dry_run=True)
+    host.options = replace(host.options, dry_run=True)
     host.restart()
     host.rules(a_removal())
     host.engine.load("app:1")
@@ -250,7 +250,7 @@ def test_an_engine_that_goes_away_in_mid_removal_tells_later_what_it_did(host: H
 
 
 def test_a_refusal_is_told_once(host: Host) -> None:
-    host.manner = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
+    host.options = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
     host.engine.load("app:1")
@@ -265,7 +265,7 @@ def test_a_refusal_is_told_once(host: Host) -> None:
 
 def test_failures_of_one_moment_are_tried_again_in_one_pass(host: Host) -> None:
     jitter = iter(number / 10 for number in range(10))
-    host.manner = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
+    host.options = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
     host.reconciler._ports = replace(host.reconciler._ports, jitter=lambda: next(jitter))
@@ -461,7 +461,7 @@ def test_an_hour_frees_no_more_bytes_than_it_may() -> None:
         for number in range(4):
             image = host.engine.load(f"app:{number}", f"layer {number}", content=str(number))
             sizes.append(host.engine.images_now()[image].size_bytes)
-        host.manner = PassOptions(
+        host.options = PassOptions(
             replace(AT_ONCE, resync_seconds=A_LONG_TIME, limits=Limits(bytes_per_hour=sum(sizes[:2])))
         )
         host.restart()

@@ -97,7 +97,7 @@ class Node(Host):
 def a_node(policies: Path) -> Iterator[Node]:
     """A node with an empty engine, before its first pass."""
     with TemporaryDirectory(dir=IN_MEMORY) as home:
-        node = Node(Path(home) / "ledger.sqlite", manner=PassOptions(parallel_removals=1), policies=policies)
+        node = Node(Path(home) / "ledger.sqlite", options=PassOptions(parallel_removals=1), policies=policies)
         try:
             yield node
         finally:

@@ -122,7 +122,7 @@ def test_with_a_deaf_watcher_every_pass_finds_what_has_changed(policies: Path, m
     monkeypatch.setattr(BaseObserver, "schedule", lambda *_, **__: None)
     with a_node(policies) as node:
         node.settle()
-        resync = node.manner.conditions.resync_seconds
+        resync = node.options.conditions.resync_seconds
         put(policies, {"p.yaml": a_policy(2), "q.yaml": a_policy(3)})
         node.live(resync + 2.0)
         assert node.minutes == {"p": 2, "q": 3}
@@ -139,7 +139,7 @@ def test_a_watcher_that_has_died_is_made_anew_by_the_next_pass(policies: Path, v
         kill(victim)
         assert not node.watched.is_watched
         put(policies, {"p.yaml": a_policy(2)})
-        node.live(node.manner.conditions.resync_seconds)
+        node.live(node.options.conditions.resync_seconds)
         assert node.minutes == {"p": 2}
         assert node.last.watcher_is_up
         put(policies, {"p.yaml": a_policy(3)})

@@ -15,7 +15,7 @@ from controller.daemon.status import PassResult, Status
 from controller.errors import RemovalFailed, RemovalRefused
 from controller.image.image import Image
 from controller.image.reference import ImageId, reference_from_engine
-from controller.plan.memory.event import HeardEvents
+from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import Usage
 from controller.plan.node.agent import NO_AGENT, NodeAnswer
 from controller.plan.verdict.decision import Conditions
@@ -80,7 +80,7 @@ class WatchedEvents(FakeEvents):
         self._truth.has_hole |= self._cursor not in known  # What came after it may be forgotten, too.
         super().connect()
 
-    def take(self) -> HeardEvents:
+    def take(self) -> ReceivedEvents:
         self._truth.taken()
         return super().take()
 
@@ -122,8 +122,8 @@ class SimulatedNode:
             conditions.limits.removals_per_pass,
         )
         self.truth = Truth(self.deal)
-        manner = PassOptions(conditions, parallel_removals=1)
-        self.host = WatchedHost(folder / "ledger.sqlite", kind, manner, random=self.random, truth=self.truth)
+        options = PassOptions(conditions, parallel_removals=1)
+        self.host = WatchedHost(folder / "ledger.sqlite", kind, options, random=self.random, truth=self.truth)
         self.engine, self.clock = self.host.engine, self.host.clock
         self.deeds = Deeds(self.random, self.clock, self.engine, self.host.node, self.truth)
         if self.random.random() < 0.4:
@@ -446,10 +446,10 @@ class SimulatedNode:
 
     def _interrupt(self) -> None:
         self._was_interrupted = True
-        happening = self.random.random()
-        if happening < 0.6:
+        kind = self.random.random()
+        if kind < 0.6:
             self.deeds.one()
-        elif happening < 0.8:
+        elif kind < 0.8:
             self._set_the_clock()
         else:
             self._pass_time(self.random.uniform(0, 5))

@@ -11,7 +11,7 @@ import pytest
 
 from controller.instant import Instant
 from controller.plan.memory import downloads, remember
-from controller.plan.memory.idleness import NOTHING_NEW
+from controller.plan.memory.idleness import NO_ACTIVITY
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.verdict import planner
@@ -40,7 +40,7 @@ def nothing_settles(patch: pytest.MonkeyPatch) -> None:
 
 
 def uses_are_forgotten(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(remember, "_with_event", lambda *_: NOTHING_NEW)
+    patch.setattr(remember, "_with_event", lambda *_: NO_ACTIVITY)
 
 
 def time_that_nobody_watched_counts(patch: pytest.MonkeyPatch) -> None:

@@ -317,7 +317,7 @@ def test_layers_of_an_image_that_is_not_there_are_gone_too(world: World) -> None
 
 
 def kinds(events: list[Event]) -> list[EventKind]:
-    return list(dict.fromkeys(event.happening for event in events))
+    return list(dict.fromkeys(event.kind for event in events))
 
 
 def test_a_load_names_its_image(world: World) -> None:
@@ -325,7 +325,7 @@ def test_a_load_names_its_image(world: World) -> None:
 
     (event,) = world.told()
 
-    assert (event.happening, event.image) == (EventKind.LOADED, image)
+    assert (event.kind, event.image) == (EventKind.LOADED, image)
 
 
 def test_an_import_names_its_image(world: World) -> None:
@@ -349,7 +349,7 @@ def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> N
     again = world.told()
 
     assert again == first
-    assert [(event.happening, event.name) for event in again] == [(EventKind.PULLED, name)]
+    assert [(event.kind, event.name) for event in again] == [(EventKind.PULLED, name)]
     assert again[0].image == (image if world.kind is Kind.PODMAN else None)
 
 
@@ -418,7 +418,7 @@ def test_an_untag_is_no_sign_of_life(world: World) -> None:
     events = world.told()
 
     assert {event.image for event in events} == {image}
-    assert not any(event.happening.is_activity for event in events)
+    assert not any(event.kind.is_activity for event in events)
 
 
 def test_a_refused_removal_is_no_sign_of_life(world: World) -> None:

@@ -55,7 +55,7 @@ class RealHost(Host):
         mark = self.events.mark()
         marker = image_id(images.load_image(self.api, _MARKER, variant="marker", layers=()))
         self.api.remove_image(_MARKER)
-        while marker not in {event.image for event in self._after(mark) if event.happening is EventKind.DELETED}:
+        while marker not in {event.image for event in self._after(mark) if event.kind is EventKind.DELETED}:
             assert self._rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
             self._rang.clear()
 
@@ -72,8 +72,8 @@ def test_a_day_in_the_life_of_a_node(
     if kind not in story.kinds:
         return
     world = RealEngine(kind, engine.host, docker_api, registry)
-    manner = PassOptions(story.conditions, parallel_removals=1)
-    host = RealHost(tmp_path / "ledger.db", kind, manner, world=world, api=docker_api, address=engine.host)
+    options = PassOptions(story.conditions, parallel_removals=1)
+    host = RealHost(tmp_path / "ledger.db", kind, options, world=world, api=docker_api, address=engine.host)
     try:
         Teller(host, story).tell()
     finally:

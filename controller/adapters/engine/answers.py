@@ -158,11 +158,11 @@ def event_from(row: Mapping[str, Any]) -> Event | None:
     return None
 
 
-def _image_event(happening: EventKind, actor: str, name: str) -> Event:
+def _image_event(kind: EventKind, actor: str, name: str) -> Event:
     """Every event has the image's ID as its actor, but a pull on Docker: there it is what was pulled, tag and all."""
     if reference_from_engine(actor).has_name:
-        return Event(happening, None, actor)
-    return Event(happening, image_id(actor) if actor else None, name)
+        return Event(kind, None, actor)
+    return Event(kind, image_id(actor) if actor else None, name)
 
 
 def event_time_nanoseconds(row: Mapping[str, Any]) -> int:

@@ -32,7 +32,7 @@ from tenacity import (
 from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds
 from controller.adapters.engine.connection import Connection, raise_for_status
 from controller.errors import EngineUnavailable
-from controller.plan.memory.event import Event, HeardEvents
+from controller.plan.memory.event import Event, ReceivedEvents
 
 _LONGEST_PIECE_BYTES = 65_536
 _LONGEST_PAUSE_SECONDS = 30.0
@@ -101,7 +101,7 @@ class EventStream:
         """Does the thread that reads it live?"""
         return self._thread.is_alive()
 
-    def take(self) -> HeardEvents:
+    def take(self) -> ReceivedEvents:
         """All events since the last call, each kind once, and the cursor that stands for having taken them in.
 
         They stay known to `after` until the next call, as a mark may be older than this one.
@@ -110,7 +110,7 @@ class EventStream:
             self._arrived = {event: place for event, place in self._arrived.items() if place > self._taken_to}
             self._taken_to = self._count
             has_hole, self._has_missed = self._has_missed, False
-            return HeardEvents(tuple(self._arrived), self._cursor, self._up.is_set(), has_hole)
+            return ReceivedEvents(tuple(self._arrived), self._cursor, self._up.is_set(), has_hole)
 
     def mark(self) -> int:
         """A place in the stream, for `after`."""

@@ -81,7 +81,7 @@ class Measurement:
 
     def with_events(self, events: Iterable[Event], mark: int, own: Collection[ImageId]) -> Measurement:
         """The same after more of the event stream was seen; `own` are the images that we ask to remove ourselves."""
-        foreign = any(event.happening in _CHANGES_THE_STORE and not _is_own(event, own) for event in events)
+        foreign = any(event.kind in _CHANGES_THE_STORE and not _is_own(event, own) for event in events)
         return replace(self, mark=mark, is_spoiled=self.is_spoiled or foreign)
 
     def with_look(self, images: Collection[ImageId], own: Collection[ImageId]) -> Measurement:
@@ -104,4 +104,4 @@ class Measurement:
 
 
 def _is_own(event: Event, own: Collection[ImageId]) -> bool:
-    return event.happening in (EventKind.DELETED, EventKind.UNTAGGED) and event.image in own
+    return event.kind in (EventKind.DELETED, EventKind.UNTAGGED) and event.image in own

@@ -181,9 +181,9 @@ class Execution:
     def _hear(self) -> bool:
         """Take in what the event stream has told since it was last asked; was there anything?"""
         events, self.mark = self.hands.events.after(self.mark)
-        alive = [event for event in events if event.happening.is_activity]
-        self._lively.update(*map(self._names.concerned_by, alive))
-        if self.seen.engine.store is Store.PODMAN and any(event.happening is EventKind.PULLED for event in alive):
+        alive = [event for event in events if event.kind.is_activity]
+        self._lively.update(*map(self._names.affected_by, alive))
+        if self.seen.engine.store is Store.PODMAN and any(event.kind is EventKind.PULLED for event in alive):
             self._keeps_clear = True  # The next pull may share layers with what is left to be removed.
         if any(event.is_creation for event in alive):
             self._lively |= self._used_now()

@@ -34,20 +34,20 @@ def from_events(events: Sequence[Event], names: Names, now: float) -> dict[Image
     anew meanwhile.
     """
     renamed = _names_of(events, EventKind.PULLED) | _names_of(events, EventKind.TAGGED)
-    if any(event.happening in _MADE_HERE for event in events):
+    if any(event.kind in _MADE_HERE for event in events):
         return {}
     return {
         image: Evidence(NodeSource.AGENT_CONTAINER, f"a container of {event.name}", now)
         for event in events
         if event.by_agent and event.is_creation and not event.is_replayed
         if renamed.isdisjoint(spellings(event.name))
-        if len(meant := names.meant_by(event)) == 1
+        if len(meant := names.images_of(event)) == 1
         for image in meant
     }
 
 
-def _names_of(events: Iterable[Event], happening: EventKind) -> set[str]:
-    return {spelling for event in events if event.happening is happening for spelling in spellings(event.name)}
+def _names_of(events: Iterable[Event], kind: EventKind) -> set[str]:
+    return {spelling for event in events if event.kind is kind for spelling in spellings(event.name)}
 
 
 def from_records(
@@ -68,8 +68,8 @@ def from_records(
     pulled, tagged = _names_of(events, EventKind.PULLED), _names_of(events, EventKind.TAGGED)
     new = {name: ExpectedDownload(name, now) for name in recorded}
     for wish in ({wish.name: wish for wish in expected} | new).values():
-        bearers = names.bears(wish.name)
-        is_certain = wish.name in new and names.meant(wish.name) == bearers
+        bearers = names.bearers_of(wish.name)
+        is_certain = wish.name in new and names.images_named(wish.name) == bearers
         was_pulled = not pulled.isdisjoint(spellings(wish.name))
         if bearers and (is_certain or was_pulled) and tagged.isdisjoint(spellings(wish.name)):
             found |= {image: Evidence(NodeSource.RECORDED, wish.name, now) for image in bearers}
@@ -85,7 +85,7 @@ def from_agent(
     return {
         image: Evidence(source, name, now)
         for name, source in named.items()
-        for image in names.bears(name)
+        for image in names.bearers_of(name)
         if _was_pulled(image, name, records, seen)
     }
 

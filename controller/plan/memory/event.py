@@ -36,7 +36,7 @@ class EventKind(StrEnum):
 class Event:
     """One event about one image, which it names by ID, by text, or both (engines differ)."""
 
-    happening: EventKind
+    kind: EventKind
     image: ImageId | None = None
     name: str = ""
     """The text by which the event names the image: what was pulled, or what a container was created from."""
@@ -49,7 +49,7 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
-class HeardEvents:
+class ReceivedEvents:
     """What the event stream told since it was last listened to."""
 
     events: Sequence[Event] = ()
@@ -65,7 +65,7 @@ class HeardEvents:
         """Can nothing have been missed?"""
         return self.is_up and not self.has_hole
 
-    def followed_by(self, later: HeardEvents) -> HeardEvents:
+    def followed_by(self, later: ReceivedEvents) -> ReceivedEvents:
         """Both together, each kind of event once."""
         events = tuple(dict.fromkeys((*self.events, *later.events)))
-        return HeardEvents(events, later.cursor, later.is_up, self.has_hole or later.has_hole)
+        return ReceivedEvents(events, later.cursor, later.is_up, self.has_hole or later.has_hole)

@@ -61,24 +61,24 @@ class Names:
     def _images(self) -> Iterable[Image]:
         return (image for look in self._looks for image in look.values())
 
-    def meant(self, text: str) -> frozenset[ImageId]:
+    def images_named(self, text: str) -> frozenset[ImageId]:
         """Every image that `text` has meant: a name (`latest` if it has no tag), a name by digest, an ID or the
         beginning of one. It errs on the side of too many.
         """
         found = {image for spelling in spellings(text) for image in self._ids.get(spelling, ())}
         return frozenset(found | self._by_id(text))
 
-    def bears(self, text: str) -> frozenset[ImageId]:
+    def bearers_of(self, text: str) -> frozenset[ImageId]:
         """The images that bear this name now, or have exactly this ID. It errs on the side of too few."""
         if is_image_id(text):
             return frozenset({image_id(text)} & self._looks[-1].keys())
         return frozenset(self._bearers.get(next(iter(spellings(text)), ""), ()))
 
-    def all_meant(self, events: Iterable[Event]) -> set[ImageId]:
+    def images_of_all(self, events: Iterable[Event]) -> set[ImageId]:
         """Every image that one of the events is about."""
-        return {image for event in events for image in self.meant_by(event)}
+        return {image for event in events for image in self.images_of(event)}
 
-    def meant_by(self, event: Event) -> frozenset[ImageId]:
+    def images_of(self, event: Event) -> frozenset[ImageId]:
         """Every image that an event may be about.
 
         A name that nobody bears may have been given and taken away since the last look: then it meant one of those
@@ -86,21 +86,21 @@ class Names:
         """
         if event.image:
             return frozenset({event.image})
-        return self.meant(event.name) or self._untagged
+        return self.images_named(event.name) or self._untagged
 
-    def concerned_by(self, event: Event) -> frozenset[ImageId]:
+    def affected_by(self, event: Event) -> frozenset[ImageId]:
         """The same, and every image whose name the event may have given to another."""
-        return self.meant_by(event) | self.meant(event.name)
+        return self.images_of(event) | self.images_named(event.name)
 
     def may_move_others(self, event: Event) -> bool:
         """May the event have moved a name that it does not tell, or given a second one to an image that we know?"""
-        if event.happening is EventKind.PULLED:
-            return not self.meant(event.name)
-        return event.happening in (EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT)
+        if event.kind is EventKind.PULLED:
+            return not self.images_named(event.name)
+        return event.kind in (EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT)
 
     @cached_property
     def _untagged(self) -> frozenset[ImageId]:
-        return frozenset(e.image for e in self._events if e.image and e.happening is EventKind.UNTAGGED)
+        return frozenset(e.image for e in self._events if e.image and e.kind is EventKind.UNTAGGED)
 
     def _by_id(self, text: str) -> set[ImageId]:
         digest = reference_from_engine(text).digest

@@ -68,7 +68,7 @@ def users_of(images: Mapping[ImageId, Image], containers: Iterable[Container]) -
     for container in containers:
         users.setdefault(container.image, {})[container] = None
         for name in container.mounted_images:
-            for image in names.meant(name):
+            for image in names.images_named(name):
                 users.setdefault(image, {})[container] = None
     return {image: tuple(who) for image, who in users.items()}
 

@@ -1,4 +1,4 @@
-"""One look, and the events before it, turned into memory: memory × observation × news → memory.
+"""One inputs, and the events before it, turned into memory: memory × observation × news → memory.
 
 Pure, so that `plan` and `explain` can ask what would be remembered without writing it, and a simulation can live
 through years in seconds.
@@ -14,8 +14,8 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
-from controller.plan.memory.event import Event, EventKind, HeardEvents
-from controller.plan.memory.idleness import NOTHING_NEW, ImageActivity, first_record, updated
+from controller.plan.memory.event import Event, EventKind, ReceivedEvents
+from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
 from controller.plan.memory.names import Names
 from controller.plan.memory.observation import Observation, situation_of
@@ -31,8 +31,8 @@ NO_LAYERS = ChainId("")
 class News:
     """What a pass learned besides the look itself."""
 
-    heard: HeardEvents | None = None
-    """None: nobody listened for this look."""
+    received: ReceivedEvents | None = None
+    """None: nobody listened for this inputs."""
     layers: Mapping[ImageId, tuple[Layer, ...]] = field(default_factory=dict)
     """The layers of images that were inspected in this pass, lowest first."""
     recorded_downloads: Collection[str] = ()
@@ -40,11 +40,11 @@ class News:
 
     @property
     def events(self) -> Sequence[Event]:
-        return self.heard.events if self.heard else ()
+        return self.received.events if self.received else ()
 
 
 @dataclass(frozen=True, slots=True)
-class _Look:
+class _Inputs:
     """One look with all that it is read against."""
 
     known: Memory
@@ -62,18 +62,18 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
     before = known.seen.images if known.seen else {}
     names = Names(before, seen.images, lost=known.lost_names, events=news.events)
     now = clock.seconds
-    look = _Look(known, seen, news, node.agent, now, names)
-    mounted = _mounted(look)
-    records = _records(look, mounted)
-    evidence, expected = _evidence(look, records)
+    inputs = _Inputs(known, seen, news, node.agent, now, names)
+    mounted = _mounted(inputs)
+    records = _records(inputs, mounted)
+    evidence, expected = _evidence(inputs, records)
     return replace(
         known,
         clock=clock,
         seen=seen,
-        watch=_watch(look, memory.clock.gap_before(seen.at, resync_seconds)),
+        watch=_watch(inputs, memory.clock.gap_before(seen.at, resync_seconds)),
         records=records,
-        lost_names=_lost_names(look, before),
-        layers=_layers(look, records),
+        lost_names=_lost_names(inputs, before),
+        layers=_layers(inputs, records),
         evidence=evidence,
         expected=expected,
         attempts=_attempts(known.attempts, seen),
@@ -81,7 +81,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         agreements=beginnings_after(known.agreements, node.agent.agreements, _last_heard(known, now), now),
         mounted=mounted,
         pulls=_pulls(known.pulls, news.events, now),
-        event_cursor=news.heard.cursor if news.heard else known.event_cursor,
+        event_cursor=news.received.cursor if news.received else known.event_cursor,
     )
 
 
@@ -99,24 +99,24 @@ def _of_another_engine(memory: Memory) -> Memory:
     return replace(memory, seen=None, records={}, lost_names={}, layers={}, attempts={}, evidence={}, pulls=None)
 
 
-def _watch(look: _Look, gap: str) -> Watch:
+def _watch(inputs: _Inputs, gap: str) -> Watch:
     """Whoever did not watch cannot say what was used; from here on it counts."""
-    if not gap and look.known.seen and look.news.heard and not look.news.heard.is_all:
+    if not gap and inputs.known.seen and inputs.news.received and not inputs.news.received.is_all:
         gap = "not all events of the engine were heard"
-    return Watch(look.now, gap) if gap else look.known.watch
+    return Watch(inputs.now, gap) if gap else inputs.known.watch
 
 
-def _lost_names(look: _Look, before: Mapping[ImageId, Image]) -> Mapping[ImageId, tuple[str, ...]]:
-    """Names that images have lost since the last look. An event of before the loss may arrive after the look that
+def _lost_names(inputs: _Inputs, before: Mapping[ImageId, Image]) -> Mapping[ImageId, tuple[str, ...]]:
+    """Names that images have lost since the last inputs. An event of before the loss may arrive after the look that
     shows it; one that was not taken in with that look certainly does.
     """
-    heard = look.news.heard
-    lost = {} if heard and heard.is_all else dict(look.known.lost_names)
-    for image_id, image in look.seen.images.items():
+    received = inputs.news.received
+    lost = {} if received and received.is_all else dict(inputs.known.lost_names)
+    for image_id, image in inputs.seen.images.items():
         was = before.get(image_id)
         if was is not None and was is not image and (names := _names(was) - _names(image)):
             lost[image_id] = (*lost.get(image_id, ()), *sorted(names))
-    return look.known.lost_names if lost == look.known.lost_names else lost
+    return inputs.known.lost_names if lost == inputs.known.lost_names else lost
 
 
 def _names(image: Image) -> set[str]:
@@ -126,31 +126,31 @@ def _names(image: Image) -> set[str]:
 # ── records ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _records(look: _Look, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Record]:
-    glimpses, origins, returned = _glimpses(look, mounted), _origins(look), _returned(look)
-    images_before = look.known.seen.images if look.known.seen else {}
+def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Record]:
+    activities, origins, returned = _activities(inputs, mounted), _origins(inputs), _returned(inputs)
+    images_before = inputs.known.seen.images if inputs.known.seen else {}
     records: dict[ImageId, Record] = {}
-    for image_id, image in look.seen.images.items():
-        record = look.known.records.get(image_id)
-        glimpse = glimpses.get(image_id, NOTHING_NEW)
+    for image_id, image in inputs.seen.images.items():
+        record = inputs.known.records.get(image_id)
+        activity = activities.get(image_id, NO_ACTIVITY)
         if record is None or image_id in returned:
-            record = first_record(glimpse, origins.get(image_id), look.now, record)
+            record = first_record(activity, origins.get(image_id), inputs.now, record)
         else:
-            record = updated(record, glimpse, look.now)
+            record = updated(record, activity, inputs.now)
         if images_before.get(image_id) is not image:
             record = _named(record, image)
-        if image_id in look.news.layers:
-            record = replace(record, tip=_tip(look.news.layers[image_id]))
+        if image_id in inputs.news.layers:
+            record = replace(record, tip=_tip(inputs.news.layers[image_id]))
         records[image_id] = record
-    return records | _hidden_but_used(look, records, glimpses)
+    return records | _hidden_but_used(inputs, records, activities)
 
 
-def _returned(look: _Look) -> set[ImageId]:
+def _returned(inputs: _Inputs) -> set[ImageId]:
     """Images that were removed and brought back between two looks: they are as new as any other that appears."""
-    deleted = {e.image for e in look.news.events if e.image and e.happening is EventKind.DELETED}
+    deleted = {e.image for e in inputs.news.events if e.image and e.kind is EventKind.DELETED}
     if not deleted:
         return set()
-    return deleted & look.names.all_meant(event for event in look.news.events if event.happening in _ORIGINS)
+    return deleted & inputs.names.images_of_all(event for event in inputs.news.events if event.kind in _ORIGINS)
 
 
 def _tip(layers: Sequence[Layer]) -> ChainId:
@@ -167,60 +167,60 @@ def _named(record: Record, image: Image) -> Record:
 
 
 def _hidden_but_used(
-    look: _Look, records: Mapping[ImageId, Record], glimpses: Mapping[ImageId, ImageActivity]
+    inputs: _Inputs, records: Mapping[ImageId, Record], activities: Mapping[ImageId, ImageActivity]
 ) -> dict[ImageId, Record]:
     """Docker 26's containerd store hides an image in use once its tag has moved; while a container needs it, its
     record goes on.
     """
-    before = look.known.records
-    hidden = [image for image in look.seen.users if image in before and image not in records]
-    return {image: updated(before[image], glimpses[image], look.now) for image in hidden}
+    before = inputs.known.records
+    hidden = [image for image in inputs.seen.users if image in before and image not in records]
+    return {image: updated(before[image], activities[image], inputs.now) for image in hidden}
 
 
-def _glimpses(look: _Look, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, ImageActivity]:
+def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, ImageActivity]:
     """What this look and the events before it tell, for the images about which they tell anything."""
-    glimpses: dict[ImageId, ImageActivity] = {}
-    for event in look.news.events:
-        for image in look.names.meant_by(event):
-            glimpses[image] = _with_event(glimpses.get(image, NOTHING_NEW), event)
-    for image in _built_upon(look):
-        glimpses[image] = replace(glimpses.get(image, NOTHING_NEW), touch=EventKind.BUILT_UPON)
-    for image, users in look.seen.users.items():
-        glimpses[image] = _in_use(glimpses.get(image, NOTHING_NEW), any(is_of_agent(user) for user in users))
+    activities: dict[ImageId, ImageActivity] = {}
+    for event in inputs.news.events:
+        for image in inputs.names.images_of(event):
+            activities[image] = _with_event(activities.get(image, NO_ACTIVITY), event)
+    for image in _built_upon(inputs):
+        activities[image] = replace(activities.get(image, NO_ACTIVITY), touch=EventKind.BUILT_UPON)
+    for image, users in inputs.seen.users.items():
+        activities[image] = _in_use(activities.get(image, NO_ACTIVITY), any(is_of_agent(user) for user in users))
     for image in chain.from_iterable(mounted.values()):
-        glimpses[image] = replace(glimpses.get(image, NOTHING_NEW), in_use=True)
-    for name in look.agent.images_in_use:
-        for image in look.names.meant(name) & look.seen.images.keys():
-            glimpses[image] = _in_use(glimpses.get(image, NOTHING_NEW), by_agent=True)
-    return glimpses
+        activities[image] = replace(activities.get(image, NO_ACTIVITY), in_use=True)
+    for name in inputs.agent.images_in_use:
+        for image in inputs.names.images_named(name) & inputs.seen.images.keys():
+            activities[image] = _in_use(activities.get(image, NO_ACTIVITY), by_agent=True)
+    return activities
 
 
-def _mounted(look: _Look) -> Mapping[str, tuple[ImageId, ...]]:
+def _mounted(inputs: _Inputs) -> Mapping[str, tuple[ImageId, ...]]:
     """Images by container that mounts them: all that the names of its mounts have meant, for as long as it exists."""
-    before = look.known.mounted
+    before = inputs.known.mounted
     mounted: dict[str, tuple[ImageId, ...]] = {}
-    for container in look.seen.containers:
+    for container in inputs.seen.containers:
         if container.mounted_images:
-            meant = chain.from_iterable(map(look.names.meant, container.mounted_images))
-            known = before[container.id] if container.id in before else _perhaps_mounted(look, container)
+            meant = chain.from_iterable(map(inputs.names.images_named, container.mounted_images))
+            known = before[container.id] if container.id in before else _perhaps_mounted(inputs, container)
             mounted[container.id] = tuple(dict.fromkeys((*known, *meant)))
     return before if mounted == before else mounted
 
 
-def _perhaps_mounted(look: _Look, container: Container) -> Iterable[ImageId]:
-    """What a container that is new to us may have mounted by a name that has moved on before any look: images without
+def _perhaps_mounted(inputs: _Inputs, container: Container) -> Iterable[ImageId]:
+    """What a container that is new to us may have mounted by a name that has moved on before any inputs: images without
     a tag, as far as they may be of that repository.
     """
     repositories = {reference_from_engine(name).repository for name in container.mounted_images}
-    for image_id, image in look.seen.images.items():
-        record = look.known.records.get(image_id)
+    for image_id, image in inputs.seen.images.items():
+        record = inputs.known.records.get(image_id)
         last = [reference_from_engine(name) for name in record.names] if record else list(image.digests)
         if not image.tags and (not last or any(name.repository in repositories for name in last)):
             yield image_id
 
 
-def _in_use(glimpse: ImageActivity, by_agent: bool) -> ImageActivity:
-    return replace(glimpse, in_use=True, in_use_by_agent=glimpse.in_use_by_agent or by_agent)
+def _in_use(activity: ImageActivity, by_agent: bool) -> ImageActivity:
+    return replace(activity, in_use=True, in_use_by_agent=activity.in_use_by_agent or by_agent)
 
 
 def is_of_agent(container: Container) -> bool:
@@ -228,32 +228,32 @@ def is_of_agent(container: Container) -> bool:
     return container.agent_service and not container.agent_dev
 
 
-def _with_event(glimpse: ImageActivity, event: Event) -> ImageActivity:
-    if event.happening is EventKind.USED:
-        return replace(glimpse, was_used=True, was_used_by_agent=glimpse.was_used_by_agent or event.by_agent)
-    return replace(glimpse, touch=event.happening) if event.happening.is_activity else glimpse
+def _with_event(activity: ImageActivity, event: Event) -> ImageActivity:
+    if event.kind is EventKind.USED:
+        return replace(activity, was_used=True, was_used_by_agent=activity.was_used_by_agent or event.by_agent)
+    return replace(activity, touch=event.kind) if event.kind.is_activity else activity
 
 
-def _built_upon(look: _Look) -> list[ImageId]:
+def _built_upon(inputs: _Inputs) -> list[ImageId]:
     """Images whose layers are the beginning of a newly appeared image's: somebody builds on them."""
-    before = look.known.records
-    new = (layers for image, layers in look.news.layers.items() if image not in before or before[image].tip is None)
+    before = inputs.known.records
+    new = (layers for image, layers in inputs.news.layers.items() if image not in before or before[image].tip is None)
     appeared = {layer.chain for layers in new for layer in layers}
     if not appeared:
         return []
-    return [image for image in look.seen.images if image in before and before[image].tip in appeared]
+    return [image for image in inputs.seen.images if image in before and before[image].tip in appeared]
 
 
-def _origins(look: _Look) -> dict[ImageId, EventKind]:
+def _origins(inputs: _Inputs) -> dict[ImageId, EventKind]:
     """How images came here, by the events since the last look; of several the one that proves least."""
-    events = look.news.events
-    named_here = {(e.image, e.name) for e in events if e.happening is EventKind.TAGGED}
+    events = inputs.news.events
+    named_here = {(e.image, e.name) for e in events if e.kind is EventKind.TAGGED}
     origins: dict[ImageId, EventKind] = {}
-    for event in sorted((e for e in events if e.happening in _ORIGINS), key=lambda e: _PROOF.index(e.happening)):
-        for image in look.names.meant_by(event):
+    for event in sorted((e for e in events if e.kind in _ORIGINS), key=lambda e: _PROOF.index(e.kind)):
+        for image in inputs.names.images_of(event):
             # A pull names no image on Docker: one that bears the name because somebody tagged it was not pulled.
-            if event.happening is not EventKind.PULLED or event.image or (image, event.name) not in named_here:
-                origins[image] = _ORIGINS[event.happening]
+            if event.kind is not EventKind.PULLED or event.image or (image, event.name) not in named_here:
+                origins[image] = _ORIGINS[event.kind]
     return origins
 
 
@@ -272,12 +272,12 @@ _PROOF = tuple(_ORIGINS)
 # ── the rest of what is remembered ───────────────────────────────────────────────────────────────────────────────────
 
 
-def _layers(look: _Look, records: Mapping[ImageId, Record]) -> Mapping[ChainId, Layer]:
+def _layers(inputs: _Inputs, records: Mapping[ImageId, Record]) -> Mapping[ChainId, Layer]:
     """The layers of all images that are here, and of no others."""
-    new = [layer for layers in look.news.layers.values() for layer in layers]
-    if not new and records.keys() >= look.known.records.keys():
-        return look.known.layers
-    every = merge_layers((*look.known.layers.values(), *new))
+    new = [layer for layers in inputs.news.layers.values() for layer in layers]
+    if not new and records.keys() >= inputs.known.records.keys():
+        return inputs.known.layers
+    every = merge_layers((*inputs.known.layers.values(), *new))
     needed: dict[ChainId, Layer] = {}
     for record in records.values():
         chain = record.tip
@@ -288,15 +288,15 @@ def _layers(look: _Look, records: Mapping[ImageId, Record]) -> Mapping[ChainId, 
 
 
 def _evidence(
-    look: _Look, records: Mapping[ImageId, Record]
+    inputs: _Inputs, records: Mapping[ImageId, Record]
 ) -> tuple[Mapping[ImageId, Evidence], tuple[ExpectedDownload, ...]]:
-    known, news, names, now = look.known, look.news, look.names, look.now
+    known, news, names, now = inputs.known, inputs.news, inputs.names, inputs.now
     recorded, expected = downloads.from_records(news.recorded_downloads, known.expected, news.events, names, now)
     found = {
-        **downloads.from_agent(look.agent.named, names, records, look.seen, now),
+        **downloads.from_agent(inputs.agent.named, names, records, inputs.seen, now),
         **recorded,
         **downloads.from_events(news.events, names, now),
-        **downloads.from_containers(look.seen, now),
+        **downloads.from_containers(inputs.seen, now),
     }
     new = {image: evidence for image, evidence in found.items() if image not in known.evidence}
     return (_bounded({**known.evidence, **new}, records) if new else known.evidence), expected
@@ -319,11 +319,11 @@ def _attempts(before: Mapping[AttemptKey, Attempt], seen: Observation) -> Mappin
 
 
 def _pulls(before: Pulls | None, events: Iterable[Event], now: float) -> Pulls | None:
-    """A row that has lasted for long enough is over with this look, whatever is being pulled; the next pull begins
+    """A row that has lasted for long enough is over with this inputs, whatever is being pulled; the next pull begins
     another one.
     """
     row = before if before and before.goes_on(now) else None
     if row and row.has_lasted(now):
         return None
-    is_pulled = any(event.happening is EventKind.PULLED for event in events)
+    is_pulled = any(event.kind is EventKind.PULLED for event in events)
     return Pulls(row.first if row else now, now) if is_pulled else before

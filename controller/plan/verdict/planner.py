@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from controller.image.image import Image
 from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex
-from controller.plan.memory.idleness import Usage, idle_since, last_sign_of_life, last_use
+from controller.plan.memory.idleness import Usage, idle_since, last_activity, last_use
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import hold_of
@@ -172,7 +172,7 @@ class Judge:
 
     def _settling(self, record: Record) -> tuple[float, str]:
         """Until when the image is too lively to go, by the longest of several holds, and why."""
-        last, gap = last_sign_of_life(record), self._memory.watch.gap
+        last, gap = last_activity(record), self._memory.watch.gap
         holds = [(last.at + self._terms.settle_seconds, last.what)]
         if gap:
             holds.append((self.gap_ends_at, f"{gap}: uses may have been missed"))

@@ -70,9 +70,9 @@ def figure_after(*events: Event) -> Freed:
     return a_measurement().with_events(events, 7, {OWN}).batch.freed
 
 
-@pytest.mark.parametrize("happening", [EventKind.DELETED, EventKind.UNTAGGED])
-def test_our_own_removals_do_not_spoil_it(happening: EventKind) -> None:
-    assert figure_after(an_event(happening, image=OWN)) == Freed(5, Exactness.EXACT)
+@pytest.mark.parametrize("kind", [EventKind.DELETED, EventKind.UNTAGGED])
+def test_our_own_removals_do_not_spoil_it(kind: EventKind) -> None:
+    assert figure_after(an_event(kind, image=OWN)) == Freed(5, Exactness.EXACT)
 
 
 @pytest.mark.parametrize(

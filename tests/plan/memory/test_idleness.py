@@ -10,12 +10,12 @@ from hypothesis import strategies as st
 
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.idleness import (
-    NOTHING_NEW,
+    NO_ACTIVITY,
     ImageActivity,
     Usage,
     first_record,
     idle_since,
-    last_sign_of_life,
+    last_activity,
     last_use,
     updated,
 )
@@ -26,7 +26,7 @@ PULLED = ImageActivity(touch=EventKind.PULLED)
 
 
 def test_an_image_seen_for_the_first_time_is_as_young_as_can_be() -> None:
-    record = first_record(NOTHING_NEW, None, 100.0)
+    record = first_record(NO_ACTIVITY, None, 100.0)
     assert record == Record(first_seen=100.0)
     assert idle_since(record, Usage.ANY) == idle_since(record, Usage.AGENT) == 100.0
 
@@ -40,7 +40,7 @@ def test_an_image_that_came_back_is_new_but_for_what_it_is_made_of() -> None:
 
 def test_nothing_new_leaves_the_very_same_record() -> None:
     record = a_record(1.0, last_used=2.0)
-    assert updated(record, NOTHING_NEW, 100.0) is record
+    assert updated(record, NO_ACTIVITY, 100.0) is record
 
 
 def test_while_it_is_in_use_the_last_use_is_zero() -> None:
@@ -49,7 +49,7 @@ def test_while_it_is_in_use_the_last_use_is_zero() -> None:
 
 def test_a_use_counts_from_the_look_that_notices_its_end() -> None:
     """Not from the last one that saw it: it may have gone on nearly as long."""
-    assert updated(a_record(1.0, last_used=IN_USE), NOTHING_NEW, 100.0).last_used == 100.0
+    assert updated(a_record(1.0, last_used=IN_USE), NO_ACTIVITY, 100.0).last_used == 100.0
 
 
 def test_a_use_between_two_looks_counts_from_the_later_one() -> None:
@@ -64,14 +64,14 @@ def test_a_pull_is_a_sign_of_life_and_no_use() -> None:
 
 def test_with_usage_agent_only_its_containers_count() -> None:
     record = updated(a_record(1.0), ImageActivity(in_use=True, touch=EventKind.PULLED), 100.0)
-    record = updated(record, NOTHING_NEW, 200.0)
+    record = updated(record, NO_ACTIVITY, 200.0)
     assert idle_since(record, Usage.ANY) == 200.0
     assert idle_since(record, Usage.AGENT) == 1.0
 
 
 def test_with_usage_agent_the_end_of_its_use_counts() -> None:
     by_agent = updated(a_record(1.0), ImageActivity(in_use=True, in_use_by_agent=True), 100.0)
-    assert idle_since(updated(by_agent, NOTHING_NEW, 200.0), Usage.AGENT) == 200.0
+    assert idle_since(updated(by_agent, NO_ACTIVITY, 200.0), Usage.AGENT) == 200.0
 
 
 @pytest.mark.parametrize(
@@ -85,7 +85,7 @@ def test_with_usage_agent_the_end_of_its_use_counts() -> None:
     ],
 )
 def test_the_last_sign_of_life_is_told_in_words(record: Record, sign: str) -> None:
-    assert last_sign_of_life(record).what == sign
+    assert last_activity(record).what == sign
 
 
 def test_what_idle_time_is_counted_from_is_told_in_words() -> None:
@@ -111,7 +111,7 @@ def test_no_look_ever_makes_an_image_older(record: Record, glimpse: ImageActivit
     after = updated(record, glimpse, now)
     in_use = glimpse.in_use if usage is Usage.ANY else glimpse.in_use_by_agent
     assert in_use or idle_since(after, usage) >= idle_since(record, usage)
-    assert last_sign_of_life(after).at >= last_sign_of_life(record).at or glimpse.in_use
+    assert last_activity(after).at >= last_activity(record).at or glimpse.in_use
 
 
 @given(records, glimpses, st.floats(1e6, 2e6))

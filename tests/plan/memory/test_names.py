@@ -25,70 +25,73 @@ OLD, NEW = an_image("app:1", id="old"), an_image("app:1", id="new")
     ["app:1", "docker.io/app:1", "docker.io/library/app:1", "index.docker.io/library/app:1"],
 )
 def test_a_name_means_its_bearer_however_it_is_spelled(text: str) -> None:
-    assert Names(look(OLD)).meant(text) == {OLD.id}
+    assert Names(look(OLD)).images_named(text) == {OLD.id}
 
 
 def test_a_name_without_a_tag_is_latest() -> None:
     latest = an_image("app:latest")
-    assert Names(look(OLD, latest)).meant("app") == {latest.id}
+    assert Names(look(OLD, latest)).images_named("app") == {latest.id}
 
 
 def test_a_name_means_every_image_that_bore_it_in_any_of_the_looks() -> None:
-    assert Names(look(OLD), look(NEW)).meant("app:1") == {OLD.id, NEW.id}
+    assert Names(look(OLD), look(NEW)).images_named("app:1") == {OLD.id, NEW.id}
 
 
 def test_a_name_that_was_lost_a_moment_ago_still_means_the_loser() -> None:
     lost = {OLD.id: ("docker.io/library/app:1",)}
-    assert Names(look(an_image(id="old")), lost=lost).meant("app:1") == {OLD.id}
+    assert Names(look(an_image(id="old")), lost=lost).images_named("app:1") == {OLD.id}
 
 
 def test_an_event_with_both_tells_what_a_name_meant_for_a_moment() -> None:
     tagged = an_event(EventKind.TAGGED, "other:1", image=OLD)
-    assert Names(look(OLD), events=[tagged]).meant("other:1") == {OLD.id}
+    assert Names(look(OLD), events=[tagged]).images_named("other:1") == {OLD.id}
 
 
 @pytest.mark.parametrize("text", [an_id("old"), an_id("old").removeprefix("sha256:"), an_id("old")[7:19]])
 def test_an_id_or_the_beginning_of_one_means_its_image(text: str) -> None:
-    assert Names(look(OLD, NEW)).meant(text) == {OLD.id}
+    assert Names(look(OLD, NEW)).images_named(text) == {OLD.id}
 
 
 def test_a_name_by_digest_means_the_image_with_that_digest() -> None:
     image = an_image("app:1", digests=[f"app@{DIGEST}"])
     names = Names(look(image))
     assert (
-        names.meant(f"app@{DIGEST}") == names.meant(f"app:9@{DIGEST}") == names.meant(f"app:1@{DIGEST}") == {image.id}
+        names.images_named(f"app@{DIGEST}")
+        == names.images_named(f"app:9@{DIGEST}")
+        == names.images_named(f"app:1@{DIGEST}")
+        == {image.id}
     )
 
 
 def test_on_the_containerd_store_a_digest_is_an_id() -> None:
-    assert Names(look(OLD)).meant(f"elsewhere@{OLD.id}") == {OLD.id}
+    assert Names(look(OLD)).images_named(f"elsewhere@{OLD.id}") == {OLD.id}
 
 
 @pytest.mark.parametrize(
     "text", ["", "<none>:<none>", "<none>@<none>", "none:1", "abc", "app:2", "registry.local/app:1"]
 )
 def test_what_names_nothing_means_nothing(text: str) -> None:
-    assert Names(look(OLD)).meant(text) == frozenset()
+    assert Names(look(OLD)).images_named(text) == frozenset()
 
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_event_is_about_the_image_whose_id_it_tells() -> None:
-    assert Names(look(OLD, NEW)).meant_by(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {NEW.id}
+    assert Names(look(OLD, NEW)).images_of(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {NEW.id}
 
 
 def test_a_use_of_a_name_that_came_and_went_counts_for_whoever_lost_a_name() -> None:
     use, untag = an_event(name="gone:1"), an_event(EventKind.UNTAGGED, OLD.id, image=OLD)
-    assert Names(look(OLD, NEW), events=[use, untag]).meant_by(use) == {OLD.id}
+    assert Names(look(OLD, NEW), events=[use, untag]).images_of(use) == {OLD.id}
 
 
 def test_an_event_concerns_whoever_loses_a_name_by_it_too() -> None:
-    assert Names(look(OLD)).concerned_by(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {OLD.id, NEW.id}
+    assert Names(look(OLD)).affected_by(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {OLD.id, NEW.id}
 
 
 @pytest.mark.parametrize(
-    ("happening", "name", "moves"),
+    ("kind", "name", "moves"),
     [
         (EventKind.PULLED, "app:1", False),
         (EventKind.PULLED, "unknown:1", True),
@@ -99,28 +102,28 @@ def test_an_event_concerns_whoever_loses_a_name_by_it_too() -> None:
         (EventKind.USED, "unknown:1", False),
     ],
 )
-def test_some_events_move_names_that_they_do_not_tell(happening: EventKind, name: str, moves: bool) -> None:
-    assert Names(look(OLD)).may_move_others(an_event(happening, name)) is moves
+def test_some_events_move_names_that_they_do_not_tell(kind: EventKind, name: str, moves: bool) -> None:
+    assert Names(look(OLD)).may_move_others(an_event(kind, name)) is moves
 
 
 # ── who bears a name now ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_only_the_latest_look_tells_who_bears_a_name() -> None:
-    assert Names(look(OLD), look(NEW)).bears("app:1") == {NEW.id}
-    assert Names(look(OLD), look()).bears("app:1") == frozenset()
+    assert Names(look(OLD), look(NEW)).bearers_of("app:1") == {NEW.id}
+    assert Names(look(OLD), look()).bearers_of("app:1") == frozenset()
 
 
 def test_the_beginning_of_an_id_bears_no_name() -> None:
     """Nobody may be taken for another because a repository is called `cafe`."""
     names = Names(look(OLD))
-    assert names.bears(OLD.id[7:19]) == frozenset()
-    assert names.bears(OLD.id) == names.bears(OLD.id[7:]) == {OLD.id}
+    assert names.bearers_of(OLD.id[7:19]) == frozenset()
+    assert names.bearers_of(OLD.id) == names.bearers_of(OLD.id[7:]) == {OLD.id}
 
 
 def test_of_tag_and_digest_the_digest_decides() -> None:
     other = an_image("app:2", digests=[f"app@{DIGEST}"])
-    assert Names(look(OLD, other)).bears(f"app:1@{DIGEST}") == {other.id}
+    assert Names(look(OLD, other)).bearers_of(f"app:1@{DIGEST}") == {other.id}
 
 
 def test_spellings_of_an_id_are_none() -> None:

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer
-from controller.plan.memory.event import Event, EventKind, HeardEvents
+from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import Usage, idle_since
 from controller.plan.memory.memory import IN_USE, Attempt, Evidence, Memory, Record, Setback
 from controller.plan.memory.observation import Store, situation_of
@@ -40,7 +40,7 @@ NAMELESS = an_image(id="app:1")
 
 
 def heard(*events: Event, **given: object) -> News:
-    return News(HeardEvents(events, **given))  # type: ignore[arg-type]
+    return News(ReceivedEvents(events, **given))  # type: ignore[arg-type]
 
 
 QUIET = heard()
@@ -152,19 +152,19 @@ def test_a_container_that_lived_between_two_looks_was_a_use() -> None:
 
 
 @pytest.mark.parametrize(
-    "happening",
+    "kind",
     [EventKind.PULLED, EventKind.TAGGED, EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT],
 )
-def test_signs_of_life_other_than_use_touch_an_image(happening: EventKind) -> None:
-    memory = after(KNOWN, news=heard(an_event(happening, image=APP)))
+def test_signs_of_life_other_than_use_touch_an_image(kind: EventKind) -> None:
+    memory = after(KNOWN, news=heard(an_event(kind, image=APP)))
     record = record_of(memory)
-    assert (record.last_touched, record.touch, record.last_used) == (memory.clock.seconds, happening, None)
+    assert (record.last_touched, record.touch, record.last_used) == (memory.clock.seconds, kind, None)
 
 
-@pytest.mark.parametrize("happening", [EventKind.UNTAGGED, EventKind.DELETED])
-def test_an_untag_or_a_delete_is_no_sign_of_life(happening: EventKind) -> None:
+@pytest.mark.parametrize("kind", [EventKind.UNTAGGED, EventKind.DELETED])
+def test_an_untag_or_a_delete_is_no_sign_of_life(kind: EventKind) -> None:
     """Podman sends a delete even for one that it refused."""
-    assert record_of(after(KNOWN, news=heard(an_event(happening, image=APP)))) == record_of(KNOWN)
+    assert record_of(after(KNOWN, news=heard(an_event(kind, image=APP)))) == record_of(KNOWN)
 
 
 def test_a_use_counts_for_every_image_that_the_name_has_meant_since_the_last_look() -> None:
@@ -270,7 +270,7 @@ BASE, CHILD = an_image("base:1"), an_image("child:1")
 
 
 def with_layers(layers: Mapping[Image, tuple[Layer, ...]]) -> News:
-    return News(HeardEvents(), {image.id: each for image, each in layers.items()})
+    return News(ReceivedEvents(), {image.id: each for image, each in layers.items()})
 
 
 def test_a_build_on_an_image_is_a_sign_of_life() -> None:
@@ -402,7 +402,7 @@ def test_evidence_outlives_its_image() -> None:
 
 def test_evidence_is_not_replaced_by_later_evidence() -> None:
     used = after(KNOWN, [APP], [a_container(APP, of_agent=True)])
-    again = after(used, [APP], news=News(HeardEvents(), recorded_downloads=["app:1"]))
+    again = after(used, [APP], news=News(ReceivedEvents(), recorded_downloads=["app:1"]))
     assert again.evidence == used.evidence
 
 
@@ -445,9 +445,9 @@ def test_a_row_of_pulls_that_never_ends_pauses_removals_again_and_again_but_not_
 
 
 def test_a_hole_in_the_stream_counts_until_a_pass_has_succeeded_and_a_pause_in_it_only_while_it_lasts() -> None:
-    assert HeardEvents(is_up=False).followed_by(HeardEvents()).is_all
-    assert not HeardEvents(has_hole=True).followed_by(HeardEvents()).is_all
-    assert not HeardEvents().followed_by(HeardEvents(is_up=False)).is_all
+    assert ReceivedEvents(is_up=False).followed_by(ReceivedEvents()).is_all
+    assert not ReceivedEvents(has_hole=True).followed_by(ReceivedEvents()).is_all
+    assert not ReceivedEvents().followed_by(ReceivedEvents(is_up=False)).is_all
 
 
 def test_the_cursor_follows_the_stream_even_backwards() -> None:

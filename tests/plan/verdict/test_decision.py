@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from controller.plan.memory.event import HeardEvents
+from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.remember import News
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import Limits
@@ -25,7 +25,7 @@ def looked(
 ) -> Decision:
     image = an_image(*(f"app:{n + 1}" for n in range(tags)))
     seen = an_observation([image], at=an_instant(1_000.0 + seconds))
-    return decide(before, desired, seen, News(HeardEvents()), conditions)
+    return decide(before, desired, seen, News(ReceivedEvents()), conditions)
 
 
 def after_an_hour(*rules: Plain, tags: int = 1, conditions: Conditions = CONDITIONS) -> Decision:
