@@ -19,6 +19,7 @@ from controller.cli.options import settings_from, with_settings
 from controller.cli.output.progress import ProgressLine
 from controller.daemon.status import PassResult
 from controller.daemon.wiring import Controller, controller
+from controller.log_events import LogEvent
 from controller.settings import DECLARED, Settings
 
 _EXIT_CODES = {PassResult.FAILED: 3, PassResult.PARTIAL: 1}
@@ -50,7 +51,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:
         _obey_signals(ready)
-        _log.info(_introduction(settings, ready))
+        _log.info(_introduction(settings, ready), extra={"event": LogEvent.CONTROLLER_STARTED})
         context.exit(_run(ready, settings.once))
 
 
@@ -58,7 +59,7 @@ def _run(ready: Controller, once: bool) -> int:
     if once:
         return _EXIT_CODES.get(ready.loop.run_once().result, 0)
     ready.loop.run()
-    _log.info("stopped")
+    _log.info("stopped", extra={"event": LogEvent.CONTROLLER_STOPPED})
     return 0
 
 

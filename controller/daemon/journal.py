@@ -10,18 +10,27 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from controller.daemon.status import Status
+from controller.log_events import LogEvent
 from controller.plan.scope.in_force import DocumentState, DocumentStatus
 from controller.plan.verdict.removal import Exactness, Freed, Outcome, Removal
 from controller.plan.verdict.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
 
 SETBACKS_TOLD_ONE_BY_ONE = 5
+_EVENT_OF = {
+    Outcome.REMOVED: LogEvent.IMAGE_REMOVED,
+    Outcome.UNTAGGED: LogEvent.IMAGE_UNTAGGED,
+    Outcome.GONE: LogEvent.IMAGE_GONE,
+    Outcome.REFUSED: LogEvent.REMOVAL_REFUSED,
+    Outcome.FAILED: LogEvent.REMOVAL_FAILED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Line:
     """One line: a sentence for people, and fields for machines."""
 
+    event: LogEvent
     level: int
     message: str
     fields: Mapping[str, Any] = field(default_factory=dict)
@@ -37,19 +46,21 @@ def lines_for(before: Status | None, after: Status) -> Iterator[Line]:
     yield from _removals(after.news)
     for batch in after.batches:
         freed = f"the removals of one batch {freed_in_words(batch.freed)}"
-        yield Line(logging.INFO, freed, {"document": batch.document, "bytes": batch.freed.bytes})
+        fields = {"document": batch.document, "bytes": batch.freed.bytes}
+        yield Line(LogEvent.BYTES_MEASURED, logging.INFO, freed, fields)
     if after.dry_run:
         yield from _would_remove(before, after)
 
 
 def _troubles(before: Status | None, after: Status) -> Iterator[Line]:
-    was, now = (before.degraded if before else ()), after.degraded
+    was, now = (before.degradations if before else ()), after.degradations
     for trouble in now:
         if trouble not in was:
-            yield Line(logging.ERROR if trouble == after.trouble else logging.WARNING, trouble)
+            level = logging.ERROR if trouble.text == after.trouble else logging.WARNING
+            yield Line(trouble.event, level, trouble.text)
     for trouble in was:
         if trouble not in now:
-            yield Line(logging.INFO, f"over: {trouble}")
+            yield Line(LogEvent.RESOLVED, logging.INFO, f"over: {trouble.text}", {"resolved": trouble.event})
 
 
 def _gap(before: Status | None, after: Status) -> Iterator[Line]:
@@ -57,13 +68,15 @@ def _gap(before: Status | None, after: Status) -> Iterator[Line]:
     memory = after.decision.memory
     is_told = before is not None and before.decision.memory.watch == memory.watch
     if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_told:
-        yield Line(logging.INFO, f"{memory.watch.gap}: uses may have been missed, so everything settles anew")
+        sentence = f"{memory.watch.gap}: uses may have been missed, so everything settles anew"
+        yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, sentence)
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:
     revision = after.reading.revision
     if revision and revision != (before.reading.revision if before else ""):
-        yield Line(logging.INFO, f"policies are at revision {revision}", {"revision": revision})
+        sentence = f"policies are at revision {revision}"
+        yield Line(LogEvent.POLICY_REVISION, logging.INFO, sentence, {"revision": revision})
 
 
 def _documents(before: Status | None, after: Status) -> Iterator[Line]:
@@ -73,7 +86,7 @@ def _documents(before: Status | None, after: Status) -> Iterator[Line]:
         if name not in was or _shown(was[name]) != _shown(document):
             yield _document(document)
     for name in was.keys() - now.keys():
-        yield Line(logging.INFO, f"policy {name} is gone", {"document": name})
+        yield Line(LogEvent.POLICY_REMOVED, logging.INFO, f"policy {name} is gone", {"document": name})
 
 
 def _problems_of_files(before: Status | None, after: Status) -> Iterator[Line]:
@@ -82,7 +95,7 @@ def _problems_of_files(before: Status | None, after: Status) -> Iterator[Line]:
     known = of_documents.union(before.reading.problems if before else ())
     for problem in after.reading.problems:
         if problem not in known:
-            yield Line(logging.WARNING, str(problem))
+            yield Line(LogEvent.POLICY_FILE_PROBLEM, logging.WARNING, str(problem))
 
 
 def _shown(document: DocumentStatus) -> tuple[object, ...]:
@@ -95,6 +108,7 @@ def _document(document: DocumentStatus) -> Line:
     sentence = f"policy {document.name} is {document.state.value.replace('_', ' ')}: {document.why}"
     fields = {"document": document.name, "state": document.state.value, "text_hash": document.text_hash[:12]}
     return Line(
+        LogEvent(f"policy_{document.state}"),
         logging.WARNING if invalid else logging.INFO,
         "\n  ".join((sentence, *problems)),
         {**fields, "problems": problems},
@@ -118,7 +132,7 @@ def _setbacks(alike: Sequence[Removal]) -> Line:
     sentence = f"{first.outcome.value}: {len(alike)} references stay, {first.intent.reference} because: {first.message}"
     fields = {"outcome": first.outcome.value, "references": len(alike), "document": first.intent.document}
     more = f"({first.intent.document}; all: imagectl get removals --failed)"
-    return Line(logging.WARNING, f"{sentence} {more}", fields)
+    return Line(_EVENT_OF[first.outcome], logging.WARNING, f"{sentence} {more}", fields)
 
 
 def _removed(removal: Removal) -> Line:
@@ -139,7 +153,7 @@ def _removed(removal: Removal) -> Line:
         "text_hash": intent.text_hash[:12],
     }
     level = logging.INFO if removal.outcome.is_success else logging.WARNING
-    return Line(level, f"{sentence} ({intent.document}#{intent.rule})", fields)
+    return Line(_EVENT_OF[removal.outcome], level, f"{sentence} ({intent.document}#{intent.rule})", fields)
 
 
 def headline(status: Status) -> str:
@@ -167,9 +181,9 @@ def _would_remove(before: Status | None, after: Status) -> Iterator[Line]:
     for verdict in after.decision.plan.removals:
         if _key(verdict) not in known:
             rule = verdict.rule.name if verdict.rule else ""
-            yield Line(
-                logging.INFO, f"dry run: would remove {verdict.reference} ({rule})", {"reference": verdict.reference}
-            )
+            sentence = f"dry run: would remove {verdict.reference} ({rule})"
+            fields = {"reference": verdict.reference}
+            yield Line(LogEvent.REMOVAL_SKIPPED_DRY_RUN, logging.INFO, sentence, fields)
 
 
 def _key(verdict: Verdict) -> tuple[str, str]:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.instant import Instant
+from controller.log_events import LogEvent
 from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.removal import Batch, Removal
 from controller.policy.document.parse import FolderReading
@@ -23,6 +24,14 @@ class PassResult(StrEnum):
     """Something was removed, and something was due and could not be."""
     FAILED = "failed"
     """It could not look, or could not remember, so it did nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Degradation:
+    """One reason why the controller is degraded. One event occurs at most once in a status."""
+
+    event: LogEvent
+    text: str
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,18 +82,28 @@ class Status:
 
     @property
     def degraded(self) -> tuple[str, ...]:
-        """Everything that somebody should look after, in words; empty if all is well."""
+        """The texts of `degradations`."""
+        return tuple(degradation.text for degradation in self.degradations)
+
+    @property
+    def degradations(self) -> tuple[Degradation, ...]:
+        """Everything that needs attention; empty if all is well."""
         reading, node = self.reading, self.decision.node
         broken = [problem for problem in reading.problems if problem.is_error]
         unstable = [document.name for document in self.decision.scope.documents if document.is_unstable]
+        event, errors = LogEvent, f"{len(broken)} error{'s' * (len(broken) > 1)} in policy documents"
+        of_trouble = event.LEDGER_UNAVAILABLE if self.engine_is_up else event.ENGINE_UNREACHABLE
+        no_events = "the engine's event stream is down; uses between passes may be missed"
+        no_watch = "the policy folder is not watched; changes are noticed at each resync"
+        reset = "the ledger was damaged and begun anew: every image counts from now"
         findings = (
-            (bool(self.trouble), self.trouble),
-            (bool(reading.lost), f"no policies: {reading.lost}"),
-            (bool(broken), f"{len(broken)} error{'s' * (len(broken) > 1)} in policy documents"),
-            (bool(unstable), f"documents that keep changing: {', '.join(unstable)}"),
-            (node.is_degraded, f"node: {node.why}"),
-            (not self.event_stream_is_up, "the engine's event stream is down; uses between passes may be missed"),
-            (not self.watcher_is_up, "the policy folder is not watched; changes are noticed at each resync"),
-            (self.ledger_resets > 0, "the ledger was damaged and begun anew: every image counts from now"),
+            (bool(self.trouble), of_trouble, self.trouble),
+            (bool(reading.lost), event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
+            (bool(broken), event.POLICY_ERRORS, errors),
+            (bool(unstable), event.POLICY_UNSTABLE, f"documents that keep changing: {', '.join(unstable)}"),
+            (node.is_degraded, event.NODE_UNKNOWN, f"node: {node.why}"),
+            (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, no_events),
+            (not self.watcher_is_up, event.POLICY_FOLDER_NOT_WATCHED, no_watch),
+            (self.ledger_resets > 0, event.LEDGER_RESET, reset),
         )
-        return tuple(text for is_so, text in findings if is_so)
+        return tuple(Degradation(kind, text) for is_so, kind, text in findings if is_so)

@@ -40,6 +40,7 @@ from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
 from controller.daemon.vitals import Liveness
 from controller.errors import InvalidSettings, LedgerUnavailable
+from controller.log_events import LogEvent
 from controller.plan.verdict.planner import Terms
 from controller.settings import Settings, environment
 
@@ -133,7 +134,7 @@ class _Publisher:
     def __call__(self, status: Status) -> None:
         vitals = self._signs.vitals
         for line in lines_for(vitals.status, status):
-            _log.log(line.level, line.message, extra=dict(line.fields))
+            _log.log(line.level, line.message, extra={"event": line.event, **line.fields})
         self._signs.metrics.publish(status)
         vitals.status = status
         report = StatusReport(status, self._terms)
@@ -163,6 +164,7 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
             " --tls-certificate or --basic-auth",
             host or "*",
             port,
+            extra={"event": LogEvent.HTTP_OPEN_TO_NETWORK},
         )
     return HttpServer(HttpApp(sources, lambda: _access(settings)), settings.listen, tls)
 
@@ -176,7 +178,7 @@ def _access(settings: Settings) -> Access:
     try:
         return Access(names, any_name=True, passwords=read_passwords(settings.basic_auth))
     except InvalidSettings as error:
-        _log.error("nobody is let in: %s", error)
+        _log.error("nobody is let in: %s", error, extra={"event": LogEvent.PASSWORDS_UNREADABLE})
         return Access(names, any_name=True, passwords={})
 
 

@@ -10,6 +10,7 @@ import pytest
 
 from controller.daemon.journal import SETBACKS_TOLD_ONE_BY_ONE, Line, freed_in_words, lines_for
 from controller.daemon.status import Status
+from controller.log_events import LogEvent
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import (
@@ -93,6 +94,31 @@ def test_trouble_is_told_once_and_so_is_its_end(host: Host) -> None:
     assert [(line.level, line.message) for line in lines_for(well, ill)] == [(logging.ERROR, "the engine is down")]
     assert said(ill, still_ill) == []
     assert said(still_ill, host.look()) == ["over: the engine is down"]
+
+
+def test_events_say_what_is_wrong_and_what_is_resolved(host: Host) -> None:
+    well = host.last
+    host.engine.is_down = True
+    ill = host.look()
+    host.engine.is_down = False
+    assert [line.event for line in lines_for(well, ill)] == [LogEvent.ENGINE_UNREACHABLE]
+    line = only(lines_for(ill, host.look()))
+    assert (line.event, line.fields["resolved"]) == (LogEvent.RESOLVED, LogEvent.ENGINE_UNREACHABLE)
+
+
+@pytest.mark.parametrize(
+    ("outcome", "event"),
+    [
+        (Outcome.REMOVED, LogEvent.IMAGE_REMOVED),
+        (Outcome.UNTAGGED, LogEvent.IMAGE_UNTAGGED),
+        (Outcome.GONE, LogEvent.IMAGE_GONE),
+        (Outcome.REFUSED, LogEvent.REMOVAL_REFUSED),
+        (Outcome.FAILED, LogEvent.REMOVAL_FAILED),
+    ],
+)
+def test_every_outcome_of_a_removal_has_its_event(host: Host, outcome: Outcome, event: LogEvent) -> None:
+    news = (a_removal_of("app:1", outcome),)
+    assert [line.event for line in lines_for(host.last, replace(host.last, news=news))] == [event]
 
 
 def test_a_lost_folder_is_a_warning(host: Host) -> None:

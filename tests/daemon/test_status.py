@@ -7,6 +7,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.log_events import LogEvent
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.planner import Terms
 from tests.fakes import a_removal
@@ -61,3 +62,17 @@ def test_whatever_somebody_should_look_after_is_told(host: Host, fields: dict[st
 def test_a_lost_folder_is_never_healthy(host: Host) -> None:
     host.folder.lost = "policies holds no policy documents"
     assert host.look().degraded == ("no policies: policies holds no policy documents",)
+
+
+@pytest.mark.parametrize(
+    ("fields", "event"),
+    [
+        ({"trouble": "in words", "engine_is_up": False}, LogEvent.ENGINE_UNREACHABLE),
+        ({"trouble": "in words"}, LogEvent.LEDGER_UNAVAILABLE),
+        ({"event_stream_is_up": False}, LogEvent.ENGINE_EVENTS_DOWN),
+        ({"watcher_is_up": False}, LogEvent.POLICY_FOLDER_NOT_WATCHED),
+        ({"ledger_resets": 1}, LogEvent.LEDGER_RESET),
+    ],
+)
+def test_every_degradation_has_an_event_for_logs(host: Host, fields: dict[str, object], event: LogEvent) -> None:
+    assert [each.event for each in replace(host.last, **fields).degradations] == [event]  # type: ignore[arg-type]

@@ -32,6 +32,7 @@ from tenacity import (
 from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds
 from controller.adapters.engine.connection import Connection, raise_for_status
 from controller.errors import EngineUnavailable
+from controller.log_events import LogEvent
 from controller.plan.memory.event import Event, ReceivedEvents
 
 _LONGEST_PIECE_BYTES = 65_536
@@ -132,7 +133,8 @@ class EventStream:
             except RetryError:
                 return
             except Exception as error:  # This thread must not die: it keeps the engine quick.
-                _log.warning("the engine's event stream broke (%r); it is read anew", error)
+                broken = {"event": LogEvent.ENGINE_EVENTS_BROKEN}
+                _log.warning("the engine's event stream broke (%r); it is read anew", error, extra=broken)
             self._up.clear()
             self._ring()
             barren = barren + 1 if self._count == known else 0
@@ -200,7 +202,8 @@ def _told(stream: Iterable[bytes]) -> Iterator[tuple[Event | None, int]]:
                 row = json.loads(line)
                 told = event_from(row), event_time_nanoseconds(row)
             except (ValueError, TypeError, AttributeError):
-                _log.debug("an event that makes no sense: %.200r", line)
+                invalid = {"event": LogEvent.ENGINE_EVENT_INVALID}
+                _log.debug("an event that makes no sense: %.200r", line, extra=invalid)
             else:
                 yield told
 

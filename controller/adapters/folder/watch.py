@@ -33,6 +33,7 @@ from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
 from controller.adapters.folder.places import WatchPlace, doubts, places_around
+from controller.log_events import LogEvent
 
 _OF_PERMISSIONS = (DirAttribEvent, FileAttribEvent)
 # Our own reading must not ring: watchdog tells of files being opened, and closed unchanged, as well.
@@ -85,7 +86,9 @@ class PolicyWatch:
                 break
             trouble = self._watch(places) or next(doubts(places), "")
             if trouble and trouble != self._trouble:
-                _log.warning("%s is not watched well: %s; each resync finds what has changed", self._folder, trouble)
+                sentence = "%s is not watched well: %s; each resync finds what has changed"
+                event = {"event": LogEvent.POLICY_FOLDER_NOT_WATCHED}
+                _log.warning(sentence, self._folder, trouble, extra=event)
             self._trouble = trouble
             if not self._is_alive:
                 break

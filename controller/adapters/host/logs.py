@@ -5,6 +5,8 @@ from __future__ import annotations
 import logging
 import sys
 
+from controller.log_events import LogEvent
+
 _TEXT = "%(asctime)s %(levelname)-7s %(message)s"
 _LIBRARIES = ("docker", "urllib3", "watchdog", "waitress")
 
@@ -24,4 +26,5 @@ def _json() -> logging.Formatter:
     from pythonjsonlogger.json import JsonFormatter
 
     names = {"asctime": "time", "levelname": "level"}
-    return JsonFormatter("%(asctime)s %(levelname)s %(message)s", rename_fields=names)
+    unknown = {"event": LogEvent.LIBRARY_MESSAGE}
+    return JsonFormatter("%(asctime)s %(levelname)s %(message)s", rename_fields=names, defaults=unknown)
