@@ -9,7 +9,13 @@ sources := controller tests deploy
 ENGINES := debian
 test-engines: ENGINES := d20 d26-gd d26-c8d d28-gd d28-c8d podman
 
-.PHONY: help environment engines tools run test test-engines pytest simulation bench lint format types dashboard screenshots readme lock clean
+# What `make unit` leaves out; tests/conftest.py says which test needs what.
+needs := needs_root or needs_engine or needs_browser or needs_tools
+# How many examples the property-based tests try: quick or thorough.
+PROFILE := quick
+test: PROFILE := thorough
+
+.PHONY: help environment engines tools run unit test rest test-engines simulation bench lint format types dashboard screenshots readme lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -27,15 +33,18 @@ tools:
 run: environment ## see it work: three sample images, the shipped policies, and why each image goes or stays
 	@deploy/local/run.sh
 
-test: environment engines lint types pytest ## everything that must pass, on this Debian's own Docker, started for the tests alone
+unit: environment ## the tests that need neither root nor an engine, a browser or other programs; in parallel
+	@$(python) -m pytest -m "not ($(needs))" --numprocesses auto --dist worksteal --hypothesis-profile $(PROFILE)
+
+test: environment lint types unit rest ## everything that must pass, on this Debian's own Docker, started for the tests alone
 
 test-engines: environment engines tools ## the tests that need an engine, on six, from Docker 20.10 to 28 and Podman; the README has the table
 	@mkdir -p .trial
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest tests/with_docker --junitxml .trial/engines.xml; \
 	    status=$$?; $(python) -m tests.with_docker.results .trial/engines.xml && $(python) -m deploy.local.readme; exit $$status
 
-pytest: environment engines tools
-	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest
+rest: environment engines tools
+	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest -m "$(needs)"
 
 simulation: environment ## ten thousand days in the life of nodes, at random (a thousand of them are in `make test`)
 	@$(python) -m tests.simulation

@@ -67,6 +67,7 @@ def test_bash_completes_commands_options_references_and_documents(
     assert completed_by_bash(environment, line) == offered
 
 
+@pytest.mark.needs_tools
 def test_fish_completes_references_and_commands_with_their_help(environment: dict[str, str]) -> None:
     source = "imagectl completion fish | source; "
     assert in_shell(environment, "fish", source + 'complete -C "imagectl explain acme/telemetry:1."') == [
@@ -76,6 +77,7 @@ def test_fish_completes_references_and_commands_with_their_help(environment: dic
     assert commands == ["explain\tSay why one image goes or stays."]
 
 
+@pytest.mark.needs_tools
 def test_zsh_takes_the_script_and_gets_references(environment: dict[str, str]) -> None:
     script = """
         autoload -Uz compinit && compinit -u -D

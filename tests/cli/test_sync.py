@@ -233,6 +233,7 @@ def test_the_exchange_is_asked_for_policies_and_nothing_else(run: Run, exchange:
     assert exchange.requests == ["GET /v1/orgs/myorg/managementpolicies"]
 
 
+@pytest.mark.needs_tools
 def test_own_certificates_are_named_by_a_file(run: Run, tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
     with FakeExchange(authority.server) as exchange:

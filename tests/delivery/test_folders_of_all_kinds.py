@@ -277,6 +277,7 @@ def test_names_that_are_no_text_can_be_shown(node: Node) -> None:
 # --- A mess ---
 
 
+@pytest.mark.needs_tools
 def test_hidden_and_scratch_names_are_no_policies(node: Node, tmp_path: Path) -> None:
     upstream = Upstream(tmp_path / "upstream")
     upstream.commit({"committed.yaml": a_policy(9)})

@@ -49,7 +49,7 @@ def test_what_the_validator_takes_the_schema_takes(draft: dict[str, Any]) -> Non
     assert is_valid(draft)
 
 
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 @given(spoilt())
 def test_of_spoilt_documents_both_say_the_same(draft: dict[str, Any]) -> None:
     errors = errors_in(draft)
@@ -116,7 +116,7 @@ _names = st.text(st.sampled_from("ab1.:/@*-_AZ"), max_size=12) | st.builds(
 )
 
 
-@settings(max_examples=1000)
+@settings(max_examples=10 * settings().max_examples)
 @given(_names)
 def test_no_name_that_is_a_selector_is_refused_by_the_schema(name: str) -> None:
     try:

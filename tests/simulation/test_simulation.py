@@ -8,6 +8,7 @@ from collections.abc import Callable
 from dataclasses import replace
 
 import pytest
+from hypothesis import settings
 
 from controller.instant import Instant
 from controller.plan.memory import downloads, remember
@@ -19,7 +20,9 @@ from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
 from tests.simulation.__main__ import live, simulate
 from tests.simulation.node import Violation
 
-DAYS, SEED = 1_000, 1
+SEED = 1
+DAYS = 10 * settings().max_examples
+"""A thousand, and with the quick profile of `make unit` 200."""
 MISTAKES_SHOW_WITHIN_NODES = 20
 
 Patch = Callable[[pytest.MonkeyPatch], None]

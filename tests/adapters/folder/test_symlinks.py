@@ -68,7 +68,7 @@ NAMES = st.sampled_from(["a", "b", "c", "..", "."])
 PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=200, deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2 * settings().max_examples)
 @given(links=st.dictionaries(st.sampled_from(["a", "b", "a/c", "b/c"]), PATHS, max_size=4), path=PATHS)
 def test_it_leads_where_the_system_says(
     tmp_path_factory: pytest.TempPathFactory, links: dict[str, str], path: str

@@ -188,6 +188,7 @@ class TestBounds:
 
 
 class TestForStrangers:
+    @pytest.mark.needs_tools
     def test_promtool_has_nothing_to_say(self, busy: Status) -> None:
         metrics = Metrics(lambda _: DISK)
         metrics.publish(replace(busy, removals=(a_removal(),)))
