@@ -1,4 +1,4 @@
-"""Is the controller itself alive, and can it do its work? Written by its threads, read by those of the HTTP server."""
+"""Health and readiness of the controller. Its threads write them; the HTTP server reads them."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from controller.daemon.status import PassResult, Status
 from controller.instant import Clock
 
 ALIVE_WITHIN_SECONDS = 60.0
-"""The loop is heard of every ten seconds; a removal or a list may keep it longer, and says so meanwhile."""
+"""The loop reports every ten seconds, and during removals and after each answer of the engine."""
 
 
 @dataclass
 class Liveness:
-    """Signs of life."""
+    """When the loop last reported, and the last status."""
 
     clock: Clock
     threads_alive: Callable[[], bool]
@@ -23,18 +23,18 @@ class Liveness:
     """Uptime."""
 
     def beat(self) -> None:
-        """The loop is alive."""
+        """Record that the loop is alive."""
         self.last_heartbeat = self.clock.now().uptime_seconds
 
     def health(self) -> str:
-        """What is wrong with the controller itself; empty if nothing is."""
+        """What is wrong with the controller itself; empty if it is healthy."""
         silent_for = self.clock.now().uptime_seconds - self.last_heartbeat
         if silent_for > ALIVE_WITHIN_SECONDS:
-            return f"the loop has not been heard of for {silent_for:.0f} s"
-        return "" if self.threads_alive() else "a thread has died"
+            return f"the control loop has not reported for {silent_for:.0f} s"
+        return "" if self.threads_alive() else "the thread that reads engine events has ended"
 
     def readiness(self) -> str:
-        """Why the controller cannot do its work now; empty if it can."""
+        """Why the controller cannot work now; empty if it can."""
         if self.status is None or self.status.last_success is None:
             return "no pass has succeeded yet" + (f": {self.status.trouble}" if self.status else "")
         return self.status.trouble if self.status.result is PassResult.FAILED else ""

@@ -160,7 +160,7 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
         read_passwords(settings.basic_auth)
     if not (tls or settings.basic_auth or _is_loopback(host)):
         _log.warning(
-            "everybody who reaches %s:%d can read which images this node has: listen on 127.0.0.1, or set"
+            "anyone who can connect to %s:%d can read which images this node has: listen on 127.0.0.1, or set"
             " --tls-certificate or --basic-auth",
             host or "*",
             port,
@@ -170,7 +170,7 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
 
 
 def _access(settings: Settings) -> Access:
-    """Who may ask, now: passwords are read anew, and nobody is let in by a file that cannot be read."""
+    """Current access rules. Passwords are read again; an unreadable file admits no one."""
     own = os.uname().nodename.lower()
     names = (own, f"{own}.local", settings.listen[0].lower(), *(name.lower() for name in settings.allow_host))
     if settings.basic_auth is None:
@@ -178,7 +178,7 @@ def _access(settings: Settings) -> Access:
     try:
         return Access(names, any_name=True, passwords=read_passwords(settings.basic_auth))
     except InvalidSettings as error:
-        _log.error("nobody is let in: %s", error, extra={"event": LogEvent.PASSWORDS_UNREADABLE})
+        _log.error("all requests are refused: %s", error, extra={"event": LogEvent.PASSWORDS_UNREADABLE})
         return Access(names, any_name=True, passwords={})
 
 

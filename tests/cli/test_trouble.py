@@ -163,9 +163,9 @@ def test_without_an_engine_it_waits_for_one(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
     run = place.run()
-    run.says("ERROR", "there is no such socket; is the engine running?")
+    run.says("ERROR", "no such socket (is it running? try: systemctl status docker)")
     place.engine()
-    run.says("over:", "there is no such socket")
+    run.says("over:", "no such socket")
     run.says("removed app:1")
 
 
@@ -173,7 +173,7 @@ def test_one_pass_without_an_engine_exits_3(place: Place) -> None:
     place.policy(ALL)
     run = place.run("--once")
     assert run.ends() == 3
-    run.says("there is no such socket")
+    run.says("no such socket")
 
 
 def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
@@ -181,7 +181,7 @@ def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
     place.policy(ALL)
     (place.folder / "s").chmod(0)
     run = place.run("--once", without_rights=True)
-    run.says("no permission to use it; run as root or join the group that owns the socket")
+    run.says("permission denied (run as root, or add this user to the group docker)")
     assert run.ends() == 3
 
 
@@ -193,11 +193,11 @@ def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place:
     run = place.run()
     assert came.wait(_PATIENCE_SECONDS)
     engine.close()
-    run.says("ERROR", "the engine at", "cannot be reached")
+    run.says("ERROR", "cannot connect to the engine at")
     assert place.history() == []
     go_on.set()
     place.engine()
-    run.says("over: the engine at")
+    run.says("over: cannot connect to the engine at")
     run.says("removed app:1")
     assert place.history() == [("app:1", "removed")]
 
@@ -205,7 +205,7 @@ def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place:
 def test_an_address_that_is_none_exits_2(place: Place) -> None:
     run = place.run("--docker-host", "nonsense")
     assert run.ends() == 2
-    assert run.lines == ["imagectl: --docker-host nonsense: write unix:///path or tcp://host:port"]
+    assert run.lines == ["imagectl: --docker-host nonsense: use unix:///path or tcp://host:port"]
 
 
 # ── the ledger and the port ──────────────────────────────────────────────────────────────────────────────────────────

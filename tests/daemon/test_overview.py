@@ -40,7 +40,7 @@ class TestHealth:
         site.clock.later_by += 3_600
         picture = site.overview.picture()
         assert picture.health is Health.FAILING
-        assert picture.troubles[0].startswith("the loop has not been heard of for 36")
+        assert picture.troubles[0].startswith("the control loop has not reported for 36")
 
 
 class TestDepartures:

@@ -67,7 +67,7 @@ def test_the_loop_gives_signs_of_life_before_it_is_ready_and_after(
 def test_it_is_ready_even_if_the_engine_is_away(notices: socket.socket, environment: dict[str, str]) -> None:
     with running(environment={**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"}):
         said = hear(notices, "READY=1")
-    assert any(line.startswith("STATUS=the engine at unix:///nowhere/docker.sock cannot be reached") for line in said)
+    assert any(line.startswith("STATUS=cannot connect to the engine at unix:///nowhere/docker.sock") for line in said)
 
 
 def test_a_reload_lasts_until_everything_was_read_anew(notices: socket.socket, environment: dict[str, str]) -> None:

@@ -32,7 +32,7 @@ def take(folder: Path) -> None:
         empty = sample_node.status_of(sample_node.decision_on(sample_node.memory_of(0), Path(scratch)), Path(scratch))
         with _shown(window, Site(history=History()), empty):
             window.picture(folder / "empty.png")
-        lost = "the engine at unix:///var/run/docker.sock cannot be reached: connection refused"
+        lost = "cannot connect to the engine at unix:///var/run/docker.sock: connection refused"
         broken = busy_status(60, Path(scratch, "broken"), broken=sample_node.A_BROKEN_POLICY)
         away = replace(broken, result=PassResult.FAILED, trouble=lost, event_stream_is_up=False)
         with _shown(window, Site(), away):

@@ -79,7 +79,7 @@ class TestWhatItSays:
 
     def test_an_engine_that_is_away(self, window: Browser, busy: Status) -> None:
         site = Site()
-        lost = "the engine cannot be reached: connection refused"
+        lost = "cannot connect to the engine: connection refused"
         site.publish(replace(busy, result=PassResult.FAILED, trouble=lost))
         with served(site) as address:
             window.open(address)

@@ -181,7 +181,7 @@ def test_beyond_loopback_without_a_certificate_or_a_password_it_warns_and_asks_f
         said = process.communicate()[1]
     assert list(answers.values()) == [200, 200, 421]
     warnings = [line for line in map(json.loads, said.splitlines()) if line["level"] == "WARNING"]
-    assert f"everybody who reaches *:{port} can read which images this node has" in warnings[0]["message"]
+    assert f"anyone who can connect to *:{port} can read which images this node has" in warnings[0]["message"]
 
 
 def test_one_pass_on_a_terminal_shows_how_far_it_has_come(place: Place) -> None:

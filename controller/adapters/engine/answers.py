@@ -1,4 +1,4 @@
-"""An engine's JSON → our values. The oddities of six engines end here; nothing is decided and nothing is asked."""
+"""Convert an engine's JSON to our values. Differences between engines end here. No requests, no decisions."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from controller.plan.memory.observation import Engine, Store
 KEEP_LABEL = "image-controller.keep"
 AGENT_SERVICE_LABEL = "openhorizon.anax.service_name"
 AGENT_DEV_LABEL = "openhorizon.anax.dev_service"
-"""Labels that the agent puts on its containers (anax container/container.go)."""
+"""Labels that the agent sets on its containers (anax container/container.go)."""
 
 _NO_NAME = ("<none>:<none>", "<none>@<none>")
 _NO_LABELS: Mapping[str, str] = {}
@@ -25,14 +25,14 @@ _NO_LABELS: Mapping[str, str] = {}
 _decode = json.JSONDecoder().raw_decode
 _skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(r"\s*").match  # type: ignore[assignment]
 
-# The same few names come with every list: parse each once.
+# Every list repeats the same names: parse each once.
 _reference = lru_cache(maxsize=32_768)(reference_from_engine)
 
 
 def rows_of(answer: bytes) -> Iterator[Mapping[str, Any]]:
-    """The elements of a JSON list, one after the other: whole, a list of thousands of images takes many megabytes.
+    """The elements of a JSON list, one by one: a parsed list of thousands of images takes many megabytes.
 
-    Raises ValueError if it is none, or cut off.
+    Raises ValueError if this is not a complete list.
     """
     text = answer.decode()
     at = _expected("[", text, 0)
@@ -48,15 +48,15 @@ def rows_of(answer: bytes) -> Iterator[Mapping[str, Any]]:
 
 
 def _expected(sign: str, text: str, at: int) -> int:
-    """Where the text goes on behind this sign."""
+    """Position of the text after this sign."""
     at = _skip_blanks(text, at).end()
     if not text.startswith(sign, at):
-        raise ValueError(f"no {sign} at {at} of a list")
+        raise ValueError(f"expected {sign} at character {at}")
     return _skip_blanks(text, at + 1).end()
 
 
 def image_from(row: Mapping[str, Any]) -> Image:
-    """One row of `GET /images/json`. Raises KeyError or TypeError if it is none."""
+    """One row of `GET /images/json`. Raises KeyError or TypeError for a row of the wrong form."""
     names = [name for name in row.get("RepoTags") or () if name not in _NO_NAME]
     # The containerd store, and Podman, list names by digest among the tags.
     tags = tuple(_reference(name) for name in names if "@" not in name)
@@ -73,7 +73,7 @@ def image_from(row: Mapping[str, Any]) -> Image:
 
 
 def container_from(row: Mapping[str, Any]) -> Container:
-    """One row of `GET /containers/json?all=1`. Raises KeyError or TypeError if it is none."""
+    """One row of `GET /containers/json?all=1`. Raises KeyError or TypeError for a row of the wrong form."""
     labels = row.get("Labels") or _NO_LABELS
     names = row.get("Names") or [row["Id"][:12]]
     return Container(
@@ -108,7 +108,7 @@ def engine_from(info: Mapping[str, Any], version: Mapping[str, Any]) -> Engine:
     containerd = str(drivers.get("driver-type", "")).startswith("io.containerd.snapshotter")
     store = Store.PODMAN if podman else Store.CONTAINERD if containerd else Store.GRAPH_DRIVER
     root, number = info.get("DockerRootDir") or "", version.get("Version") or ""
-    # Podman makes up a new ID for each answer.
+    # Podman returns a new random ID with each answer.
     host = info.get("Name") if podman else info.get("ID")
     return Engine(
         identity=f"{host} {store.value} {info.get('Driver')} {root}",
@@ -143,11 +143,11 @@ _IMAGE_EVENTS = {
     "prune": EventKind.DELETED,
 }
 EVENT_FILTER = {"type": ["container", "image"], "event": sorted(_CONTAINER_EVENTS.keys() | _IMAGE_EVENTS.keys())}
-"""Life-cycle events only: the runs of health checks would fill the engine's buffer of 256."""
+"""Life-cycle events only: health checks would fill the engine's buffer of 256 events."""
 
 
 def event_from(row: Mapping[str, Any]) -> Event | None:
-    """One row of `GET /events`, in the form of API 1.52 (`Type`, `Action`, `Actor`), which older ones carry too."""
+    """One row of `GET /events` in the form of API 1.52 (`Type`, `Action`, `Actor`), which older versions send too."""
     actor = row.get("Actor") or {}
     attributes: Mapping[str, str] = actor.get("Attributes") or {}
     if row.get("Type") == "container" and row.get("Action") in _CONTAINER_EVENTS:
@@ -159,12 +159,12 @@ def event_from(row: Mapping[str, Any]) -> Event | None:
 
 
 def _image_event(kind: EventKind, actor: str, name: str) -> Event:
-    """Every event has the image's ID as its actor, but a pull on Docker: there it is what was pulled, tag and all."""
+    """The actor is the image ID, except for a pull on Docker: there it is the name that was pulled, with its tag."""
     if reference_from_engine(actor).has_name:
         return Event(kind, None, actor)
     return Event(kind, image_id(actor) if actor else None, name)
 
 
 def event_time_nanoseconds(row: Mapping[str, Any]) -> int:
-    """When the engine says that it happened; 0 if it does not say."""
+    """The engine's time of the event; 0 if it is missing."""
     return int(row.get("timeNano") or 0)

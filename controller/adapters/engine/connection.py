@@ -1,6 +1,6 @@
-"""The way to an engine: connected when first needed, again after trouble, kept alive in between.
+"""Connections to one engine: opened at the first request, kept alive, reopened after an error.
 
-The docker library's many errors become our few here. What is asked stands in `engine` and `docker_events`.
+Errors of the docker library become our own here. The requests are in `engine` and `events`.
 """
 
 from __future__ import annotations
@@ -23,53 +23,53 @@ from requests.adapters import HTTPAdapter
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 
 ANSWER_WITHIN_SECONDS = 600
-"""Docker's containerd store takes 7 s to list 1,000 images, and seconds for each delete among them."""
+"""Docker's containerd store needs 7 s to list 1,000 images, and seconds for each delete among them."""
 _REACHED_WITHIN_SECONDS = 10
 _CONNECTIONS_KEPT = 16
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _UNREACHABLE: dict[type[BaseException], str] = {
-    FileNotFoundError: "there is no such socket; is the engine running?",
-    ConnectionRefusedError: "nobody listens there; is the engine running?",
-    PermissionError: "no permission to use it; run as root or join the group that owns the socket",
-    socket.gaierror: "there is no host of that name",
-    requests.ConnectTimeout: f"nobody there answers within {_REACHED_WITHIN_SECONDS} s",
+    FileNotFoundError: "no such socket (is it running? try: systemctl status docker)",
+    ConnectionRefusedError: "connection refused (is it running? try: systemctl status docker)",
+    PermissionError: "permission denied (run as root, or add this user to the group docker)",
+    socket.gaierror: "unknown host name",
+    requests.ConnectTimeout: f"no answer within {_REACHED_WITHIN_SECONDS} s",
 }
 
 T = TypeVar("T")
 RequestObserver = Callable[[str, str, float], None]
-"""Told of every request: what was asked, the code of the answer (an HTTP status, or `none`), seconds."""
+"""Called after every request with the operation, the HTTP status (or `none`) and the seconds it took."""
 
 
 @dataclass(frozen=True, slots=True)
 class Address:
-    """Where an engine listens."""
+    """Address of an engine."""
 
     url: str = "unix:///var/run/docker.sock"
-    """`unix:///path` or `tcp://host:port`; InvalidSettings is raised for anything else."""
+    """`unix:///path` or `tcp://host:port`. Raises InvalidSettings for anything else."""
     certificates: str = ""
-    """Folder with ca.pem, cert.pem and key.pem for TLS, as in DOCKER_CERT_PATH; empty: none."""
+    """Folder with ca.pem, cert.pem and key.pem for TLS, as in DOCKER_CERT_PATH; empty: no TLS."""
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
-            raise InvalidSettings(f"--docker-host {self.url}: write unix:///path or tcp://host:port")
+            raise InvalidSettings(f"--docker-host {self.url}: use unix:///path or tcp://host:port")
 
 
 class Connection:
-    """One way to one engine; many threads may use it at once."""
+    """Connections to one engine, for many threads at once."""
 
     def __init__(self, address: Address, observe: RequestObserver = lambda *_: None, api_version: str = "auto") -> None:
         self.address = address
         self.generation = 0
-        """Counts connections: after a new one, another engine may be answering."""
+        """Counts reconnects: after one, another engine may answer."""
         self._api_version = api_version
         self._observe = observe
         self._lock = threading.Lock()
         self._client: docker.APIClient | None = None
 
     def request(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
-        """What `ask` gets from the engine. An APIError (an answer, if a bad one) passes.
+        """Run `ask` with a connected client and return its result. An APIError (an error answer) passes through.
 
-        Raises EngineUnreachable if nobody could be asked, EngineUnavailable if there came no answer or a senseless one.
+        Raises EngineUnreachable if no request was sent, EngineUnavailable if no valid answer came.
         """
         try:
             return self._measured(operation, ask)
@@ -80,7 +80,7 @@ class Connection:
             trouble = self._trouble(error)
             if isinstance(trouble, EngineUnreachable) or not _is_broken(error):
                 raise trouble from error
-        try:  # A connection that was kept may have gone stale: the request is sent again, once and at once.
+        try:  # A kept connection may be stale: send the request again, once.
             return self._measured(operation, ask)
         except APIError:
             raise
@@ -89,7 +89,7 @@ class Connection:
             raise EngineUnavailable(str(self._trouble(error))) from error
 
     def drop(self) -> None:
-        """Connect anew with the next request; those that are under way go on."""
+        """Reconnect with the next request. Requests in flight continue."""
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
@@ -117,17 +117,17 @@ class Connection:
     def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
         if reason := _why_unreachable(error):
-            return EngineUnreachable(f"{where} cannot be reached: {reason}")
+            return EngineUnreachable(f"cannot connect to {where}: {reason}")
         if isinstance(error, requests.Timeout) or "Read timed out" in str(error):
-            return EngineUnavailable(f"{where} gave no answer in {ANSWER_WITHIN_SECONDS} s")
-        return EngineUnavailable(f"{where} gave no proper answer: {error}")
+            return EngineUnavailable(f"{where} did not answer within {ANSWER_WITHIN_SECONDS} s")
+        return EngineUnavailable(f"invalid response from {where}: {error}")
 
 
 def send(client: docker.APIClient, method: str, path: str) -> bytes:
-    """One request as it is, and the whole of its answer. Raises what the library raises.
+    """Send one request and return the whole body. Raises the library's errors.
 
-    What a session does besides, for each request anew (it merges settings and looks for cookies, credentials and
-    redirects), takes as long as all the rest, and a clean-up sends thousands.
+    The extra work of a session (merging settings, cookies, credentials, redirects) doubles the time of a request, and a
+    clean-up sends thousands.
     """
     request = requests.PreparedRequest()
     request.method, request.url = method, f"{client.base_url}/v{client.api_version}{path}"
@@ -148,14 +148,14 @@ def raise_for_status(answer: requests.Response) -> None:
 
 
 class _SocketAdapter(UnixHTTPAdapter):
-    """One pool of connections for all requests; the library's own has one for each URL, so that no delete finds any."""
+    """One connection pool for all requests. The library has one for each URL, so a delete never reuses a connection."""
 
     def get_connection(self, url: bytes | str, proxies: Any = None) -> Any:
         return super().get_connection("http+docker://localhost", proxies)
 
 
 class _HostAdapter(HTTPAdapter):
-    """Connections that notice when the other host is gone: an event stream may be silent for days."""
+    """Connections with TCP keepalive, to detect a lost host: an event stream may be silent for days."""
 
     def init_poolmanager(self, *arguments: Any, **options: Any) -> None:
         idle = [(socket.IPPROTO_TCP, option, 60) for option in (socket.TCP_KEEPIDLE, socket.TCP_KEEPINTVL)]
@@ -171,7 +171,7 @@ def _client(address: Address, api_version: str) -> docker.APIClient:
     client = docker.APIClient(
         address.url, version=api_version, timeout=ANSWER_WITHIN_SECONDS, tls=_tls(address.certificates)
     )
-    client.get_adapter(client.base_url).close()  # It has asked for the version, on a connection of its own.
+    client.get_adapter(client.base_url).close()  # Closes the connection that asked for the version.
     if address.url.startswith("unix://"):
         path = address.url.replace("unix://", "http+unix://")
         client.mount("http+docker://", _SocketAdapter(path, ANSWER_WITHIN_SECONDS, max_pool_size=_CONNECTIONS_KEPT))
@@ -189,17 +189,17 @@ def _tls(folder: str) -> TLSConfig | bool:
 
 
 def _why_unreachable(error: Exception) -> str:
-    """Why nobody could be asked, in words; empty if somebody may have been."""
+    """Why no request was sent; empty if one may have been."""
     return next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
 
 
 def _is_broken(error: Exception) -> bool:
-    """Did the connection end in the middle (and not the time)?"""
+    """Did the connection break (and not time out)?"""
     return isinstance(error, requests.ConnectionError) and not isinstance(error, requests.Timeout)
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:
-    """The error, what it was raised from, and what it carries among its arguments."""
+    """The error, its causes, and the errors among its arguments."""
     pending: list[BaseException] = [error]
     while pending:
         cause = pending.pop()

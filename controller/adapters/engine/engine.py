@@ -1,6 +1,6 @@
-"""The container engine: look at it, measure its store, remove from it. It answers in our values and our errors.
+"""The container engine: list images and containers, measure the store, remove images. Returns our values and errors.
 
-Only low-level calls are made: the object layer of the docker library inspects every image that it lists.
+Uses low-level calls only: the object layer of the docker library inspects every image that it lists.
 """
 
 from __future__ import annotations
@@ -30,10 +30,10 @@ T = TypeVar("T")
 
 
 class DockerEngine:
-    """An engine that speaks Docker's API: Docker itself, or Podman's compatible service."""
+    """An engine with Docker's API: Docker, or Podman's compatible service."""
 
     def __init__(self, connection: Connection, own_container: str = "") -> None:
-        """`own_container` is the ID of the container in which this program runs, or empty."""
+        """`own_container` is the ID of the container that this program runs in, or empty."""
         self._connection = connection
         self._own_container = own_container
         self._own_name = ""
@@ -41,15 +41,15 @@ class DockerEngine:
 
     @property
     def generation(self) -> int:
-        """Changes whenever the engine may be another one than before."""
+        """Changes when another engine may answer."""
         return self._connection.generation
 
     def identify(self) -> Engine:
-        """Which engine answers. Raises EngineUnavailable, as every question does."""
+        """Identity of the engine. Raises EngineUnavailable, as every call does."""
         return self._sensible("info", lambda client: engine_from(client.info(), client.version()))
 
     def images(self) -> Mapping[ImageId, Image]:
-        """All images, hidden parents included. An image that has not changed is the same object as last time."""
+        """All images, with hidden parents. An unchanged image is the same object as last time."""
 
         def ask(client: docker.APIClient) -> dict[ImageId, Image]:
             images = map(image_from, rows_of(send(client, "GET", "/images/json?all=1")))
@@ -63,7 +63,7 @@ class DockerEngine:
         return known if known == image else image
 
     def containers(self) -> tuple[Container, ...]:
-        """All containers, in whatever state."""
+        """All containers, in any state."""
         address = "/containers/json?all=1"
         listed = self._sensible(
             "list_containers", lambda client: list(map(container_from, rows_of(send(client, "GET", address))))
@@ -71,7 +71,7 @@ class DockerEngine:
         return tuple(self._as_created(each) if each.id == self._own_container else each for each in listed)
 
     def _as_created(self, own: Container) -> Container:
-        """Ourselves, with the name that we were created from: once it has moved on, Docker's list has only the ID."""
+        """Our own container with the name that it was created from: Docker lists the ID once that name has moved."""
         if not self._own_name:
             self._own_name = self._sensible(
                 "inspect_container", lambda client: str(client.inspect_container(own.id)["Config"]["Image"])
@@ -79,7 +79,7 @@ class DockerEngine:
         return replace(own, created_from=self._own_name)
 
     def service_images(self) -> frozenset[str]:
-        """On a swarm manager the names of images that services are made from; elsewhere none."""
+        """Image names of swarm services; call this on a swarm manager only."""
 
         def ask(client: Any) -> frozenset[str]:
             specs = (service["Spec"]["TaskTemplate"] for service in client.services())
@@ -96,24 +96,24 @@ class DockerEngine:
         return self._sensible("inspect_image", ask)
 
     def store_bytes(self) -> int:
-        """What the image store occupies, by its own count."""
+        """Size of the image store, as the engine counts it."""
         return self._disk_usage("image", _store_total)
 
     def written_bytes(self) -> int:
-        """What containers have written into their own layers, by the engine's count."""
+        """Size of the writable layers of all containers, as the engine counts it."""
         return self._disk_usage("container", _written_total)
 
     def _disk_usage(self, of: str, total: Callable[[Mapping[str, Any]], int]) -> int:
-        """The docker library always asks for the sizes of everything, volumes and build cache too."""
+        """The docker library always asks for all sizes, with volumes and build cache."""
         address = f"/system/df?type={of}"
         return self._sensible("measure_store", lambda client: total(json.loads(send(client, "GET", address))))
 
     def remove(self, target: str) -> tuple[str, ...]:
-        """Ask to remove one name, or the image of one ID; never with force, never along with its parents.
+        """Remove one name, or the image with one ID; never with force, never with its parents.
 
-        Returns what the answer names as deleted: an image, and on graph drivers each layer. Raises ImageGone,
-        RemovalRefused or RemovalFailed as the engine answered; EngineUnreachable if nobody could be asked;
-        EngineUnavailable if no answer tells whether it was done.
+        Returns the IDs that the answer lists as deleted: the image, and on graph drivers each layer. Raises ImageGone,
+        RemovalRefused or RemovalFailed for an error answer; EngineUnreachable if no request was sent;
+        EngineUnavailable if the result is unknown.
         """
         times_asked = 0
 
@@ -128,13 +128,13 @@ class DockerEngine:
         except APIError as error:
             refusal = _refusal(error)
         except (KeyError, TypeError, ValueError, AttributeError) as error:
-            refusal = EngineUnavailable(f"the engine's answer to remove_image makes no sense: {error!r}")
+            refusal = EngineUnavailable(f"invalid response to remove_image: {error!r}")
         if times_asked > 1 and isinstance(refusal, ImageGone):
-            raise EngineUnavailable(f"the connection broke; asked again: {refusal}") from refusal
+            raise EngineUnavailable(f"the connection broke; the second request got: {refusal}") from refusal
         raise refusal
 
     def _sensible(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
-        """An answer of the right shape, or EngineUnavailable: half a list is not a list."""
+        """A valid answer, or EngineUnavailable: half a list is not a list."""
         try:
             return self._connection.request(operation, ask)
         except APIError as error:
@@ -145,11 +145,11 @@ class DockerEngine:
             ) from error
         except (KeyError, TypeError, ValueError, AttributeError) as error:
             self._connection.drop()
-            raise EngineUnavailable(f"the engine's answer to {operation} makes no sense: {error!r}") from error
+            raise EngineUnavailable(f"invalid response to {operation}: {error!r}") from error
 
 
 def _store_total(usage: Mapping[str, Any]) -> int:
-    """From API 1.52 on in `ImageUsage`; the older field is announced to go."""
+    """API 1.52 has `ImageUsage`; the older field is deprecated."""
     return int(usage["LayersSize"] if "LayersSize" in usage else usage["ImageUsage"]["TotalSize"])
 
 
@@ -160,7 +160,7 @@ def _written_total(usage: Mapping[str, Any]) -> int:
 
 
 def _refusal(error: APIError) -> Exception:
-    """What an answer other than 200 means; engines differ in their codes (measured on six)."""
+    """The error for an answer other than 200. Engines differ in their codes (measured on six)."""
     words, status = _words(error), error.status_code
     if status == 404 or (status == 500 and _LOST_A_RACE.search(words)):
         return ImageGone(words)

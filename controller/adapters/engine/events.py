@@ -1,7 +1,7 @@
-"""The engine's event stream: read without pause in a thread of its own, kept until a pass takes it, and a bell.
+"""The engine's event stream: a thread reads it, keeps the events until a pass takes them, and wakes the loop.
 
-An unread stream slows every call of every client of the engine, so reading never waits for a pass. The stream may break
-(the docker library's iterator then just ends), lose events beyond 256, and repeat some: a pass reads everything anew.
+An unread stream slows all clients of the engine, so reading never waits for a pass. The stream may break (the docker
+library's iterator then ends), lose events beyond 256, and repeat some: a pass reads everything again.
 """
 
 from __future__ import annotations
@@ -38,22 +38,22 @@ from controller.plan.memory.event import Event, ReceivedEvents
 _LONGEST_PIECE_BYTES = 65_536
 _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
-_SILENCE_ENDS_A_REPLAY_SECONDS = 0.5
-_A_LITTLE_EARLIER_NANOSECONDS = 1_000
-"""Podman rounds the moment from which a replay is wanted, and would leave out an event of exactly that one."""
-_A_CLOCK_WAS_SET_BACK_NANOSECONDS = 60 * 10**9
-"""By more than this; by less, two events of one moment have overtaken each other."""
+_REPLAY_ENDS_AFTER_SECONDS = 0.5
+_REPLAY_OVERLAP_NANOSECONDS = 1_000
+"""Podman rounds the start of a replay and would leave out an event of exactly that time."""
+_CLOCK_STEP_NANOSECONDS = 60 * 10**9
+"""A smaller step back is two events in the wrong order."""
 
 _log = logging.getLogger(__name__)
 
 
 class EventStream:
-    """Events since they were last taken; `ring` is called whenever a pass should look."""
+    """Events since the last `take`; calls `ring` when a pass should run."""
 
     def __init__(self, connection: Connection, ring: Callable[[], None], cursor: int = 0) -> None:
-        """`cursor` is the engine's time, in nanoseconds, of the last event that a pass took in; 0: none yet."""
+        """`cursor` is the engine's time (ns) of the last event that a pass used; 0: none."""
         self.generation = 0
-        """Counts connections: after a new one another engine may be answering, and events may be missing."""
+        """Counts reconnects: after one, another engine may answer and events may be missing."""
         self._connection = connection
         self._ring = ring
         self._cursor = cursor
@@ -62,7 +62,7 @@ class EventStream:
         self._taken_to = 0
         self._lock = threading.Lock()
         self._has_missed = False
-        """Events may have come, since some were last taken, that never arrived here."""
+        """Events since the last `take` may be missing."""
         self._up = threading.Event()
         self._tried = threading.Event()
         self._stopping = threading.Event()
@@ -70,42 +70,42 @@ class EventStream:
         self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
 
     def start(self, wait_seconds: float) -> None:
-        """Begin to read; returns once the stream stands and has replayed what was missed, or once the engine cannot
-        be reached, after `wait_seconds` at most.
+        """Start reading. Returns when the stream is up and has replayed the missed events, when the engine is not
+        reachable, or after `wait_seconds`.
         """
         self._thread.start()
         self._tried.wait(wait_seconds)
         if self._up.is_set() and self._cursor:
             replayed = -1
-            while replayed != self._count:  # A stream does not say where its past ends and the present begins.
+            while replayed != self._count:  # The stream does not mark the end of its replay.
                 replayed = self._count
-                self._stopping.wait(_SILENCE_ENDS_A_REPLAY_SECONDS)
+                self._stopping.wait(_REPLAY_ENDS_AFTER_SECONDS)
 
     def stop(self) -> None:
-        """Read no more, and hang up."""
+        """Stop reading and close the stream."""
         self._stopping.set()
         if self._stream is not None:
-            with suppress(OSError, AttributeError):  # It may have ended by itself just now.
+            with suppress(OSError, AttributeError):  # It may have just ended.
                 self._stream.close()
 
     def join(self, seconds: float) -> None:
-        """Wait for the end of the reading, at most so long."""
+        """Wait for the reading thread to end, at most this long."""
         self._thread.join(seconds)
 
     @property
     def is_up(self) -> bool:
-        """Does the stream stand?"""
+        """Is the stream connected?"""
         return self._up.is_set()
 
     @property
     def is_alive(self) -> bool:
-        """Does the thread that reads it live?"""
+        """Is the reading thread alive?"""
         return self._thread.is_alive()
 
     def take(self) -> ReceivedEvents:
-        """All events since the last call, each kind once, and the cursor that stands for having taken them in.
+        """All events since the last call, each kind once, with the cursor after them.
 
-        They stay known to `after` until the next call, as a mark may be older than this one.
+        `after` returns them until the next call, because a mark may be older than this call.
         """
         with self._lock:
             self._arrived = {event: place for event, place in self._arrived.items() if place > self._taken_to}
@@ -114,34 +114,34 @@ class EventStream:
             return ReceivedEvents(tuple(self._arrived), self._cursor, self._up.is_set(), has_hole)
 
     def mark(self) -> int:
-        """A place in the stream, for `after`."""
+        """The current position in the stream, for `after`."""
         with self._lock:
             return self._count
 
     def after(self, mark: int) -> tuple[tuple[Event, ...], int]:
-        """Events that came after `mark`, latest first, and a new mark; the next pass will take them all the same."""
+        """Events after `mark`, latest first, and a new mark. The next pass takes them too."""
         with self._lock:
             newest_first = reversed(self._arrived.items())
             return tuple(event for event, _ in takewhile(lambda item: item[1] > mark, newest_first)), self._count
 
     def _run(self) -> None:
-        barren = 0
+        empty_streams = 0
         while not self._stopping.is_set():
             known = self._count
             try:
                 self._read(self._subscribed())
             except RetryError:
                 return
-            except Exception as error:  # This thread must not die: it keeps the engine quick.
+            except Exception as error:  # This thread must not die: an unread stream slows the engine.
                 broken = {"event": LogEvent.ENGINE_EVENTS_BROKEN}
-                _log.warning("the engine's event stream broke (%r); it is read anew", error, extra=broken)
+                _log.warning("the engine's event stream broke (%r); reconnecting", error, extra=broken)
             self._up.clear()
             self._ring()
-            barren = barren + 1 if self._count == known else 0
-            self._stopping.wait(min(_SHORTEST_PAUSE_SECONDS * 2**barren, _LONGEST_PAUSE_SECONDS))
+            empty_streams = empty_streams + 1 if self._count == known else 0
+            self._stopping.wait(min(_SHORTEST_PAUSE_SECONDS * 2**empty_streams, _LONGEST_PAUSE_SECONDS))
 
     def _subscribed(self) -> CancellableStream[bytes]:
-        """The stream from where the last one ended, however long that takes. Raises RetryError when told to stop."""
+        """The stream from the end of the last one; retries until it succeeds. Raises RetryError when stopping."""
         attempts = Retrying(
             retry=retry_if_exception_type((EngineUnavailable, APIError)),
             wait=wait_exponential(_SHORTEST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS),
@@ -160,13 +160,13 @@ class EventStream:
         self._tried.set()
         self._ring()
         taken_in, replays, last = self._cursor, bool(self._cursor), time.monotonic()
-        for told, at in _told(stream):
+        for event_read, at in _events_of(stream):
             now = time.monotonic()
-            replays, last = replays and now - last < _SILENCE_ENDS_A_REPLAY_SECONDS, now
-            is_new = at != taken_in or not at  # A replay begins with the last event known.
-            event = replace(told, is_replayed=replays) if told and is_new else None
+            replays, last = replays and now - last < _REPLAY_ENDS_AFTER_SECONDS, now
+            is_new = at != taken_in or not at  # A replay starts with the last known event.
+            event = replace(event_read, is_replayed=replays) if event_read and is_new else None
             with self._lock:
-                if not is_new:  # So it has no hole in it.
+                if not is_new:  # So the replay is complete.
                     self._has_missed = had_missed
                 self._cursor = cursor_after(self._cursor, at)
                 self._count += 1
@@ -178,10 +178,10 @@ class EventStream:
 
 
 def _stream_of(client: docker.APIClient, cursor: int) -> CancellableStream[bytes]:
-    """The library's own `events` takes an error for the first event, and finds out only when that is read."""
+    """The library's own `events` returns an error answer as the first event."""
     parameters = {"filters": convert_filters(EVENT_FILTER)}
     if cursor:
-        since = max(cursor - _A_LITTLE_EARLIER_NANOSECONDS, 1)
+        since = max(cursor - _REPLAY_OVERLAP_NANOSECONDS, 1)
         parameters["since"] = f"{since // 10**9}.{since % 10**9:09}"
     address = f"{client.base_url}/v{client.api_version}/events"
     response = client.get(address, params=parameters, stream=True, timeout=None)
@@ -189,10 +189,10 @@ def _stream_of(client: docker.APIClient, cursor: int) -> CancellableStream[bytes
     return CancellableStream(response.raw.stream(_LONGEST_PIECE_BYTES), response)
 
 
-def _told(stream: Iterable[bytes]) -> Iterator[tuple[Event | None, int]]:
-    """Each line's event, if it is one that matters, and its time, however the stream is cut into pieces.
+def _events_of(stream: Iterable[bytes]) -> Iterator[tuple[Event | None, int]]:
+    """The event of each line (None if it does not matter) and its time. Lines may be split between pieces.
 
-    A line that makes no sense is left out: it can only have been news, and a pass reads everything anew.
+    An invalid line is skipped: an event only wakes the loop, and a pass reads everything again.
     """
     rest = b""
     for piece in stream:
@@ -200,14 +200,14 @@ def _told(stream: Iterable[bytes]) -> Iterator[tuple[Event | None, int]]:
         for line in filter(None, lines):
             try:
                 row = json.loads(line)
-                told = event_from(row), event_time_nanoseconds(row)
+                event = event_from(row), event_time_nanoseconds(row)
             except (ValueError, TypeError, AttributeError):
                 invalid = {"event": LogEvent.ENGINE_EVENT_INVALID}
-                _log.debug("an event that makes no sense: %.200r", line, extra=invalid)
+                _log.debug("skipped an invalid event: %.200r", line, extra=invalid)
             else:
-                yield told
+                yield event
 
 
 def cursor_after(cursor: int, at: int) -> int:
-    """The engine's time up to which events are known, after one of that time: it follows a clock that was set back."""
-    return at if at > cursor or 0 < at < cursor - _A_CLOCK_WAS_SET_BACK_NANOSECONDS else cursor
+    """The new cursor after an event of time `at`. It follows a clock that was set back."""
+    return at if at > cursor or 0 < at < cursor - _CLOCK_STEP_NANOSECONDS else cursor

@@ -1,4 +1,4 @@
-"""In which container this program runs, if in any: its image must never be removed."""
+"""Find the container that this program runs in, if any: its image must never be removed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ _MOUNTED_BY_ENGINES = re.compile(r" /etc/(?:hostname|resolv\.conf) ")
 
 
 def own_container_id(mounts: Path = _MOUNTS) -> str:
-    """The container's ID; empty if this is none, or if it cannot be told.
+    """The ID of our container; empty outside a container, or if the ID is unknown.
 
-    Engines mount /etc/hostname and /etc/resolv.conf of a container from a folder named after it, and that shows in
-    mountinfo, also where control groups and the host name no longer tell.
+    Engines mount /etc/hostname and /etc/resolv.conf from a folder that is named after the container. mountinfo shows
+    it, also where control groups and the host name do not.
     """
     try:
         lines = mounts.read_text().splitlines()

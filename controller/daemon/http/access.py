@@ -1,9 +1,9 @@
-"""Who may ask: names under which this host may be called, and passwords.
+"""Access control for HTTP requests: the accepted host names, and passwords.
 
-A page of the internet can make its own name lead to this host and then read, as if it were its own, whatever a browser
-gets from here (DNS rebinding). Such a request bears that foreign name in `Host`. Names of this host are known, and IP
-addresses cannot be rebound. Behind TLS or a password nobody has to ask: a certificate is not valid for a foreign name,
-and a browser does not give it the password.
+A web page can point its own name to this host and then read our answers in the visitor's browser (DNS rebinding). Such
+a request has the foreign name in `Host`, so only names of this host and IP addresses (which cannot be rebound) are
+accepted. With TLS or passwords any name is accepted: the certificate is not valid for a foreign name, and a browser
+does not send it the password.
 """
 
 from __future__ import annotations
@@ -23,16 +23,16 @@ _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:]+))(?::[0-9]*)?")
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """The rules of the door."""
+    """Which requests are answered."""
 
     names: Sequence[str] = ()
-    """Names of this host besides loopback's and addresses; `*.example.org` covers all below it."""
+    """Names of this host besides localhost and IP addresses; `*.example.org` covers all names below it."""
     any_name: bool = False
     passwords: Mapping[str, str] | None = None
-    """By user: as they are, or `sha256:` and their hash in hexadecimal; None: nobody is asked for one."""
+    """By user: in plain text, or `sha256:` and the hash in hexadecimal. None: no password is needed."""
 
     def knows(self, host: str) -> bool:
-        """May this host be called so? `host` is the header of a request; none at all comes from no browser."""
+        """Is this `Host` header accepted? A request without one does not come from a browser."""
         if self.any_name or not host:
             return True
         written = _HOST.fullmatch(host.lower())
@@ -40,7 +40,7 @@ class Access:
         return _is_local(name) or (name != "" and any(fnmatchcase(name, known) for known in self.names))
 
     def admits(self, authorization: str) -> bool:
-        """Does this header name a user and the right password (RFC 7617)?"""
+        """Does this `Authorization` header have a user and the right password (RFC 7617)?"""
         if self.passwords is None:
             return True
         user, password = _credentials(authorization)
@@ -66,7 +66,7 @@ def _hash(password: str) -> str:
 
 
 def _is_local(name: str) -> bool:
-    """An address, or a name that every browser takes for loopback (RFC 6761)."""
+    """Is this an IP address, or a name that browsers resolve to loopback (RFC 6761)?"""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

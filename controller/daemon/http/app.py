@@ -1,6 +1,6 @@
-"""What is served over HTTP: metrics, health, the status as JSON and as a page. Read-only, and nothing from elsewhere.
+"""The HTTP endpoints: metrics, health, and the status as JSON and as a page. Read-only, no external resources.
 
-A WSGI application, so that it can be asked without a socket; `http_server` puts it on one.
+A WSGI application, so that tests need no socket; `server` serves it.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from controller.daemon.vitals import Liveness
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
-_WORTH_COMPRESSING_BYTES = 4_096
+_COMPRESSED_FROM_BYTES = 4_096
 _ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -39,7 +39,7 @@ _ALWAYS = (
 
 @dataclass(frozen=True, slots=True)
 class Response:
-    """One answer."""
+    """One HTTP response."""
 
     status: str
     body: bytes
@@ -48,18 +48,18 @@ class Response:
 
 
 def plain(status: str, text: str, *headers: tuple[str, str]) -> Response:
-    """A line of text."""
+    """A response with one line of text."""
     return Response(status, f"{text}\n".encode(), headers=(("Cache-Control", "no-store"), *headers))
 
 
 def html(text: str) -> Response:
-    """A page."""
+    """A response with an HTML page."""
     return Response("200 OK", text.encode(errors="replace"), "text/html; charset=utf-8")
 
 
 @dataclass(frozen=True, slots=True)
 class Sources:
-    """Where the answers come from."""
+    """The data behind the endpoints."""
 
     vitals: Liveness
     metrics: Metrics
@@ -67,10 +67,10 @@ class Sources:
 
 
 class HttpApp:
-    """Answers requests from what the last pass has published."""
+    """Answers requests from the last published status."""
 
     def __init__(self, sources: Sources, access: Callable[[], Access]) -> None:
-        """`access` is asked at every request: passwords may change."""
+        """`access` is called for every request: passwords may change."""
         self._sources = sources
         self._access = access
         self._routes: Mapping[str, Callable[[Environ], Response]] = {
@@ -78,8 +78,8 @@ class HttpApp:
             "/explain": self._explanation,
             "/api/status": self._status,
             "/metrics": self._scrape,
-            "/healthz": lambda _: _verdict(sources.vitals.health()),
-            "/readyz": lambda _: _verdict(sources.vitals.readiness()),
+            "/healthz": lambda _: _health(sources.vitals.health()),
+            "/readyz": lambda _: _health(sources.vitals.readiness()),
             **{path: _asset(path) for path in assets.PATHS},
         }
 
@@ -102,15 +102,15 @@ class HttpApp:
         path, access = environ.get("PATH_INFO") or "/", self._access()
         host = environ.get("HTTP_HOST", "")
         if not access.knows(host):
-            return plain("421 Misdirected Request", f"this host does not know itself as {host!r}: see --allow-host")
+            return plain("421 Misdirected Request", f"{host!r} is not an accepted name of this host (see --allow-host)")
         if not (path in _OPEN or access.admits(environ.get("HTTP_AUTHORIZATION", ""))):
             challenge = ("WWW-Authenticate", 'Basic realm="image controller", charset="UTF-8"')
-            return plain("401 Unauthorized", "a name and a password are needed here", challenge)
+            return plain("401 Unauthorized", "user name and password required", challenge)
         route = self._routes.get(path)
         if route is None:
-            return plain("404 Not Found", f"there is nothing here; try one of {' '.join(_SHOWN)}")
+            return plain("404 Not Found", f"not found; available: {' '.join(_SHOWN)}")
         if environ["REQUEST_METHOD"] not in ("GET", "HEAD"):
-            return plain("405 Method Not Allowed", "this can only be read", ("Allow", "GET, HEAD"))
+            return plain("405 Method Not Allowed", "read-only: use GET or HEAD", ("Allow", "GET, HEAD"))
         return route(environ)
 
     def _page(self, environ: Environ) -> Response:
@@ -119,11 +119,11 @@ class HttpApp:
     def _explanation(self, environ: Environ) -> Response:
         found = self._sources.overview.explained(Query.parse(environ.get("QUERY_STRING", "")).image)
         if not found:
-            return plain("404 Not Found", "there is no such image on this node any more")
+            return plain("404 Not Found", "this image is not on this node (removed?)")
         return html(explanation_page(found))
 
     def _status(self, _: Environ) -> Response:
-        """Written row by row: as values, thousands of references take many times the room of their text."""
+        """Encoded row by row: thousands of references as values need many times the memory of their text."""
         rest = _json(self._sources.overview.values())
         rows = b", ".join(map(_json, self._sources.overview.references()))
         return Response("200 OK", b'{"references": [' + rows + b"], " + rest[1:], "application/json")
@@ -134,7 +134,7 @@ class HttpApp:
 
 
 _OPEN = ("/healthz", "/readyz")
-"""Asked by supervisors that know no password; they tell a word or a reason, and nothing of images."""
+"""For supervisors without a password. These answers contain nothing about images."""
 _SHOWN = ("/", "/api/status", "/metrics", *_OPEN)
 
 
@@ -142,18 +142,18 @@ def _json(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode(errors="replace")
 
 
-def _verdict(trouble: str) -> Response:
+def _health(trouble: str) -> Response:
     return plain("503 Service Unavailable", trouble) if trouble else plain("200 OK", "ok")
 
 
 def _asset(path: str) -> Callable[[Environ], Response]:
-    """A file of the page; its address changes with its content, so a browser may keep it."""
+    """A file of the page. Its URL changes with its content, so browsers may cache it."""
     content_type, body = assets.read(path)
     keep = (("Cache-Control", "private, max-age=31536000, immutable"),)
     return lambda _: Response("200 OK", body, content_type, keep)
 
 
 def _encoded(body: bytes, accepted: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-    if len(body) < _WORTH_COMPRESSING_BYTES or "gzip" not in accepted:
+    if len(body) < _COMPRESSED_FROM_BYTES or "gzip" not in accepted:
         return body, ()
     return gzip.compress(body, compresslevel=3, mtime=0), (("Content-Encoding", "gzip"),)

@@ -1,11 +1,12 @@
-"""The HTTP server: a few threads, whatever comes in; half-open connections cost none of them and are closed in time.
+"""The HTTP server: a few threads for any number of connections. Idle connections use no thread and are closed in time.
 
-TLS is done where the bytes come in, by the one thread that waits for all connections: a client that begins a handshake
-and falls silent costs no more than one that begins a request.
+The thread that waits for all connections also does TLS: an unfinished handshake costs no more than an unfinished
+request.
 """
 
 from __future__ import annotations
 
+import errno
 import socket
 import ssl
 import threading
@@ -26,19 +27,19 @@ _IDLE_SECONDS = 30
 _MOST_CONNECTIONS = 1_000
 _MOST_HEADER_BYTES = 16_384
 _MOST_BODY_BYTES = 65_536
-"""Nobody has anything to send here; a body that comes nevertheless is read, so that the answer is."""
+"""No request needs a body. A small one is read, so that the client reads the answer."""
 _MOST_ANSWER_BYTES = 64 * 2**20
-"""Waitress puts more than this into a file; there may be no place to write one."""
+"""Waitress writes larger answers to a temporary file; the disk may be full or read-only."""
 _BACKLOG = 1_024
-"""Connections that wait to be accepted; beyond, a client tries again only after a second."""
+"""Connections waiting to be accepted. When it is full, a client retries after a second."""
 _ENDS_WITHIN_SECONDS = 2.0
 
 
 class HttpServer:
-    """Serves one WSGI application in the background."""
+    """Serves one WSGI application in a thread."""
 
     def __init__(self, app: Callable[..., Any], listen: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
-        """`listen` is a host, empty for every address of this one, and a port, 0 for a free one.
+        """`listen` is a host (empty: all addresses) and a port (0: any free port).
 
         Raises AddressUnavailable.
         """
@@ -70,64 +71,64 @@ class HttpServer:
 
     @property
     def is_alive(self) -> bool:
-        """Does it serve?"""
+        """Is the server running?"""
         return self._thread.is_alive()
 
     def stop(self) -> None:
-        """Serve no more; whatever is under way ends."""
+        """Stop the server and close all connections."""
         self._server.task_dispatcher.shutdown()
-        with suppress(OSError):  # It was awake already, and has closed what we would wake it with.
+        with suppress(OSError):  # It has already closed its wake-up pipe.
             self._server.trigger.pull_trigger(self._close_all)
         self._thread.join(_ENDS_WITHIN_SECONDS)
 
     def _close_all(self) -> None:
-        """In the server's own thread; with nothing left to wait for, that ends."""
+        """Runs in the server's thread, which ends when no connection is left."""
         wasyncore.close_all(self._server._map)
 
 
 class _TlsChannel(HTTPChannel):
-    """A connection whose bytes are decrypted where they are read. OpenSSL shakes hands by itself meanwhile."""
+    """A connection that decrypts where it reads. OpenSSL does the handshake during reads."""
 
     def __init__(self, *arguments: Any, **named: Any) -> None:
-        self._one_at_a_time = threading.Lock()
+        self._openssl_lock = threading.Lock()
         super().__init__(*arguments, **named)
 
     def handle_read(self) -> None:
-        """Take what has come, up to the end of a request: the rest waits until that is served."""
+        """Read up to the end of one request; the next is read after its answer."""
         try:
             while super().readable() and self._take(self.recv(self.adj.recv_bytes)):
                 pass
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
-            pass  # Part of a handshake, or of a record: the rest is on its way.
+            pass  # An incomplete handshake or record: more bytes will follow.
         except OSError:
             self.handle_close()
 
     def readable(self) -> bool:
-        """Should the select look out for more? It does not tell of what OpenSSL has read already, so that is taken
-        here: this is asked before each select, and one follows each answer.
+        """Should select watch for input? Bytes that OpenSSL has already read are handled here, because select does not
+        report them. Waitress calls this before each select.
         """
         if super().readable() and isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             self.handle_read()
         return bool(self.connected and super().readable())
 
     def recv(self, buffer_size: int) -> bytes:
-        """Waitress reads in its main thread and may write in another; OpenSSL takes one at a time."""
-        with self._one_at_a_time:
+        """Waitress reads and writes in different threads; OpenSSL allows one at a time."""
+        with self._openssl_lock:
             return bytes(super().recv(buffer_size))
 
     def send(self, data: bytes, do_close: bool = True) -> int:
-        """So many bytes were taken; none while the connection is busy."""
+        """The number of bytes sent; 0 while the connection is busy."""
         try:
-            with self._one_at_a_time:
+            with self._openssl_lock:
                 return int(super().send(data, do_close))
         except (ssl.SSLWantReadError, ssl.SSLWantWriteError):
             return 0
 
     def _take(self, data: bytes) -> bool:
-        """Is more to be read?"""
+        """Should reading continue?"""
         if not data:
             return False
-        self.last_activity = time.time()  # noqa: TID251  the clock by which waitress finds idle connections
+        self.last_activity = time.time()  # noqa: TID251  waitress finds idle connections by this clock
         return bool(self.received(data))
 
 
@@ -138,7 +139,7 @@ def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
     try:
         context.load_cert_chain(certificate, key)
     except (OSError, ssl.SSLError) as error:
-        raise InvalidSettings(f"--tls-certificate {certificate}: cannot be used: {error.strerror or error}") from error
+        raise InvalidSettings(f"--tls-certificate {certificate}: cannot load: {error.strerror or error}") from error
     return context
 
 
@@ -150,4 +151,10 @@ def _listener(host: str, port: int) -> socket.socket:
         family, _, _, _, address = found[0]
         return socket.create_server(address[:2], family=family, backlog=_BACKLOG)
     except OSError as error:
-        raise AddressUnavailable(f"--listen: {host}:{port} cannot be had: {error.strerror}") from error
+        raise AddressUnavailable(f"--listen {host}:{port}: cannot bind: {_reason(error)}") from error
+
+
+def _reason(error: OSError) -> str:
+    words = (error.strerror or str(error)).lower()
+    is_taken = error.errno == errno.EADDRINUSE
+    return words + " (is another controller running? choose another port)" * is_taken

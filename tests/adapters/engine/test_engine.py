@@ -1,4 +1,4 @@
-"""The engine adapter against answers of every kind: each becomes a value of ours, or one of our errors."""
+"""The engine adapter: each answer becomes one of our values or errors."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def engine() -> DockerEngine:
 Http = responses.RequestsMock
 
 
-# ── looking ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── observing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_hidden_parents_are_listed_too(engine: DockerEngine, http: Http) -> None:
@@ -76,7 +76,7 @@ def test_a_failed_list_does_not_make_images_new(engine: DockerEngine, http: Http
 
 
 @pytest.mark.parametrize("none", [{}, {"RepoTags": None}, {"RepoTags": []}, {"RepoTags": ["<none>:<none>"]}])
-def test_engines_have_many_ways_to_say_that_an_image_has_no_name(
+def test_every_form_of_an_image_without_a_name_is_understood(
     engine: DockerEngine, http: Http, none: dict[str, Any]
 ) -> None:
     without_names = {name: value for name, value in ROW.items() if not name.startswith("Repo")}
@@ -84,7 +84,7 @@ def test_engines_have_many_ways_to_say_that_an_image_has_no_name(
     assert engine.images()[ID].removable_references == ()
 
 
-def test_a_name_by_digest_among_the_tags_is_no_tag(engine: DockerEngine, http: Http) -> None:
+def test_a_name_by_digest_among_the_tags_is_not_a_tag(engine: DockerEngine, http: Http) -> None:
     name = "app@sha256:" + "d" * 64
     http.get(f"{API}/images/json", json=[{**ROW, "RepoTags": [name], "RepoDigests": [name]}])
     image = engine.images()[ID]
@@ -102,7 +102,7 @@ def test_containers_of_every_state_are_listed(engine: DockerEngine, http: Http) 
     assert (container.name, container.image, container.state) == ("one", ID, "created")
 
 
-def test_we_know_what_we_were_created_from_after_the_name_has_moved_on(http: Http) -> None:
+def test_our_own_image_name_is_known_after_the_name_has_moved(http: Http) -> None:
     engine = DockerEngine(Connection(Address("unix:///engine.sock"), api_version="1.41"), own_container="us")
     http.get(f"{API}/containers/json", json=[{"Id": "us", "Image": ID, "ImageID": ID, "State": "running"}])
     inspection = http.get(f"{API}/containers/us/json", json={"Config": {"Image": "site.local/imagectl:1"}})
@@ -110,7 +110,7 @@ def test_we_know_what_we_were_created_from_after_the_name_has_moved_on(http: Htt
     assert inspection.call_count == 1
 
 
-def test_the_engine_is_known_by_its_info_and_version(engine: DockerEngine, http: Http) -> None:
+def test_the_engine_is_identified_by_info_and_version(engine: DockerEngine, http: Http) -> None:
     http.get(f"{API}/info", json={"ID": "X", "Driver": "overlay2", "DockerRootDir": "/data", "DriverStatus": []})
     http.get(f"{API}/version", json={"Version": "20.10.24"})
     known = engine.identify()
@@ -126,13 +126,13 @@ def test_the_layers_of_an_image_come_from_its_inspection_and_history(engine: Doc
     assert [layer.size_bytes for layer in layers] == [5, 7]
 
 
-def test_an_image_that_went_away_before_its_inspection_is_gone(engine: DockerEngine, http: Http) -> None:
+def test_an_image_removed_before_its_inspection_is_gone(engine: DockerEngine, http: Http) -> None:
     http.get(f"{API}/images/{ID}/json", status=404, json={"message": f"No such image: {ID}"})
     with pytest.raises(ImageGone, match="No such image"):
         engine.layers(ID)
 
 
-def test_a_swarm_manager_names_the_images_of_its_services(engine: DockerEngine, http: Http) -> None:
+def test_a_swarm_manager_lists_the_images_of_its_services(engine: DockerEngine, http: Http) -> None:
     container = {"Spec": {"TaskTemplate": {"ContainerSpec": {"Image": "app:1@sha256:0"}}}}
     plugin: dict[str, Any] = {"Spec": {"TaskTemplate": {"PluginSpec": {}}}}
     http.get(f"{API}/services", json=[container, plugin])
@@ -140,7 +140,7 @@ def test_a_swarm_manager_names_the_images_of_its_services(engine: DockerEngine, 
 
 
 @pytest.mark.parametrize("usage", [{"LayersSize": 12}, {"ImageUsage": {"TotalSize": 12}}])
-def test_the_stores_total_is_found_in_old_and_new_answers(
+def test_the_total_of_the_store_is_read_from_old_and_new_answers(
     engine: DockerEngine, http: Http, usage: dict[str, Any]
 ) -> None:
     http.get(f"{API}/system/df", json=usage, match=[matchers.query_param_matcher({"type": "image"})])
@@ -155,39 +155,39 @@ def test_the_stores_total_is_found_in_old_and_new_answers(
         ({"ContainerUsage": {"TotalSize": 12}}, 12),
     ],
 )
-def test_what_containers_have_written_is_found_in_old_and_new_answers(
+def test_the_size_of_writable_layers_is_read_from_old_and_new_answers(
     engine: DockerEngine, http: Http, usage: dict[str, Any], bytes_: int
 ) -> None:
     http.get(f"{API}/system/df", json=usage, match=[matchers.query_param_matcher({"type": "container"})])
     assert engine.written_bytes() == bytes_
 
 
-# ── half an answer is none ───────────────────────────────────────────────────────────────────────────────────────────
+# ── half an answer is an error ────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
     "body", ["", "[", "garbage", "null", '{"message": "what?"}', "[1]", '["app:1"]', '[{"RepoTags": []}]', "[null]"]
 )
-def test_an_answer_that_makes_no_sense_is_no_answer(engine: DockerEngine, http: Http, body: str) -> None:
+def test_an_invalid_answer_is_an_error(engine: DockerEngine, http: Http, body: str) -> None:
     http.get(f"{API}/images/json", body=body)
     with pytest.raises(EngineUnavailable):
         engine.images()
 
 
 @pytest.mark.parametrize("status", [400, 404, 409, 500, 503])
-def test_a_list_that_is_refused_is_no_list(engine: DockerEngine, http: Http, status: int) -> None:
+def test_an_error_answer_is_not_a_list(engine: DockerEngine, http: Http, status: int) -> None:
     http.get(f"{API}/containers/json", status=status, json={"message": "in words"})
     with pytest.raises(EngineUnavailable, match=rf"list_containers with {status}: in words"):
         engine.containers()
 
 
-def test_a_list_that_is_cut_is_no_list(engine: DockerEngine, http: Http) -> None:
+def test_a_truncated_list_is_an_error(engine: DockerEngine, http: Http) -> None:
     http.get(f"{API}/images/json", body=requests.exceptions.ChunkedEncodingError("Connection broken: IncompleteRead"))
-    with pytest.raises(EngineUnavailable, match="no proper answer"):
+    with pytest.raises(EngineUnavailable, match="invalid response"):
         engine.images()
 
 
-def test_after_a_senseless_answer_another_engine_may_be_there(engine: DockerEngine, http: Http) -> None:
+def test_after_an_invalid_answer_the_engine_is_identified_again(engine: DockerEngine, http: Http) -> None:
     http.get(f"{API}/images/json", json=[ROW])
     engine.images()
     before = engine.generation
@@ -231,7 +231,7 @@ def test_an_untag_deletes_nothing(engine: DockerEngine, http: Http) -> None:
         (400, "invalid reference format", RemovalFailed),
     ],
 )
-def test_answers_are_told_apart(
+def test_error_answers_become_different_errors(
     engine: DockerEngine, http: Http, status: int, words: str, error: type[Exception]
 ) -> None:
     http.delete(TARGET, status=status, json={"message": words})
@@ -242,32 +242,32 @@ def test_answers_are_told_apart(
 
 def test_a_delete_without_an_answer_in_time_is_not_sent_again(engine: DockerEngine, http: Http) -> None:
     asked = http.delete(TARGET, body=requests.ReadTimeout("Read timed out."))
-    with pytest.raises(EngineUnavailable, match="gave no answer in 600 s"):
+    with pytest.raises(EngineUnavailable, match="did not answer within 600 s"):
         engine.remove("app:1")
     assert asked.call_count == 1
 
 
-def test_a_delete_on_a_connection_gone_stale_is_sent_again_at_once(engine: DockerEngine, http: Http) -> None:
+def test_a_delete_on_a_stale_connection_is_sent_again(engine: DockerEngine, http: Http) -> None:
     http.delete(TARGET, body=_broken())
     http.delete(TARGET, json=[{"Untagged": "app:1"}, {"Deleted": ID}])
     assert engine.remove("app:1") == (ID,)
 
 
-def test_a_delete_that_breaks_twice_has_no_answer(engine: DockerEngine, http: Http) -> None:
+def test_a_delete_that_breaks_twice_has_no_result(engine: DockerEngine, http: Http) -> None:
     http.delete(TARGET, body=_broken())
     http.delete(TARGET, body=_broken())
-    with pytest.raises(EngineUnavailable, match="no proper answer"):
+    with pytest.raises(EngineUnavailable, match="invalid response"):
         engine.remove("app:1")
 
 
-def test_a_404_after_a_broken_connection_does_not_tell_who_removed_it(engine: DockerEngine, http: Http) -> None:
+def test_a_404_after_a_broken_connection_is_an_unknown_result(engine: DockerEngine, http: Http) -> None:
     http.delete(TARGET, body=_broken())
     http.delete(TARGET, status=404, json={"message": "No such image"})
-    with pytest.raises(EngineUnavailable, match="the connection broke; asked again: No such image"):
+    with pytest.raises(EngineUnavailable, match="the connection broke; the second request got: No such image"):
         engine.remove("app:1")
 
 
-def test_an_engine_that_goes_away_in_a_delete_may_have_done_it(engine: DockerEngine, http: Http) -> None:
+def test_an_engine_lost_during_a_delete_is_an_unknown_result(engine: DockerEngine, http: Http) -> None:
     http.delete(TARGET, body=_broken())
     http.delete(TARGET, body=requests.ConnectionError("Connection aborted.", ConnectionRefusedError()))
     with pytest.raises(EngineUnavailable) as raised:
@@ -275,16 +275,14 @@ def test_an_engine_that_goes_away_in_a_delete_may_have_done_it(engine: DockerEng
     assert not isinstance(raised.value, EngineUnreachable)
 
 
-def test_an_engine_that_is_not_there_was_not_asked(engine: DockerEngine, http: Http) -> None:
+def test_a_missing_engine_got_no_request(engine: DockerEngine, http: Http) -> None:
     http.delete(TARGET, body=requests.ConnectionError("Connection aborted.", FileNotFoundError()))
-    with pytest.raises(EngineUnreachable, match="is the engine running"):
+    with pytest.raises(EngineUnreachable, match="is it running"):
         engine.remove("app:1")
 
 
 @pytest.mark.parametrize("body", ["garbage", '{"Untagged": "app:1"}', '["app:1"]', "[[]]"])
-def test_a_senseless_answer_to_a_delete_does_not_tell_whether_it_was_done(
-    engine: DockerEngine, http: Http, body: str
-) -> None:
+def test_an_invalid_answer_to_a_delete_is_an_unknown_result(engine: DockerEngine, http: Http, body: str) -> None:
     http.delete(TARGET, body=body)
     with pytest.raises(EngineUnavailable):
         engine.remove("app:1")

@@ -1,4 +1,4 @@
-"""Who may ask, by name and by password."""
+"""Accepted host names and passwords."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def basic(user: str, password: str) -> str:
         "",
     ],
 )
-def test_a_host_is_known_by_its_addresses_and_by_its_names(host: str) -> None:
+def test_addresses_and_names_of_this_host_are_accepted(host: str) -> None:
     assert ACCESS.knows(host)
 
 
@@ -55,24 +55,24 @@ def test_a_host_is_known_by_its_addresses_and_by_its_names(host: str) -> None:
         "xn--localhost",
     ],
 )
-def test_a_foreign_name_is_no_name_of_this_host(host: str) -> None:
+def test_a_foreign_name_is_not_accepted(host: str) -> None:
     assert not ACCESS.knows(host)
 
 
-def test_listening_on_every_address_is_no_name() -> None:
+def test_listening_on_all_addresses_adds_no_name() -> None:
     assert not Access(names=("",)).knows(":80")
 
 
-def test_behind_a_password_or_tls_any_name_will_do() -> None:
+def test_with_passwords_or_tls_any_name_is_accepted() -> None:
     assert Access(any_name=True).knows("evil.example")
 
 
-def test_without_passwords_nobody_is_asked_for_one() -> None:
+def test_without_passwords_no_password_is_needed() -> None:
     assert Access().admits("")
 
 
 @pytest.mark.parametrize("kept", ["s3:cret", f"sha256:{sha256(b's3:cret').hexdigest()}"])
-def test_a_password_is_kept_as_it_is_or_as_its_hash(kept: str) -> None:
+def test_a_password_is_stored_in_plain_text_or_as_a_hash(kept: str) -> None:
     access = Access(passwords={"sre": kept})
     assert access.admits(basic("sre", "s3:cret"))
     assert not access.admits(basic("sre", kept + "x"))
@@ -87,20 +87,20 @@ def test_a_password_is_kept_as_it_is_or_as_its_hash(kept: str) -> None:
         "Bearer c3JlOnNlY3JldA==",
         basic("sre", ""),
         basic("", ""),
-        basic("nobody", ""),
+        basic("unknown", ""),
         basic("SRE", "secret"),
         "Basic " + b64encode(b"\xff\xfe").decode(),
     ],
 )
-def test_what_is_not_the_right_password_lets_nobody_in(header: str) -> None:
+def test_a_wrong_password_is_refused(header: str) -> None:
     assert not Access(passwords={"sre": "secret"}).admits(header)
 
 
-def test_an_empty_list_of_passwords_lets_nobody_in() -> None:
+def test_an_empty_list_of_passwords_refuses_everyone() -> None:
     assert not Access(passwords={}).admits(basic("sre", ""))
 
 
 @given(st.text(max_size=40))
-def test_no_header_makes_it_stumble(header: str) -> None:
+def test_no_header_raises_an_error(header: str) -> None:
     assert not Access(passwords={"sre": "secret"}).admits(header)
     Access().knows(header)

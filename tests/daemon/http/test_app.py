@@ -1,4 +1,4 @@
-"""What is answered to which request; asked without a socket."""
+"""Responses of the HTTP application, without a socket."""
 
 from __future__ import annotations
 
@@ -32,19 +32,19 @@ class Answer:
 
 
 def ask(site: Site, path: str, method: str = "GET", **headers: str) -> Answer:
-    """What a client gets; headers as WSGI names them, without HTTP_."""
-    told: list[Any] = []
+    """The response for a client; headers in WSGI names without HTTP_."""
+    started: list[Any] = []
     where, _, query = path.partition("?")
     environ = {"REQUEST_METHOD": method, "PATH_INFO": where, "QUERY_STRING": query, "HTTP_HOST": "localhost:9847"}
     environ |= {f"HTTP_{name.upper()}": value for name, value in headers.items()}
-    body = b"".join(site.app(environ, lambda status, given: told.append((status, dict(given)))))
-    status, given = told[0]
+    body = b"".join(site.app(environ, lambda status, given: started.append((status, dict(given)))))
+    status, given = started[0]
     return Answer(int(status.split()[0]), given, body)
 
 
 @pytest.fixture(scope="module")
 def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
-    """A controller that has just looked at a node of 60 images."""
+    """A controller after one pass on a node with 60 images."""
     site = Site()
     site.publish(busy_status(60, tmp_path_factory.mktemp("policies")))
     return site
@@ -58,25 +58,25 @@ def test_every_path_is_answered(site: Site, path: str) -> None:
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/../etc/passwd", "//", "/page.css/..", "/API/status"])
-def test_any_other_path_gets_a_plain_no(site: Site, path: str) -> None:
+def test_an_unknown_path_is_404_in_plain_text(site: Site, path: str) -> None:
     answer = ask(site, path)
     assert (answer.status, answer.headers["Content-Type"]) == (404, "text/plain; charset=utf-8")
-    assert "try one of / /api/status /metrics" in answer.text
+    assert "available: / /api/status /metrics" in answer.text
 
 
 @pytest.mark.parametrize("method", ["POST", "PUT", "DELETE", "PATCH", "OPTIONS", "TRACE", "BREW"])
-def test_everything_can_only_be_read(site: Site, method: str) -> None:
+def test_all_paths_are_read_only(site: Site, method: str) -> None:
     answer = ask(site, "/api/status", method)
     assert (answer.status, answer.headers["Allow"]) == (405, "GET, HEAD")
 
 
-def test_head_tells_all_but_the_body(site: Site) -> None:
+def test_head_returns_the_headers_without_the_body(site: Site) -> None:
     assert ask(site, "/metrics", "HEAD").body == b""
     assert int(ask(site, "/metrics", "HEAD").headers["Content-Length"]) > 1_000
 
 
 @pytest.mark.parametrize("path", ["/", "/explain", "/api/status", "/metrics", "/healthz", "/nothing", "/page.js"])
-def test_every_answer_forbids_a_browser_what_it_need_not_do(site: Site, path: str) -> None:
+def test_every_answer_has_the_security_headers(site: Site, path: str) -> None:
     headers = ask(site, path).headers
     assert headers["X-Content-Type-Options"] == "nosniff"
     assert headers["X-Frame-Options"] == "DENY"
@@ -85,13 +85,13 @@ def test_every_answer_forbids_a_browser_what_it_need_not_do(site: Site, path: st
     assert "unsafe" not in headers["Content-Security-Policy"]
 
 
-def test_a_request_by_a_foreign_name_is_turned_away_and_told_what_to_do(site: Site) -> None:
+def test_a_request_with_a_foreign_host_name_is_refused_with_a_hint(site: Site) -> None:
     answer = ask(site, "/", host="evil.example:9847")
     assert (answer.status, b"--allow-host" in answer.body) == (421, True)
 
 
 @pytest.mark.parametrize("path", ["/", "/api/status", "/metrics", "/healthz", "/nothing"])
-def test_no_path_is_answered_to_a_foreign_name(site: Site, path: str) -> None:
+def test_no_path_is_answered_for_a_foreign_host_name(site: Site, path: str) -> None:
     assert ask(site, path, host="evil.example").status == 421
 
 
@@ -103,16 +103,16 @@ class TestWithPasswords:
         return guarded
 
     @pytest.mark.parametrize("path", ["/", "/api/status", "/metrics", "/explain", "/page.css", "/nothing"])
-    def test_a_stranger_learns_nothing(self, guarded: Site, path: str) -> None:
+    def test_without_a_password_no_path_is_answered(self, guarded: Site, path: str) -> None:
         answer = ask(guarded, path)
         assert answer.status == 401
         assert answer.headers["WWW-Authenticate"].startswith("Basic ")
 
-    def test_who_has_the_password_is_let_in(self, guarded: Site) -> None:
+    def test_a_request_with_the_password_is_answered(self, guarded: Site) -> None:
         header = f"Basic {b64encode(b'sre:secret').decode()}"
         assert ask(guarded, "/metrics", authorization=header).status == 200
 
-    def test_supervisors_need_no_password_to_ask_for_health(self, guarded: Site) -> None:
+    def test_health_needs_no_password(self, guarded: Site) -> None:
         assert ask(guarded, "/healthz").status == 200
 
 
@@ -131,11 +131,11 @@ class TestHealth:
     def test_a_dead_thread_is_not_healthy(self) -> None:
         site = Site()
         site.vitals.threads_alive = lambda: False
-        assert ask(site, "/healthz").text == "a thread has died\n"
+        assert ask(site, "/healthz").text == "the thread that reads engine events has ended\n"
 
-    def test_without_an_engine_it_is_healthy_and_not_ready_and_says_why(self, tmp_path: Path) -> None:
+    def test_without_an_engine_it_is_healthy_and_not_ready_with_the_reason(self, tmp_path: Path) -> None:
         site = Site()
-        lost = "the engine cannot be reached: connection refused"
+        lost = "cannot connect to the engine: connection refused"
         site.publish(replace(busy_status(3, tmp_path), result=PassResult.FAILED, trouble=lost))
         assert ask(site, "/healthz").status == 200
         assert (ask(site, "/readyz").status, ask(site, "/readyz").text.strip()) == (503, lost)
@@ -150,17 +150,17 @@ class TestStatus:
         plan = json.loads(json.dumps(report_values(status.decision, status.reading, Usage.ANY)))
         assert {name: api[name] for name in plan} == plan
 
-    def test_it_says_how_the_controller_is_and_what_it_freed(self, site: Site) -> None:
+    def test_it_has_the_health_and_the_freed_bytes(self, site: Site) -> None:
         api = json.loads(ask(site, "/api/status").body)
         assert (api["health"], api["troubles"], api["result"]) == ("healthy", [], "nothing_due")
         assert api["freed"]["last_7_days_bytes"] >= api["freed"]["today_bytes"] > 0
         assert len(api["freed"]["days"]) == 14
         assert api["disk"] == {"size_bytes": 62_000_000_000, "available_bytes": 21_300_000_000}
 
-    def test_before_the_first_look_it_says_just_that(self) -> None:
+    def test_before_the_first_pass_it_says_starting(self) -> None:
         assert json.loads(ask(Site(), "/api/status").body)["health"] == "starting"
 
-    def test_large_answers_are_compressed_for_who_wants_that(self, site: Site) -> None:
+    def test_large_answers_are_compressed_on_request(self, site: Site) -> None:
         whole, small = ask(site, "/api/status"), ask(site, "/api/status", accept_encoding="gzip, br")
         assert gzip.decompress(small.body) == whole.body
         assert len(small.body) < len(whole.body) / 3
@@ -182,22 +182,22 @@ def links_of(page: str) -> set[str]:
 
 
 class TestPage:
-    def test_nothing_on_it_comes_from_elsewhere(self, site: Site) -> None:
+    def test_the_page_has_no_external_resource(self, site: Site) -> None:
         assert all(link.startswith("/") and not link.startswith("//") for link in links_of(ask(site, "/").text))
         assert "http" not in ask(site, "/page.css").text
         assert "http" not in ask(site, "/page.js").text
 
-    def test_every_link_on_it_leads_somewhere(self, site: Site) -> None:
+    def test_every_link_of_the_page_works(self, site: Site) -> None:
         links = links_of(ask(site, "/").text)
         assert len(links) > 60
         assert {ask(site, link.partition("#")[0]).status for link in links} == {200}
 
-    def test_files_of_the_page_may_be_kept_as_their_address_changes_with_them(self, site: Site) -> None:
+    def test_page_files_are_cached_because_their_url_changes_with_the_content(self, site: Site) -> None:
         address = next(link for link in links_of(ask(site, "/").text) if link.startswith("/page.css?"))
         assert "immutable" in ask(site, address).headers["Cache-Control"]
         assert ask(site, "/").headers["Cache-Control"] == "no-store"
 
-    def test_an_image_that_is_gone_has_no_explanation(self, site: Site) -> None:
+    def test_a_removed_image_has_no_explanation(self, site: Site) -> None:
         assert ask(site, "/explain?image=sha256:" + "0" * 64).status == 404
         assert ask(site, "/explain").status == 404
 

@@ -1,4 +1,4 @@
-"""The server on real sockets: many clients, slow ones, rude ones, and TLS."""
+"""The server on real sockets: many clients, slow clients, misbehaving clients, and TLS."""
 
 from __future__ import annotations
 
@@ -43,19 +43,19 @@ def scrape(port: int, context: ssl.SSLContext | None = None) -> tuple[int, bytes
         connection.close()
 
 
-def said_to(port: int, request: bytes) -> bytes:
-    """Everything that is answered to these bytes."""
+def answer_to(port: int, request: bytes) -> bytes:
+    """The complete answer to these bytes."""
     with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
         client.sendall(request)
         answer = b""
-        with suppress(ConnectionResetError):  # Who is answered before everything was read may be cut off after it.
+        with suppress(ConnectionResetError):  # An answer before the whole request was read may end in a reset.
             while piece := client.recv(65_536):
                 answer += piece
         return answer
 
 
 def half_open(port: int, stack: ExitStack, count: int, begin: bytes) -> None:
-    """Clients that connect, say a little or nothing, and go on waiting."""
+    """Clients that connect, send little or nothing, and wait."""
     for _ in range(count):
         client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
         client.sendall(begin)
@@ -70,7 +70,7 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A certificate for localhost that signs itself; its key is beside it."""
+    """A self-signed certificate for localhost, with its key beside it."""
     folder = tmp_path_factory.mktemp("tls")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     files = f"-addext subjectAltName=DNS:localhost -keyout {folder}/key.pem -out {folder}/cert.pem"
@@ -89,7 +89,9 @@ def trusting(certificate: Path) -> ssl.SSLContext:
 
 
 @pytest.mark.parametrize("begin", [b"", b"GET /metrics HTTP/1.1\r\nHost: local"])
-def test_three_hundred_half_open_connections_cost_few_threads_and_no_scrape(site: Site, begin: bytes) -> None:
+def test_three_hundred_half_open_connections_use_few_threads_and_do_not_block_a_scrape(
+    site: Site, begin: bytes
+) -> None:
     before = threading.active_count()
     with serving(site) as port, ExitStack() as stack:
         half_open(port, stack, 300, begin)
@@ -99,7 +101,7 @@ def test_three_hundred_half_open_connections_cost_few_threads_and_no_scrape(site
         assert threading.active_count() - before <= 8
 
 
-def test_three_hundred_handshakes_that_never_end_cost_no_more(
+def test_three_hundred_unfinished_handshakes_do_not_block_a_scrape(
     site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     before = threading.active_count()
@@ -113,8 +115,8 @@ def test_three_hundred_handshakes_that_never_end_cost_no_more(
 
 
 @contextmanager
-def asking_without_listening(port: int) -> Iterator[None]:
-    """Somebody who sends requests behind TLS as fast as possible, and reads no answer."""
+def sending_without_reading(port: int) -> Iterator[None]:
+    """A client that sends requests over TLS as fast as possible and reads no answer."""
     request = "GET / HTTP/1.1\r\nHost: localhost\r\n\r"
     asking = subprocess.Popen(["yes", request], stdout=subprocess.PIPE)
     command = ["openssl", "s_client", "-quiet", "-connect", f"127.0.0.1:{port}"]
@@ -127,16 +129,16 @@ def asking_without_listening(port: int) -> Iterator[None]:
             process.communicate()
 
 
-def test_a_client_that_asks_without_listening_costs_no_scrape_behind_tls_either(
+def test_a_client_that_reads_no_answer_does_not_block_a_scrape_over_tls(
     site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
-    with serving(site, tls) as port, asking_without_listening(port):
+    with serving(site, tls) as port, sending_without_reading(port):
         began = time.monotonic()
-        while time.monotonic() - began < 1.0:  # Until it has everything full.
+        while time.monotonic() - began < 1.0:  # Until all buffers are full.
             assert scrape(port, trusting)[0] == 200
 
 
-def test_requests_that_come_together_are_all_answered_behind_tls(
+def test_pipelined_requests_are_all_answered_over_tls(
     site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     with serving(site, tls) as port, ExitStack() as stack:
@@ -175,14 +177,14 @@ def test_many_scrapes_at_once_are_all_answered(site: Site) -> None:
         (b"GET / HTTP/1.1\r\nHost : x", b"400"),
     ],
 )
-def test_odd_requests_get_plain_answers(site: Site, request_line: bytes, status: bytes) -> None:
+def test_malformed_requests_get_plain_answers(site: Site, request_line: bytes, status: bytes) -> None:
     with serving(site) as port:
-        answer = said_to(port, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\nabc")
+        answer = answer_to(port, request_line + b"\r\nHost: localhost\r\nConnection: close\r\n\r\nabc")
         assert answer.split()[1] == status
         assert b"Traceback" not in answer
 
 
-def test_an_answer_of_many_images_arrives_whole(tmp_path: Path) -> None:
+def test_an_answer_with_many_images_is_complete(tmp_path: Path) -> None:
     site = Site()
     site.publish(busy_status(1_500, tmp_path))
     with serving(site) as port:
@@ -208,7 +210,7 @@ class TestTls:
                 assert connection.getresponse().read()
             connection.close()
 
-    def test_a_large_answer_arrives_whole(self, tls: ssl.SSLContext, trusting: ssl.SSLContext, tmp_path: Path) -> None:
+    def test_a_large_answer_is_complete(self, tls: ssl.SSLContext, trusting: ssl.SSLContext, tmp_path: Path) -> None:
         site = Site()
         site.publish(busy_status(1_500, tmp_path))
         with serving(site, tls) as port:
@@ -218,7 +220,7 @@ class TestTls:
             assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
             connection.close()
 
-    def test_a_request_that_comes_in_many_pieces_is_understood(
+    def test_a_request_in_many_pieces_is_answered(
         self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
     ) -> None:
         with (
@@ -230,15 +232,17 @@ class TestTls:
                 client.sendall(piece)
             assert b"200 OK" in client.recv(65_536)
 
-    def test_who_speaks_no_tls_is_cut_off(self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    def test_a_client_without_tls_is_disconnected(
+        self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+    ) -> None:
         with serving(site, tls) as port:
-            assert b"HTTP" not in said_to(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
+            assert b"HTTP" not in answer_to(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert scrape(port, trusting)[0] == 200
 
     def test_old_versions_of_tls_are_refused(self, tls: ssl.SSLContext) -> None:
         assert tls.minimum_version == ssl.TLSVersion.TLSv1_2
 
-    def test_a_certificate_that_cannot_be_used_is_told_by_name(self, tmp_path: Path) -> None:
+    def test_a_certificate_that_cannot_be_loaded_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "cert.pem").write_text("nonsense")
         with pytest.raises(InvalidSettings, match=r"--tls-certificate .*cert\.pem"):
             tls_context(tmp_path / "cert.pem", None)
@@ -246,15 +250,18 @@ class TestTls:
             tls_context(tmp_path / "missing.pem", None)
 
 
-def test_an_address_that_is_taken_is_told_in_words(site: Site) -> None:
+def test_an_address_in_use_is_an_error_with_a_hint(site: Site) -> None:
     with (
         serving(site) as port,
-        pytest.raises(AddressUnavailable, match=rf"--listen: 127\.0\.0\.1:{port} cannot be had"),
+        pytest.raises(
+            AddressUnavailable,
+            match=rf"--listen 127\.0\.0\.1:{port}: cannot bind: address already in use \(is another controller",
+        ),
     ):
         HttpServer(site.app, ("127.0.0.1", port))
 
 
-def test_no_host_means_every_address(site: Site) -> None:
+def test_an_empty_host_means_all_addresses(site: Site) -> None:
     with serving(site, host="") as port:
         for address in ("127.0.0.1", "127.0.0.9"):
             socket.create_connection((address, port), timeout=5).close()
