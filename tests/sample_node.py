@@ -222,7 +222,7 @@ def _attempts(memory: Memory) -> dict[tuple[ImageId, str], Attempt]:
 
 def decision_on(memory: Memory, policies: Path) -> Decision:
     """What the planner decides about it; the texts have been known for a long time."""
-    reading, conditions = PolicyFolder(policies).read(), Conditions(believe_new_texts=True)
+    reading, conditions = PolicyFolder(policies).read(), Conditions(trust_new_texts=True)
     node = memory.node.answer if memory.node else NodeAnswer()
     early = replace(memory, clock=replace(memory.clock, seconds=memory.clock.seconds - 20 * DAY))
     texts = decide_again(Decision(memory=early, node=node), reading, conditions).memory.texts

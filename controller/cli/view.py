@@ -79,7 +79,7 @@ def _asked_node(settings: Settings) -> NodeAnswer:
 
 
 def _conditions(settings: Settings) -> Conditions:
-    return replace(conditions_of(settings), believe_new_texts=True)
+    return replace(conditions_of(settings), trust_new_texts=True)
 
 
 def _looked_at(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:

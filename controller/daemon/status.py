@@ -1,6 +1,6 @@
-"""Status: what the last pass saw, decided, did and awaits.
+"""Status: the observation, decision and results of the last pass, and what it waits for.
 
-The one value that logs, metrics, the page and the API read.
+Logs, metrics, the page and the API read this value.
 """
 
 from __future__ import annotations
@@ -16,14 +16,14 @@ from controller.policy.document.parse import FolderReading
 
 
 class PassResult(StrEnum):
-    """What a pass came to; the words of the metric."""
+    """Result of a pass; also the label values of the metric."""
 
     REMOVED = "removed"
     NOTHING_DUE = "nothing_due"
     PARTIAL = "partial"
-    """Something was removed, and something was due and could not be."""
+    """At least one due reference was not removed."""
     FAILED = "failed"
-    """It could not look, or could not remember, so it did nothing."""
+    """The engine could not be observed or the ledger not be written, so nothing was removed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,7 +36,7 @@ class Degradation:
 
 @dataclass(frozen=True, slots=True)
 class Status:
-    """One pass, finished. After a failed pass the decision is still the last good one."""
+    """One finished pass. After a failed pass the decision is the last good one."""
 
     at: Instant
     result: PassResult
@@ -44,15 +44,15 @@ class Status:
     decision: Decision
     reading: FolderReading
     removals: tuple[Removal, ...] = ()
-    """What was asked for in this pass, and what came of it."""
+    """Removals that this pass requested, with their outcomes."""
     news: tuple[Removal, ...] = ()
-    """Those of them that came out otherwise than last time: worth a line in the log."""
+    """Those with another outcome than last time; they are logged."""
     batches: tuple[Batch, ...] = ()
-    """Measurements that count since this pass."""
+    """Measurements that became final in this pass."""
     next_figure_at: float | None = None
-    """Uptime at which the next one will."""
+    """Uptime at which the next measurement is final."""
     trouble: str = ""
-    """Why the pass failed, or stopped half-way; in words."""
+    """Why the pass failed or stopped early."""
     engine_is_up: bool = True
     event_stream_is_up: bool = True
     watcher_is_up: bool = True
@@ -64,17 +64,17 @@ class Status:
 
     @property
     def texts_stable_at(self) -> float | None:
-        """Uptime at which the first document whose text is new may come into force."""
+        """Uptime at which the next new text can be stable."""
         return self.decision.stability.next_change_at
 
     @property
     def gap_ends_at(self) -> float | None:
-        """Uptime at which something goes that waits only because uses may have been missed."""
+        """Uptime at which a reference is due that waits only because of a gap in the observations."""
         return self.decision.memory.clock.uptime_at(self.decision.plan.gap_ends_at)
 
     @property
     def next_change_at(self) -> float | None:
-        """Uptime of the next moment at which something changes by itself."""
+        """Uptime at which the next change happens without any event."""
         clock, plan, scope = self.decision.memory.clock, self.decision.plan, self.decision.scope
         changes = map(clock.uptime_at, (plan.next_change_at, scope.next_change_at))
         moments = (self.texts_stable_at, self.next_figure_at, *changes)
@@ -93,9 +93,9 @@ class Status:
         unstable = [document.name for document in self.decision.scope.documents if document.is_unstable]
         event, errors = LogEvent, f"{len(broken)} error{'s' * (len(broken) > 1)} in policy documents"
         of_trouble = event.LEDGER_UNAVAILABLE if self.engine_is_up else event.ENGINE_UNREACHABLE
-        no_events = "the engine's event stream is down; uses between passes may be missed"
+        no_events = "the engine's event stream is down; image use between passes may go unnoticed"
         no_watch = "the policy folder is not watched; changes are noticed at each resync"
-        reset = "the ledger was damaged and begun anew: every image counts from now"
+        reset = "the ledger was damaged and recreated: all images count as first seen now"
         findings = (
             (bool(self.trouble), of_trouble, self.trouble),
             (bool(reading.lost), event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),

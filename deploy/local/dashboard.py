@@ -1,4 +1,4 @@
-"""The Grafana dashboard, written down once; `python -m deploy.local.dashboard` prints it, `make dashboard` keeps it.
+"""The source of the Grafana dashboard. `python -m deploy.local.dashboard` prints it, `make dashboard` writes the file.
 
 Names of metrics come from `controller.daemon.metrics.families`, so a query cannot name a metric that does not exist.
 """
@@ -14,7 +14,7 @@ from typing import Any
 from controller.daemon.metrics.families import FAMILIES
 
 UID = "image-controller"
-_OF_CHOSEN = 'job=~"$job", instance=~"$instance"'
+_SELECTED = 'job=~"$job", instance=~"$instance"'
 _DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
 _WIDTH = 24
 
@@ -22,13 +22,13 @@ Values = dict[str, Any]
 
 
 def metric(name: str, *matchers: str, suffix: str = "") -> str:
-    """A selector of the chosen nodes."""
-    return f"{FAMILIES[name].full_name}{suffix}{{{', '.join((_OF_CHOSEN, *matchers))}}}"
+    """A selector for the selected nodes."""
+    return f"{FAMILIES[name].full_name}{suffix}{{{', '.join((_SELECTED, *matchers))}}}"
 
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """One query, and what its series are called."""
+    """One query and the legend of its series."""
 
     expr: str
     legend: str = ""
@@ -84,41 +84,41 @@ FLEET = (
         "Nodes up",
         "Controllers that Prometheus reaches.",
         "none",
-        f"sum(up{{{_OF_CHOSEN}}})",
+        f"sum(up{{{_SELECTED}}})",
     ),
     _stat(
-        "Nodes that need a look",
-        "Controllers that cannot reach their engine, have lost their policy folder, or hold an invalid document.",
+        "Degraded nodes",
+        "Controllers that cannot reach their engine, have no policy folder, or have an invalid document.",
         "none",
         f"count(({_TROUBLES}) > 0) or vector(0)",
     ),
     _stat(
         "Freed in a day",
-        "Bytes that removals really freed in the last 24 hours, on all chosen nodes.",
+        "Bytes that removals freed in the last 24 hours, on the selected nodes.",
         "decbytes",
         f"sum(increase({metric('reclaimed_bytes_total')}[1d]))",
     ),
     _stat(
         "Removed in a day",
-        "References that went in the last 24 hours, on all chosen nodes.",
+        "References removed in the last 24 hours, on the selected nodes.",
         "none",
         f"""sum(increase({metric("removals_total", 'outcome=~"removed|untagged|gone"')}[1d]))""",
     ),
     _stat(
         "Due now",
-        "Bytes that removing everything due would free. Stays high where removals fail or nothing is removed.",
+        "Bytes that the removal of everything due would free. Remains high where removals fail.",
         "decbytes",
         f"""sum({metric("reclaimable_bytes", 'verdict="due"')})""",
     ),
     _stat(
-        "Goes later",
-        "Bytes that removing everything that waits would free.",
+        "Due later",
+        "Bytes that the removal of everything that waits would free.",
         "decbytes",
         f"""sum({metric("reclaimable_bytes", 'verdict="waiting"')})""",
     ),
     Panel(
         "Freed per day",
-        "Bytes that removals really freed, day by day.",
+        "Bytes that removals freed, by day.",
         "decbytes",
         (Target(f"sum(increase({metric('reclaimed_bytes_total')}[1d]))", "freed"),),
         width=12,
@@ -127,7 +127,7 @@ FLEET = (
     ),
     Panel(
         "Fullest disks",
-        "The share of the file system that the engine keeps its data on that is taken, where it can be seen.",
+        "Used share of the file system that holds the engine's data, where it can be measured.",
         "percentunit",
         (
             Target(
@@ -142,8 +142,8 @@ FLEET = (
         extra={"min": 0, "max": 1},
     ),
     Panel(
-        "What runs",
-        "Controllers by their version and the engine beside them.",
+        "Versions",
+        "Controllers by version and container engine.",
         "none",
         (
             Target(
@@ -159,7 +159,7 @@ FLEET = (
     ),
     Panel(
         "Revisions of policies",
-        "Nodes by the commit or version of the policies that they read last.",
+        "Nodes by commit or version of the policies that they read last.",
         "none",
         (Target(f"count by (revision) ({metric('policy_revision_info')})", "{{revision}}", instant=True),),
         "bargauge",
@@ -172,7 +172,7 @@ FLEET = (
 NODE = (
     Panel(
         "Verdicts",
-        "References by verdict: why each goes (DUE), waits or stays.",
+        "References by verdict: why each is removed (DUE), waits or is kept.",
         "none",
         (Target(f"sum by (verdict) ({metric('references')})", "{{verdict}}"),),
         width=12,
@@ -180,7 +180,7 @@ NODE = (
     ),
     Panel(
         "Removals by outcome",
-        "What came of removals. Refused: the engine still had a use for the image. Failed: it tried and could not.",
+        "Refused: the engine reports that the image is in use. Failed: the engine returned an error.",
         "none",
         (Target(f"sum by (outcome) (increase({metric('removals_total')}[$__rate_interval]))", "{{outcome}}"),),
         width=12,
@@ -188,14 +188,14 @@ NODE = (
     ),
     Panel(
         "Freed by policy",
-        "Bytes that removals really freed, by the document that asked for them.",
+        "Bytes that removals freed, by policy document.",
         "decbytes",
         (Target(f"sum by (document) (increase({metric('reclaimed_bytes_total')}[$__rate_interval]))", "{{document}}"),),
         custom=_BARS,
     ),
     Panel(
         "Disk",
-        "The file system that the engine keeps its data on, and the layers of all images in it.",
+        "Free space of the file system that holds the engine's data, and the size of all image layers.",
         "decbytes",
         (
             Target(f"sum by (instance) ({metric('filesystem_avail_bytes')})", "{{instance}} free"),
@@ -204,26 +204,26 @@ NODE = (
     ),
     Panel(
         "Policies",
-        "Documents by what they amount to on the node.",
+        "Documents by state on the node.",
         "none",
         (Target(f"sum by (state) ({metric('documents')})", "{{state}}"),),
         custom=_STACKED,
     ),
     Panel(
         "Pass duration",
-        "How long passes over the node take.",
+        "Duration of passes.",
         "s",
         _quantiles("pass_duration_seconds"),
     ),
     Panel(
         "Engine latency",
-        "How long the engine takes to answer, by operation: 99 of 100 requests are quicker.",
+        "Response time of the engine, by operation: 99 of 100 requests are faster.",
         "s",
         _quantiles("engine_request_duration_seconds", "operation"),
     ),
     Panel(
         "Engine errors",
-        "Answers of the engine other than success. A 409 is its refusal to remove, a 404 an image that had gone.",
+        "Responses of the engine other than success. 409: the removal was refused. 404: the image was already removed.",
         "reqps",
         (
             Target(
@@ -234,14 +234,14 @@ NODE = (
     ),
     Panel(
         "Passes by result",
-        "What passes came to. A failed one did nothing, because it could not look or could not remember.",
+        "Results of passes. A failed pass removed nothing: the engine or the ledger was not available.",
         "none",
         (Target(f"sum by (result) (increase({metric('passes_total')}[$__rate_interval]))", "{{result}}"),),
         custom=_BARS,
     ),
     Panel(
-        "Since the last good pass",
-        "By the clock of the node: far off where that clock is.",
+        "Since the last successful pass",
+        "By the clock of the node: wrong where that clock is wrong.",
         "s",
         (Target(f"time() - ({metric('last_successful_pass_timestamp_seconds')} > 0)", "{{instance}}"),),
     ),
@@ -258,7 +258,7 @@ NODE = (
     ),
     Panel(
         "Next deadline",
-        "When a verdict changes if nothing happens before.",
+        "When the next verdict changes if nothing else happens.",
         "dateTimeFromNow",
         (Target(f"min({metric('next_deadline_timestamp_seconds')} > 0) * 1000", "next", instant=True),),
         "stat",
@@ -267,8 +267,8 @@ NODE = (
         _STAT,
     ),
     Panel(
-        "Unknown figures",
-        "Removals, or batches of them, in the last day of which nobody knows what they freed.",
+        "Unknown bytes",
+        "Removals, or batches of them, in the last day whose freed bytes are unknown.",
         "none",
         (Target(f"sum(increase({metric('removals_with_unknown_bytes_total')}[1d]))", instant=True),),
         "stat",
@@ -278,9 +278,9 @@ NODE = (
     ),
     Panel(
         "Memory",
-        "Of the controllers themselves.",
+        "Resident memory of the controllers.",
         "decbytes",
-        (Target(f"max(process_resident_memory_bytes{{{_OF_CHOSEN}}})", "largest", instant=True),),
+        (Target(f"max(process_resident_memory_bytes{{{_SELECTED}}})", "largest", instant=True),),
         "stat",
         6,
         5,
@@ -288,9 +288,9 @@ NODE = (
     ),
     Panel(
         "CPU",
-        "Share of one core that the busiest controller takes.",
+        "Share of one core that the busiest controller uses.",
         "percentunit",
-        (Target(f"max(rate(process_cpu_seconds_total{{{_OF_CHOSEN}}}[$__rate_interval]))", "busiest", instant=True),),
+        (Target(f"max(rate(process_cpu_seconds_total{{{_SELECTED}}}[$__rate_interval]))", "busiest", instant=True),),
         "stat",
         6,
         5,
@@ -300,12 +300,12 @@ NODE = (
 
 
 def dashboard() -> Values:
-    """The whole dashboard as Grafana stores it."""
+    """The dashboard as Grafana stores it."""
     return {
         "uid": UID,
         "id": None,
         "title": "Image controller",
-        "description": "What container images edge nodes hold, remove and free, and which nodes need a look.",
+        "description": "Container images on edge nodes: kept, removed, bytes freed, and degraded nodes.",
         "tags": ["image-controller", "edge", "docker"],
         "editable": False,
         "graphTooltip": 1,
@@ -369,13 +369,13 @@ def _new_versions() -> Values:
         "enable": True,
         "iconColor": "blue",
         "expr": f"{metric('build_info')} unless on (instance, version, engine_version) {before}",
-        "titleFormat": "{{instance}} runs {{version}} beside {{engine}} {{engine_version}}",
+        "titleFormat": "{{instance}} runs {{version}} with {{engine}} {{engine_version}}",
         "step": "60s",
     }
 
 
 def _laid_out(rows: Iterable[tuple[str, Sequence[Panel]]]) -> Iterable[Values]:
-    """Panels from left to right, line by line, each row of them under its title."""
+    """Panels from left to right, line by line, each row under its title."""
     number, top = 0, 0
     for title, panels in rows:
         number += 1

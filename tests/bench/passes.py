@@ -75,7 +75,7 @@ def _growing() -> Iterator[Figure]:
 
 def _pass_with(many: int, rules: int) -> Figure:
     removals = [a_removal(f"team{number}/*:1.*", A_WEEK_MINUTES) for number in range(rules)]
-    with a_host(conditions=Conditions(believe_new_texts=True)) as host:
+    with a_host(conditions=Conditions(trust_new_texts=True)) as host:
         for number in range(many):
             host.engine.load(f"team{number % 2_000}/app:{number}")
         host.folder.files = {f"doc{n}.json": a_document(*removals[n : n + 50]) for n in range(0, rules, 50)}

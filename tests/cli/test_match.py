@@ -120,7 +120,7 @@ def test_what_is_not_in_force_on_any_node_says_so() -> None:
     a_document("other", image_policy=...)
     whys = {row["name"]: row["why"] for row in values()["documents"]}
     assert whys["off"] == "enabled is false"
-    assert whys["other"] == "it has no image policy, so it is not our business"
+    assert whys["other"] == "ignored (no image policy)"
 
 
 # ── what is wrong ────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -40,7 +40,7 @@ def test_the_last_line_counts_and_the_line_before_tells_of_policies_that_do_noth
         "10 go now (1.2 GB), 28 later (2.6 GB), 22 stay;"
         " 225.7 MB stay because nothing tells that the agent downloaded them."
     )
-    assert "! policy spring-cleaning is waiting: its start has not come" in lines
+    assert "! policy spring-cleaning is waiting: waiting for its start" in lines
 
 
 def test_names_are_those_that_go_now(imagectl: Imagectl) -> None:

@@ -66,7 +66,7 @@ def test_a_gap_in_the_watch_is_told_once_with_its_reason(host: Host) -> None:
 
 def test_a_document_is_told_of_when_it_comes_changes_and_goes(host: Host) -> None:
     first = host.last
-    assert said(None, first) == ["policy doc is in force: it applies to this node"]
+    assert said(None, first) == ["policy doc is in force: applies to this node"]
     host.folder.files = {}
     assert "policy doc is gone" in said(first, host.look())
 

@@ -452,7 +452,7 @@ def test_what_must_wait_says_so() -> None:
             host.engine.load(f"app:{number}", content=str(number))
         host.look()
         held = [verdict for verdict in host.last.decision.plan.verdicts if verdict.reason is Reason.HELD_BACK]
-        assert [verdict.detail for verdict in held] == ["at most 1 removal in one pass"] * 2
+        assert [verdict.detail for verdict in held] == ["limit: 1 removal a pass"] * 2
 
 
 def test_an_hour_frees_no_more_bytes_than_it_may() -> None:

@@ -50,9 +50,9 @@ def test_a_host_on_which_all_is_well_is_not_degraded(host: Host) -> None:
     ("fields", "words"),
     [
         ({"trouble": "in words"}, "in words"),
-        ({"event_stream_is_up": False}, "the engine's event stream is down; uses between passes may be missed"),
+        ({"event_stream_is_up": False}, "the engine's event stream is down; image use between passes may go unnoticed"),
         ({"watcher_is_up": False}, "the policy folder is not watched; changes are noticed at each resync"),
-        ({"ledger_resets": 1}, "the ledger was damaged and begun anew: every image counts from now"),
+        ({"ledger_resets": 1}, "the ledger was damaged and recreated: all images count as first seen now"),
     ],
 )
 def test_whatever_somebody_should_look_after_is_told(host: Host, fields: dict[str, object], words: str) -> None:

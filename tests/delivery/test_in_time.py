@@ -17,7 +17,7 @@ from controller.daemon.ports import Ports
 from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.status import Status
 from controller.plan.scope.in_force import DocumentState
-from controller.plan.scope.stability import STANDS_AFTER_SECONDS
+from controller.plan.scope.stability import STABLE_AFTER_SECONDS
 from tests.delivery.deliverers import ConfigMapVolume, put
 from tests.delivery.node import PATIENCE_SECONDS, a_policy
 from tests.fake_engine import FakeEngine
@@ -67,7 +67,7 @@ def test_what_has_stood_for_two_seconds_is_in_force_within_five(tmp_path: Path) 
         while states(published.get(timeout=PATIENCE_SECONDS)) != {"p": DocumentState.IN_FORCE}:
             pass
         took = time.monotonic() - delivered
-    assert STANDS_AFTER_SECONDS <= took <= STANDS_AFTER_SECONDS + IN_FORCE_WITHIN_SECONDS
+    assert STABLE_AFTER_SECONDS <= took <= STABLE_AFTER_SECONDS + IN_FORCE_WITHIN_SECONDS
 
 
 def test_a_single_run_waits_two_seconds_for_what_is_new_and_not_at_all_for_what_is_known(tmp_path: Path) -> None:
@@ -80,4 +80,4 @@ def test_a_single_run_waits_two_seconds_for_what_is_new_and_not_at_all_for_what_
             looks.append(published.qsize())
             took.append(time.monotonic() - began)
     assert looks == [2, 1]
-    assert took[0] >= STANDS_AFTER_SECONDS
+    assert took[0] >= STABLE_AFTER_SECONDS

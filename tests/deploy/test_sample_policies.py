@@ -34,7 +34,7 @@ def decided(
     of_agent = Evidence(NodeSource.AGENT_CONTAINER, "", 1.0)
     evidence = {image.id: of_agent for image in images if image.tags[0].familiar != _BUILT_BY_HAND}
     memory = a_memory(an_observation(images), records, now=_NOW - watched_seconds, evidence=evidence)
-    conditions = Conditions(believe_new_texts=True)
+    conditions = Conditions(trust_new_texts=True)
     first = decide_again(
         Decision(memory=memory, node=NodeAnswer(a_node(node))), PolicyFolder(folder).read(), conditions
     )

@@ -155,7 +155,7 @@ def on_engine(
     events = EventStream(Connection(address), rang.set)
     events.start(_PATIENCE_SECONDS)
     terms = Terms(settle_seconds, protected=tuple(map(parse_selector, protected)))
-    conditions = Conditions(terms, limits, resync_seconds=10 * A_LONG_TIME_SECONDS, believe_new_texts=True)
+    conditions = Conditions(terms, limits, resync_seconds=10 * A_LONG_TIME_SECONDS, trust_new_texts=True)
     eye = port or DockerEngine(Connection(address), own_container)
     ports = Ports(clock, folder, FakeNode(), eye, events, ledger, lambda: 0.0, own_container)
     reconciler = Reconciler(ports, PassOptions(conditions, parallel_removals=parallel), stopping, lambda: None)

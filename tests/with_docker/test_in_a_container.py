@@ -37,7 +37,7 @@ def test_the_controller_in_a_container_says_why_its_own_repository_stays(
     said = _run(docker_api, engine, "explain", OLDER)
 
     assert "PROTECTED" in said
-    assert "us.local/imagectl is the repository of the image that this controller runs from" in said
+    assert "us.local/imagectl is the repository of this controller's own image" in said
 
 
 def _run(api: docker.APIClient, engine: PrivateEngine, *command: str) -> str:

@@ -94,4 +94,4 @@ def test_a_swarm_managers_service_images_are_protected(
     finally:
         docker_api.leave_swarm(force=True)
     assert controller.left == {APP}
-    assert controller.verdicts[APP].detail == "a service of the swarm uses it"
+    assert controller.verdicts[APP].detail == "used by a swarm service"

@@ -1,7 +1,7 @@
-"""Status → Prometheus samples. Gauges are computed from the last status when scraped; counters count what passes
-publish.
+"""Status to Prometheus samples. Gauges are computed from the last status at each scrape; counters count results of
+passes.
 
-Never a label for an image: the number of series is bounded by the number of policy documents.
+No label names an image: the number of policy documents bounds the number of series.
 """
 
 from __future__ import annotations
@@ -33,13 +33,13 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
     "remove_image": ("200", "404", "409", "500", "none"),
     "events": _UNANSWERED,
 }
-"""What is asked of the engine, and the answers that are to be expected; others get a series when they come."""
-_LASTING = "events"
-"""A request that ends when the stream does: how long that took tells nothing."""
+"""Operations and the usual status codes; other codes get a series when they first occur."""
+_STREAMING = "events"
+"""Its duration means nothing: the request ends when the stream ends."""
 
 
 class Metrics:
-    """All series of one controller, in a registry of their own."""
+    """All series of one controller, in their own registry."""
 
     def __init__(self, disk_usage: DiskUsage = lambda _: None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
@@ -54,7 +54,7 @@ class Metrics:
         self._request_seconds = self._histogram("engine_request_duration_seconds")
         self._resets = self._counter("ledger_resets_total")
         self._steps = self._counter("clock_steps_total")
-        self._begin_at_zero()
+        self._start_at_zero()
         self._published: Status | None = None
         self._documents: set[str] = set()
         self._gauges = Gauges(disk_usage)
@@ -62,7 +62,7 @@ class Metrics:
         ProcessCollector(registry=self.registry)
 
     def publish(self, status: Status) -> None:
-        """Count what a pass did, and show it from now on."""
+        """Count the results of a pass and show them from now on."""
         self._passes.labels(status.result.value).inc()
         self._pass_seconds.observe(status.duration_seconds)
         self._follow_documents(status)
@@ -80,7 +80,7 @@ class Metrics:
     def request_answered(self, operation: str, code: str, seconds: float) -> None:
         """Count one request to the engine."""
         self._requests.labels(operation, code).inc()
-        if operation != _LASTING:
+        if operation != _STREAMING:
             self._request_seconds.labels(operation).observe(seconds)
         if operation == "remove_image":
             self._removal_seconds.observe(seconds)
@@ -96,18 +96,18 @@ class Metrics:
         if freed.exactness is Exactness.UNKNOWN:
             self._unknown.inc()
 
-    def _begin_at_zero(self) -> None:
-        """A rate needs a first value: a series that begins with its first event hides that event."""
+    def _start_at_zero(self) -> None:
+        """Create series at 0: `rate` cannot see the first event of a series that starts with it."""
         for result in PassResult:
             self._passes.labels(result.value)
         for operation, codes in ANSWERS.items():
             for code in codes:
                 self._requests.labels(operation, code)
-            if operation != _LASTING:
+            if operation != _STREAMING:
                 self._request_seconds.labels(operation)
 
     def _follow_documents(self, status: Status) -> None:
-        """Series begin at 0 when a document appears, and end when nothing is heard of it any more."""
+        """Create series at 0 when a document appears; remove them when it has gone and has no open figures."""
         removals = {removal.intent.document for removal in status.removals}
         batches = {batch.document for batch in status.batches}
         now = {document.name for document in status.decision.scope.documents} | removals | batches

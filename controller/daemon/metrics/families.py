@@ -1,6 +1,6 @@
-"""Every metric, declared once: its name, kind, labels, and what it tells, in words for somebody who sees only a scrape.
+"""Every metric, declared once: name, kind, labels, and a help text that makes sense in a scrape alone.
 
-`metrics` and `gauges` fill them; the README's table and the tests of the dashboard and the rules go by this list too.
+`collector` and `gauges` fill them. The README's table and the tests of the dashboards and rules use this list too.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ class Family:
 
     @property
     def full_name(self) -> str:
-        """As Prometheus knows it."""
+        """The name in Prometheus."""
         return f"{PREFIX}_{self.name}"
 
 
@@ -37,20 +37,20 @@ _DECLARED = (
     Family(
         "build_info",
         "gauge",
-        "Always 1. The labels say which version of the controller runs, on which Python, beside which engine.",
+        "Always 1. The labels are the versions of the controller, of Python and of the container engine.",
         ("version", "python_version", "engine", "engine_version"),
     ),
     Family(
         "policy_revision_info",
         "gauge",
-        "Always 1. The label is the commit or version of the policies that was read last; empty if none is told.",
+        "Always 1. The label is the commit or version of the policies that were read last; empty if it is not known.",
         ("revision",),
     ),
     Family(
         "documents",
         "gauge",
-        "Policy documents in the folder, by what each amounts to on this node. Only those in_force remove anything; "
-        "invalid are also files that cannot be read.",
+        "Policy documents in the folder, by state on this node. Only documents in_force remove images. Files that "
+        "cannot be read count as invalid.",
         ("state",),
     ),
     Family(
@@ -61,101 +61,98 @@ _DECLARED = (
     Family(
         "passes_total",
         "counter",
-        "Passes over the node, by result: removed, nothing_due, partial (something due could not be removed), failed.",
+        "Passes, by result: removed, nothing_due, partial (a due reference could not be removed), failed.",
         ("result",),
     ),
-    Family("pass_duration_seconds", "histogram", "Duration of passes over the node.", (), _SLOW),
+    Family("pass_duration_seconds", "histogram", "Duration of passes.", (), _SLOW),
     Family(
         "last_successful_pass_timestamp_seconds",
         "gauge",
-        "Unix time, by this host's clock, of the last pass that saw everything; 0 before the first.",
+        "Unix time, by this host's clock, of the last pass that did not fail; 0 before the first one.",
     ),
     Family(
         "next_deadline_timestamp_seconds",
         "gauge",
-        "Unix time, by this host's clock, at which a verdict changes if nothing happens before; 0 if none will.",
+        "Unix time, by this host's clock, at which the next verdict changes if nothing else happens; 0 if none does.",
     ),
     Family(
         "references",
         "gauge",
-        "Names by which images could be removed, by verdict: why each goes (DUE), waits, or stays.",
+        "Names by which images can be removed, by verdict: why each is removed (DUE), waits, or is kept.",
         ("verdict",),
     ),
-    Family("images", "gauge", "Images on the node, those without a name included."),
+    Family("images", "gauge", "Images on the node, including images without a name."),
     Family(
         "image_store_bytes",
         "gauge",
-        "Size of all image layers on the node, each counted once; what the containerd store keeps compressed as well"
-        " is not in it.",
+        "Size of all image layers on the node, each counted once; without compressed copies on the containerd store.",
     ),
     Family(
         "reclaimable_bytes",
         "gauge",
-        "Bytes that removing everything due, or everything waiting, would free, shared layers counted once. An estimate"
-        " on the containerd store and Podman.",
+        "Bytes that the removal of everything due, or of everything waiting, would free; shared layers count once. An"
+        " estimate on the containerd store and Podman.",
         ("verdict",),
     ),
     Family(
         "removals_total",
         "counter",
-        "Removals asked of the engine, by outcome (removed, untagged: the image has other names, gone: somebody was"
-        " faster, refused, failed) and by the policy document that asked for them.",
+        "Removals that the engine was asked for, by outcome (removed; untagged: the image has other names; gone: it was"
+        " removed by another process; refused; failed) and by policy document.",
         ("outcome", "document"),
     ),
     Family(
         "reclaimed_bytes_total",
         "counter",
-        "Bytes that removals really freed, measured or summed from the layers that went; a lower bound on Docker 26"
-        " with the containerd store.",
+        "Bytes that removals freed: measured, or the sum of the removed layers; a lower bound on Docker 26 with the"
+        " containerd store.",
         ("document",),
     ),
     Family(
         "removals_with_unknown_bytes_total",
         "counter",
-        "Removals, or batches measured together, whose freed bytes nobody knows; reclaimed_bytes_total lacks them.",
+        "Removals, or batches measured together, whose freed bytes are unknown; reclaimed_bytes_total lacks them.",
     ),
-    Family(
-        "removal_duration_seconds", "histogram", "Time that the engine took to answer a request to remove.", (), _SLOW
-    ),
+    Family("removal_duration_seconds", "histogram", "Time until the engine answered a removal request.", (), _SLOW),
     Family("engine_up", "gauge", "1 if the last pass reached the container engine, else 0."),
     Family(
         "engine_requests_total",
         "counter",
-        "Requests to the engine, by operation and HTTP status of the answer (none: there was no answer).",
+        "Requests to the engine, by operation and HTTP status of the response (none: no response).",
         ("operation", "code"),
     ),
     Family(
         "engine_request_duration_seconds",
         "histogram",
-        "Time that the engine took to answer, by operation.",
+        "Time until the engine answered, by operation.",
         ("operation",),
         _REQUESTS,
     ),
     Family(
         "engine_event_stream_up",
         "gauge",
-        "1 while the engine's events are read, else 0: then a short use between two passes may be missed.",
+        "1 while the engine's events are read, else 0: then a short use between two passes may go unnoticed.",
     ),
     Family(
         "watcher_up",
         "gauge",
-        "1 while the policy folder is watched, else 0: then changes in it wait for the next resync.",
+        "1 while the policy folder is watched, else 0: then changes are found at the next resync.",
     ),
-    Family("filesystem_size_bytes", "gauge", "Size of the file system that the engine keeps its data on."),
+    Family("filesystem_size_bytes", "gauge", "Size of the file system that holds the engine's data."),
     Family(
         "filesystem_avail_bytes",
         "gauge",
-        "Bytes available to anybody on the file system that the engine keeps its data on.",
+        "Bytes available to unprivileged users on the file system that holds the engine's data.",
     ),
     Family(
         "ledger_resets_total",
         "counter",
-        "Damaged ledgers that were begun anew; after one, every image counts as first seen.",
+        "Damaged ledgers that were recreated; after that every image counts as first seen.",
     ),
     Family(
         "clock_steps_total",
         "counter",
-        "Times that the wall clock moved otherwise than time passed; no image becomes older or younger by that.",
+        "Steps of the wall clock. They make no image older or younger.",
     ),
 )
 FAMILIES: Mapping[str, Family] = {family.name: family for family in _DECLARED}

@@ -1,4 +1,4 @@
-"""The last status as gauges, computed when somebody scrapes; what they tell is written in `families`."""
+"""The last status as gauges, computed at each scrape. `families` has the help texts."""
 
 from __future__ import annotations
 
@@ -19,12 +19,12 @@ from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.verdict import Action, Reason
 
 DiskUsage = Callable[[str], tuple[int, int] | None]
-"""Of the file system that a path is on: size and available bytes; None if it cannot be seen from here."""
+"""Size and available bytes of the file system that holds a path; None if it cannot be measured."""
 
 
 @dataclass(frozen=True, slots=True)
 class _Sizes:
-    """What is worked out once for each decision, however often it is scraped."""
+    """Computed once for each decision, not at each scrape."""
 
     of: Decision
     due_bytes: int
@@ -33,7 +33,7 @@ class _Sizes:
 
 
 class Gauges(Collector):
-    """What the last status says. All but the sizes of the disk are there from the start, at 0."""
+    """The gauges of the last status. All but the sizes of the disk exist from the start, at 0."""
 
     def __init__(self, disk_usage: DiskUsage) -> None:
         self.status: Status | None = None
@@ -106,7 +106,7 @@ def _times(status: Status | None) -> Iterator[GaugeMetricFamily]:
 def _policies(status: Status | None) -> Iterator[GaugeMetricFamily]:
     documents = status.decision.scope.documents if status else ()
     counts = Counter(document.state for document in documents)
-    if status:  # A file that cannot be read holds no document, and what it held is not in force.
+    if status:  # A file that cannot be read gives no document; its documents are not in force.
         broken = {problem.file for problem in status.reading.problems if problem.is_error}
         counts[DocumentState.INVALID] += len(broken - {document.file for document in documents})
     yield _labelled("documents", {state.value: counts[state] for state in DocumentState})

@@ -1,7 +1,7 @@
-"""Which documents are in force on this node, from when, and why the others are not.
+"""Which documents are in force on this node, since when, and why the others are not.
 
-Documents only ever add deletions, so doubt means fewer rules: what is invalid, new a moment ago, or meant for another
-node gives none.
+Documents only ever add removals, so doubt means fewer rules: a document that is invalid, not stable yet, or meant for
+another node gives none.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ _PRESENCE_IS_NOTED_EVERY_SECONDS = 3600.0
 
 
 class DocumentState(StrEnum):
-    """What a document amounts to on this node, now; the words of the metric."""
+    """State of a document on this node; also the label values of the metric."""
 
     IN_FORCE = "in_force"
     WAITING = "waiting"
@@ -52,23 +52,23 @@ class DocumentStatus:
     text_hash: str = ""
     rules: int = 0
     in_force_from: float | None = None
-    """Ledger time; an estimate as long as a written start lies ahead."""
+    """Ledger time; an estimate while a written start is in the future."""
     problems: tuple[Problem, ...] = ()
     is_unstable: bool = False
-    """Its text has not come to rest for a minute."""
+    """The file has kept changing for a minute."""
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentDecisions:
-    """What all documents together amount to."""
+    """The decisions on all documents."""
 
     documents: tuple[DocumentStatus, ...] = ()
     rules: tuple[Rule, ...] = ()
-    """Of documents that apply, whether they have started or not."""
+    """Rules of documents that apply, started or not."""
 
     @property
     def next_change_at(self) -> float | None:
-        """Ledger time at which the first of them is expected to come into force."""
+        """Ledger time at which the next document is expected to come into force."""
         waiting = (each for each in self.documents if each.state is DocumentState.WAITING)
         return min((each.in_force_from for each in waiting if each.in_force_from is not None), default=None)
 
@@ -76,7 +76,7 @@ class DocumentDecisions:
 def texts_after(
     texts: Mapping[TextKey, TextRecord], policies: Iterable[NodeManagementPolicy], clock: LedgerClock
 ) -> Mapping[TextKey, TextRecord]:
-    """The ledger's texts, after documents that stand were seen at this time. The same object if nothing changed."""
+    """The ledger's texts after these stable documents were read now. The same object if nothing changed."""
     now = clock.seconds
     after = {key: text for key, text in texts.items() if now - text.last_present < A_TEXT_IS_FORGOTTEN_AFTER_SECONDS}
     last = last_text_in_force(after)
@@ -94,14 +94,14 @@ def texts_after(
 
 @dataclass(frozen=True, slots=True)
 class Circumstances:
-    """What documents are judged by, besides their own text."""
+    """The facts that decide on documents, besides their own text."""
 
     who: NodeAnswer
     clock: LedgerClock
     texts: Mapping[TextKey, TextRecord]
-    """Those that stand; a text that is not among them is too new to be believed."""
+    """Stable texts; any other text is too new to be trusted."""
     unstable: Collection[str] = ()
-    """Documents that have been changing for so long that somebody should look."""
+    """Documents whose files keep changing."""
 
 
 def decide_documents(documents: Iterable[Document], around: Circumstances) -> DocumentDecisions:
@@ -113,7 +113,7 @@ def decide_documents(documents: Iterable[Document], around: Circumstances) -> Do
 
 
 def never_in_force(document: Document) -> tuple[DocumentState, str] | None:
-    """What the document is, and why, if no node at all puts it in force."""
+    """State and reason of a document that is in force on no node; None for all others."""
     match document.state:
         case State.INVALID:
             errors = sum(problem.is_error for problem in document.problems)
@@ -121,7 +121,7 @@ def never_in_force(document: Document) -> tuple[DocumentState, str] | None:
         case State.DISABLED:
             return DocumentState.DISABLED, "enabled is false"
         case State.NO_IMAGE_POLICY:
-            return DocumentState.NO_IMAGE_POLICY, "it has no image policy, so it is not our business"
+            return DocumentState.NO_IMAGE_POLICY, "ignored (no image policy)"
         case State.VALID:
             return None
 
@@ -139,7 +139,7 @@ def _decide(document: Document, around: Circumstances) -> tuple[DocumentStatus, 
     text = around.texts.get((policy.name, policy.text_hash))
     if text is None:
         unstable = policy.name in around.unstable
-        why = "its text keeps changing" if unstable else "its text is new and must stand still for 2 s"
+        why = "the file keeps changing" if unstable else "waiting until the file has been stable for 2 s"
         return replace(_status(document, DocumentState.WAITING, why), is_unstable=unstable), ()
     return _started(document, policy, text, around.who.node, around.clock)
 
@@ -149,9 +149,13 @@ def _started(
 ) -> tuple[DocumentStatus, tuple[Rule, ...]]:
     offset = offset_seconds(f"{node.org}/{node.id}", policy.name, policy.start_window_seconds)
     start = in_force_from(text, offset)
-    status = _status(document, DocumentState.IN_FORCE, "it applies to this node")
+    status = _status(document, DocumentState.IN_FORCE, "applies to this node")
     if start is None or start > clock.seconds:
-        why = "its start has not come" if start or clock.wall_is_trusted() else "the wall clock cannot be trusted yet"
+        why = (
+            "waiting for its start"
+            if start or clock.wall_is_trusted()
+            else "waiting until the wall clock can be trusted"
+        )
         status = _status(document, DocumentState.WAITING, why)
     expected = expected_from(policy.start, text, offset, clock)
     started = replace(status, in_force_from=expected)
@@ -160,7 +164,7 @@ def _started(
 
 
 def _to_the_minute(seconds: float) -> float:
-    """Upwards: a wall clock that is corrected all the time must not make another verdict with every look."""
+    """Rounded up: small corrections of the wall clock must not change the verdict in every pass."""
     return ceil(seconds / 60) * 60.0
 
 

@@ -1,10 +1,9 @@
-"""Has a text stood still long enough to be believed? Half-written files may parse: `1440` cut to `14` is a valid
-number, and a document whose end is missing may say nothing of its constraints.
+"""When a text has been stable long enough to be trusted.
 
-A new text must have been read twice, at least two seconds apart, and never another one in between. Only the text that
-stood last under its name needs no wait, so that a restart changes nothing. An older text that the ledger knows keeps
-its first-seen time, but not its trust: a file cut in writing may say what it said last week. Times are uptimes of one
-process.
+A half-written file may parse: `1440` cut to `14` is a valid number, and a document may lack its constraints. A new text
+must be read twice, at least two seconds apart, with no other text in between. Only the text that was last in force
+under its name needs no wait, so that a restart changes nothing. An older text keeps its first-seen time, but must wait
+again: a half-written file may equal the text of last week. Times are uptimes of one process.
 """
 
 from __future__ import annotations
@@ -14,73 +13,75 @@ from dataclasses import dataclass, field
 
 from controller.plan.memory.memory import TextKey, TextRecord
 
-STANDS_AFTER_SECONDS = 2.0
+STABLE_AFTER_SECONDS = 2.0
 UNSTABLE_AFTER_SECONDS = 60.0
-_CHANGES_BELONG_TOGETHER_WITHIN_SECONDS = 20.0
+_ONE_SERIES_WITHIN_SECONDS = 20.0
 
 
 @dataclass(frozen=True, slots=True)
 class DocumentStability:
-    """How one document stands."""
+    """The stability of one document."""
 
     text: str | None
-    """Its hash; None while it is invalid, or gone."""
+    """Its hash; None while the document is invalid or absent."""
     since: float
-    """When it was first read, of readings that all gave the same."""
+    """Time of the first of the latest equal readings."""
     changing_since: float
-    """When the changes began of which this text is the last one so far."""
-    is_believed: bool
+    """Start of the series of changes that led to this text."""
+    is_trusted: bool
 
 
 @dataclass(frozen=True, slots=True)
 class TextStability:
-    """How all documents stood when they were read last."""
+    """The stability of all documents at their last reading."""
 
     at: float = 0.0
-    stands: Mapping[str, DocumentStability] = field(default_factory=dict)
-    """By the name of the document."""
+    documents: Mapping[str, DocumentStability] = field(default_factory=dict)
+    """By document name."""
 
     def after(self, texts: Mapping[str, str], known: Mapping[TextKey, TextRecord], at: float) -> TextStability:
-        """The standing after one more reading: the hash of each valid document's text by its name."""
+        """The stability after one more reading. `texts` holds the hash of each valid document by name."""
         trusted = last_text_in_force(known)
-        remembered = (name for name, was in self.stands.items() if was.text is not None or _goes_on(was, at))
+        remembered = (name for name, was in self.documents.items() if was.text is not None or _continues(was, at))
         names = {*texts, *remembered}
-        return TextStability(at, {name: self._stand(name, texts.get(name), trusted.get(name), at) for name in names})
+        return TextStability(
+            at, {name: self._stability(name, texts.get(name), trusted.get(name), at) for name in names}
+        )
 
-    def believes(self, name: str) -> bool:
-        """May the text that was read last come into force?"""
-        return name in self.stands and self.stands[name].is_believed
+    def trusts(self, name: str) -> bool:
+        """Is the last text stable?"""
+        return name in self.documents and self.documents[name].is_trusted
 
     @property
     def unstable(self) -> frozenset[str]:
-        """Documents that have been changing for so long that somebody should look."""
-        restless = (name for name, stand in self.stands.items() if _goes_on(stand, self.at) and not stand.is_believed)
+        """Documents that have kept changing for a minute."""
+        changing = (name for name, each in self.documents.items() if _continues(each, self.at) and not each.is_trusted)
         return frozenset(
-            name for name in restless if self.at - self.stands[name].changing_since >= UNSTABLE_AFTER_SECONDS
+            name for name in changing if self.at - self.documents[name].changing_since >= UNSTABLE_AFTER_SECONDS
         )
 
     @property
     def next_change_at(self) -> float | None:
-        """Uptime at which the first text that is not believed yet may be."""
-        waiting = (each for each in self.stands.values() if each.text is not None and not each.is_believed)
-        return min((stand.since + STANDS_AFTER_SECONDS for stand in waiting), default=None)
+        """Uptime at which the next text can be stable."""
+        waiting = (each for each in self.documents.values() if each.text is not None and not each.is_trusted)
+        return min((each.since + STABLE_AFTER_SECONDS for each in waiting), default=None)
 
-    def _stand(self, name: str, text: str | None, trusted: str | None, at: float) -> DocumentStability:
-        was = self.stands.get(name)
+    def _stability(self, name: str, text: str | None, trusted: str | None, at: float) -> DocumentStability:
+        was = self.documents.get(name)
         if was and was.text == text:
             since, changing_since = was.since, was.changing_since
         else:
-            since, changing_since = at, was.changing_since if was and _goes_on(was, at) else at
-        is_believed = text is not None and (text == trusted or at >= since + STANDS_AFTER_SECONDS)
-        return DocumentStability(text, since, changing_since, is_believed)
+            since, changing_since = at, was.changing_since if was and _continues(was, at) else at
+        is_trusted = text is not None and (text == trusted or at >= since + STABLE_AFTER_SECONDS)
+        return DocumentStability(text, since, changing_since, is_trusted)
 
 
-def _goes_on(stand: DocumentStability, at: float) -> bool:
-    """Does a change at that time belong to the one that led to this text?"""
-    return at - stand.since < _CHANGES_BELONG_TOGETHER_WITHIN_SECONDS
+def _continues(each: DocumentStability, at: float) -> bool:
+    """Does a change at that time belong to the same series of changes?"""
+    return at - each.since < _ONE_SERIES_WITHIN_SECONDS
 
 
 def last_text_in_force(known: Mapping[TextKey, TextRecord]) -> Mapping[str, str]:
-    """The hash of the text that was the last one in force, by document."""
+    """The hash of the text that was last in force, by document."""
     by_age = sorted(known, key=lambda key: (known[key].last_present, known[key].first_seen))
     return dict(by_age)

@@ -1,7 +1,7 @@
-"""`start` and `startWindow`: from when a document is in force on this node.
+"""`start` and `startWindow`: when a document comes into force on this node.
 
-`now` and the offset run on the ledger's clock. A written date counts once the wall clock has passed it and can be
-believed: edge hosts start in 1970.
+`now` and the offset use ledger time. A written date counts once the wall clock has passed it and can be trusted: edge
+hosts start in 1970.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from controller.plan.memory.memory import TextRecord
 
 
 def offset_seconds(node: str, document: str, window_seconds: int) -> float:
-    """This node's place in the window: evenly spread over nodes, always the same for one node and document."""
+    """Offset of this node in the window: spread evenly over nodes, constant for one node and document."""
     if window_seconds <= 0:
         return 0.0
     fingerprint = sha256(f"{node}\n{document}".encode()).digest()
@@ -22,7 +22,7 @@ def offset_seconds(node: str, document: str, window_seconds: int) -> float:
 
 
 def has_started(start: datetime | None, clock: LedgerClock) -> bool:
-    """Has the written start passed, on a wall clock that can be believed? `now` (None) always has."""
+    """Has the start passed on a trusted wall clock? None (`now`) always has."""
     if start is None:
         return True
     return clock.last is not None and clock.wall_is_trusted() and clock.last.wall_seconds >= start.timestamp()
@@ -34,7 +34,7 @@ def in_force_from(text: TextRecord, offset: float) -> float | None:
 
 
 def expected_from(start: datetime | None, text: TextRecord, offset: float, clock: LedgerClock) -> float | None:
-    """The same, or a best estimate for a written start in the future or on a wall clock that is not believed yet."""
+    """Like `in_force_from`, but with an estimate for a future start or while the wall clock is not trusted."""
     if (certain := in_force_from(text, offset)) is not None or start is None or clock.last is None:
         return certain
     return clock.seconds + max(clock.wall_is_trusted_in(), start.timestamp() - clock.last.wall_seconds) + offset

@@ -1,7 +1,6 @@
-"""One pass's thinking, whole: what was read and seen, and what was known, into what is known now and what is to be
-done.
+"""The decision of one pass: documents, observation and memory in; new memory and plan out.
 
-`run` calls it and acts; `plan`, `explain` and `get` call it and show. There is no other way to a verdict.
+`run` executes the plan; `plan`, `explain` and `get` show it. Every verdict comes from here.
 """
 
 from __future__ import annotations
@@ -22,50 +21,50 @@ from controller.policy.document.parse import FolderReading
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """What the operator has set, as far as it decides anything."""
+    """The settings that take part in decisions."""
 
     terms: Terms = Terms()
     limits: Limits = Limits()
     resync_seconds: float = 300.0
-    believe_new_texts: bool = False
-    """For commands that only look: show what will be once the texts have stood."""
+    trust_new_texts: bool = False
+    """For commands that only read: decide as if all files were stable already."""
 
 
 @dataclass(frozen=True, slots=True)
 class DesiredState:
-    """What the documents want, and who is asked to fulfil it."""
+    """The policy documents and the node that they are matched with."""
 
     reading: FolderReading
     node: NodeAnswer
-    """As it was given just now; the last good answer is in the memory."""
+    """The answer of this pass; the memory holds the last good one."""
 
 
 @dataclass(frozen=True, slots=True)
 class Decision:
-    """What a pass comes to; the next one begins with it."""
+    """The result of a pass, and the input of the next one."""
 
     memory: Memory = Memory()
     node: NodeAnswer = NodeAnswer()
-    """The answer that was gone by."""
+    """The answer that this decision used."""
     scope: DocumentDecisions = DocumentDecisions()
     plan: Plan = Plan()
     stability: TextStability = TextStability()
     book: RuleBook = RuleBook()
-    """Made anew only when the rules change."""
+    """Built again only when the rules change."""
 
 
 def decide(before: Decision, desired: DesiredState, seen: Observation, news: News, conditions: Conditions) -> Decision:
-    """Remember what was seen, decide which documents are in force, and give every reference its verdict."""
+    """Update the memory, decide which documents are in force, and give every reference its verdict."""
     node = believed(desired.node, before.memory.node, before.memory.clock.seconds)
     memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
     return decide_again(replace(before, memory=memory, node=node), desired.reading, conditions)
 
 
 def decide_again(before: Decision, reading: FolderReading, conditions: Conditions, removals_made: int = 0) -> Decision:
-    """The same without a new look: on the memory and the node as they are, after so many removals in this pass."""
+    """Decide without a new observation, after `removals_made` removals in the same pass."""
     policies = [document.policy for document in reading.documents if document.policy]
     stability = before.stability.after(dict(map(_key, policies)), before.memory.texts, _read_at(reading, before.memory))
-    settled = [policy for policy in policies if conditions.believe_new_texts or stability.believes(policy.name)]
+    settled = [policy for policy in policies if conditions.trust_new_texts or stability.trusts(policy.name)]
     memory = replace(before.memory, texts=texts_after(before.memory.texts, settled, before.memory.clock))
     believed = {key: memory.texts[key] for key in map(_key, settled)}
     scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))

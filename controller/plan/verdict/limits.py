@@ -1,4 +1,4 @@
-"""The operator's caps on removals: what is due and does not fit is held back, and says so."""
+"""The operator's caps on removals: a due removal that exceeds a cap is held back."""
 
 from __future__ import annotations
 
@@ -26,9 +26,9 @@ class Limits:
 
 
 def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -> Plan:
-    """The plan in which every removal that does not fit is held back; whoever is longest overdue goes first.
+    """The plan with every removal held back that exceeds a cap; the longest overdue are removed first.
 
-    `removals_made` is how many the pass has asked for already that this plan belongs to.
+    `removals_made` is the number of removals that the same pass has requested already.
     """
     if not plan.removals or limits == Limits() or memory.seen is None:
         return plan
@@ -38,7 +38,7 @@ def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -
     for verdict, charge in zip(plan.removals, charges_of(plan.removals, memory), strict=True):
         hold: Verdict | None
         if kept.intersection(memory.seen.children.get(verdict.image, ())):
-            hold = replace(verdict, reason=Reason.HAS_CHILDREN, due_at=None, detail="an image built on it is held back")
+            hold = replace(verdict, reason=Reason.HAS_CHILDREN, due_at=None, detail="a child image is held back")
         else:
             hold = budget.held(verdict, charge)
         if hold is not None:
@@ -56,9 +56,7 @@ def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -
 
 
 def charges_of(removals: Sequence[Verdict], memory: Memory) -> list[int]:
-    """Bytes that count against the hourly limit, in advance: what a removal will free, or, where that is no
-    certainty, all of the image.
-    """
+    """Bytes that count against the hourly limit before the removal: the exact figure, else the size of the image."""
     return [
         _charge(verdict, freed, memory)
         for verdict, freed in zip(removals, freed_in_turn(removals, memory), strict=True)
@@ -73,20 +71,20 @@ def _charge(verdict: Verdict, freed: Reclaim, memory: Memory) -> int:
 
 
 def bytes_spent(removal: Removal) -> int:
-    """Bytes that count against the hourly limit afterwards; all of the image where the figure is not exact."""
+    """Bytes that count against the hourly limit after the removal; the size of the image if the figure is unknown."""
     if removal.outcome is not Outcome.REMOVED:
         return 0
     return removal.intent.size_bytes if removal.freed.bytes is None else removal.freed.bytes
 
 
 def spent_after(spent: Sequence[Spending], freed: int, now: float) -> tuple[Spending, ...]:
-    """The spending of the last hour, on the ledger's clock, with what was freed now."""
+    """The spending of the last hour (ledger time), with the bytes that were freed now."""
     recent = tuple(each for each in spent if now - each.at < AN_HOUR_SECONDS)
     return (*recent, Spending(now, freed)) if freed else recent
 
 
 class _Budget:
-    """What the limits still let go in this pass."""
+    """What the limits still allow in this pass."""
 
     def __init__(self, limits: Limits, memory: Memory, removals_made: int) -> None:
         self._limits = limits
@@ -96,26 +94,28 @@ class _Budget:
         self._is_exhausted = False
 
     def held(self, verdict: Verdict, charge: int) -> Verdict | None:
-        """The verdict on a removal that does not fit; None, and less is left, if it does."""
+        """The verdict on a removal that exceeds a limit; None if it fits, and the budget shrinks."""
         if self._removals_left is not None and self._removals_left <= 0:
             most = self._limits.removals_per_pass
-            return _held_back(verdict, None, f"at most {most} removal{'s' * (most != 1)} in one pass")
+            return _held_back(verdict, None, f"limit: {most} removal{'s' * (most != 1)} a pass")
         if self._limits.bytes_per_hour is not None:
             if charge > self._limits.bytes_per_hour:
-                return _held_back(verdict, None, f"it frees {charge} bytes, more than the limit for a whole hour")
-            # Whoever is longer overdue waits for room, and the others behind it: else a large image would never go.
+                return _held_back(
+                    verdict,
+                    None,
+                    f"larger than the limit of {self._limits.bytes_per_hour} bytes an hour ({charge} bytes)",
+                )
+            # The longest overdue waits for room, and all others behind it: otherwise a large image is never removed.
             self._is_exhausted |= charge > self._bytes_left
             if self._is_exhausted:
-                return _held_back(
-                    verdict, self._room_at(charge), f"at most {self._limits.bytes_per_hour} bytes in an hour"
-                )
+                return _held_back(verdict, self._room_at(charge), f"limit: {self._limits.bytes_per_hour} bytes an hour")
             self._bytes_left -= charge
         if self._removals_left is not None:
             self._removals_left -= 1
         return None
 
     def _room_at(self, charge: int) -> float | None:
-        """When enough of the last hour's spending is an hour old."""
+        """When enough of the spending is more than an hour old."""
         room = self._bytes_left
         for each in self._spent:
             room += each.bytes

@@ -1,7 +1,6 @@
-"""Rules × memory → one verdict per reference, and the moment at which to look again.
+"""Rules and memory in; one verdict per reference and the time of the next change out.
 
-The one place that decides. `run`, `plan`, `explain`, the status page and the metrics all show what these functions
-return.
+`run`, `plan`, `explain`, the status page and the metrics all use these functions.
 """
 
 from __future__ import annotations
@@ -22,7 +21,7 @@ from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
 
 @dataclass(frozen=True, slots=True)
 class Terms:
-    """What the operator has set for all images of the node."""
+    """The settings for all images of the node."""
 
     settle_seconds: float = 600.0
     usage: Usage = Usage.ANY
@@ -30,14 +29,14 @@ class Terms:
 
 
 class RuleBook:
-    """The rules in force, or soon to be, found by the names that they cover."""
+    """The rules of all documents that apply, indexed by the names that they cover."""
 
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self.rules = tuple(rules)
         self._index = SelectorIndex((rule.selector, rule) for rule in rules)
 
     def covering(self, names: Sequence[Reference | None]) -> tuple[Rule, ...]:
-        """Every rule that covers one of the names; None stands for having no name."""
+        """Every rule that covers one of the names; None stands for an image without a name."""
         if len(names) == 1:
             return self._index.matching(names[0])
         return tuple(dict.fromkeys(rule for name in names for rule in self._index.matching(name)))
@@ -49,12 +48,12 @@ class Plan:
 
     verdicts: tuple[Verdict, ...] = ()
     removals: tuple[Verdict, ...] = ()
-    """What goes now, in the order in which it goes: longest overdue first, children before parents."""
+    """Due now, in the order of removal: longest overdue first, children before parents."""
     now: float = 0.0
     next_change_at: float | None = None
-    """Ledger time of the next moment at which a verdict changes by itself."""
+    """Ledger time at which the next verdict changes if nothing else happens."""
     gap_ends_at: float | None = None
-    """Ledger time at which something goes that waits only because uses may have been missed; None if nothing does."""
+    """Ledger time at which the next reference is due that waits only because of a gap; None: there is none."""
 
 
 def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
@@ -75,7 +74,7 @@ def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
 
 
 def children_first(images: Mapping[ImageId, Image]) -> Sequence[Image]:
-    """All images, each after those that are built on it."""
+    """All images, each one after its children."""
     depths: dict[ImageId, int] = {}
     for image in images.values():
         if image.parent in images:
@@ -96,8 +95,9 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
 
 
 def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -> tuple[Verdict, ...]:
-    """Longest overdue first, and of those that are due since the same moment, as a policy's start, longest idle first;
-    a parent not before the last of its children (`due` has children first already).
+    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children.
+
+    `due` already has children first.
     """
     children = memory.seen.children if memory.seen else {}
     turn: dict[ImageId, tuple[float, float]] = {}
@@ -110,7 +110,7 @@ def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -
 
 
 class Judge:
-    """Decides on one image after the other, children before parents; holds what all of them have in common."""
+    """Decides on one image after the other, children before parents. Holds the facts that all decisions share."""
 
     def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
         self.now = memory.clock.seconds
@@ -135,15 +135,15 @@ class Judge:
         return verdicts
 
     def waits_for_gap(self, verdict: Verdict) -> bool:
-        """Would it go, but for uses that may have been missed?"""
+        """Is the gap in the observations the only reason why it is not removed?"""
         return verdict.reason is Reason.SETTLING and verdict.until == verdict.due_at == self.gap_ends_at
 
     def findings(self, image: Image, record: Record, rules: Sequence[Rule]) -> list[Finding]:
-        """What each rule says of the image, were nothing else in its way."""
+        """The result of each rule, if nothing else keeps the image."""
         return [self._finding(image, record, rule) for rule in rules]
 
     def covering(self, image: Image, record: Record, reference: Reference | None) -> tuple[Rule, ...]:
-        """The rules that cover a reference; an image that has lost its tags is covered by the last ones too."""
+        """The rules that cover a reference. An image that has lost its tags is also covered by its last ones."""
         return self._rules.covering(names_for_rules(image, record, reference))
 
     def _verdict(self, image: Image, record: Record, reference: Reference | None) -> Verdict:
@@ -159,7 +159,7 @@ class Judge:
         return Verdict(image.id, name, target, reason, best.rule, until, due_at, detail)
 
     def _hold(self, image: Image, record: Record) -> tuple[Reason, float | None, str] | None:
-        """What keeps the image whatever its rules say."""
+        """A reason to keep the image that no rule can change."""
         if why := self._protection.reason_for(image, names_of(image, record)):
             return Reason.PROTECTED, None, why
         if record.last_used == IN_USE or image.id in self._seen.users:
@@ -171,16 +171,16 @@ class Judge:
         return (Reason.SETTLING, until, why) if until > self.now else None
 
     def _settling(self, record: Record) -> tuple[float, str]:
-        """Until when the image is too lively to go, by the longest of several holds, and why."""
+        """When the settle time of the image ends, and why; the latest of several reasons counts."""
         last, gap = last_activity(record), self._memory.watch.gap
         holds = [(last.at + self._terms.settle_seconds, last.what)]
         if gap:
-            holds.append((self.gap_ends_at, f"{gap}: uses may have been missed"))
-        # What was settling as the agreement began may be wanted for its renewal.
+            holds.append((self.gap_ends_at, f"{gap}: image use may have gone unnoticed"))
+        # An image that was settling when the agreement began may be needed for its renewal.
         if (hold := self._hold_for_agreements) and last.at + self._terms.settle_seconds >= hold.since:
-            holds.append((hold.until, "a young agreement may still need it"))
+            holds.append((hold.until, "a new agreement may still need it"))
         if self._pause_ends > self.now:
-            holds.append((self._pause_ends, "a pull was seen: on Podman removals keep clear of pulls"))
+            holds.append((self._pause_ends, "a pull was observed: on Podman removals pause after a pull"))
         return max(holds)
 
     def _users_in_words(self, image: ImageId) -> str:
@@ -192,7 +192,7 @@ class Judge:
         return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
 
     def _waits_for(self, finding: Finding, record: Record) -> str:
-        """From what the idle time is counted, where that is what a rule waits for."""
+        """The start of the idle time, if the rule waits for that."""
         if finding.reason is not Reason.NOT_IDLE_LONG_ENOUGH:
             return ""
         return f"idle since it was {last_use(record, self._terms.usage).what}"
@@ -213,7 +213,7 @@ class Judge:
         return Finding(rule, Reason.DUE, None, due_at)
 
     def _setback(self, image: Image, name: str) -> tuple[Reason, float, str] | None:
-        """Did the last try come to nothing, and is it too early for another?"""
+        """Did the last removal fail, and is it too early for the next one?"""
         attempt = self._memory.attempts.get((image.id, name))
         if attempt is None or attempt.retry_at <= self.now:
             return None
@@ -221,12 +221,12 @@ class Judge:
 
 
 def decisive(findings: Sequence[Finding]) -> Finding:
-    """Rules are not reconciled: the one that removes first decides; else one that only waits for a date; else any."""
+    """The rule with the earliest removal decides; without one, a rule whose start is not known; else any rule."""
     return min(findings, key=lambda f: (f.reason is Reason.NOT_DOWNLOADED_BY_AGENT, f.due_at is None, f.due_at or 0.0))
 
 
 def names_of(image: Image, record: Record) -> tuple[Reference, ...]:
-    """What the image is called, and, where it has lost all tags or all digests, what it was called last."""
+    """The names of the image; where it has lost all tags or all digests, its last ones."""
     tags = image.tags or _last_names(record, is_digest=False)
     return (*tags, *(image.digests or _last_names(record, is_digest=True)))
 
@@ -238,8 +238,8 @@ def _last_names(record: Record, *, is_digest: bool) -> tuple[Reference, ...]:
 def names_for_rules(image: Image, record: Record, reference: Reference | None) -> tuple[Reference | None, ...]:
     """The names by which rules find one reference of an image.
 
-    Once its tags have moved on, a digest is found by those of its own repository as well: a rule on one name takes that
-    name only, and what bears no name at all is found by any that it bore last.
+    A tag is found by itself only. After the last tag has moved on, a digest is also found by the last tags of its
+    repository, and an image without any name by all its last names.
     """
     if image.tags:
         return (reference,)
@@ -250,8 +250,9 @@ def names_for_rules(image: Image, record: Record, reference: Reference | None) -
 
 
 def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
-    """On Podman a delete can break a pull that shares layers, and a pull shows only at its end: stay clear of a
-    row of them.
+    """When removals may continue after pulls on Podman.
+
+    There a delete can break a pull that shares layers, and a pull is visible only at its end.
     """
     if seen.engine.store is not Store.PODMAN or memory.pulls is None:
         return 0.0
@@ -265,4 +266,4 @@ def _latest(due_at: float | None, until: float | None) -> float | None:
 def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Image]) -> str:
     child = images[children[0]]
     name = child.tags[0].familiar if child.tags else child.id[:19]
-    return f"{name} is built on it" if len(children) == 1 else f"{name} and {len(children) - 1} more are built on it"
+    return f"parent of {name}" if len(children) == 1 else f"parent of {name} and {len(children) - 1} more"

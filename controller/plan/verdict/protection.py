@@ -1,4 +1,4 @@
-"""Images that no rule may remove, whatever it says (design, section 7)."""
+"""Images that no rule may remove (design, section 7)."""
 
 from __future__ import annotations
 
@@ -14,28 +14,28 @@ from controller.plan.memory.observation import Observation
 
 _OF_AGENT = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*")
 AGENT_IMAGES = (*_OF_AGENT, *(f"localhost/{pattern}" for pattern in _OF_AGENT))
-"""The agent in a container and the object store it starts (anax, anax-in-container and the management hub's
-scripts); Podman puts `localhost/` before what was loaded and not pulled.
+"""The agent in a container and the object store that it starts (anax, anax-in-container and the scripts of the
+management hub). Podman adds `localhost/` to the names of loaded images.
 """
 
 
 @dataclass(frozen=True, slots=True)
 class Protection:
-    """Who is protected on this node, and why."""
+    """What is protected on this node, and why."""
 
     patterns: SelectorIndex[str]
     names: dict[str, str]
-    """Canonical names without which something here cannot start again, and the reason."""
+    """Canonical names that something on this node needs to start again, and the reason."""
     repositories: frozenset[str]
-    """Repositories of the image that this program itself runs from."""
+    """Repositories of the image that this controller runs from."""
 
     def reason_for(self, image: Image, names: Sequence[Reference]) -> str:
-        """Why this image stays, in words; empty if nothing protects it. One protected name protects them all."""
+        """Why the image is protected, for display; empty if it is not. One protected name protects all."""
         if image.keep:
-            return "its label image-controller.keep is true"
+            return "label image-controller.keep"
         for name in names:
             if name.repository in self.repositories:
-                return f"{name.familiar_repository} is the repository of the image that this controller runs from"
+                return f"{name.familiar_repository} is the repository of this controller's own image"
             if name.canonical in self.names:
                 return self.names[name.canonical]
         by_pattern = (why for name in names or (None,) for why in self.patterns.matching(name))
@@ -43,16 +43,16 @@ class Protection:
 
 
 def protection_on(seen: Observation, protected: Iterable[Selector]) -> Protection:
-    """Everything that is protected on this node: by the operator, for the agent, for the swarm, for ourselves."""
-    of_swarm = {name: "a service of the swarm uses it" for text in seen.service_images for name in spellings(text)}
+    """Everything that is protected on this node: by the operator, for the agent, for the swarm, for this controller."""
+    of_swarm = {name: "used by a swarm service" for text in seen.service_images for name in spellings(text)}
     return Protection(_patterns(tuple(protected)), of_swarm, _own_repositories(seen))
 
 
 @lru_cache(maxsize=1)
 def _patterns(protected: tuple[Selector, ...]) -> SelectorIndex[str]:
-    """Made once, as the operator's patterns never change."""
+    """Cached: the operator's patterns never change."""
     by_operator = [(selector, f"protected by --protect {selector.text}") for selector in protected]
-    of_agent = [(parse_selector(text), f"an image of the agent itself ({text})") for text in AGENT_IMAGES]
+    of_agent = [(parse_selector(text), f"image of the Open Horizon agent ({text})") for text in AGENT_IMAGES]
     return SelectorIndex([*by_operator, *of_agent])
 
 

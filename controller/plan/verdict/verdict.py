@@ -1,6 +1,6 @@
-"""The verdict on one reference: it goes, it waits, or it stays, and why.
+"""The verdict on one reference: it is removed now, it waits, or it is kept, and why.
 
-The words of `Reason` are the ones that `plan`, `explain`, the status page, the logs and the metric labels use.
+`plan`, `explain`, the status page, the logs and the metric labels use the words of `Reason`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ from controller.image.selector import Selector
 
 
 class Reason(StrEnum):
-    """Why a reference goes, waits or stays; in the order in which they are asked."""
+    """Why a reference is removed, waits or is kept; in the order in which the planner checks them."""
 
     NO_RULE = "NO_RULE"
     PROTECTED = "PROTECTED"
@@ -29,7 +29,7 @@ class Reason(StrEnum):
 
 
 class Action(StrEnum):
-    """What follows from a verdict."""
+    """What the controller does after a verdict."""
 
     REMOVE = "remove"
     WAIT = "wait"
@@ -52,43 +52,43 @@ class Rule:
     agent_downloaded_only: bool
     text_hash: str
     in_force_from: float | None
-    """Ledger time; None while it cannot be known (a written start waits until the wall clock can be believed)."""
+    """Ledger time; None while it is not known (a written start waits until the wall clock can be trusted)."""
     expected_from: float | None = None
-    """A best estimate of it meanwhile, to the minute."""
+    """Until then, an estimate to the minute."""
 
     @property
     def name(self) -> str:
-        """How people find it: `document#number`, the number from 0 as in `removal[0]`."""
+        """`document#number`; the number counts from 0, as in `removal[0]`."""
         return f"{self.document}#{self.number}"
 
 
 @dataclass(frozen=True, slots=True)
 class Finding:
-    """What one rule says of one reference."""
+    """The result of one rule for one reference."""
 
     rule: Rule
     reason: Reason
     until: float | None = None
-    """When this answer changes if nothing else happens."""
+    """When this result changes if nothing else happens."""
     due_at: float | None = None
-    """When the rule would remove the reference if nothing else happens; None: never, or not known."""
+    """When the rule removes the reference if nothing else happens; None: never, or not known."""
 
 
 @dataclass(frozen=True, slots=True)
 class Verdict:
-    """What happens to one reference, by which rule, and why. Times are on the ledger's clock."""
+    """What happens to one reference, by which rule, and why. Times are ledger times."""
 
     image: ImageId
     reference: str
-    """As people write it; the image's ID if it has no name."""
+    """As displayed; the image ID if the image has no name."""
     target: str
-    """The text by which the engine is asked to remove it."""
+    """The name or ID in the request to the engine."""
     reason: Reason
     rule: Rule | None = None
     until: float | None = None
     due_at: float | None = None
     detail: str = ""
-    """The evidence, in words."""
+    """The evidence, for display."""
 
     @property
     def action(self) -> Action:

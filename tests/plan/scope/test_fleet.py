@@ -50,7 +50,7 @@ def test_the_nodes_are_told_with_the_reason_and_those_to_which_it_applies_come_f
 def test_a_document_that_is_never_in_force_applies_to_no_node_and_says_why() -> None:
     documents = [a_document(enabled=False), a_document(enabled=7), a_document(image_policy=...)]
     whys = [[group.why for group in reach.groups] for reach in reaches(documents, FLEET)]
-    assert whys == [["enabled is false"], ["1 error"], ["it has no image policy, so it is not our business"]]
+    assert whys == [["enabled is false"], ["1 error"], ["ignored (no image policy)"]]
 
 
 def test_to_a_node_that_nobody_knows_no_document_applies() -> None:

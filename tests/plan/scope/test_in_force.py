@@ -82,7 +82,7 @@ def test_a_document_that_applies_is_in_force_from_when_it_was_first_seen() -> No
     life = Life()
     began = life.clock.seconds
     status = life.sees(a_document(constraints=["site == lyon"]))
-    assert (status.state, status.why, status.in_force_from) == (IN_FORCE, "it applies to this node", began)
+    assert (status.state, status.why, status.in_force_from) == (IN_FORCE, "applies to this node", began)
     assert life.passes(HOUR).sees(a_document(constraints=["site == lyon"])).in_force_from == began
 
 
@@ -133,11 +133,11 @@ def test_to_a_node_that_nobody_knows_no_document_applies() -> None:
         ({"enabled": False}, DocumentState.DISABLED, "enabled is false"),
         ({"enabled": "yes"}, DocumentState.INVALID, "1 error"),
         ({"enabled": "yes", "start": "soon"}, DocumentState.INVALID, "2 errors"),
-        ({"image_policy": ...}, DocumentState.NO_IMAGE_POLICY, "it has no image policy, so it is not our business"),
+        ({"image_policy": ...}, DocumentState.NO_IMAGE_POLICY, "ignored (no image policy)"),
         (
             {"image_policy": ..., "enabled": False},
             DocumentState.NO_IMAGE_POLICY,
-            "it has no image policy, so it is not our business",
+            "ignored (no image policy)",
         ),
     ],
 )
@@ -165,7 +165,7 @@ def test_a_text_that_has_not_stood_still_waits() -> None:
     (status,) = decide_documents([document], around).documents
     assert (status.state, status.why, status.is_unstable) == (
         WAITING,
-        "its text is new and must stand still for 2 s",
+        "waiting until the file has been stable for 2 s",
         False,
     )
     restless = Circumstances(life.who, life.clock, texts={}, unstable={"sweep"})
@@ -182,7 +182,7 @@ def test_now_is_when_this_text_was_first_seen_plus_this_nodes_place_in_the_windo
     offset = offset_seconds("myorg/gw-1", "sweep", DAY)
     began = life.clock.seconds
     status = life.sees(document)
-    assert (status.state, status.why) == (WAITING, "its start has not come")
+    assert (status.state, status.why) == (WAITING, "waiting for its start")
     assert status.in_force_from == pytest.approx(began + offset)
     assert life.passes(offset - 1).sees(document).state is WAITING
     assert life.passes(2).sees(document).state is IN_FORCE
@@ -268,7 +268,7 @@ def test_a_written_start_comes_when_the_wall_clock_has_passed_it() -> None:
     life, document = Life(wall=TEN_O_CLOCK - HOUR), a_document(start=AT_TEN)
     life.passes(900)
     status = life.sees(document)
-    assert (status.state, status.why) == (WAITING, "its start has not come")
+    assert (status.state, status.why) == (WAITING, "waiting for its start")
     assert status.in_force_from == pytest.approx(life.clock.seconds + 2700)
     assert life.passes(2699).sees(document).state is WAITING
     scope = life.passes(1).look(document)
@@ -299,10 +299,10 @@ def test_the_window_counts_from_a_written_start() -> None:
 
 def test_on_a_host_that_starts_in_1970_a_written_start_waits_for_a_clock_that_can_be_believed() -> None:
     life, document = Life(wall=0.0), a_document(start=AT_TEN)
-    assert life.passes(HOUR).sees(document).why == "its start has not come"
+    assert life.passes(HOUR).sees(document).why == "waiting for its start"
     life.wall = TEN_O_CLOCK + DAY  # NTP answers
     status = life.passes(1).sees(document)
-    assert (status.state, status.why) == (WAITING, "the wall clock cannot be trusted yet")
+    assert (status.state, status.why) == (WAITING, "waiting until the wall clock can be trusted")
     assert life.passes(598).sees(document).state is WAITING
     assert life.passes(3).sees(document).state is IN_FORCE
 

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from controller.plan.memory.memory import TextKey, TextRecord
 from controller.plan.scope.stability import (
-    STANDS_AFTER_SECONDS,
+    STABLE_AFTER_SECONDS,
     UNSTABLE_AFTER_SECONDS,
     TextStability,
     last_text_in_force,
@@ -21,19 +21,19 @@ def texts(text: str | None) -> dict[str, str]:
     return {} if text is None else {"sweep": text}
 
 
-def standing_after(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> TextStability:
+def stability_after(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> TextStability:
     stability = TextStability()
     for at, text in readings:
         stability = stability.after(texts(text), known or {}, at)
     return stability
 
 
-def is_believed(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> bool:
-    return standing_after(*readings, known=known).believes("sweep")
+def is_trusted(*readings: Reading, known: dict[TextKey, TextRecord] | None = None) -> bool:
+    return stability_after(*readings, known=known).trusts("sweep")
 
 
 def is_unstable(readings: Iterable[Reading]) -> bool:
-    return "sweep" in standing_after(*readings).unstable
+    return "sweep" in stability_after(*readings).unstable
 
 
 def the_ledger_knows(**last_present: float) -> dict[TextKey, TextRecord]:
@@ -45,42 +45,42 @@ def the_ledger_knows(**last_present: float) -> dict[TextKey, TextRecord]:
 
 
 def test_a_text_that_was_read_once_is_not_believed() -> None:
-    assert not is_believed((100.0, "a"))
+    assert not is_trusted((100.0, "a"))
 
 
-def test_it_is_believed_once_it_was_read_again_two_seconds_later() -> None:
-    assert not is_believed((100.0, "a"), (101.9, "a"))
-    assert is_believed((100.0, "a"), (101.9, "a"), (102.0, "a"))
-    assert is_believed((100.0, "a"), (102.0, "a"))
+def test_it_is_trusted_once_it_was_read_again_two_seconds_later() -> None:
+    assert not is_trusted((100.0, "a"), (101.9, "a"))
+    assert is_trusted((100.0, "a"), (101.9, "a"), (102.0, "a"))
+    assert is_trusted((100.0, "a"), (102.0, "a"))
 
 
 def test_one_reading_that_is_looked_at_twice_is_still_one() -> None:
-    assert not is_believed((100.0, "a"), (100.0, "a"), (100.0, "a"))
+    assert not is_trusted((100.0, "a"), (100.0, "a"), (100.0, "a"))
 
 
 def test_a_change_begins_the_wait_anew_even_if_it_is_taken_back() -> None:
-    assert not is_believed((100.0, "a"), (102.0, "a"), (103.0, "b"))
-    assert not is_believed((100.0, "a"), (101.0, "b"), (102.0, "a"))
-    assert not is_believed((100.0, "a"), (101.0, None), (102.0, "a"))
+    assert not is_trusted((100.0, "a"), (102.0, "a"), (103.0, "b"))
+    assert not is_trusted((100.0, "a"), (101.0, "b"), (102.0, "a"))
+    assert not is_trusted((100.0, "a"), (101.0, None), (102.0, "a"))
 
 
 def test_documents_wait_each_for_itself() -> None:
     stability = (
         TextStability().after({"one": "a", "other": "a"}, {}, 100.0).after({"one": "a", "other": "b"}, {}, 102.0)
     )
-    assert (stability.believes("one"), stability.believes("other")) == (True, False)
+    assert (stability.trusts("one"), stability.trusts("other")) == (True, False)
 
 
 def test_another_name_is_another_document() -> None:
     stability = TextStability().after({"old": "a"}, {}, 100.0).after({"new": "a"}, {}, 102.0)
-    assert not stability.believes("new")
-    assert not stability.believes("old")
+    assert not stability.trusts("new")
+    assert not stability.trusts("old")
 
 
 def test_what_is_invalid_or_gone_is_never_believed() -> None:
-    assert not is_believed((100.0, None), (200.0, None))
-    assert not TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 200.0).believes("sweep")
-    assert not TextStability().believes("sweep")
+    assert not is_trusted((100.0, None), (200.0, None))
+    assert not TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 200.0).trusts("sweep")
+    assert not TextStability().trusts("sweep")
 
 
 @given(
@@ -96,28 +96,28 @@ def test_it_is_always_the_design_s_rule(readings: list[Reading], trusted: str) -
         since = since if text == before else at
         before = text
         stability = stability.after(texts(text), the_ledger_knows(**{trusted: 5.0}), at)
-        expected = text is not None and (text == trusted or at >= since + STANDS_AFTER_SECONDS)
-        assert stability.believes("sweep") == expected
+        expected = text is not None and (text == trusted or at >= since + STABLE_AFTER_SECONDS)
+        assert stability.trusts("sweep") == expected
 
 
 # --- What the ledger knows ---
 
 
 def test_the_text_that_stood_last_needs_no_wait_after_a_restart() -> None:
-    assert is_believed((100.0, "a"), known=the_ledger_knows(a=5.0))
+    assert is_trusted((100.0, "a"), known=the_ledger_knows(a=5.0))
 
 
 def test_an_older_text_waits_like_a_new_one() -> None:
     known = the_ledger_knows(last_week=5.0, today=9.0)
-    assert is_believed((100.0, "today"), known=known)
-    assert not is_believed((100.0, "last_week"), known=known)
-    assert not is_believed((100.0, "today"), (200.0, "last_week"), known=known)
-    assert is_believed((100.0, "today"), (200.0, "last_week"), (202.0, "last_week"), known=known)
+    assert is_trusted((100.0, "today"), known=known)
+    assert not is_trusted((100.0, "last_week"), known=known)
+    assert not is_trusted((100.0, "today"), (200.0, "last_week"), known=known)
+    assert is_trusted((100.0, "today"), (200.0, "last_week"), (202.0, "last_week"), known=known)
 
 
 def test_a_text_that_is_known_under_another_name_waits() -> None:
     known = {("other", "a"): TextRecord(1.0, 5.0, 1.0, "{}")}
-    assert not is_believed((100.0, "a"), known=known)
+    assert not is_trusted((100.0, "a"), known=known)
 
 
 def test_the_text_that_stood_last_is_found_for_each_document() -> None:
@@ -140,16 +140,16 @@ def test_one_looks_again_when_the_first_text_may_stand() -> None:
 
 
 @given(st.floats(0.0, 1e9))
-def test_a_text_is_believed_at_the_very_moment_for_which_one_was_told_to_look_again(at: float) -> None:
-    stability = standing_after((at, "a"))
+def test_a_text_is_trusted_at_the_very_moment_for_which_one_was_told_to_look_again(at: float) -> None:
+    stability = stability_after((at, "a"))
     assert stability.next_change_at is not None
-    assert stability.after({"sweep": "a"}, {}, stability.next_change_at).believes("sweep")
+    assert stability.after({"sweep": "a"}, {}, stability.next_change_at).trusts("sweep")
 
 
-def test_nothing_needs_another_look_that_is_believed_or_cannot_be() -> None:
-    assert standing_after((100.0, "a"), (102.0, "a")).next_change_at is None
-    assert standing_after((100.0, "a"), known=the_ledger_knows(a=5.0)).next_change_at is None
-    assert standing_after((100.0, None)).next_change_at is None
+def test_nothing_needs_another_look_that_is_trusted_or_cannot_be() -> None:
+    assert stability_after((100.0, "a"), (102.0, "a")).next_change_at is None
+    assert stability_after((100.0, "a"), known=the_ledger_knows(a=5.0)).next_change_at is None
+    assert stability_after((100.0, None)).next_change_at is None
     assert TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0).next_change_at is None
 
 
@@ -181,7 +181,7 @@ def test_so_is_one_that_keeps_returning_to_the_text_that_stood_last() -> None:
     stability, known = TextStability(), the_ledger_knows(a=5.0)
     for at, text in alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS + 1):
         stability = stability.after(texts(text), known, at)
-        assert stability.believes("sweep") == (text == "a")
+        assert stability.trusts("sweep") == (text == "a")
     assert stability.unstable == {"sweep"}
 
 
@@ -203,5 +203,5 @@ def test_nor_is_a_document_that_stays_invalid_or_stays_away() -> None:
 
 def test_documents_that_are_long_gone_are_forgotten() -> None:
     stability = TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0)
-    assert "sweep" in stability.stands
+    assert "sweep" in stability.documents
     assert stability.after({}, {}, 500.0).stands == {}

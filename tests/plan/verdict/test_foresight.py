@@ -13,7 +13,7 @@ from controller.plan.verdict.foresight import foreseen
 from tests import sample_node
 from tests.sample_node import DAY, HOUR, MINUTE
 
-CONDITIONS = Conditions(believe_new_texts=True)
+CONDITIONS = Conditions(trust_new_texts=True)
 
 
 @pytest.fixture(scope="module")

@@ -59,7 +59,7 @@ def test_so_many_removals_in_one_pass_and_the_longest_overdue_first() -> None:
     plan = limited(memory_of(1, 1, 1), removals_per_pass=2)
     assert going(plan) == ["app:0", "app:1"]
     (held,) = [verdict for verdict in plan.verdicts if verdict.reason is Reason.HELD_BACK]
-    assert (held.reference, held.detail) == ("app:2", "at most 2 removals in one pass")
+    assert (held.reference, held.detail) == ("app:2", "limit: 2 removals a pass")
 
 
 def test_so_many_bytes_in_an_hour() -> None:
@@ -85,7 +85,7 @@ def test_one_that_is_larger_than_the_limit_says_so_and_holds_up_nobody() -> None
     plan = limited(memory_of(2_000, 100), bytes_per_hour=1_000)
     assert going(plan) == ["app:1"]
     held = next(verdict for verdict in plan.verdicts if verdict.reason is Reason.HELD_BACK)
-    assert held.detail == "it frees 2000 bytes, more than the limit for a whole hour"
+    assert held.detail == "larger than the limit of 1000 bytes an hour (2000 bytes)"
 
 
 def test_a_parent_stays_with_a_child_that_is_held_back() -> None:

@@ -448,7 +448,7 @@ def test_after_a_gap_in_watching_everything_settles_once_more() -> None:
     memory = memory_of(APP, watch=Watch(NOW - MINUTE, "the host was restarted"))
     verdict = verdict_on(memory, EVERYTHING)
     assert (verdict.reason, verdict.until) == (Reason.SETTLING, NOW - MINUTE + SETTLE)
-    assert verdict.detail == "the host was restarted: uses may have been missed"
+    assert verdict.detail == "the host was restarted: image use may have gone unnoticed"
     assert verdict_on(memory, EVERYTHING, settle_seconds=MINUTE).reason is Reason.DUE
 
 
@@ -464,7 +464,7 @@ def test_a_young_agreement_holds_what_came_or_was_used_since_it_may_have_begun_o
     settling = began - 5 * MINUTE - SETTLE
     verdict = verdict_on(with_agreement(began, last_used=settling), EVERYTHING)
     assert (verdict.reason, verdict.until) == (Reason.SETTLING, began + HOUR)
-    assert verdict.detail == "a young agreement may still need it"
+    assert verdict.detail == "a new agreement may still need it"
     assert verdict_on(with_agreement(began, last_used=settling - 1), EVERYTHING).reason is Reason.DUE
 
 
