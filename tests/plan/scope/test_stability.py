@@ -204,4 +204,4 @@ def test_nor_is_a_document_that_stays_invalid_or_stays_away() -> None:
 def test_documents_that_are_long_gone_are_forgotten() -> None:
     stability = TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0)
     assert "sweep" in stability.documents
-    assert stability.after({}, {}, 500.0).stands == {}
+    assert stability.after({}, {}, 500.0).documents == {}
