@@ -67,7 +67,7 @@ def _introduction(settings: Settings, ready: Controller) -> str:
     host = settings.listen[0] or "0.0.0.0"  # noqa: S104
     scheme = "https" if settings.tls_certificate else "http"
     served = f", metrics at {scheme}://{host}:{ready.http.port}/metrics" if ready.http else ""
-    dry = ", removing nothing (dry run)" if settings.dry_run else ""
+    dry = ", dry run: removes nothing" if settings.dry_run else ""
     return f"imagectl {__version__}: policies from {settings.policies}, engine {settings.docker_host}{served}{dry}"
 
 

@@ -1,22 +1,22 @@
-"""Two statuses → what is worth a line in the log: one for each change, none for a pass in which nothing changed.
-Pure.
-"""
+"""Turns each new status into log lines: one line for each change, none for a pass in which nothing changed."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from controller.daemon.status import Status
+from controller.daemon.status import Degradation, Status
 from controller.log_events import LogEvent
 from controller.plan.scope.in_force import DocumentState, DocumentStatus
-from controller.plan.verdict.removal import Exactness, Freed, Outcome, Removal
+from controller.plan.verdict.removal import Batch, Exactness, Freed, Outcome, Removal
 from controller.plan.verdict.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
 
-SETBACKS_TOLD_ONE_BY_ONE = 5
+MAX_SETBACK_LINES = 5
+"""More refused or failed removals of one document in a pass become one line: they come by the thousand."""
 _EVENT_OF = {
     Outcome.REMOVED: LogEvent.IMAGE_REMOVED,
     Outcome.UNTAGGED: LogEvent.IMAGE_UNTAGGED,
@@ -24,6 +24,8 @@ _EVENT_OF = {
     Outcome.REFUSED: LogEvent.REMOVAL_REFUSED,
     Outcome.FAILED: LogEvent.REMOVAL_FAILED,
 }
+_WORDS_OF = {Outcome.REMOVED: "removed", Outcome.UNTAGGED: "untagged", Outcome.GONE: "already removed"}
+_REASON_OF = {Outcome.REFUSED: "the engine refused", Outcome.FAILED: "the engine failed"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -36,46 +38,80 @@ class Line:
     fields: Mapping[str, Any] = field(default_factory=dict)
 
 
-def lines_for(before: Status | None, after: Status) -> Iterator[Line]:
-    """What has changed from one pass to the next."""
-    yield from _troubles(before, after)
-    yield from _gap(before, after)
-    yield from _revision(before, after)
-    yield from _documents(before, after)
-    yield from _problems_of_files(before, after)
-    yield from _removals(after.news)
-    for batch in after.batches:
-        freed = f"the removals of one batch {freed_in_words(batch.freed)}"
-        fields = {"document": batch.document, "bytes": batch.freed.bytes}
-        yield Line(LogEvent.BYTES_MEASURED, logging.INFO, freed, fields)
-    if after.dry_run:
-        yield from _would_remove(before, after)
+@dataclass(slots=True)
+class Journal:
+    """The log of one run of the controller."""
+
+    settle_seconds: float
+    _before: Status | None = None
+    _degraded_since: dict[LogEvent, float] = field(default_factory=dict)
+    """Uptime of the first pass of each degraded state that has not ended."""
+    _batches: Counter[str] = field(default_factory=Counter)
+    """Removals of each batch whose measurement is not final yet."""
+
+    def lines(self, after: Status) -> list[Line]:
+        """What has changed since the last call."""
+        before = self._before
+        self._batches.update(removal.batch for removal in after.removals if removal.batch)
+        lines = [
+            *_degraded(before, after),
+            *self._resolved(after),
+            *self._gap(after),
+            *_revision(before, after),
+            *_documents(before, after),
+            *_problems_of_files(before, after),
+            *_removals(after),
+            *(_measured(batch, self._batches.pop(batch.name, 0)) for batch in after.batches),
+            *(_would_remove(before, after) if after.dry_run else ()),
+        ]
+        self._before = after
+        return lines
+
+    def _resolved(self, after: Status) -> Iterator[Line]:
+        """The end of each degraded state, with its duration."""
+        now = after.at.uptime_seconds
+        lasting = {degradation.event for degradation in after.degradations}
+        for ended in self._before.degradations if self._before else ():
+            if ended.event not in lasting:
+                yield _resolved(ended, now - self._degraded_since.pop(ended.event, now))
+        for event in lasting:
+            self._degraded_since.setdefault(event, now)
+
+    def _gap(self, after: Status) -> Iterator[Line]:
+        """The pass that finds a gap in the observation reports it."""
+        memory, before = after.decision.memory, self._before
+        is_known = before is not None and before.decision.memory.watch == memory.watch
+        if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
+            settle = seconds_in_words(self.settle_seconds)
+            effect = f"image use may have gone unnoticed; the settle time ({settle}) starts again for all images"
+            yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, f"{memory.watch.gap}: {effect}")
 
 
-def _troubles(before: Status | None, after: Status) -> Iterator[Line]:
-    was, now = (before.degradations if before else ()), after.degradations
-    for trouble in now:
-        if trouble not in was:
-            level = logging.ERROR if trouble.text == after.trouble else logging.WARNING
-            yield Line(trouble.event, level, trouble.text)
-    for trouble in was:
-        if trouble not in now:
-            yield Line(LogEvent.RESOLVED, logging.INFO, f"over: {trouble.text}", {"resolved": trouble.event})
+def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
+    known = before.degradations if before else ()
+    for degradation in after.degradations:
+        if degradation not in known:
+            level = logging.ERROR if degradation.text == after.trouble else logging.WARNING
+            yield Line(degradation.event, level, degradation.text)
 
 
-def _gap(before: Status | None, after: Status) -> Iterator[Line]:
-    """Told once, by the pass that found it."""
-    memory = after.decision.memory
-    is_told = before is not None and before.decision.memory.watch == memory.watch
-    if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_told:
-        sentence = f"{memory.watch.gap}: uses may have been missed, so everything settles anew"
-        yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, sentence)
+def _resolved(ended: Degradation, seconds: float) -> Line:
+    sentence = f"resolved: {ended.text} (after {seconds_in_words(seconds)})"
+    return Line(LogEvent.RESOLVED, logging.INFO, sentence, {"resolved": ended.event, "seconds": round(seconds, 1)})
+
+
+def _measured(batch: Batch, removals: int) -> Line:
+    count = f"{removals} removal{'s' * (removals != 1)}" if removals else "the removals"
+    sentence = f"{freed_in_words(batch.freed)} by {count} of policy {batch.document}"
+    return Line(
+        LogEvent.BYTES_MEASURED, logging.INFO, sentence, {"document": batch.document, "bytes": batch.freed.bytes}
+    )
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:
     revision = after.reading.revision
     if revision and revision != (before.reading.revision if before else ""):
-        sentence = f"policies are at revision {revision}"
+        sentence = f"policy revision: {revision}"
         yield Line(LogEvent.POLICY_REVISION, logging.INFO, sentence, {"revision": revision})
 
 
@@ -86,11 +122,11 @@ def _documents(before: Status | None, after: Status) -> Iterator[Line]:
         if name not in was or _shown(was[name]) != _shown(document):
             yield _document(document)
     for name in was.keys() - now.keys():
-        yield Line(LogEvent.POLICY_REMOVED, logging.INFO, f"policy {name} is gone", {"document": name})
+        yield Line(LogEvent.POLICY_REMOVED, logging.INFO, f"policy {name}: removed from the folder", {"document": name})
 
 
 def _problems_of_files(before: Status | None, after: Status) -> Iterator[Line]:
-    """Those that belong to no document: a file that cannot be read, or that is none."""
+    """Problems that belong to no document: of files that cannot be read or hold no document."""
     of_documents = {problem for document in after.decision.scope.documents for problem in document.problems}
     known = of_documents.union(before.reading.problems if before else ())
     for problem in after.reading.problems:
@@ -105,7 +141,7 @@ def _shown(document: DocumentStatus) -> tuple[object, ...]:
 def _document(document: DocumentStatus) -> Line:
     invalid = document.state is DocumentState.INVALID
     problems = [str(problem) for problem in document.problems]
-    sentence = f"policy {document.name} is {document.state.value.replace('_', ' ')}: {document.why}"
+    sentence = f"policy {document.name}: {_state_in_words(document)}"
     fields = {"document": document.name, "state": document.state.value, "text_hash": document.text_hash[:12]}
     return Line(
         LogEvent(f"policy_{document.state}"),
@@ -115,34 +151,60 @@ def _document(document: DocumentStatus) -> Line:
     )
 
 
-def _removals(news: Iterable[Removal]) -> Iterator[Line]:
-    """A line for each; but setbacks of one kind come by the thousand, and then they are one line."""
+def _state_in_words(document: DocumentStatus) -> str:
+    match document.state:
+        case DocumentState.IN_FORCE:
+            return "in force"
+        case DocumentState.WAITING | DocumentState.NO_IMAGE_POLICY:
+            return document.why
+        case state:
+            return f"{state.replace('_', ' ')}: {document.why}"
+
+
+def _removals(after: Status) -> Iterator[Line]:
+    """A line for each removal, but one line for many setbacks of one kind."""
     setbacks: dict[tuple[Outcome, str], list[Removal]] = {}
-    for removal in news:
+    for removal in after.news:
         if removal.outcome.is_success:
             yield _removed(removal)
         else:
             setbacks.setdefault((removal.outcome, removal.intent.document), []).append(removal)
     for alike in setbacks.values():
-        yield from map(_removed, alike) if len(alike) <= SETBACKS_TOLD_ONE_BY_ONE else [_setbacks(alike)]
+        if len(alike) > MAX_SETBACK_LINES:
+            yield _many_setbacks(alike)
+        else:
+            yield from (_setback(removal, after) for removal in alike)
 
 
-def _setbacks(alike: Sequence[Removal]) -> Line:
+def _removed(removal: Removal) -> Line:
+    intent = removal.intent
+    sentence = f"{_WORDS_OF[removal.outcome]} {intent.reference}: idle for {seconds_in_words(intent.idle_seconds)}"
+    freed = "" if removal.outcome is Outcome.GONE else f", {freed_in_words(removal.freed)}"
+    message = f"{sentence}{freed} ({intent.document}#{intent.rule})"
+    return Line(_EVENT_OF[removal.outcome], logging.INFO, message, _fields(removal))
+
+
+def _setback(removal: Removal, after: Status) -> Line:
+    intent, memory = removal.intent, after.decision.memory
+    attempt = memory.attempts.get((intent.image, intent.reference))
+    retry = f"retry in {seconds_in_words(attempt.retry_at - memory.clock.seconds)}; " if attempt else ""
+    reason = f"{_REASON_OF[removal.outcome]}: {removal.message}"
+    sentence = f"cannot remove {intent.reference}: {reason} ({retry}{intent.document}#{intent.rule})"
+    return Line(_EVENT_OF[removal.outcome], logging.WARNING, sentence, _fields(removal))
+
+
+def _many_setbacks(alike: Sequence[Removal]) -> Line:
     first = alike[0]
-    sentence = f"{first.outcome.value}: {len(alike)} references stay, {first.intent.reference} because: {first.message}"
+    reason = f"{_REASON_OF[first.outcome]}: {first.message}"
+    sentence = f"cannot remove {len(alike)} references (first: {first.intent.reference}): {reason}"
     fields = {"outcome": first.outcome.value, "references": len(alike), "document": first.intent.document}
     more = f"({first.intent.document}; all: imagectl get removals --failed)"
     return Line(_EVENT_OF[first.outcome], logging.WARNING, f"{sentence} {more}", fields)
 
 
-def _removed(removal: Removal) -> Line:
+def _fields(removal: Removal) -> dict[str, Any]:
     intent = removal.intent
-    if removal.outcome.is_success:
-        sentence = f"{removal.outcome.value} {intent.reference}: idle for {seconds_in_words(intent.idle_seconds)}"
-        sentence += "" if removal.outcome is Outcome.GONE else f", {freed_in_words(removal.freed)}"
-    else:
-        sentence = f"{removal.outcome.value}: {intent.reference} stays: {removal.message}"
-    fields = {
+    return {
         "outcome": removal.outcome.value,
         "reference": intent.reference,
         "image": intent.image,
@@ -152,26 +214,24 @@ def _removed(removal: Removal) -> Line:
         "rule": intent.rule,
         "text_hash": intent.text_hash[:12],
     }
-    level = logging.INFO if removal.outcome.is_success else logging.WARNING
-    return Line(_EVENT_OF[removal.outcome], level, f"{sentence} ({intent.document}#{intent.rule})", fields)
 
 
 def headline(status: Status) -> str:
-    """A status in one line, what is wrong first."""
+    """The status in one line, problems first."""
     verdicts, documents = status.decision.plan.verdicts, status.decision.scope.documents
     waiting = sum(verdict.action is Action.WAIT for verdict in verdicts)
     in_force = sum(document.state is DocumentState.IN_FORCE for document in documents)
-    counts = f"{len(verdicts)} references, {waiting} of them waiting to go; {in_force} policies in force"
-    at = f" at {status.reading.revision}" if status.reading.revision else ""
+    counts = f"references: {len(verdicts)} ({waiting} waiting for removal); policies in force: {in_force}"
+    at = f" (revision {status.reading.revision})" if status.reading.revision else ""
     return "; ".join((*status.degraded, counts + at))
 
 
 def freed_in_words(freed: Freed) -> str:
     """`freed 12.4 MB`, or what is known instead."""
     if freed.exactness is Exactness.IN_BATCH:
-        return "to be measured with its batch"
+        return "bytes freed: not measured yet"
     if freed.bytes is None:
-        return "freed an unknown number of bytes"
+        return "bytes freed: unknown"
     at_least = "at least " if freed.exactness is Exactness.LOWER_BOUND else ""
     return f"freed {at_least}{bytes_in_words(freed.bytes)}"
 

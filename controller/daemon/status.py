@@ -100,7 +100,7 @@ class Status:
             (bool(self.trouble), of_trouble, self.trouble),
             (bool(reading.lost), event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
             (bool(broken), event.POLICY_ERRORS, errors),
-            (bool(unstable), event.POLICY_UNSTABLE, f"documents that keep changing: {', '.join(unstable)}"),
+            (bool(unstable), event.POLICY_UNSTABLE, f"policies whose files keep changing: {', '.join(unstable)}"),
             (node.is_degraded, event.NODE_UNKNOWN, f"node: {node.why}"),
             (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, no_events),
             (not self.watcher_is_up, event.POLICY_FOLDER_NOT_WATCHED, no_watch),

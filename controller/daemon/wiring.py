@@ -29,7 +29,7 @@ from controller.daemon.conditions import conditions_of
 from controller.daemon.http.access import Access
 from controller.daemon.http.app import HttpApp, Sources
 from controller.daemon.http.server import HttpServer, tls_context
-from controller.daemon.journal import headline, lines_for
+from controller.daemon.journal import Journal, headline
 from controller.daemon.loop import Bell, Loop
 from controller.daemon.metrics.collector import Metrics
 from controller.daemon.metrics.gauges import DiskUsage
@@ -130,10 +130,11 @@ class _Publisher:
         self._ledger = ledger
         self._overview = overview
         self._written: StatusReport | None = None
+        self._journal = Journal(terms.settle_seconds)
 
     def __call__(self, status: Status) -> None:
         vitals = self._signs.vitals
-        for line in lines_for(vitals.status, status):
+        for line in self._journal.lines(status):
             _log.log(line.level, line.message, extra={"event": line.event, **line.fields})
         self._signs.metrics.publish(status)
         vitals.status = status

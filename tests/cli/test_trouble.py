@@ -197,7 +197,7 @@ def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place:
     assert place.history() == []
     go_on.set()
     place.engine()
-    run.says("over: cannot connect to the engine at")
+    run.says("resolved: cannot connect to the engine at")
     run.says("removed app:1")
     assert place.history() == [("app:1", "removed")]
 
@@ -298,7 +298,7 @@ def test_a_removal_that_is_never_answered_is_found_out_by_the_next_start(place: 
     assert place.history() == []
     go_on.set()
     again = place.run()
-    again.says("removed app:1", "unknown number of bytes")
+    again.says("removed app:1", "bytes freed: unknown")
     assert place.history() == [("app:1", "removed")]
 
 
@@ -322,4 +322,4 @@ def test_one_pass_that_could_not_remove_everything_exits_1(place: Place) -> None
     place.engine()
     run = place.run("--once")
     assert run.ends() == 1
-    run.says("WARNING", "failed: app:1 stays: 500: no space left on device")
+    run.says("WARNING", "cannot remove app:1: the engine failed: 500: no space left on device")

@@ -1,4 +1,4 @@
-"""What is worth a line in the log: each change once, and nothing for a pass in which nothing changed."""
+"""Log lines: one for each change, and none for a pass in which nothing changed."""
 
 from __future__ import annotations
 
@@ -8,9 +8,10 @@ from dataclasses import replace
 
 import pytest
 
-from controller.daemon.journal import SETBACKS_TOLD_ONE_BY_ONE, Line, freed_in_words, lines_for
+from controller.daemon.journal import MAX_SETBACK_LINES, Journal, Line, freed_in_words
 from controller.daemon.status import Status
 from controller.log_events import LogEvent
+from controller.plan.memory.memory import Attempt, Setback
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import (
@@ -38,6 +39,16 @@ def host() -> Iterator[Host]:
         yield host
 
 
+SETTLE = 600.0
+
+
+def lines_for(before: Status | None, after: Status) -> list[Line]:
+    journal = Journal(SETTLE)
+    if before is not None:
+        journal.lines(before)
+    return journal.lines(after)
+
+
 def said(before: Status | None, after: Status) -> list[str]:
     return [line.message for line in lines_for(before, after)]
 
@@ -47,7 +58,7 @@ def a_removal_of(reference: str, outcome: Outcome, freed: Freed = NOTHING_FREED,
     return Removal(intent, outcome, freed, 0.0, message)
 
 
-def only(lines: Iterator[Line]) -> Line:
+def only(lines: list[Line]) -> Line:
     (line,) = lines
     return line
 
@@ -56,19 +67,20 @@ def test_a_pass_in_which_nothing_changed_says_nothing(host: Host) -> None:
     assert said(host.last, host.look()) == []
 
 
-def test_a_gap_in_the_watch_is_told_once_with_its_reason(host: Host) -> None:
+def test_a_gap_is_reported_once_with_its_reason_and_the_settle_time(host: Host) -> None:
     host.reboot()
     first = host.look()
-    assert "the host was restarted: uses may have been missed, so everything settles anew" in said(None, first)
+    effect = "image use may have gone unnoticed; the settle time (10m) starts again for all images"
+    assert f"the host was restarted: {effect}" in said(None, first)
     host.clock.elapse(1.0)
     assert said(first, host.look()) == []
 
 
-def test_a_document_is_told_of_when_it_comes_changes_and_goes(host: Host) -> None:
+def test_a_document_is_logged_when_it_is_added_and_removed(host: Host) -> None:
     first = host.last
-    assert said(None, first) == ["policy doc is in force: applies to this node"]
+    assert said(None, first) == ["policy doc: in force"]
     host.folder.files = {}
-    assert "policy doc is gone" in said(first, host.look())
+    assert "policy doc: removed from the folder" in said(first, host.look())
 
 
 def test_a_bad_document_is_a_warning_with_all_its_problems(host: Host) -> None:
@@ -79,21 +91,30 @@ def test_a_bad_document_is_a_warning_with_all_its_problems(host: Host) -> None:
     assert len(lines[0].fields["problems"]) >= 2
 
 
-def test_a_file_that_is_no_document_is_told_once(host: Host) -> None:
+def test_a_file_that_is_no_document_is_logged_once(host: Host) -> None:
     problem = Problem("x.yaml", 1, 1, "", "warning", "a FIFO is never opened")
     after = replace(host.last, reading=replace(host.last.reading, problems=(problem,)))
     assert said(host.last, after) == [str(problem)]
     assert said(after, after) == []
 
 
-def test_trouble_is_told_once_and_so_is_its_end(host: Host) -> None:
-    well = host.last
+def test_a_failure_is_logged_once_and_its_end_with_its_duration(host: Host) -> None:
+    journal = Journal(SETTLE)
+    journal.lines(host.last)
     host.engine.is_down = True
-    ill, still_ill = host.look(), host.look()
+    assert [(line.level, line.message) for line in journal.lines(host.look())] == [
+        (logging.ERROR, "the engine is down")
+    ]
+    host.clock.elapse(240)
+    assert journal.lines(host.look()) == []
     host.engine.is_down = False
-    assert [(line.level, line.message) for line in lines_for(well, ill)] == [(logging.ERROR, "the engine is down")]
-    assert said(ill, still_ill) == []
-    assert said(still_ill, host.look()) == ["over: the engine is down"]
+    line = only(journal.lines(host.look()))
+    assert (line.message, line.fields["seconds"]) == ("resolved: the engine is down (after 4m)", 240.0)
+
+
+def test_a_failure_whose_text_changes_is_not_resolved_in_between(host: Host) -> None:
+    refused, denied = (replace(host.last, trouble=text, engine_is_up=False) for text in ("refused", "denied"))
+    assert said(refused, denied) == ["denied"]
 
 
 def test_events_say_what_is_wrong_and_what_is_resolved(host: Host) -> None:
@@ -141,24 +162,43 @@ def test_a_removal_says_what_by_which_rule_and_what_it_freed(host: Host) -> None
 def test_a_setback_is_a_warning_in_the_engines_words(host: Host) -> None:
     removal = a_removal_of("app:1", Outcome.REFUSED, message="conflict: in use")
     line = only(lines_for(host.last, replace(host.last, news=(removal,))))
-    assert (line.level, line.message) == (logging.WARNING, "refused: app:1 stays: conflict: in use (doc#3)")
+    assert (line.level, line.message) == (
+        logging.WARNING,
+        "cannot remove app:1: the engine refused: conflict: in use (doc#3)",
+    )
+
+
+def test_a_setback_says_when_the_next_attempt_is(host: Host) -> None:
+    removal = a_removal_of("app:1", Outcome.FAILED, message="500")
+    memory = host.last.decision.memory
+    attempt = Attempt(Setback.FAILED, "500", 1, memory.clock.seconds + 5.0, "")
+    memory = replace(memory, attempts={(removal.intent.image, "app:1"): attempt})
+    decision = replace(host.last.decision, memory=memory)
+    assert said(host.last, replace(host.last, decision=decision, news=(removal,))) == [
+        "cannot remove app:1: the engine failed: 500 (retry in 5s; doc#3)"
+    ]
 
 
 def test_a_thousand_setbacks_of_one_kind_are_one_line(host: Host) -> None:
     news = tuple(a_removal_of(f"app:{number}", Outcome.REFUSED, message="in use") for number in range(1_000))
     line = only(lines_for(host.last, replace(host.last, news=news)))
-    assert "1000 references stay, app:0 because: in use" in line.message
+    assert "cannot remove 1000 references (first: app:0): the engine refused: in use" in line.message
     assert line.fields["references"] == 1_000
 
 
-def test_a_few_setbacks_are_told_one_by_one(host: Host) -> None:
-    news = tuple(a_removal_of(f"app:{n}", Outcome.FAILED, message="500") for n in range(SETBACKS_TOLD_ONE_BY_ONE))
-    assert len(said(host.last, replace(host.last, news=news))) == SETBACKS_TOLD_ONE_BY_ONE
+def test_a_few_setbacks_are_a_line_each(host: Host) -> None:
+    news = tuple(a_removal_of(f"app:{n}", Outcome.FAILED, message="500") for n in range(MAX_SETBACK_LINES))
+    assert len(said(host.last, replace(host.last, news=news))) == MAX_SETBACK_LINES
 
 
-def test_a_batch_is_told_of_when_its_figure_counts(host: Host) -> None:
+def test_a_measurement_is_logged_when_it_is_final_with_the_number_of_removals(host: Host) -> None:
     batch = Batch("b", "doc", Freed(1_000, Exactness.LOWER_BOUND))
-    assert said(host.last, replace(host.last, batches=(batch,))) == ["the removals of one batch freed at least 1.0 kB"]
+    removals = tuple(replace(a_removal_of(f"app:{n}", Outcome.REMOVED), batch="b") for n in range(7))
+    measured = replace(host.last, batches=(batch,))
+    assert said(replace(host.last, removals=removals), measured) == [
+        "freed at least 1.0 kB by 7 removals of policy doc"
+    ]
+    assert said(host.last, measured) == ["freed at least 1.0 kB by the removals of policy doc"]
 
 
 @pytest.mark.parametrize(
@@ -166,15 +206,15 @@ def test_a_batch_is_told_of_when_its_figure_counts(host: Host) -> None:
     [
         (Freed(0, Exactness.EXACT), "freed 0 B"),
         (Freed(1_000_000, Exactness.LOWER_BOUND), "freed at least 1.0 MB"),
-        (UNKNOWN_BYTES, "freed an unknown number of bytes"),
-        (FREED_IN_BATCH, "to be measured with its batch"),
+        (UNKNOWN_BYTES, "bytes freed: unknown"),
+        (FREED_IN_BATCH, "bytes freed: not measured yet"),
     ],
 )
-def test_an_unknown_is_told_as_unknown(freed: Freed, words: str) -> None:
+def test_an_unknown_figure_is_called_unknown(freed: Freed, words: str) -> None:
     assert freed_in_words(freed) == words
 
 
-def test_a_dry_run_tells_once_what_it_would_remove(host: Host) -> None:
+def test_a_dry_run_logs_once_what_it_would_remove(host: Host) -> None:
     host.options = replace(host.options, dry_run=True)
     host.restart()
     first = host.look()
@@ -184,13 +224,13 @@ def test_a_dry_run_tells_once_what_it_would_remove(host: Host) -> None:
     assert said(second, host.look()) == []
 
 
-def test_a_revision_is_told_when_it_changes(host: Host) -> None:
+def test_a_revision_is_logged_when_it_changes(host: Host) -> None:
     delivered = replace(host.last, reading=FolderReading("policies", host.last.reading.documents, revision="abc"))
-    assert said(host.last, delivered) == ["policies are at revision abc"]
+    assert said(host.last, delivered) == ["policy revision: abc"]
     assert said(delivered, delivered) == []
 
 
-def test_documents_that_only_moved_on_in_time_are_not_told_again(host: Host) -> None:
+def test_documents_for_which_only_time_has_passed_are_not_logged_again(host: Host) -> None:
     host.folder.files["doc.yaml"] = a_document(a_removal("app:*"))
     before = host.look()
     host.clock.elapse(100)

@@ -105,7 +105,7 @@ def test_a_file_that_never_comes_to_rest_is_shown_and_never_in_force(node: Node)
         write(node, sweep=a_policy(1440 + number))
         later(node, 1.0)
         assert node.states == {"sweep": "waiting"}
-    assert "documents that keep changing: sweep" in node.last.degraded
+    assert "policies whose files keep changing: sweep" in node.last.degraded
     later(node, 2.0)
     assert node.minutes == {"sweep": 1500}
     assert not any("keep changing" in trouble for trouble in node.last.degraded)
@@ -116,7 +116,7 @@ def test_a_file_that_alternates_between_two_texts_follows_neither_of_them(node: 
         write(node, sweep=a_policy(1440 + number % 2))
         later(node, 1.0)
         assert node.states == {"sweep": "waiting"}
-    assert "documents that keep changing: sweep" in node.last.degraded
+    assert "policies whose files keep changing: sweep" in node.last.degraded
 
 
 def test_nor_one_of_two_that_the_ledger_knows_but_for_the_one_that_stood_last(node: Node) -> None:

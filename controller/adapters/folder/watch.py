@@ -86,7 +86,7 @@ class PolicyWatch:
                 break
             trouble = self._watch(places) or next(doubts(places), "")
             if trouble and trouble != self._trouble:
-                sentence = "%s is not watched well: %s; each resync finds what has changed"
+                sentence = "%s: not all changes are noticed at once: %s (the next resync finds them)"
                 event = {"event": LogEvent.POLICY_FOLDER_NOT_WATCHED}
                 _log.warning(sentence, self._folder, trouble, extra=event)
             self._trouble = trouble

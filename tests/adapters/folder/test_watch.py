@@ -325,7 +325,7 @@ def test_what_cannot_be_watched_is_told_once_and_tried_again(
         for _ in range(3):
             watch.follow()
             assert not is_up(watch)
-    assert caplog.messages == [f"{top} is not watched well: {told}; each resync finds what has changed"]
+    assert caplog.messages == [f"{top}: not all changes are noticed at once: {told} (the next resync finds them)"]
     watch.follow()
     assert is_up(watch)
     watch.stop()
