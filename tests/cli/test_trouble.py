@@ -217,7 +217,7 @@ def test_a_ledger_folder_that_cannot_be_written_exits_3(place: Place) -> None:
     place.folder.chmod(0o500)
     run = place.run("--once", without_rights=True)
     assert run.ends() == 3
-    assert run.lines == [f"imagectl: cannot make {place.folder}/ledger.db.lock: Permission denied"]
+    assert run.lines == [f"imagectl: cannot create {place.folder}/ledger.db.lock: Permission denied"]
 
 
 def test_a_second_controller_on_the_same_ledger_exits_3_and_names_the_first(place: Place) -> None:
@@ -226,7 +226,7 @@ def test_a_second_controller_on_the_same_ledger_exits_3_and_names_the_first(plac
     first.says("policies from")
     second = place.run()
     assert second.ends() == 3
-    held = f"{place.folder}/ledger.db.lock: another controller, process {first.process.pid}, works with this ledger"
+    held = f"{place.folder}/ledger.db.lock: the ledger is locked by another controller (pid {first.process.pid})"
     assert second.lines == [f"imagectl: {held}"]
 
 

@@ -45,8 +45,8 @@ class Apart:
         assert isinstance(answer, dict)
         return answer
 
-    def hears(self) -> bool:
-        """Wait for a ring since the last reading or the last call."""
+    def notices_change(self) -> bool:
+        """Wait for a change since the last reading or the last call."""
         return bool(self.ask("wait"))
 
     def logs(self, text: str) -> bool:

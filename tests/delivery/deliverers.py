@@ -1,6 +1,6 @@
-"""Whoever writes into a policy folder, each exactly in its own way and step by step: facts from their sources.
+"""The programs that write into a policy folder, each exactly in its own way and step by step: facts from their sources.
 
-`steps` yields between any two steps, so that a test can look at every state that is ever to be seen.
+`steps` yields between any two steps, so that a test can check every state in between.
 """
 
 from __future__ import annotations

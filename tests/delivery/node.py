@@ -33,7 +33,7 @@ class Bell:
         self._rung.set()
 
     def wait(self) -> bool:
-        """Wait for a ring since the last call."""
+        """Wait for a change since the last call."""
         was_rung = self._rung.wait(PATIENCE_SECONDS)
         self._rung.clear()
         return was_rung
@@ -60,8 +60,8 @@ class Node(Host):
         self.clock.elapse(2.0)
         return self.look()
 
-    def hears_and_settles(self) -> bool:
-        """Was there a ring? If so, it has led to the passes that it leads to."""
+    def notices_change(self) -> bool:
+        """Wait for a change and run the passes that follow it; was there one?"""
         was_rung = self.bell.wait()
         self.settle()
         return was_rung

@@ -25,28 +25,27 @@ def test_a_mount_of_the_folder_above_the_link_sees_every_swap(tmp_path: Path, sy
         assert reader.read()["minutes"] == {"p": 1}
         commit = sync.upstream.commit({"p.yaml": a_policy(2)})
         sync.publish(commit)
-        assert reader.hears()
+        assert reader.notices_change()
         found = reader.read()
         assert (found["minutes"], found["revision"], found["is_watched"]) == ({"p": 2}, commit, True)
 
 
-def test_a_mount_of_what_the_link_leads_to_is_empty_after_a_swap(tmp_path: Path, sync: GitSync) -> None:
+def test_a_mount_of_the_link_target_is_empty_after_a_swap(tmp_path: Path, sync: GitSync) -> None:
     sync.publish(sync.upstream.commit({"p.yaml": a_policy(1)}))
     inside = tmp_path / "inside"
     inside.mkdir()
     with apart(inside, first=f"mount --bind {sync.link} {inside}") as reader:
         assert reader.read()["minutes"] == {"p": 1}
         sync.publish(sync.upstream.commit({"p.yaml": a_policy(2)}))
-        assert reader.hears()
+        assert reader.notices_change()
         found = reader.read()
     assert found["minutes"] == {}
     assert found["lost"] == (
-        f"{inside} was mounted by itself, and what it was mounted from has been deleted or replaced since: "
-        "mount the folder that holds it"
+        f"{inside} is a mount of its own whose source was deleted or replaced: mount the folder that holds it"
     )
 
 
-def test_a_mounted_file_is_warned_of_and_obeyed_while_it_is_what_was_mounted(tmp_path: Path) -> None:
+def test_a_mounted_file_has_a_warning_and_counts_until_it_is_replaced(tmp_path: Path) -> None:
     outside, inside = tmp_path / "p.yaml", tmp_path / "inside"
     outside.write_text(a_policy(1))
     inside.mkdir()
@@ -56,16 +55,16 @@ def test_a_mounted_file_is_warned_of_and_obeyed_while_it_is_what_was_mounted(tmp
         found = reader.read()
         assert found["minutes"] == {"p": 1, "q": 7}
         assert found["problems"] == [
-            f"{inside}/p.yaml:1:1: warning: is mounted by itself: an update that replaces the file will not arrive here"
-            " (mount the folder that holds it)"
+            f"{inside}/p.yaml:1:1: warning: is a mount of its own: an update that replaces the file does not arrive"
+            " here (mount the folder that holds it)"
         ]
-        assert not found["is_watched"]  # inotify tells only those who came by the other path.
+        assert not found["is_watched"]  # inotify reports changes only for the other path.
         outside.write_text(a_policy(2))
         assert reader.read()["minutes"] == {"p": 2, "q": 7}
 
 
-def test_once_it_has_been_replaced_outside_it_is_not_believed_any_more(tmp_path: Path) -> None:
-    """The old text can still be read, but it is no longer what anybody wishes."""
+def test_a_mounted_file_that_was_replaced_outside_no_longer_counts(tmp_path: Path) -> None:
+    """The old text can still be read, but it is no longer the delivered one."""
     outside, inside = tmp_path / "p.yaml", tmp_path / "inside"
     outside.write_text(a_policy(1))
     inside.mkdir()
@@ -78,8 +77,8 @@ def test_once_it_has_been_replaced_outside_it_is_not_believed_any_more(tmp_path:
         found = reader.read()
     assert found["minutes"] == {"q": 7}
     assert found["problems"] == [
-        f"{inside}/p.yaml:1:1: error: was mounted by itself, and what it was mounted from has been deleted or replaced"
-        " since (mount the folder that holds it)"
+        f"{inside}/p.yaml:1:1: error: is a mount of its own whose source was deleted or replaced"
+        " (mount the folder that holds it)"
     ]
 
 
@@ -96,5 +95,5 @@ def test_a_disk_that_is_unmounted_is_a_lost_folder_and_watched_again(tmp_path: P
         assert reader.run(f"mount --bind {disk} {inside}") == 0
         assert reader.read()["minutes"] == {"p": 1}
         (disk / "p.yaml").write_text(a_policy(2))
-        assert reader.hears()
+        assert reader.notices_change()
         assert reader.read()["minutes"] == {"p": 2}

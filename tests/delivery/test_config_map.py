@@ -20,13 +20,13 @@ def volume(tmp_path: Path) -> ConfigMapVolume:
     return ConfigMapVolume(tmp_path / "policies")
 
 
-def test_every_update_rings_and_brings_its_documents_into_force(volume: ConfigMapVolume) -> None:
-    """Nothing ever happens to `p.yaml` itself: it is a link, and stays one."""
+def test_every_update_is_noticed_and_puts_its_documents_in_force(volume: ConfigMapVolume) -> None:
+    """`p.yaml` itself never changes: it is a link."""
     with a_node(volume.folder) as node:
         node.settle()
         for version in (1, 2, 3):
             volume.publish({"p.yaml": a_policy(version)})
-            assert node.hears_and_settles()
+            assert node.notices_change()
             assert node.minutes == {"p": version}
             assert node.reading.revision == f"2026_11_23_08_40_{version:02}.123456"
 
@@ -39,31 +39,31 @@ def test_each_document_is_read_once_and_never_by_a_hidden_name(volume: ConfigMap
         assert node.errors == []
 
 
-def test_keys_come_and_go_with_an_update(volume: ConfigMapVolume) -> None:
-    volume.publish({"stays.yaml": a_policy(1), "goes.yaml": a_policy(1)})
+def test_an_update_adds_and_removes_keys(volume: ConfigMapVolume) -> None:
+    volume.publish({"kept.yaml": a_policy(1), "removed.yaml": a_policy(1)})
     with a_node(volume.folder) as node:
         node.settle()
-        volume.publish({"stays.yaml": a_policy(1), "comes.yaml": a_policy(1)})
+        volume.publish({"kept.yaml": a_policy(1), "added.yaml": a_policy(1)})
         assert node.bell.wait()
         node.look()
-        assert node.in_force == {"stays"}
+        assert node.in_force == {"kept"}
         node.clock.elapse(2.0)
         node.look()
-        assert node.in_force == {"stays", "comes"}
+        assert node.in_force == {"kept", "added"}
 
 
-def test_at_no_step_of_an_update_does_a_document_vanish_that_stays(volume: ConfigMapVolume) -> None:
-    """Links lead nowhere for a moment, before the swap those of new keys and after it those of removed ones."""
-    volume.publish({"stays.yaml": a_policy(1), "changes.yaml": a_policy(1), "goes.yaml": a_policy(1)})
+def test_no_step_of_an_update_drops_a_document_that_the_update_keeps(volume: ConfigMapVolume) -> None:
+    """Some links have no target for a moment: before the swap those of new keys, after it those of removed ones."""
+    volume.publish({"kept.yaml": a_policy(1), "changes.yaml": a_policy(1), "removed.yaml": a_policy(1)})
     with a_node(volume.folder) as node:
         node.settle()
-        update = {"stays.yaml": a_policy(1), "changes.yaml": a_policy(2), "comes.yaml": a_policy(1)}
+        update = {"kept.yaml": a_policy(1), "changes.yaml": a_policy(2), "added.yaml": a_policy(1)}
         for step in volume.steps(update):
             node.look()
-            assert node.minutes["stays"] == 1, step
+            assert node.minutes["kept"] == 1, step
             assert node.minutes.get("changes") in (1, None), step
         node.settle()
-        assert node.minutes == {"stays": 1, "changes": 2, "comes": 1}
+        assert node.minutes == {"kept": 1, "changes": 2, "added": 1}
         assert node.errors == []
 
 

@@ -14,7 +14,7 @@ from controller.adapters.folder.folder import PolicyFolder
 from tests.delivery.deliverers import Upstream, git, put
 from tests.delivery.node import Node, a_node, a_policy
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 @pytest.fixture
@@ -34,15 +34,15 @@ def node(policies: Path) -> Iterator[Node]:
 
 @pytest.fixture
 def without_privileges() -> Iterator[Path]:
-    """A folder of somebody whom permissions bind; root may read everything, and pytest's own folders are root's."""
+    """A folder of an unprivileged user, as root may read everything and owns pytest's folders."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         put(folder, {"p.yaml": a_policy(1)})
         is_root = os.geteuid() == 0
         if is_root:
-            os.chown(folder, NOBODY, NOBODY)
-            os.chown(folder / "p.yaml", NOBODY, NOBODY)
-            os.seteuid(NOBODY)
+            os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+            os.chown(folder / "p.yaml", UNPRIVILEGED, UNPRIVILEGED)
+            os.seteuid(UNPRIVILEGED)
         try:
             yield folder
         finally:
@@ -60,7 +60,7 @@ def nothing_is_in_force(node: Node, why: str) -> bool:
 
 
 def test_a_folder_that_is_emptied_puts_nothing_in_force_and_is_not_healthy(node: Node) -> None:
-    """Whether a mount is lost, a delivery half done, or all policies are meant to go, nobody can tell."""
+    """A lost mount, an incomplete delivery and a removal of all policies look the same."""
     (node.policies / "p.yaml").unlink()
     assert node.bell.wait()
     node.look()
@@ -68,13 +68,13 @@ def test_a_folder_that_is_emptied_puts_nothing_in_force_and_is_not_healthy(node:
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n---\n"])
-def test_so_does_one_whose_files_hold_nothing(node: Node, text: str) -> None:
+def test_a_folder_of_empty_files_puts_nothing_in_force_and_is_not_healthy(node: Node, text: str) -> None:
     put(node.policies, {"p.yaml": text})
     node.look()
     assert nothing_is_in_force(node, "holds no policy documents")
 
 
-def test_a_folder_that_vanishes_and_comes_back_rings_both_times(node: Node) -> None:
+def test_a_folder_that_vanishes_and_returns_is_noticed_both_times(node: Node) -> None:
     node.policies.rename(node.policies.with_name("away"))
     assert node.bell.wait()
     node.look()
@@ -86,13 +86,13 @@ def test_a_folder_that_vanishes_and_comes_back_rings_both_times(node: Node) -> N
     assert node.last.degraded == ()
 
 
-def test_a_folder_that_did_not_exist_at_first_nor_its_parent_is_found(tmp_path: Path) -> None:
+def test_a_folder_that_is_created_later_with_its_parent_is_found(tmp_path: Path) -> None:
     with a_node(tmp_path / "etc/images/policies") as node:
         node.settle()
         assert nothing_is_in_force(node, "cannot be read: No such file or directory")
         put(node.policies, {"p.yaml": a_policy(1)})
         while node.in_force != {"p"}:
-            assert node.hears_and_settles()
+            assert node.notices_change()
         assert node.last.watcher_is_up
 
 
@@ -113,10 +113,10 @@ def test_a_folder_that_another_one_is_renamed_over_is_the_new_one(node: Node) ->
     put(node.policies.with_name("new"), {"q.yaml": a_policy(2)})
     node.policies.rename(node.policies.with_name("old"))
     node.policies.with_name("new").rename(node.policies)
-    assert node.hears_and_settles()
+    assert node.notices_change()
     assert node.in_force == {"q"}
     put(node.policies, {"r.yaml": a_policy(3)})
-    assert node.hears_and_settles()
+    assert node.notices_change()
     assert node.in_force == {"q", "r"}
 
 
@@ -146,7 +146,7 @@ def test_a_file_that_may_not_be_read_any_more_gives_no_rules_until_it_may(withou
         assert (node.in_force, node.errors) == ({"p", "q"}, [])
 
 
-def test_so_it_is_with_the_folder_itself(without_privileges: Path) -> None:
+def test_a_folder_that_may_not_be_read_gives_no_rules_until_it_may(without_privileges: Path) -> None:
     with a_node(without_privileges) as node:
         node.settle()
         without_privileges.chmod(0)
@@ -158,11 +158,11 @@ def test_so_it_is_with_the_folder_itself(without_privileges: Path) -> None:
         node.look()
         assert (node.in_force, node.last.watcher_is_up) == ({"p"}, True)
         put(without_privileges, {"q.yaml": a_policy(2)})
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert node.in_force == {"p", "q"}
 
 
-def test_a_folder_below_that_may_not_be_read_leaves_the_others_alone(without_privileges: Path) -> None:
+def test_a_subfolder_that_may_not_be_read_does_not_affect_the_others(without_privileges: Path) -> None:
     put(without_privileges, {"team/q.yaml": a_policy(2)})
     (without_privileges / "team").chmod(0)
     with a_node(without_privileges) as node:
@@ -170,15 +170,15 @@ def test_a_folder_below_that_may_not_be_read_leaves_the_others_alone(without_pri
         assert (node.in_force, node.errors) == ({"p"}, ["cannot be listed: Permission denied"])
         assert not node.last.watcher_is_up
         (without_privileges / "team").chmod(0o700)
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert node.in_force == {"p", "team/q"}
         put(without_privileges, {"team/q.yaml": a_policy(3)})
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert node.minutes == {"p": 1, "team/q": 3}
 
 
 def test_changing_permissions_and_times_changes_nothing(node: Node) -> None:
-    """Nor does it ring; `tests/adapters/folder/test_watch.py` shows that."""
+    """It does not count as a change either; `tests/adapters/folder/test_watch.py` shows that."""
     before = node.last
     for path in (node.policies / "p.yaml", node.policies):
         path.chmod(0o700)
@@ -207,7 +207,7 @@ def test_of_two_sources_with_the_same_name_always_the_same_one_counts(policies: 
             node.restart()
 
 
-def test_the_second_one_takes_over_when_the_first_has_gone_and_it_has_stood(policies: Path) -> None:
+def test_the_second_one_counts_when_the_first_is_deleted_and_it_is_stable(policies: Path) -> None:
     put(policies, {"a.yaml": named("sweep", 1), "b.yaml": named("sweep", 2)})
     with a_node(policies) as node:
         node.settle()
@@ -237,7 +237,7 @@ def test_the_second_one_takes_over_when_the_first_has_gone_and_it_has_stood(poli
         b"\0" * 4096,
     ],
 )
-def test_a_bad_file_is_shown_and_touches_no_other(node: Node, bad: bytes) -> None:
+def test_an_invalid_file_is_shown_and_does_not_affect_the_others(node: Node, bad: bytes) -> None:
     (node.policies / "a.yaml").write_bytes(bad)
     (node.policies / "z.yaml").write_bytes(bad)
     put(node.policies, {"q.yaml": a_policy(2)})
@@ -249,7 +249,7 @@ def test_a_bad_file_is_shown_and_touches_no_other(node: Node, bad: bytes) -> Non
     }
 
 
-def test_nor_does_what_is_no_file_or_leads_out_or_nowhere(node: Node) -> None:
+def test_an_entry_that_is_not_a_file_in_the_folder_does_not_affect_the_others(node: Node) -> None:
     os.mkfifo(node.policies / "fifo.yaml")
     (node.policies / "device.yaml").symlink_to("/dev/zero")
     (node.policies / "out.yaml").symlink_to("/etc/passwd")
@@ -264,7 +264,7 @@ def test_nor_does_what_is_no_file_or_leads_out_or_nowhere(node: Node) -> None:
     assert len({problem.file for problem in node.reading.problems}) == 7
 
 
-def test_names_that_are_no_text_can_be_shown(node: Node) -> None:
+def test_names_that_are_not_utf8_can_be_shown(node: Node) -> None:
     for name in (b"\xff.yaml", b"new\nline.yaml", b"\xe2\x80\xae.yaml", b"\x1b[31m.yaml"):
         (node.policies / os.fsdecode(name)).write_text(a_policy(2))
     (node.policies / os.fsdecode(b"\xfe.yaml")).write_text("label: [")
@@ -278,7 +278,7 @@ def test_names_that_are_no_text_can_be_shown(node: Node) -> None:
 
 
 @pytest.mark.needs_tools
-def test_hidden_and_scratch_names_are_no_policies(node: Node, tmp_path: Path) -> None:
+def test_hidden_and_temporary_names_are_not_policies(node: Node, tmp_path: Path) -> None:
     upstream = Upstream(tmp_path / "upstream")
     upstream.commit({"committed.yaml": a_policy(9)})
     git(tmp_path, "clone", "--quiet", "--bare", str(upstream.place), str(node.policies / ".git"))
@@ -292,16 +292,16 @@ def test_hidden_and_scratch_names_are_no_policies(node: Node, tmp_path: Path) ->
     assert (node.minutes, node.errors) == ({"p": 1}, [])
 
 
-def test_an_editor_that_saves_by_renaming_is_understood(node: Node) -> None:
+def test_an_editor_that_saves_by_renaming_works(node: Node) -> None:
     """vim: a backup beside it, a new file under the old name, the backup deleted."""
     (node.policies / "p.yaml").rename(node.policies / "p.yaml~")
     put(node.policies, {"p.yaml": a_policy(2)})
     (node.policies / "p.yaml~").unlink()
-    assert node.hears_and_settles()
+    assert node.notices_change()
     assert node.minutes == {"p": 2}
 
 
-def test_a_tree_that_a_link_in_the_folder_leads_to_is_read_under_the_name_of_the_link(node: Node) -> None:
+def test_a_tree_behind_a_link_in_the_folder_is_read_under_the_name_of_the_link(node: Node) -> None:
     """git-sync may have its root in the folder: then the tree is hidden, and the link is what counts."""
     for version in (1, 2):
         put(node.policies, {f".worktrees/v{version}/x.yaml": a_policy(version)})

@@ -24,35 +24,35 @@ def sync(tmp_path: Path) -> GitSync:
 
 
 def tree(version: int) -> dict[str, str]:
-    """Three documents, which all say the same version."""
+    """Three documents that all have the same version."""
     return {f"{name}.yaml": a_policy(version) for name in ("a", "b", "c")}
 
 
-def test_every_swap_rings_and_brings_its_documents_into_force(sync: GitSync) -> None:
+def test_every_swap_is_noticed_and_puts_its_documents_in_force(sync: GitSync) -> None:
     with a_node(sync.link) as node:
         node.settle()
         assert node.reading.lost
         for version in (1, 2, 3):
             commit = sync.upstream.commit(tree(version))
             sync.publish(commit)
-            assert node.hears_and_settles()
+            assert node.notices_change()
             assert node.minutes == {"a": version, "b": version, "c": version}
             assert node.reading.revision == commit
             assert node.last.watcher_is_up
 
 
-def test_so_it_is_for_a_folder_inside_the_tree(sync: GitSync) -> None:
+def test_a_folder_inside_the_tree_behaves_the_same(sync: GitSync) -> None:
     with a_node(sync.link / "site/lyon") as node:
         node.settle()
         for version in (1, 2, 3):
             commit = sync.upstream.commit({"site/lyon/sweep.yaml": a_policy(version), "README.md": "policies"})
             sync.publish(commit)
-            assert node.hears_and_settles()
+            assert node.notices_change()
             assert (node.minutes, node.reading.revision) == ({"sweep": version}, commit)
 
 
-def test_a_swap_rings_also_if_the_old_tree_stays(sync: GitSync) -> None:
-    """Nothing but the swap itself is to be heard then."""
+def test_a_swap_is_noticed_also_if_the_old_tree_remains(sync: GitSync) -> None:
+    """Then the swap itself is the only event."""
     sync.keeps_old_trees = True
     sync.publish(sync.upstream.commit(tree(1)))
     with a_node(sync.link) as node:
@@ -60,17 +60,17 @@ def test_a_swap_rings_also_if_the_old_tree_stays(sync: GitSync) -> None:
         commit = sync.upstream.commit(tree(2))
         steps = sync.steps(commit)
         next(step for step in steps if step == "link swapped")
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert (node.minutes["a"], node.reading.revision) == (2, commit)
 
 
-def test_an_edit_in_place_below_the_link_rings_too_after_any_number_of_swaps(sync: GitSync) -> None:
+def test_an_edit_in_place_below_the_link_is_noticed_after_any_number_of_swaps(sync: GitSync) -> None:
     with a_node(sync.link) as node:
         for version in (1, 2):
             sync.publish(sync.upstream.commit(tree(version)))
             node.settle()
         put(sync.link.resolve(), {"a.yaml": a_policy(77)})
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert node.minutes == {"a": 77, "b": 2, "c": 2}
 
 
@@ -87,7 +87,7 @@ def test_a_document_that_a_commit_does_not_change_stays_in_force_all_the_time(sy
         assert node.minutes == {"same": 1, "other": 2}
 
 
-def test_a_swap_while_the_watch_is_being_made_is_heard(sync: GitSync, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_swap_while_the_watch_is_set_is_noticed(sync: GitSync, monkeypatch: pytest.MonkeyPatch) -> None:
     sync.publish(sync.upstream.commit(tree(1)))
     commits = iter([sync.upstream.commit(tree(2))])
     schedule = BaseObserver.schedule
@@ -103,14 +103,12 @@ def test_a_swap_while_the_watch_is_being_made_is_heard(sync: GitSync, monkeypatc
         assert node.minutes == {"a": 2, "b": 2, "c": 2}
         rings = node.bell.rings
         put(sync.link.resolve(), {"a.yaml": a_policy(3)})
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert node.minutes["a"] == 3
         assert node.bell.rings > rings
 
 
-def test_a_tree_deleted_while_it_is_read_is_not_taken_for_a_part_of_it(
-    sync: GitSync, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_tree_deleted_while_it_is_read_does_not_count_in_part(sync: GitSync, monkeypatch: pytest.MonkeyPatch) -> None:
     """git-sync deletes the old tree the moment after the swap."""
     sync.publish(sync.upstream.commit(tree(1)))
     commits = iter([sync.upstream.commit(tree(2))])
@@ -130,7 +128,7 @@ def test_a_tree_deleted_while_it_is_read_is_not_taken_for_a_part_of_it(
 def test_a_swap_between_listing_and_reading_does_not_mix_two_trees(
     sync: GitSync, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Also if the old tree stays where it is, so that nothing is missing."""
+    """Also if the old tree remains, so that no file is missing."""
     sync.keeps_old_trees = True
     sync.publish(sync.upstream.commit(tree(1)))
     commits = iter([sync.upstream.commit({**tree(2), "d.yaml": a_policy(2)})])
@@ -146,7 +144,7 @@ def test_a_swap_between_listing_and_reading_does_not_mix_two_trees(
     assert (versions(reading.documents), reading.revision) == ([2, 2, 2, 2], sync.link.resolve().name)
 
 
-def test_no_reading_ever_mixes_or_misses_while_trees_come_and_go(tmp_path: Path) -> None:
+def test_no_reading_mixes_or_misses_documents_during_swaps(tmp_path: Path) -> None:
     """A hundred swaps, at any moment of a reading; git itself would be too slow for that many."""
     folder = PolicyFolder(tmp_path / "current")
     wants_one, is_over = threading.Semaphore(0), threading.Event()
@@ -179,8 +177,8 @@ def versions(documents: Any) -> list[int]:
     return [document.policy.removal[0].delete_after_minutes for document in documents]
 
 
-def test_dates_of_files_mean_nothing(sync: GitSync) -> None:
-    """A checkout gives them any date; a restored backup an old one; and a size may stay the same."""
+def test_dates_of_files_have_no_effect(sync: GitSync) -> None:
+    """A checkout may set any date, a restored backup an old one; and the size may be unchanged."""
     sync.publish(sync.upstream.commit({"a.yaml": a_policy(1111)}))
     with a_node(sync.link) as node:
         node.settle()
@@ -200,7 +198,7 @@ def test_dates_of_files_mean_nothing(sync: GitSync) -> None:
             assert node.minutes == {"a": 2222}
 
 
-def test_a_clone_that_somebody_pulls_into_is_a_folder_like_any_other(tmp_path: Path) -> None:
+def test_a_git_clone_is_a_folder_like_any_other(tmp_path: Path) -> None:
     upstream = Upstream(tmp_path / "upstream")
     upstream.commit(tree(1))
     git(tmp_path, "clone", "--quiet", str(upstream.place), "policies")
@@ -209,5 +207,5 @@ def test_a_clone_that_somebody_pulls_into_is_a_folder_like_any_other(tmp_path: P
         assert node.minutes == {"a": 1, "b": 1, "c": 1}
         upstream.commit({**tree(2), "team/d.yaml": a_policy(2)})
         git(tmp_path / "policies", "pull", "--quiet", "--ff-only")
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert node.minutes == {"a": 2, "b": 2, "c": 2, "team/d": 2}

@@ -1,4 +1,4 @@
-"""With the real loop, clock and bell: how long a delivery takes to count. The only tests here that take real time."""
+"""How long a delivery takes to count, with the real loop and clock. The only tests here that take real time."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def states(status: Status) -> dict[str, DocumentState]:
     return {document.name: document.state for document in status.decision.scope.documents}
 
 
-def test_what_has_stood_for_two_seconds_is_in_force_within_five(tmp_path: Path) -> None:
+def test_a_text_that_is_stable_for_two_seconds_is_in_force_within_five(tmp_path: Path) -> None:
     volume = ConfigMapVolume(tmp_path / "policies")
     with a_loop(volume.folder, tmp_path / "ledger.sqlite") as (loop, bell, published), running(loop, bell):
         published.get(timeout=PATIENCE_SECONDS)
@@ -70,7 +70,7 @@ def test_what_has_stood_for_two_seconds_is_in_force_within_five(tmp_path: Path) 
     assert STABLE_AFTER_SECONDS <= took <= STABLE_AFTER_SECONDS + IN_FORCE_WITHIN_SECONDS
 
 
-def test_a_single_run_waits_two_seconds_for_what_is_new_and_not_at_all_for_what_is_known(tmp_path: Path) -> None:
+def test_a_single_run_waits_two_seconds_for_a_new_text_and_not_for_a_known_one(tmp_path: Path) -> None:
     put(tmp_path / "policies", {"p.yaml": a_policy(1)})
     looks, took = list[int](), list[float]()
     for _ in range(2):

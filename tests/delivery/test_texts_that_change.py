@@ -1,4 +1,4 @@
-"""Files that are read while they are written, edited, renamed, put back: mode 10, and when a text is believed."""
+"""Files that are read while they are written, edited, renamed, put back: mode 10, and when a text counts."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ HOUR = 3600.0
 
 @pytest.fixture
 def node(tmp_path: Path) -> Iterator[Node]:
-    """A node with an image that nobody has used for twenty minutes."""
+    """A node with an image that has been idle for twenty minutes."""
     with a_node(tmp_path / "policies") as node:
         node.policies.mkdir()
         node.engine.load("old:1")
@@ -36,7 +36,7 @@ def later(node: Node, seconds: float) -> None:
 # --- Half-written files ---
 
 
-def test_a_file_being_written_never_removes_by_what_its_beginning_says(node: Node) -> None:
+def test_a_file_that_is_being_written_never_removes_by_its_first_part(node: Node) -> None:
     """`1440` passes through `14`, which is a valid number, and the image has been idle for longer than that."""
     write(node, sweep=a_policy(1440))
     node.settle()
@@ -56,7 +56,7 @@ def minutes_in(document: object) -> set[float]:
     return {float(rule.delete_after_minutes) for rule in policy.removal or ()} if policy else set()
 
 
-def test_neither_a_file_that_stops_half_way_nor_an_empty_one_touches_the_others(node: Node) -> None:
+def test_a_half_written_file_and_an_empty_one_do_not_affect_the_others(node: Node) -> None:
     write(node, other=a_policy(2000), sweep=a_policy(1440))
     node.settle()
     for step in write_in_place(node.policies / "sweep.yaml", a_policy(1500), chunk=60):
@@ -66,8 +66,8 @@ def test_neither_a_file_that_stops_half_way_nor_an_empty_one_touches_the_others(
     assert node.minutes == {"other": 2000, "sweep": 1500}
 
 
-def test_a_file_that_stands_half_written_gives_no_rules_until_it_is_whole(node: Node) -> None:
-    """A copy that was cut off, by a full disk perhaps, in the middle of a word."""
+def test_a_file_that_remains_half_written_gives_no_rules_until_it_is_complete(node: Node) -> None:
+    """A copy that was cut in the middle of a word, for example by a full disk."""
     write(node, other=a_policy(2000), sweep=a_policy(1440))
     node.settle()
     write(node, sweep=a_policy(1440)[:80])
@@ -80,7 +80,7 @@ def test_a_file_that_stands_half_written_gives_no_rules_until_it_is_whole(node: 
     assert node.minutes == {"other": 2000, "sweep": 1440}
 
 
-def test_of_a_file_with_many_documents_the_whole_ones_wait_each_for_itself(node: Node) -> None:
+def test_each_complete_document_of_a_file_waits_on_its_own(node: Node) -> None:
     first, second, third = (f"metadata:\n  name: {name}\n" for name in ("one", "two", "three"))
     envelope = "apiVersion: openhorizon.org/v1\nkind: NodeManagementPolicy\n"
     spec = "spec:\n" + "".join(f"  {line}\n" for line in a_policy(1440).splitlines())
@@ -100,7 +100,7 @@ def test_of_a_file_with_many_documents_the_whole_ones_wait_each_for_itself(node:
     assert node.minutes == {"one": 9999, "two": 9999, "three": 9999}
 
 
-def test_a_file_that_never_comes_to_rest_is_shown_and_never_in_force(node: Node) -> None:
+def test_a_file_that_keeps_changing_is_shown_and_never_in_force(node: Node) -> None:
     for number in range(61):
         write(node, sweep=a_policy(1440 + number))
         later(node, 1.0)
@@ -111,7 +111,7 @@ def test_a_file_that_never_comes_to_rest_is_shown_and_never_in_force(node: Node)
     assert not any("keep changing" in trouble for trouble in node.last.degraded)
 
 
-def test_a_file_that_alternates_between_two_texts_follows_neither_of_them(node: Node) -> None:
+def test_of_a_file_that_alternates_between_two_texts_neither_is_in_force(node: Node) -> None:
     for number in range(61):
         write(node, sweep=a_policy(1440 + number % 2))
         later(node, 1.0)
@@ -119,7 +119,7 @@ def test_a_file_that_alternates_between_two_texts_follows_neither_of_them(node: 
     assert "policies whose files keep changing: sweep" in node.last.degraded
 
 
-def test_nor_one_of_two_that_the_ledger_knows_but_for_the_one_that_stood_last(node: Node) -> None:
+def test_of_two_alternating_texts_that_the_ledger_knows_only_the_last_stable_one_counts(node: Node) -> None:
     for minutes in (1440, 1441):
         write(node, sweep=a_policy(minutes))
         node.settle()
@@ -133,7 +133,7 @@ def test_nor_one_of_two_that_the_ledger_knows_but_for_the_one_that_stood_last(no
 # --- Two readings, at least two seconds apart ---
 
 
-def test_a_new_text_waits_two_seconds_and_is_not_forgotten_meanwhile(node: Node) -> None:
+def test_a_new_text_waits_two_seconds_and_its_first_seen_time_is_kept(node: Node) -> None:
     write(node, sweep=a_policy(1440))
     status = node.look()
     assert (node.states, status.next_change_at) == ({"sweep": "waiting"}, node.clock.now().uptime_seconds + 2.0)
@@ -143,7 +143,7 @@ def test_a_new_text_waits_two_seconds_and_is_not_forgotten_meanwhile(node: Node)
     assert node.in_force == {"sweep"}
 
 
-def test_until_a_changed_text_stands_neither_old_nor_new_is_in_force(node: Node) -> None:
+def test_until_a_changed_text_is_stable_neither_old_nor_new_is_in_force(node: Node) -> None:
     write(node, sweep=a_policy(1440))
     node.settle()
     write(node, sweep=a_policy(1500))
@@ -152,7 +152,7 @@ def test_until_a_changed_text_stands_neither_old_nor_new_is_in_force(node: Node)
 
 
 def test_time_that_the_engine_takes_to_answer_does_not_count(node: Node) -> None:
-    """A list of 1,000 images takes seven seconds: between two looks there may be much more time than between reads."""
+    """A list of 1,000 images takes seven seconds: observations may be much further apart than reads of the folder."""
     write(node, sweep=a_policy(1440))
     node.look()
     node.engine.on_call = lambda _: node.clock.elapse(7.0)
@@ -162,7 +162,7 @@ def test_time_that_the_engine_takes_to_answer_does_not_count(node: Node) -> None
     assert node.in_force == {"sweep"}
 
 
-def test_a_text_that_was_read_once_does_not_stand_because_a_removal_took_long(node: Node) -> None:
+def test_a_text_that_was_read_once_is_not_stable_because_a_removal_took_long(node: Node) -> None:
     write(node, sweep=a_policy(15))
     node.look()
     node.clock.elapse(2.0)
@@ -186,7 +186,7 @@ def test_touching_a_file_or_writing_the_same_again_changes_nothing(node: Node) -
 # --- What the ledger knows ---
 
 
-def test_after_a_restart_what_stood_last_is_in_force_at_once(node: Node) -> None:
+def test_after_a_restart_the_last_stable_text_is_in_force_at_once(node: Node) -> None:
     write(node, sweep=a_policy(1440))
     node.settle()
     node.restart()
@@ -194,7 +194,7 @@ def test_after_a_restart_what_stood_last_is_in_force_at_once(node: Node) -> None
     assert node.in_force == {"sweep"}
 
 
-def test_what_was_changed_while_the_controller_was_down_waits(node: Node) -> None:
+def test_a_text_that_was_changed_while_the_controller_was_stopped_waits(node: Node) -> None:
     write(node, sweep=a_policy(1440))
     node.settle()
     write(node, sweep=a_policy(1441))
@@ -203,7 +203,7 @@ def test_what_was_changed_while_the_controller_was_down_waits(node: Node) -> Non
     assert node.states == {"sweep": "waiting"}
 
 
-def test_a_text_that_goes_for_a_moment_is_in_force_again_at_once(node: Node) -> None:
+def test_a_text_that_is_missing_for_a_moment_is_in_force_again_at_once(node: Node) -> None:
     write(node, sweep=a_policy(1440))
     node.settle()
     for _ in range(3):
@@ -215,8 +215,8 @@ def test_a_text_that_goes_for_a_moment_is_in_force_again_at_once(node: Node) -> 
         assert node.in_force == {"sweep"}
 
 
-def test_a_file_cut_to_what_it_said_last_week_waits(node: Node) -> None:
-    """`14` was a mistake that has long been corrected to `1440`; a file cut in writing says `14` again."""
+def test_a_file_cut_to_its_text_of_last_week_waits(node: Node) -> None:
+    """`14` was a mistake that was corrected to `1440` long ago; a file cut while it is written says `14` again."""
     node.engine.rmi("old:1")
     write(node, sweep=a_policy(14))
     node.settle()
@@ -233,7 +233,7 @@ def test_a_file_cut_to_what_it_said_last_week_waits(node: Node) -> None:
     assert node.states == {"sweep": "waiting"}
 
 
-def test_going_back_to_an_older_text_waits_two_seconds_and_then_stays_over_a_restart(node: Node) -> None:
+def test_returning_to_an_older_text_waits_two_seconds_and_lasts_over_a_restart(node: Node) -> None:
     for minutes in (1440, 1441, 1440):
         write(node, sweep=a_policy(minutes))
         node.settle()
@@ -243,7 +243,7 @@ def test_going_back_to_an_older_text_waits_two_seconds_and_then_stays_over_a_res
     assert node.minutes == {"sweep": 1440}
 
 
-def test_going_back_does_not_begin_the_start_window_anew(node: Node) -> None:
+def test_returning_to_an_older_text_does_not_restart_its_start_window(node: Node) -> None:
     write(node, sweep=a_policy(1440))
     first = node.settle().decision.scope.documents[0].in_force_from
     later(node, HOUR)
@@ -264,7 +264,7 @@ def test_a_renamed_document_is_another_one(node: Node) -> None:
     assert node.in_force == {"clean"}
 
 
-def test_a_document_whose_file_is_renamed_but_bears_its_own_name_stays(node: Node) -> None:
+def test_a_document_with_a_name_of_its_own_stays_in_force_when_its_file_is_renamed(node: Node) -> None:
     spec = "".join(f"  {line}\n" for line in a_policy(1440).splitlines())
     kind = "apiVersion: openhorizon.org/v1\nkind: NodeManagementPolicy\nmetadata:\n  name: sweep\n"
     write(node, a=f"{kind}spec:\n{spec}")

@@ -1,4 +1,4 @@
-"""Watchers that cannot be had, hear nothing, hear too much, or die: modes 11 to 15."""
+"""Watchers that cannot be made, get no events, get too many, or end: modes 11 to 15."""
 
 from __future__ import annotations
 
@@ -40,7 +40,7 @@ def reads(reader: Apart, minutes: int) -> bool:
 # --- Limits ---
 
 
-def test_without_an_inotify_instance_the_folder_is_read_all_the_same(policies: Path) -> None:
+def test_without_an_inotify_instance_the_folder_is_still_read(policies: Path) -> None:
     with apart(policies, first=f"echo 0 >{INSTANCES}") as reader:
         assert not reads(reader, 1)
         assert reader.logs("inotify instance limit reached (raise fs.inotify.max_user_instances)")
@@ -49,33 +49,33 @@ def test_without_an_inotify_instance_the_folder_is_read_all_the_same(policies: P
         reader.run(f"echo 128 >{INSTANCES}")
         assert reads(reader, 2)
         put(policies, {"p.yaml": a_policy(3)})
-        assert reader.hears()
+        assert reader.notices_change()
         assert reads(reader, 3)
 
 
 @pytest.mark.parametrize("most", [0, 1, 3, 6, 11])
-def test_without_enough_watches_it_does_not_pretend(policies: Path, most: int) -> None:
-    """Ten folders in the folder need twelve. Where they run out half-way, watchdog says nothing."""
+def test_without_enough_watches_the_folder_is_not_shown_as_watched(policies: Path, most: int) -> None:
+    """Ten subfolders need twelve watches. watchdog does not report that they run out half-way."""
     put(policies, {f"{name}/q.txt": "" for name in "abcdefghij"})
     with apart(policies, first=f"echo {most} >{WATCHES}") as reader:
         assert not reads(reader, 1)
         reader.run(f"echo 12 >{WATCHES}")
         assert reads(reader, 1)
         put(policies, {"j/p.yaml": a_policy(2)})
-        assert reader.hears()
+        assert reader.notices_change()
 
 
 def test_a_folder_made_later_for_which_there_is_no_watch_is_noticed(policies: Path) -> None:
     with apart(policies, first=f"echo 2 >{WATCHES}") as reader:
         assert reads(reader, 1)
         put(policies, {"team/q.txt": ""})
-        assert reader.hears()
+        assert reader.notices_change()
         assert not reads(reader, 1)
         reader.run(f"echo 3 >{WATCHES}")
         assert reads(reader, 1)
 
 
-def test_a_full_event_queue_does_not_make_it_deaf(policies: Path) -> None:
+def test_after_a_full_event_queue_changes_are_noticed(policies: Path) -> None:
     """fs.inotify.max_queued_events, 16,384 by default, while the process does not run; the one that counts is lost."""
     with apart(policies) as reader:
         assert reads(reader, 1)
@@ -85,19 +85,19 @@ def test_a_full_event_queue_does_not_make_it_deaf(policies: Path) -> None:
                 (policies / f"{number % 7}.tmp").touch()
                 (policies / f"{number % 7}.tmp").unlink()
             put(policies, {"p.yaml": a_policy(2)})
-        assert reader.hears()
+        assert reader.notices_change()
         assert reads(reader, 2)
         assert reader.logs("Inotify queue overflowed")
         put(policies, {"team/q.yaml": a_policy(3), "p.yaml": a_policy(4)})
-        assert reader.hears()
+        assert reader.notices_change()
         assert reader.read()["minutes"] == {"p": 4, "team/q": 3}
 
 
-# --- File systems on which nothing is to be heard ---
+# --- File systems without events ---
 
 
-def test_what_changes_below_an_overlay_is_found_without_a_ring(tmp_path: Path, policies: Path) -> None:
-    """inotify takes the watch, and is silent for ever."""
+def test_changes_below_an_overlay_are_found_without_events(tmp_path: Path, policies: Path) -> None:
+    """inotify accepts the watch and never reports an event."""
     upper, work, merged = (tmp_path / name for name in ("upper", "work", "merged"))
     for folder in (upper, work, merged):
         folder.mkdir()
@@ -107,18 +107,18 @@ def test_what_changes_below_an_overlay_is_found_without_a_ring(tmp_path: Path, p
         put(policies, {"p.yaml": a_policy(2)})
         assert reads(reader, 2)
         assert reader.run(f"touch {merged}/mark") == 0
-        assert reader.hears()
+        assert reader.notices_change()
 
 
-def test_a_folder_that_the_kernel_makes_up_is_not_said_to_be_watched() -> None:
+def test_a_folder_of_the_kernel_is_not_shown_as_watched() -> None:
     with apart(Path("/proc/sys/kernel")) as reader:
         found = reader.read()
         assert found["lost"] == "/proc/sys/kernel holds no policy documents"
         assert not found["is_watched"]
 
 
-def test_with_a_deaf_watcher_every_pass_finds_what_has_changed(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """NFS, SMB, Docker Desktop: the resync is all there is, and it is enough."""
+def test_without_events_every_pass_finds_what_has_changed(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """NFS, SMB, Docker Desktop: only the resync finds changes."""
     monkeypatch.setattr(BaseObserver, "schedule", lambda *_, **__: None)
     with a_node(policies) as node:
         node.settle()
@@ -133,7 +133,7 @@ def test_with_a_deaf_watcher_every_pass_finds_what_has_changed(policies: Path, m
 
 
 @pytest.mark.parametrize("victim", ["InotifyEmitter", "InotifyObserver", "InotifyFD"])
-def test_a_watcher_that_has_died_is_made_anew_by_the_next_pass(policies: Path, victim: str) -> None:
+def test_a_watcher_that_has_ended_is_recreated_by_the_next_pass(policies: Path, victim: str) -> None:
     with a_node(policies) as node:
         node.settle()
         kill(victim)
@@ -143,19 +143,19 @@ def test_a_watcher_that_has_died_is_made_anew_by_the_next_pass(policies: Path, v
         assert node.minutes == {"p": 2}
         assert node.last.watcher_is_up
         put(policies, {"p.yaml": a_policy(3)})
-        assert node.hears_and_settles()
+        assert node.notices_change()
         assert node.minutes == {"p": 3}
 
 
 def kill(victim: str) -> None:
-    """End one of watchdog's threads, and no more than that."""
+    """End exactly one of watchdog's threads."""
     for thread in threading.enumerate():
         if type(thread).__name__ == victim:
             thread.stop()  # type: ignore[attr-defined]
             thread.join(20.0)
 
 
-def test_one_that_cannot_be_made_anew_is_shown_and_does_not_stop_the_passes(
+def test_a_watcher_that_cannot_be_recreated_does_not_stop_the_passes(
     policies: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
     trouble = "the policy folder is not watched; changes are noticed at each resync"
@@ -183,7 +183,7 @@ def no_more_instances() -> BaseObserver:
 
 
 class Storm:
-    """A bell that rings all the time, of which each wait takes a hundredth of a second."""
+    """A wake-up that is always set; each wait takes a hundredth of a second."""
 
     def __init__(self, node: Node, seconds: float, stopping: threading.Event) -> None:
         self.node = node
@@ -204,7 +204,7 @@ def passes_in_a_storm(node: Node, seconds: float) -> list[Status]:
     return passes
 
 
-def test_a_storm_of_events_is_gathered_into_few_passes(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_events_lead_to_few_passes(policies: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     parsed = list[str]()
 
     def parse_and_note(data: bytes, file: str, name: str) -> Parsed:
@@ -219,14 +219,14 @@ def test_a_storm_of_events_is_gathered_into_few_passes(policies: Path, monkeypat
         assert parsed == [str(policies / "p.yaml")]
 
 
-def test_a_single_run_waits_its_two_seconds_in_a_storm_too(policies: Path) -> None:
+def test_a_single_run_waits_two_seconds_among_many_events_too(policies: Path) -> None:
     with a_node(policies) as node:
         storm, looks = Storm(node, 60.0, node.stopping), list[Status]()
         Loop(node.look, looks.append, lambda: None, storm, node.clock, node.stopping, 300.0).run_once()
         assert (node.in_force, len(looks)) == ({"p"}, 2)
 
 
-def test_where_a_pass_takes_long_a_storm_leaves_the_engine_time_to_breathe(policies: Path) -> None:
+def test_with_long_passes_many_events_leave_pauses_for_the_engine(policies: Path) -> None:
     with a_node(policies) as node:
         node.settle()
         node.engine.on_call = lambda _: node.clock.elapse(1.0)

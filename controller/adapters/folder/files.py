@@ -1,7 +1,7 @@
-"""The files of a folder of policies, and what is in one: bytes, or a problem that says why they were not read.
+"""Lists the files of a policy folder and reads one: its bytes, or a problem that says why it was not read.
 
-Only regular files below the folder are ever opened: a FIFO would block, a device may act on being opened, and what lies
-behind a link out of the folder must not end up in a message. What the bytes mean is not here.
+Only regular files below the folder are opened: a FIFO would block, opening a device may have effects, and the content
+behind a link out of the folder must not appear in a message. `policy` parses the bytes.
 """
 
 from __future__ import annotations
@@ -20,26 +20,26 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A file that should hold documents."""
+    """A file that is expected to hold documents."""
 
     path: Path
     shown: str
-    """How messages call it."""
+    """The path that messages show."""
     name: str
-    """What a document without a name of its own is called: the path in the folder, without its ending."""
+    """Name of a document that has none of its own: the path in the folder, without the extension."""
     folder: Path | None = None
-    """The folder, resolved; what leads out of it is not read. None: somebody named the very file."""
+    """The resolved folder; links out of it are not read. None: a person named this file."""
 
 
 @dataclass(frozen=True, slots=True)
 class FileListing:
-    """The files below a folder at one moment, in a lasting order."""
+    """The files below a folder at one moment, sorted by path."""
 
     files: tuple[PolicyFile, ...]
     problems: tuple[Problem, ...]
-    """Of folders below it that could not be listed; the others count."""
+    """Subfolders that could not be listed; the files of the others count."""
     has_changed_meanwhile: bool
-    """Something went away in mid-scan: scan again."""
+    """A folder was removed during the scan: scan again."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,50 +52,52 @@ class FileContent:
     data: bytes | None = None
     problem: Problem | None = None
     is_gone: bool = False
-    """It was there a moment ago, or a link leads nowhere for a moment: scan again, and believe it then."""
+    """The file was listed but is missing, or its link has no target: scan again."""
 
 
 def named_policy_file(path: Path) -> PolicyFile:
-    """A file that somebody named, wherever it is."""
+    """A file that a person named; it may be anywhere."""
     return PolicyFile(path, str(path), str(path.with_suffix("")))
 
 
 def policy_files_below(folder: Path) -> FileListing:
-    """All `*.yaml *.yml *.json`, recursively, through links as well, each folder once; hidden names are not looked at.
+    """All `*.yaml *.yml *.json`, recursively and through links, each folder once; hidden names are skipped.
 
-    The folder is resolved once, so that swapping a link to it in mid-scan does not mix two versions.
+    The folder is resolved once, so that a link to it that is swapped during the scan does not mix two versions.
     Raises OSError if the folder itself cannot be listed.
     """
     scan = _FileScan(folder)
-    scan.look_into(scan.root)
+    scan.list_folder(scan.root)
     while scan.folders or scan.links:
-        # A link never gives a file its name where there is a way without one.
-        scan.look_into_safely(scan.folders.pop() if scan.folders else scan.links.pop())
+        # Folders before links: a file is named by its path without links if it has one.
+        scan.list_subfolder(scan.folders.pop() if scan.folders else scan.links.pop())
     return FileListing(
         tuple(sorted(scan.files, key=lambda file: file.path)), tuple(scan.problems), scan.has_changed_meanwhile
     )
 
 
 def read_policy_file(file: PolicyFile) -> FileContent:
-    """What is in the file now, at most one byte more than a file of documents may have."""
+    """The present content of the file, at most one byte more than the limit for a file of documents."""
     try:
         real = Path(os.path.realpath(file.path))
-        # What somebody named may be a pipe, /dev/fd/63, whose real path is only a word of Linux: `pipe:[4711]`.
+        # A named file may be a pipe such as /dev/fd/63, whose real path, `pipe:[4711]`, does not exist.
         mode = (real if file.folder else file.path).stat().st_mode
         if not stat.S_ISREG(mode):
             return _no_file(file, mode)
         if file.folder and not real.is_relative_to(file.folder):
-            return _unread(file, "leads out of the folder and was not read", hint="put the file itself into the folder")
+            return _unread(
+                file, "links out of the folder, so it was not read", hint="put the file itself into the folder"
+            )
         data = _read_regular(real)
     except FileNotFoundError:
-        return replace(_unread(file, "does not exist, or is a link that leads nowhere"), is_gone=True)
+        return replace(_unread(file, "does not exist, or is a link without a target"), is_gone=True)
     except OSError as error:
         return _unread(file, f"cannot be read: {error.strerror}")
     return FileContent(file, sha256(data).hexdigest(), data)
 
 
 def _read_regular(real: Path) -> bytes:
-    """Does not wait for a FIFO that has taken the file's place since it was looked at."""
+    """Content of a regular file; O_NONBLOCK, because a FIFO may have replaced the file since it was checked."""
     descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as opened:
         if not stat.S_ISREG(os.fstat(descriptor).st_mode):
@@ -104,7 +106,7 @@ def _read_regular(real: Path) -> bytes:
 
 
 class _FileScan:
-    """What is still to look into, and what has been found."""
+    """The folders that are still to be listed, and what was found so far."""
 
     def __init__(self, folder: Path) -> None:
         self.given = folder
@@ -116,19 +118,19 @@ class _FileScan:
         self.has_changed_meanwhile = False
         self._seen: set[tuple[int, int]] = set()
 
-    def look_into_safely(self, folder: Path) -> None:
+    def list_subfolder(self, folder: Path) -> None:
         shown = str(self.given / folder.relative_to(self.root))
         try:
             if Path(os.path.realpath(folder)).is_relative_to(self.root):
-                self.look_into(folder)
+                self.list_folder(folder)
             else:
-                self.problems.append(_problem(shown, "leads out of the folder and was not read", "error"))
+                self.problems.append(_problem(shown, "links out of the folder, so it was not read", "error"))
         except FileNotFoundError:
             self.has_changed_meanwhile = True
         except OSError as error:
             self.problems.append(_problem(shown, f"cannot be listed: {error.strerror}", "error"))
 
-    def look_into(self, folder: Path) -> None:
+    def list_folder(self, folder: Path) -> None:
         status = folder.stat()
         if (status.st_dev, status.st_ino) in self._seen:
             return
@@ -142,14 +144,14 @@ class _FileScan:
         path = Path(entry.path)
         if entry.is_dir(follow_symlinks=False):
             self.folders.append(path)
-        elif entry.is_symlink() and _leads_to_a_folder(entry):
+        elif entry.is_symlink() and _is_link_to_folder(entry):
             self.links.append(path)
         elif entry.name.endswith(ENDINGS):
             inside = path.relative_to(self.root)
             self.files.append(PolicyFile(path, str(self.given / inside), str(inside.with_suffix("")), self.root))
 
 
-def _leads_to_a_folder(link: os.DirEntry[str]) -> bool:
+def _is_link_to_folder(link: os.DirEntry[str]) -> bool:
     try:
         return link.is_dir()
     except OSError:
@@ -157,7 +159,7 @@ def _leads_to_a_folder(link: os.DirEntry[str]) -> bool:
 
 
 def _no_file(file: PolicyFile, mode: int) -> FileContent:
-    """In a folder it is passed over; whoever names it believes that it is read."""
+    """A warning for an entry of a folder; an error if a person named it, who expects that it is read."""
     if file.folder:
         return _unread(file, f"is {_kind(mode)} and was skipped", "warning")
     hint = "name the files in it" if stat.S_ISDIR(mode) else "imagectl nmp validate - reads standard input"

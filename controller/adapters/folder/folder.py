@@ -1,7 +1,7 @@
-"""The policy folder: all its documents, read anew each time; only content that has changed is parsed again.
+"""The policy folder: all its documents, read completely each time; only changed content is parsed again.
 
-The folder is given by name, and the name is followed at every reading. A reading during which something changed is
-made again, so that documents of two deliveries do not mix.
+The path is resolved at every reading. A reading during which something changed is repeated, so that the documents of
+two deliveries do not mix.
 """
 
 from __future__ import annotations
@@ -23,44 +23,44 @@ if TYPE_CHECKING:
     from controller.adapters.folder.watch import PolicyWatch
 
 _SCANS = 5
-"""A folder that changes while it is read is read again, so often; what is missing then is believed to be gone."""
-_REPLACED = "was mounted by itself, and what it was mounted from has been deleted or replaced since"
-_MOUNTED = "is mounted by itself: an update that replaces the file will not arrive here"
+"""Number of scans of a folder that changes while it is read; the last result counts."""
+_REPLACED = "is a mount of its own whose source was deleted or replaced"
+_MOUNTED = "is a mount of its own: an update that replaces the file does not arrive here"
 _HINT = "mount the folder that holds it"
 
 
 class PolicyFolder:
-    """Reads the folder of that name, wherever it leads at the moment."""
+    """Reads the folder that the path leads to at each reading."""
 
-    def __init__(self, folder: Path, ring: Callable[[], None] | None = None) -> None:
-        """`ring` is called on changes, from another thread; without it nothing is watched."""
+    def __init__(self, folder: Path, on_change: Callable[[], None] | None = None) -> None:
+        """`on_change` is called from another thread; without it the folder is not watched."""
         self._folder = folder
-        self._watch = _watch(folder, ring) if ring else None
+        self._watch = _watch(folder, on_change) if on_change else None
         self._parsed: dict[tuple[str, str], Parsed] = {}
 
     @property
     def is_watched(self) -> bool:
-        """Do changes ring, or does only the clock?"""
+        """Is a change noticed at once, and not only by the next resync?"""
         return self._watch is not None and self._watch.is_up
 
     def read(self) -> FolderReading:
-        """Everything in the folder as it is now; never raises."""
+        """The present content of the folder; never raises."""
         if self._watch:
-            self._watch.follow()  # Before the scan: what changes after it rings.
+            self._watch.follow()  # Before the scan, so that later changes are noticed.
         try:
             scan = _scan(self._folder)
         except OSError as error:
-            self._heed_permissions(True)
+            self._watch_permissions(True)
             return FolderReading(str(self._folder), lost=f"{self._folder} cannot be read: {error.strerror}")
-        self._heed_permissions(bool(scan.problems))
+        self._watch_permissions(bool(scan.problems))
         return self._reading_of(scan)
 
     def stop(self) -> None:
-        """Watch no longer."""
+        """Stop watching."""
         if self._watch:
             self._watch.stop()
 
-    def _heed_permissions(self, matter: bool) -> None:
+    def _watch_permissions(self, matter: bool) -> None:
         if self._watch:
             self._watch.permissions_matter = matter
 
@@ -72,7 +72,7 @@ class PolicyFolder:
         return FolderReading(str(self._folder), documents, tuple(sorted(problems)), lost, scan.delivery.revision)
 
     def _parse(self, contents: Iterable[FileContent]) -> list[Parsed]:
-        """What has been parsed before is not parsed again; what is not there any more is forgotten."""
+        """Parse new content, reuse known results, drop results of content that is no longer there."""
         known, self._parsed = self._parsed, {}
         for content in contents:
             if content.data is not None:
@@ -84,22 +84,22 @@ class PolicyFolder:
 
 @dataclass(frozen=True, slots=True)
 class _FolderScan:
-    """What was found in one go."""
+    """The result of one scan."""
 
     delivery: Delivery
     contents: tuple[FileContent, ...]
     problems: tuple[Problem, ...]
-    """Of all that stands in the way of reading it."""
+    """Files and folders that could not be read."""
     why_empty: str
-    """In case there is no document in it."""
-    is_whole: bool
-    """As far as one can tell, nothing changed meanwhile."""
+    """Shown if the folder holds no document."""
+    is_consistent: bool
+    """No change was noticed during the scan."""
 
 
-def _watch(folder: Path, ring: Callable[[], None]) -> PolicyWatch:
-    from controller.adapters.folder.watch import PolicyWatch  # Who only reads need not wait for watchdog.
+def _watch(folder: Path, on_change: Callable[[], None]) -> PolicyWatch:
+    from controller.adapters.folder.watch import PolicyWatch  # Reading commands do not load watchdog.
 
-    return PolicyWatch(folder, ring)
+    return PolicyWatch(folder, on_change)
 
 
 def _scan(folder: Path) -> _FolderScan:
@@ -107,7 +107,7 @@ def _scan(folder: Path) -> _FolderScan:
     for _ in range(_SCANS - 1):
         with suppress(OSError):
             scan = _scan_once(folder)
-            if scan.is_whole:
+            if scan.is_consistent:
                 return scan
     return _scan_once(folder)
 
@@ -116,7 +116,7 @@ def _scan_once(folder: Path) -> _FolderScan:
     delivery, table = delivery_of(folder), mounts()
     listing = policy_files_below(folder)
     mounted = {mount.point: mount for mount in table}
-    read = [_judged(read_policy_file(file), mounted.get(file.path)) for file in listing.files]
+    read = [_checked(read_policy_file(file), mounted.get(file.path)) for file in listing.files]
     contents = tuple(content for content, _ in read)
     is_gone = listing.has_changed_meanwhile or any(content.is_gone for content in contents)
     on = mount_of(delivery.trail.end, table)
@@ -124,18 +124,18 @@ def _scan_once(folder: Path) -> _FolderScan:
         delivery,
         contents,
         (*listing.problems, *chain.from_iterable(problems for _, problems in read)),
-        f"{_REPLACED}: {_HINT}" if on and on.is_of_something_deleted else "holds no policy documents",
-        is_whole=not is_gone and delivery_of(folder) == delivery,
+        f"{_REPLACED}: {_HINT}" if on and on.has_deleted_source else "holds no policy documents",
+        is_consistent=not is_gone and delivery_of(folder) == delivery,
     )
 
 
-def _judged(content: FileContent, mounted: Mount | None) -> tuple[FileContent, tuple[Problem, ...]]:
-    """The content and its problems; no content, if it is known to be another than was delivered."""
+def _checked(content: FileContent, mounted: Mount | None) -> tuple[FileContent, tuple[Problem, ...]]:
+    """The content and its problems; no content if it is known to differ from what was delivered."""
     if content.problem:
         return content, (content.problem,)
     if mounted is None:
         return content, ()
-    severity: Severity = "error" if mounted.is_of_something_deleted else "warning"
-    message = _REPLACED if mounted.is_of_something_deleted else _MOUNTED
+    severity: Severity = "error" if mounted.has_deleted_source else "warning"
+    message = _REPLACED if mounted.has_deleted_source else _MOUNTED
     problem = Problem(content.file.shown, 1, 1, "", severity, message, _HINT)
     return (FileContent(content.file, problem=problem) if problem.is_error else content), (problem,)

@@ -1,7 +1,7 @@
-"""What is mounted where: three ways in which a mount keeps new documents from being seen.
+"""The mount table: a mount can hide new documents in three ways.
 
-A mount of a directory or a file, unlike one of a folder above it, stays with what it was made from when that is
-replaced; and on some file systems nobody is told of changes that are made elsewhere.
+A bind mount of a directory or a file, unlike a mount of its parent folder, keeps its source when that is replaced. On
+some file systems inotify does not report changes that another host makes.
 """
 
 from __future__ import annotations
@@ -16,8 +16,8 @@ _DELETED = "//deleted"
 _REMOTE = frozenset({"9p", "afs", "ceph", "cifs", "fuse", "glusterfs", "lustre", "nfs", "nfs4", "smb3", "smbfs"})
 _SHARED_WITH_THE_HOST = frozenset({"fakeowner", "prl_fs", "vboxsf", "virtiofs", "vmhgfs"})
 _MADE_BY_THE_KERNEL = frozenset({"proc", "sysfs"})
-_DEAF = _REMOTE | _SHARED_WITH_THE_HOST | _MADE_BY_THE_KERNEL
-"""inotify(7) accepts a watch on these, and hears only of what is changed from here."""
+_WITHOUT_REMOTE_EVENTS = _REMOTE | _SHARED_WITH_THE_HOST | _MADE_BY_THE_KERNEL
+"""inotify(7) accepts a watch on these, and reports only changes that this host makes."""
 _octal = re.compile(r"\\([0-7]{3})")
 
 
@@ -26,20 +26,20 @@ class Mount:
     """One mount, as this process sees it."""
 
     point: Path
-    """Where it is, without links."""
+    """The mount point, without links."""
     kind: str
     """The type of its file system."""
-    is_of_something_deleted: bool
-    """What was mounted has been deleted, or replaced by another of its name, since."""
+    has_deleted_source: bool
+    """The source was deleted, or replaced by another of the same name, after it was mounted."""
 
     @property
-    def tells_of_changes(self) -> bool:
-        """Does inotify hear of every change?"""
-        return self.kind not in _DEAF and not self.kind.startswith("fuse.")
+    def reports_all_changes(self) -> bool:
+        """Does inotify report every change?"""
+        return self.kind not in _WITHOUT_REMOTE_EVENTS and not self.kind.startswith("fuse.")
 
 
 def mounts(table: Path = _TABLE) -> tuple[Mount, ...]:
-    """All of them, in the order in which they were made; none where the system does not tell."""
+    """All mounts, in the order in which they were made; none where the table cannot be read."""
     try:
         text = table.read_text(encoding="utf-8", errors="surrogateescape")
     except OSError:
@@ -48,7 +48,7 @@ def mounts(table: Path = _TABLE) -> tuple[Mount, ...]:
 
 
 def mount_of(path: Path, among: Iterable[Mount]) -> Mount | None:
-    """The mount that a path without links is on; of several on top of each other the last one made."""
+    """The mount that holds a path without links; of several on one mount point the last one made."""
     holders = (mount for mount in among if path.is_relative_to(mount.point))
     return max(reversed(tuple(holders)), key=lambda mount: len(mount.point.parts), default=None)
 

@@ -1,7 +1,7 @@
-"""Where to listen for changes of a folder, and why that may not be enough.
+"""The directories to watch for changes of a folder, and the reasons why that may not be enough.
 
-In the folder and all below it; and in every folder in which a name on the way to it could be swapped, deleted or
-appear.
+These are the folder with everything below it, and each directory in which a part of the path to it can be created,
+replaced or deleted.
 """
 
 from __future__ import annotations
@@ -19,24 +19,24 @@ from controller.adapters.folder.symlinks import trail_of
 
 @dataclass(frozen=True, slots=True)
 class Directory:
-    """Two equal directories are the same one, not just of the same name."""
+    """Equal values mean the same directory, not only the same path."""
 
     path: Path
     device: int
     inode: int
     is_readable: bool
-    """Without that inotify refuses it, and watchdog keeps quiet about it."""
+    """If not, inotify refuses the watch and watchdog does not report that."""
 
 
 @dataclass(frozen=True, slots=True)
 class WatchPlace:
-    """A directory, alone or with all below it."""
+    """A directory, alone or with everything below it."""
 
     directories: tuple[Directory, ...]
-    """The first one holds the others."""
+    """The first one contains the others."""
     paths: frozenset[str] = frozenset()
-    """Only events about these count: beside the folder anything may lie, even the ledger, which every pass writes.
-    None: everything counts, and so does all that lies below.
+    """Only events about these paths count, because other files in the directory (such as the ledger) change often.
+    Empty: all events count, also those of subfolders.
     """
 
     @property
@@ -44,14 +44,14 @@ class WatchPlace:
         return self.directories[0].path
 
     @property
-    def is_whole(self) -> bool:
+    def is_recursive(self) -> bool:
         return not self.paths
 
 
 def places_around(folder: Path) -> tuple[WatchPlace, ...]:
-    """The folder itself comes first, if it is there. Never raises.
+    """The places to watch; the folder itself comes first, if it exists. Never raises.
 
-    When watches run out in the middle of a tree, watchdog says nothing; the ones asked for after that then fail aloud.
+    watchdog does not report that it ran out of watches inside a tree; the watches requested after that raise an error.
     """
     trail = trail_of(folder)
     below = tuple(_directories_below(trail.end))
@@ -62,29 +62,29 @@ def places_around(folder: Path) -> tuple[WatchPlace, ...]:
     return (WatchPlace(below), *above) if below else tuple(above)
 
 
-def doubts(places: Sequence[WatchPlace]) -> Iterator[str]:
-    """Why changes in these places may go unheard although they are watched."""
+def watch_problems(places: Sequence[WatchPlace]) -> Iterator[str]:
+    """Why changes in these places may not be noticed although they are watched."""
     directories = [directory for place in places for directory in place.directories]
     yield from (f"{each.path} cannot be listed" for each in directories if not each.is_readable)
     table, walked = mounts(), {each.path for each in directories}
     for place in places:
         mount = mount_of(place.top, table)
-        if mount and not mount.tells_of_changes:
-            yield f"a file system of the type {mount.kind} does not tell of changes made elsewhere"
-        if place.is_whole:  # What is mounted below and was not walked through is a file.
+        if mount and not mount.reports_all_changes:
+            yield f"file system type {mount.kind} does not report changes made on other hosts"
+        if place.is_recursive:  # A mount point below that is not a directory of the walk is a file.
             points = (each.point for each in table if each.point.is_relative_to(place.top))
-            yield from (f"{point} is mounted by itself" for point in points if point not in walked)
+            yield from (f"{point} is a mount of its own" for point in points if point not in walked)
 
 
 def _nearest(path: Path) -> Path:
-    """The path, or the one above it whose parent is there."""
+    """The path, or the nearest ancestor whose parent exists."""
     while not any(_directory(path.parent)):
         path = path.parent
     return path
 
 
 def _directories_below(top: Path) -> Iterator[Directory]:
-    """With the top itself; none if that is no directory."""
+    """The top and all directories below it; none if the top is not a directory."""
     ahead = [top]
     while ahead:
         for directory in _directory(ahead.pop()):
@@ -101,7 +101,7 @@ def _folders_in(path: Path) -> list[Path]:
 
 
 def _directory(path: Path) -> Iterator[Directory]:
-    """None, if it is something else, or has just gone."""
+    """The directory; none if the path is something else or was just deleted."""
     try:
         status = path.lstat()
     except OSError:

@@ -1,4 +1,4 @@
-"""Which delivery a folder shows, told by the links that lead to it and through it."""
+"""The delivery that a folder shows, from the links on the path to it and in it."""
 
 from __future__ import annotations
 
@@ -13,20 +13,20 @@ _commit = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """Two equal ones are the same; files edited in place make no new one."""
+    """Equal values mean the same delivery; files that are edited in place do not make a new one."""
 
     trail: Trail
     is_link: bool
-    """The folder itself is one, not only something above it."""
+    """The folder itself is a link, not only a folder above it."""
     data: Path | None
-    """In a volume of Kubernetes the target of `..data`: all its files are links through that."""
+    """In a Kubernetes volume the target of `..data`, through which all its files are links."""
 
     @property
     def revision(self) -> str:
-        """What the deliverer calls it; empty if its links do not tell.
+        """The deliverer's name of the delivery; empty if no link shows one.
 
-        A volume of Kubernetes bears a time. git-sync and our own delivery name a tree by its commit, and the folder may
-        be any folder in that tree. By hand, a link to the folder may lead to `v2`.
+        A Kubernetes volume has a time. git-sync and our own delivery name a tree by its commit, and the folder may be
+        any folder in that tree. A link made by hand may lead to `v2`.
         """
         if self.data is not None:
             return self.data.name.lstrip(".")
@@ -36,5 +36,5 @@ class Delivery:
 
 
 def delivery_of(folder: Path) -> Delivery:
-    """The delivery at this moment. Never raises."""
+    """The present delivery. Never raises."""
     return Delivery(trail_of(folder.absolute()), target_of(folder) is not None, target_of(folder / "..data"))

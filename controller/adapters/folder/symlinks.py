@@ -1,6 +1,4 @@
-"""Where a path leads at this moment, and by which symbolic links: a delivery that swaps a link shows only in the
-folder that holds it.
-"""
+"""Resolves a path and lists the symbolic links on the way: inotify reports a swapped link only in its own folder."""
 
 from __future__ import annotations
 
@@ -8,30 +6,30 @@ from dataclasses import dataclass
 from pathlib import Path
 
 _MOST_LINKS = 40
-"""After so many the kernel gives up as well (path_resolution(7))."""
+"""The kernel's limit (path_resolution(7))."""
 
 
 @dataclass(frozen=True, slots=True)
 class Link:
-    """One link on the way."""
+    """One link on the path."""
 
     place: Path
-    """Its parent is without links: there a swap of this link would show."""
+    """The link itself; its parent is a path without links, and inotify reports a swap of the link there."""
     target: Path
-    """As it is written in the link."""
+    """The text of the link."""
 
 
 @dataclass(frozen=True, slots=True)
 class Trail:
-    """Two equal trails lead through the same links to the same place."""
+    """The links on a path and its end. Equal trails have the same links and the same end."""
 
     end: Path
-    """Without links; nothing need be there."""
+    """The path without links; it need not exist."""
     links: tuple[Link, ...] = ()
 
 
 def trail_of(path: Path) -> Trail:
-    """Follow an absolute path, name by name. Never raises: what is missing is taken for a plain name."""
+    """Resolve an absolute path, name by name. Never raises: a missing name counts as one that is not a link."""
     at, ahead, links = Path("/"), _names(path), list[Link]()
     while ahead:
         name = ahead.pop()
@@ -46,7 +44,7 @@ def trail_of(path: Path) -> Trail:
 
 
 def target_of(link: Path) -> Path | None:
-    """What is written in the link; None if it is none, or has just gone."""
+    """The text of the link; None if it is not a link or was just deleted."""
     try:
         return link.readlink()
     except OSError:

@@ -1,8 +1,8 @@
-"""A bell that rings when something in the policy folder changes. Only a wake-up: it may be deaf, full or dead at any
-time, and whoever reads the folder asks it to `follow` first.
+"""Calls back when something in the policy folder changes. Only a wake-up: it may miss changes or fail at any time, and
+the reader of the folder calls `follow` first.
 
-inotify stays with the directories that it was given, whatever becomes of their names. So each time it is asked what is
-to be watched, and when any of that is another directory than before, all are watched anew.
+inotify watches directories, not paths. So `follow` computes the directories to watch each time, and replaces all
+watches if any of them is another directory than before.
 """
 
 from __future__ import annotations
@@ -32,11 +32,11 @@ from watchdog.events import (
 from watchdog.observers import Observer
 from watchdog.observers.api import BaseObserver
 
-from controller.adapters.folder.places import WatchPlace, doubts, places_around
+from controller.adapters.folder.places import WatchPlace, places_around, watch_problems
 from controller.log_events import LogEvent
 
 _OF_PERMISSIONS = (DirAttribEvent, FileAttribEvent)
-# Our own reading must not ring: watchdog tells of files being opened, and closed unchanged, as well.
+# Without the events "opened" and "closed unchanged": our own reading causes them.
 _CHANGES: list[type[FileSystemEvent]] = [
     FileCreatedEvent,
     FileModifiedEvent,
@@ -50,28 +50,28 @@ _CHANGES: list[type[FileSystemEvent]] = [
 ]
 _LIMITS = {errno.EMFILE: "fs.inotify.max_user_instances", errno.ENOSPC: "fs.inotify.max_user_watches"}
 _TRIES = 5
-"""So often is a folder followed that changes while it is being followed; the next reading goes on from there."""
+"""Number of attempts if the folder changes while its watches are set; the next reading continues."""
 
 _log = logging.getLogger(__name__)
 
 
 class PolicyWatch:
-    """Watches one folder, by name, wherever that leads."""
+    """Watches the folder that a path leads to."""
 
-    def __init__(self, folder: Path, ring: Callable[[], None]) -> None:
+    def __init__(self, folder: Path, on_change: Callable[[], None]) -> None:
         self.permissions_matter = False
-        """Does a change of permissions or times ring? It can change nothing while everything can be read."""
+        """Do changes of permissions or times count? Only needed while something cannot be read."""
         self._folder = folder.absolute()
-        self._ring = ring
+        self._on_change = on_change
         self._observer: BaseObserver | None = None
         self._threads: tuple[Thread, ...] = ()
         self._places: tuple[WatchPlace, ...] = ()
         self._trouble = ""
-        _quieten_watchdog()
+        _silence_watchdog()
 
     @property
     def is_up(self) -> bool:
-        """Would every change ring now, as far as one can tell?"""
+        """Is every change noticed, as far as known?"""
         return self._is_alive and not self._trouble
 
     @property
@@ -79,12 +79,12 @@ class PolicyWatch:
         return self._observer is not None and all(thread.is_alive() for thread in self._threads)
 
     def follow(self) -> None:
-        """Watch where the name leads now, unless that is what is being watched. Never raises."""
+        """Watch what the path leads to now, unless it is watched already. Never raises."""
         for _ in range(_TRIES):
             places = places_around(self._folder)
             if self._is_alive and places == self._places:
                 break
-            trouble = self._watch(places) or next(doubts(places), "")
+            trouble = self._watch(places) or next(watch_problems(places), "")
             if trouble and trouble != self._trouble:
                 sentence = "%s: not all changes are noticed at once: %s (the next resync finds them)"
                 event = {"event": LogEvent.POLICY_FOLDER_NOT_WATCHED}
@@ -94,65 +94,63 @@ class PolicyWatch:
                 break
 
     def stop(self) -> None:
-        """Watch nothing."""
+        """Stop watching."""
         if self._observer is not None:
-            self._observer.stop()  # Even if it has died: its other threads and its descriptors live on.
-            with suppress(RuntimeError):  # It was never started.
+            self._observer.stop()  # Even if its thread ended: its other threads and descriptors remain.
+            with suppress(RuntimeError):  # The thread was never started.
                 self._observer.join()
         self._observer, self._threads, self._places = None, (), ()
 
     def _watch(self, places: tuple[WatchPlace, ...]) -> str:
-        """Watch these places and no others; returns why that is not possible."""
+        """Watch exactly these places; returns the reason if that is not possible."""
         self.stop()
         try:
             self._observer = Observer()
             self._observer.start()
             for place in places:
                 handler = _Handler(self, place)
-                self._observer.schedule(handler, place.top, recursive=place.is_whole, event_filter=_CHANGES)
+                self._observer.schedule(handler, place.top, recursive=place.is_recursive, event_filter=_CHANGES)
         except (OSError, RuntimeError) as error:  # RuntimeError: no more threads.
             self.stop()
-            return _in_words(error)
+            return _text_of(error)
         self._threads = tuple(_threads_of(self._observer))
         self._places = places
         return ""
 
-    def hear(self, event: FileSystemEvent, place: WatchPlace) -> None:
-        """Ring if the event may matter."""
+    def handle(self, event: FileSystemEvent, place: WatchPlace) -> None:
+        """Call back if the event may matter."""
         if isinstance(event, _OF_PERMISSIONS) and not self.permissions_matter:
             return
-        if place.is_whole or not place.paths.isdisjoint((event.src_path, event.dest_path)):
-            self._ring()
+        if place.is_recursive or not place.paths.isdisjoint((event.src_path, event.dest_path)):
+            self._on_change()
 
 
 class _Handler(FileSystemEventHandler):
-    """Tells of the events in one place."""
+    """Passes the events of one place to the watch."""
 
     def __init__(self, watch: PolicyWatch, place: WatchPlace) -> None:
         self._watch = watch
         self._place = place
 
     def on_any_event(self, event: FileSystemEvent) -> None:
-        self._watch.hear(event, self._place)
+        self._watch.handle(event, self._place)
 
 
-def _in_words(error: Exception) -> str:
+def _text_of(error: Exception) -> str:
     if not isinstance(error, OSError):
         return str(error)
     hint = _LIMITS.get(error.errno or 0)
     return f"{error.strerror} (raise {hint})" if hint else str(error.strerror)
 
 
-def _quieten_watchdog() -> None:
-    """It complains of folders that are made quickly one inside the other, and of events that come while it is stopped:
-    neither does any harm, and nobody could do anything about it.
-    """
+def _silence_watchdog() -> None:
+    """Hide its warnings about quickly made nested folders and about events during a stop: both are harmless."""
     warnings.filterwarnings("ignore", "Callback with id", RuntimeWarning)
     logging.getLogger("watchdog.observers.inotify").setLevel(logging.CRITICAL)
 
 
 def _threads_of(observer: BaseObserver) -> Iterator[Thread]:
-    """All that must live for an event to arrive; watchdog keeps the one that reads from the kernel to itself."""
+    """All threads that must run for an event to arrive; watchdog keeps the one that reads inotify in an attribute."""
     for holder in (observer, *observer.emitters):
         yield holder
         yield from (value for value in vars(holder).values() if isinstance(value, Thread))

@@ -1,4 +1,4 @@
-"""The real clock: the only place that reads the time."""
+"""The system clock."""
 
 from __future__ import annotations
 
@@ -18,14 +18,14 @@ class SystemClock:
         self._boot = _boot_id(boot_id_file)
 
     def now(self) -> Instant:
-        """Read all clocks together."""
+        """The present instant."""
         return Instant(time.time(), self._boot, time.monotonic())
 
 
 def _boot_id(file: Path) -> str:
-    """Where the system does not tell its boot, each process counts as one: no uptime is compared across a restart."""
+    """The boot ID; without one each process counts as a boot, so that no uptimes are compared across a restart."""
     try:
-        told = file.read_text().strip()
+        boot = file.read_text().strip()
     except OSError:
-        told = ""
-    return told or f"process-{os.urandom(16).hex()}"
+        boot = ""
+    return boot or f"process-{os.urandom(16).hex()}"

@@ -1,6 +1,6 @@
-"""This host as /proc and /etc show it: the facts behind the built-in properties, and a name that lasts.
+"""Facts about this host from /proc, /sys and /etc: the input of the built-in properties, and a stable identity.
 
-What the built-in properties are is decided in `plan/node`.
+`plan/node` derives the built-in properties.
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from controller.plan.node.node import HostFacts, Node, builtin_properties, seria
 
 _MARKS_OF_A_CONTAINER = (".dockerenv", "run/.containerenv")
 _IDENTITIES = ("etc/machine-id", "var/lib/dbus/machine-id", "sys/class/dmi/id/product_uuid")
-"""What tells this machine from others, the best first."""
+"""Sources of the machine's identity, in order of preference."""
 _NOT_SET_YET = ("", "uninitialized")
 _IN_32_BITS = {"aarch64": "armv7l", "x86_64": "i686"}
 
 
 @dataclass(frozen=True, slots=True)
 class Host:
-    """What is known of the machine without asking anybody."""
+    """Facts about the machine that need no node file and no agent."""
 
     facts: HostFacts
     identity: str
-    """32 hexadecimal digits: the same after a reboot, another on every machine."""
+    """32 hexadecimal digits: the same after a reboot, different on every machine."""
 
 
 class AnonymousNode:
-    """No node file and no agent was named: a node without pattern and policy, but with an identity of its own."""
+    """The node if neither a node file nor an agent is configured: no pattern, no policy, an identity of its own."""
 
     def __init__(self, host: Host) -> None:
         self._answer = NodeAnswer(Node(id=host.identity, properties=builtin_properties(host.facts)))
 
     def ask(self) -> NodeAnswer:
-        """Always the same."""
+        """The answer, which never changes."""
         return self._answer
 
 
 def read_host(root: Path = Path("/")) -> Host:
-    """The host on which this program runs; in a container too, as far as that shows it."""
+    """The host on which this program runs; in a container as far as the container shows it."""
     cpuinfo = _text(root / "proc/cpuinfo")
     identity = _first_identity(root) or serial_number(cpuinfo or "") or os.uname().nodename
     facts = HostFacts(
@@ -56,7 +56,7 @@ def read_host(root: Path = Path("/")) -> Host:
 
 
 def _derived(identity: str, purpose: str) -> str:
-    """A keyed hash, because a machine ID is not to be shown to others as it is (machine-id(5))."""
+    """A keyed hash, because a machine ID must not be published (machine-id(5))."""
     return hmac.new(identity.encode(), f"imagectl: {purpose}".encode(), "sha256").hexdigest()[:32]
 
 
@@ -66,14 +66,14 @@ def _first_identity(root: Path) -> str:
 
 
 def _os_release(root: Path) -> str | None:
-    """Of the host. A container has a system of its own, and shows the host's only where somebody mounted it."""
+    """The host's os-release; None in a container (which has its own) without a mounted copy."""
     mounted = _text(root / "etc/host-os-release")
     is_in_container = any((root / mark).exists() for mark in _MARKS_OF_A_CONTAINER)
     return mounted if mounted is not None or is_in_container else _text(root / "etc/os-release")
 
 
 def _machine() -> str:
-    """The hardware as programs see it: on a system of 32 bits uname still tells what the kernel has."""
+    """The hardware as programs see it: on a 32-bit system uname shows that of the kernel."""
     machine = os.uname().machine
     return machine if sys.maxsize > 2**32 else _IN_32_BITS.get(machine, machine)
 

@@ -1,7 +1,7 @@
-"""What the C library keeps of memory that was given back. Measured at 5,000 images: 59 MiB instead of 87.
+"""Settings of the C library's allocator. Measured at 5,000 images: 59 MiB instead of 87.
 
-A pass reads lists of megabytes, and the page and the API write some. glibc would serve each thread from a pool of its
-own, take the first such block that is freed as a sign to keep the next ones, and so never return them.
+A pass reads lists of several megabytes, and the page and the API write some. By default glibc uses one pool per thread
+and raises its thresholds after the first such block is freed, so it never returns them to the system.
 """
 
 from __future__ import annotations
@@ -15,9 +15,9 @@ _LARGE_BYTES = 128 * 1024
 
 
 def keep_little() -> None:
-    """One pool for all threads, and whatever is large goes back at once; before any thread is started.
+    """Use one pool for all threads and return large blocks at once. Call it before any thread is started.
 
-    Does nothing where the C library is another one.
+    Does nothing with another C library.
     """
     with suppress(AttributeError, OSError):
         tune = ctypes.CDLL(None).mallopt

@@ -1,4 +1,4 @@
-"""The file of users and passwords that `--basic-auth` names."""
+"""The file of users and passwords of `--basic-auth`."""
 
 from __future__ import annotations
 
@@ -8,22 +8,22 @@ from controller.errors import InvalidSettings
 
 
 def read_passwords(file: Path) -> dict[str, str]:
-    """Passwords by user, from lines of `user:password` or `user:sha256:HEX`; # begins a comment line.
+    """Passwords by user, from lines of `user:password` or `user:sha256:HEX`; # starts a comment line.
 
-    Raises InvalidSettings, and never repeats what the file holds.
+    Raises InvalidSettings; its message never contains text of the file.
     """
     try:
         lines = file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"--basic-auth {file}: {getattr(error, 'strerror', '') or 'it is not UTF-8'}") from error
+        raise InvalidSettings(f"--basic-auth {file}: {getattr(error, 'strerror', '') or 'not UTF-8'}") from error
     passwords: dict[str, str] = {}
     for number, line in enumerate(lines, 1):
         if not line.strip() or line.startswith("#"):
             continue
         user, _, password = line.strip().partition(":")
         if not (user and password):
-            raise InvalidSettings(f"--basic-auth {file}: line {number}: write user:password or user:sha256:HEX")
+            raise InvalidSettings(f"--basic-auth {file}: line {number}: expected user:password or user:sha256:HEX")
         passwords[user] = password
     if not passwords:
-        raise InvalidSettings(f"--basic-auth {file}: there is no user in it")
+        raise InvalidSettings(f"--basic-auth {file}: no user in the file (add a line user:password)")
     return passwords

@@ -1,4 +1,4 @@
-"""What the service manager hears of us, by sd_notify(3): ready, alive, reloading, stopping. Nothing without systemd."""
+"""Notifications to systemd, by sd_notify(3): ready, alive, reloading, stopping. No effect without systemd."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from contextlib import suppress
 
 
 class ServiceManager:
-    """The systemd that has started this process, if one has. Telling it never fails: who does not listen misses it."""
+    """The systemd that started this process, if any. Notifications never raise."""
 
     def __init__(self, environment: Mapping[str, str]) -> None:
         address = environment.get("NOTIFY_SOCKET", "")
@@ -17,23 +17,23 @@ class ServiceManager:
         self._watches = "WATCHDOG_USEC" in environment
 
     def ready(self, status: str) -> None:
-        """A pass is done; `status` is the line that `systemctl status` shows."""
-        self._tell("READY=1", f"STATUS={' '.join(status.split())}")
+        """A pass has ended; `status` is the line that `systemctl status` shows."""
+        self._notify("READY=1", f"STATUS={' '.join(status.split())}")
 
     def alive(self) -> None:
-        """The loop goes on. To be called by the loop itself: a thread that lives beside a stuck loop proves nothing."""
+        """The loop runs. Only the loop calls this: another thread would run on while the loop is stuck."""
         if self._watches:
-            self._tell("WATCHDOG=1")
+            self._notify("WATCHDOG=1")
 
     def reloading(self) -> None:
-        """Everything is read anew; `ready` ends it."""
-        self._tell("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
+        """Everything is read again; `ready` ends it."""
+        self._notify("RELOADING=1", f"MONOTONIC_USEC={time.monotonic_ns() // 1000}")
 
     def stopping(self) -> None:
-        """The end has begun."""
-        self._tell("STOPPING=1")
+        """The shutdown has started."""
+        self._notify("STOPPING=1")
 
-    def _tell(self, *lines: str) -> None:
+    def _notify(self, *lines: str) -> None:
         if not self._address:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notices:

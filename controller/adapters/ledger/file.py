@@ -1,4 +1,4 @@
-"""Opening the ledger's file; SQLite's errors become ours, in words. What is in the file is not known here."""
+"""Opens and locks the ledger's file and turns SQLite's errors into ours. Knows nothing of the content."""
 
 from __future__ import annotations
 
@@ -15,34 +15,33 @@ _WAIT_FOR_OTHERS_SECONDS = 10.0
 
 
 class DamagedError(Exception):
-    """The file is no ledger, or its rows make no sense."""
+    """The file is not a database, or its rows cannot be read."""
 
 
 class NewerError(Exception):
-    """The file is of a version of this program that is yet to come here."""
+    """A newer version of this program wrote the file."""
 
 
 @contextmanager
 def ledger_errors(file: Path) -> Iterator[None]:
-    """Raises LedgerUnavailable for whatever goes wrong with the file inside."""
+    """Raises LedgerUnavailable for each error of SQLite or of the content inside the block."""
     try:
         yield
     except (sqlite3.Error, NewerError) as error:
         raise LedgerUnavailable(f"the ledger {file} cannot be used: {error}") from error
     except DamagedError as error:
         raise LedgerUnavailable(
-            f"the ledger {file} is damaged ({error}); the controller will begin a new one"
+            f"the ledger {file} is damaged ({error}); the controller replaces it when it starts"
         ) from error
 
 
 def connected(file: Path, mode: str) -> sqlite3.Connection:
-    """A connection; `mode` is `ro`, or `rwc` to make the file if it does not exist.
+    """A connection; `mode` is `ro`, or `rwc` to create the file if it does not exist.
 
-    Whoever only reads leaves nothing behind: where there is no log nobody writes, and none is made.
+    A reader creates no file: without a log there is no writer, and the file is opened as immutable.
     """
     if mode == "ro" and not file.exists():
-        why = "no controller has run here, or --ledger names another file"
-        raise LedgerUnavailable(f"there is no ledger {file}: {why}")
+        raise LedgerUnavailable(f"no ledger {file} (no controller has run here, or --ledger names another file)")
     is_at_rest = mode == "ro" and not log_of(file).exists()
     return sqlite3.connect(
         f"{file.absolute().as_uri()}?mode={mode}{'&immutable=1' if is_at_rest else ''}",
@@ -59,26 +58,26 @@ def log_of(file: Path) -> Path:
 
 
 class FileLock:
-    """Held from its making on. Raises LedgerHeld if another process has it, LedgerUnavailable if there can be none."""
+    """A lock, held until `release`. Raises LedgerHeld if another process has it, else LedgerUnavailable."""
 
     def __init__(self, file: Path) -> None:
         try:
             file.parent.mkdir(parents=True, exist_ok=True)
             descriptor = os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise LedgerUnavailable(f"cannot make {file}: {error.strerror}") from error
+            raise LedgerUnavailable(f"cannot create {file}: {error.strerror}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError as error:
             holder = os.read(descriptor, 32).decode(errors="replace").strip() or "unknown"
             os.close(descriptor)
-            raise LedgerHeld(f"{file}: another controller, process {holder}, works with this ledger") from error
-        with suppress(OSError):  # On a full disk the lock holds all the same; only its holder may stay unnamed.
+            raise LedgerHeld(f"{file}: the ledger is locked by another controller (pid {holder})") from error
+        with suppress(OSError):  # On a full disk the lock is valid, only without the process ID.
             os.pwrite(descriptor, f"{os.getpid():<20}\n".encode(), 0)
         self._descriptor: int | None = descriptor
 
     def release(self) -> None:
-        """Let another process have it; once more does nothing."""
+        """Release the lock; a second call does nothing."""
         descriptor, self._descriptor = self._descriptor, None
         if descriptor is not None:
             os.close(descriptor)

@@ -1,6 +1,6 @@
 """The history of removals in the ledger, as commands and the status page read it beside a running controller.
 
-Apart from `ledger`, so that who only wants the history need not wait for everything that a memory is made of.
+A module of its own, so that a reader of the history does not import the whole memory.
 """
 
 from __future__ import annotations
@@ -22,14 +22,14 @@ REMOVAL = [*INTENT, *["outcome", "freed_bytes", "exactness", "wall_seconds", "me
 
 @dataclass(frozen=True, slots=True)
 class Total:
-    """All removals of one document with one outcome since the ledger began."""
+    """All removals of one document with one outcome since the ledger was created."""
 
     document: str
     outcome: Outcome
     removals: int
     freed_bytes: int
     unknown: int
-    """Removals, or batches of them, whose bytes are not known."""
+    """Removals, or batches of them, whose bytes are unknown."""
 
 
 class HistoryReader:
@@ -55,7 +55,7 @@ class HistoryReader:
             return tuple(_removal(row) for row in self._db.execute(query, (since_wall_seconds, *wanted)))
 
     def batches(self) -> dict[str, Batch]:
-        """Measurements that stand for several removals, by name."""
+        """Measurements of several removals together, by name."""
         with ledger_errors(self._file):
             rows = self._db.execute("SELECT batch, document, freed_bytes, exactness FROM batches").fetchall()
         return {
@@ -63,7 +63,7 @@ class HistoryReader:
         }
 
     def totals(self) -> tuple[Total, ...]:
-        """What was removed since the ledger began, by document and outcome."""
+        """All removals since the ledger was created, by document and outcome."""
         with ledger_errors(self._file):
             rows = self._db.execute("SELECT * FROM totals ORDER BY document, outcome").fetchall()
         return tuple(Total(document, Outcome(outcome), *rest) for document, outcome, *rest in rows)

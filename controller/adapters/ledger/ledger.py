@@ -1,8 +1,7 @@
 """The ledger: the controller's memory and the history of its removals, in one SQLite file.
 
-Every change is one transaction, so a power cut between any two writes leaves a ledger that makes sense. One that
-makes none is moved aside and a new one begun: everything then looks new, and nothing looks old. SQL is only in the
-modules of the ledger.
+Every change is one transaction, so a power cut between any two writes leaves a consistent ledger. A damaged ledger is
+moved aside and a new one is created: then every image counts as new, none as old. SQL is only in the ledger's modules.
 """
 
 from __future__ import annotations
@@ -27,9 +26,9 @@ from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Int
 
 SCHEMA_VERSION = 1
 _PAGES_KEPT_KIB = 256
-"""Of SQLite's usual 2,000: each row is read once, at the start, and then only written."""
+"""SQLite's default is 2,000. Each row is read once, at the start, and then only written."""
 HISTORY_KEEPS_REMOVALS = 20_000
-"""Older ones are forgotten one by one; the totals keep counting them."""
+"""Older ones are deleted; the totals still count them."""
 
 _intent_row = attrgetter(*INTENT)
 
@@ -37,9 +36,9 @@ T = TypeVar("T")
 
 
 class Ledger:
-    """The ledger as its one controller holds it.
+    """The ledger as its one controller uses it.
 
-    Making one raises LedgerHeld; like every call, or LedgerUnavailable.
+    The constructor may raise LedgerHeld; it and every call may raise LedgerUnavailable.
     """
 
     def __init__(self, file: Path) -> None:
@@ -57,7 +56,7 @@ class Ledger:
             raise
 
     def close(self) -> None:
-        """Let another controller have it."""
+        """Close the file and release the lock."""
         self._close_file()
         self._lock.release()
 
@@ -66,7 +65,7 @@ class Ledger:
         return self._saved
 
     def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
-        """Write what differs from what is on disk; drop the `record-download` names that this memory has taken in."""
+        """Write what differs from the file; delete the `record-download` names that this memory contains."""
 
         def write(db: sqlite3.Connection) -> None:
             for table in TABLES:
@@ -81,21 +80,21 @@ class Ledger:
             make_room(self._db, self._file)
 
     def inbox(self) -> tuple[int, tuple[str, ...]]:
-        """Names given to `record-download` since the last save, and how far that reads."""
+        """Names given to `record-download` since the last save, with the ID of the last one."""
         rows = self._transact(lambda db: db.execute("SELECT id, name FROM inbox ORDER BY id").fetchall())
         return (rows[-1][0] if rows else 0), tuple(name for _, name in rows)
 
     def intend(self, intents: Sequence[Intent]) -> None:
-        """Write down what is about to be asked of the engine; on a full disk this makes a little room for it, too."""
+        """Write the removals that are about to be requested; on a full disk, free a little room for the engine too."""
         self._ballast.drop()
         self._transact(lambda db: _insert(db, "intents", INTENT, map(_intent_row, intents)))
 
     def open_intents(self) -> tuple[Intent, ...]:
-        """Intents whose outcome was never written, because the controller was killed in between."""
+        """Intents without an outcome, because the controller was killed in between."""
         return self._transact(open_intents)
 
     def drop_intents(self, but: Sequence[Intent] = ()) -> None:
-        """Forget all open intents but these: what they led to has been found out."""
+        """Delete all open intents but these: their outcomes are known."""
 
         def write(db: sqlite3.Connection) -> None:
             db.execute("DELETE FROM intents")
@@ -104,7 +103,7 @@ class Ledger:
         self._transact(write)
 
     def record(self, removals: Sequence[Removal], batch: Batch | None = None) -> None:
-        """Write outcomes into the history, and close their intents."""
+        """Write outcomes into the history and close their intents."""
 
         def write(db: sqlite3.Connection) -> None:
             _insert(db, "removals", REMOVAL, map(_removal_row, removals))
@@ -118,7 +117,7 @@ class Ledger:
         self._transact(write)
 
     def report(self, summary: Mapping[str, Any], rows: Iterable[Row] | None = None) -> None:
-        """Write what differs from the report that was written last; None: no row does."""
+        """Write what differs from the last report; None: no row differs."""
         self._transact(lambda db: write_report(db, summary, rows))
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
@@ -129,7 +128,7 @@ class Ledger:
                     db.execute("BEGIN IMMEDIATE")
                     return work(db)
             except sqlite3.DatabaseError:
-                self._close_file()  # The next call opens it with all its checks, and finds whatever is not damaged.
+                self._close_file()  # The next call opens it again, with all checks.
                 raise
 
     def _open(self) -> sqlite3.Connection:
@@ -160,7 +159,7 @@ class LedgerReader(HistoryReader):
 
 
 def record_downloads(file: Path, names: Iterable[str]) -> None:
-    """Tell the controller what the agent downloaded, through its ledger, while it runs or not.
+    """Write names of images that the agent downloaded, for the next pass, whether a controller runs or not.
 
     Raises LedgerUnavailable.
     """
@@ -177,7 +176,7 @@ def record_downloads(file: Path, names: Iterable[str]) -> None:
 
 
 def _opened(file: Path) -> tuple[sqlite3.Connection, Memory]:
-    """The ledger and the memory in it, made if it does not exist. Raises DamagedError."""
+    """The ledger and its memory; creates the file if it does not exist. Raises DamagedError."""
     db = connected(file, "rwc")
     try:
         _check(db)
@@ -202,8 +201,10 @@ def _opened(file: Path) -> tuple[sqlite3.Connection, Memory]:
 def _check(db: sqlite3.Connection) -> None:
     (version,) = db.execute("PRAGMA user_version").fetchone()
     if version > SCHEMA_VERSION:
-        known = f"(schema {version}, this one knows {SCHEMA_VERSION})"
-        raise NewerError(f"a newer version of this program wrote it {known}")
+        raise NewerError(
+            f"it was written by a newer version (schema {version}, this version knows {SCHEMA_VERSION}):"
+            " upgrade, or use another --ledger"
+        )
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise DamagedError(verdict)
@@ -229,7 +230,7 @@ def _create(db: sqlite3.Connection) -> None:
 
 
 def _move_aside(file: Path) -> None:
-    """Keep the damaged file for whoever wants to know, one generation of it."""
+    """Rename the damaged file, so that it can be examined; only the last one is kept."""
     for suffix in ("", "-wal", "-shm"):
         part = file.with_name(file.name + suffix)
         if part.exists():
@@ -245,7 +246,7 @@ def _loaded(db: sqlite3.Connection) -> Memory:
         parts = {table.name: dict(_rows(db, table)) for table in TABLES}
         return memory_from(parts, facts)
     except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedError(f"its rows make no sense: {error!r}") from error
+        raise DamagedError(f"rows cannot be read: {error!r}") from error
 
 
 def _rows(db: sqlite3.Connection, table: Table[Any, Any]) -> Iterator[tuple[Any, Any]]:
@@ -312,7 +313,7 @@ def _add_to_totals(db: sqlite3.Connection, removals: Iterable[Removal], batch: B
 
 
 def _give_up_unfinished_batches(db: sqlite3.Connection) -> None:
-    """Where the last controller ended before the figure counted, nobody will ever know it."""
+    """Batches whose measurement the last controller did not finish get unknown bytes."""
     unfinished = db.execute(
         "SELECT DISTINCT batch, document FROM removals WHERE batch <> '' AND batch NOT IN (SELECT batch FROM batches)"
     ).fetchall()

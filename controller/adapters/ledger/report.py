@@ -1,7 +1,7 @@
 """The report of the last pass: the controller writes it into its ledger, commands read it there.
 
-So they show what the controller has decided, by its own settings, and at once: nothing but SQLite and JSON is needed.
-Moments in it are on the ledger's clock (see `plan.moments`).
+So commands show the controller's decisions, by its settings, without delay: they need only SQLite and JSON. Times in
+the report are on the ledger's clock.
 """
 
 from __future__ import annotations
@@ -23,27 +23,27 @@ _WRITE = """INSERT INTO report VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDAT
     WHERE value <> excluded.value"""
 
 Row = tuple[tuple[str, str], Mapping[str, Any]]
-"""A row with its kind (reference, explanation, document, summary) and a key among these."""
+"""A row with its kind (reference, explanation, document, summary) and its key among these."""
 
 
 def write_report(db: sqlite3.Connection, summary: Mapping[str, Any], rows: Iterable[Row] | None) -> None:
-    """Write what differs from what is there, row by row; None: no row but the summary does."""
+    """Write the rows that differ from the stored ones; None: only the summary differs."""
     db.execute(_WRITE, (*SUMMARY, json.dumps(summary)))
     if rows is None:
         return
     gone = set(db.execute("SELECT kind, key FROM report").fetchall()) - {SUMMARY}
 
-    def told() -> Iterator[tuple[str, str, str]]:
+    def texts() -> Iterator[tuple[str, str, str]]:
         for key, row in rows:
             gone.discard(key)
             yield *key, json.dumps(row)
 
-    db.executemany(_WRITE, told())
+    db.executemany(_WRITE, texts())
     db.executemany("DELETE FROM report WHERE kind = ? AND key = ?", gone)
 
 
 class ReportReader:
-    """Reads the last report beside a running controller, or without one. Every call may raise LedgerUnavailable."""
+    """Reads the last report, whether a controller runs or not. Every call may raise LedgerUnavailable."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
@@ -55,17 +55,17 @@ class ReportReader:
         self._db.close()
 
     def clock(self) -> LedgerClock | None:
-        """The ledger's clock at the pass that is reported; None if no pass ever was."""
+        """The ledger's clock at the reported pass; None before the first pass."""
         if not self._select("SELECT 1 FROM sqlite_master WHERE name = 'report'"):
             return None
         found = self._select("SELECT value FROM facts WHERE name = 'clock' AND EXISTS (SELECT 1 FROM report)")
-        with self._making_sense():
+        with self._parsing():
             return _clock(json.loads(found[0])) if found else None
 
     def rows(self, kind: str) -> list[dict[str, Any]]:
         """All rows of a kind, by their keys."""
         values = self._select("SELECT value FROM report WHERE kind = ? ORDER BY key", kind)
-        with self._making_sense():
+        with self._parsing():
             return list(json.loads(f"[{','.join(values)}]"))
 
     def keys(self, kind: str) -> list[str]:
@@ -77,12 +77,12 @@ class ReportReader:
             return [value for (value,) in self._db.execute(query, parameters)]
 
     @contextmanager
-    def _making_sense(self) -> Iterator[None]:
+    def _parsing(self) -> Iterator[None]:
         with ledger_errors(self._file):
             try:
                 yield
             except (TypeError, ValueError) as error:
-                raise DamagedError(f"its report makes no sense: {error}") from error
+                raise DamagedError(f"the report cannot be read: {error}") from error
 
 
 def _clock(fields: dict[str, Any]) -> LedgerClock:

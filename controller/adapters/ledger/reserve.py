@@ -1,9 +1,8 @@
-"""Room for a clean-up, made while there is some on the disk: a full disk is what this program is for.
+"""Reserved disk space, so that images can be removed on a full disk.
 
-Nothing is removed that was not written down first. So the ledger's file has free pages and its log (the WAL) is larger
-than it need be: what a clean-up writes then goes where room was made before, and no other process can take it. That
-holds where files are overwritten in place (ext4, xfs, tmpfs), not on btrfs. The engine needs a few bytes as well, which
-is what the ballast is for.
+Every removal is written to the ledger before it is requested. So the file has free pages and its log (the WAL) is
+larger than necessary: later writes use this space, which no other process can take. That works where files are
+overwritten in place (ext4, xfs, tmpfs), not on btrfs. The ballast file gives the engine the few bytes that it needs.
 """
 
 from __future__ import annotations
@@ -17,15 +16,15 @@ from pathlib import Path
 from controller.adapters.ledger.file import connected, log_of
 
 ROOM_BYTES = 2 * 2**20
-"""Enough to write down some three thousand removals at once."""
+"""Enough for about three thousand removals in one transaction."""
 BALLAST_BYTES = 2**20
 _LOG_IS_EMPTIED_AT_PAGES = 128
 CREATE = "CREATE TABLE IF NOT EXISTS room (filling)"
 
 
 def make_room(db: sqlite3.Connection, file: Path) -> None:
-    """Let the file and its log grow, if they have no room any more. On a full disk they stay as they are; any other
-    trouble will show itself when something is written that matters.
+    """Grow the file and its log if their reserve is used up. On a full disk they remain as they are; any other error
+    shows at the next write.
     """
     with suppress(sqlite3.Error, OSError):
         db.execute(f"PRAGMA wal_autocheckpoint = {_LOG_IS_EMPTIED_AT_PAGES}")
@@ -42,7 +41,7 @@ def _free_bytes(db: sqlite3.Connection) -> int:
 
 
 def close_and_keep_room(db: sqlite3.Connection, file: Path) -> None:
-    """Whoever is the last to close a ledger deletes its log, unless it may only read: so a reader closes last."""
+    """The last connection that closes deletes the log unless it is read-only: so a read-only one closes last."""
     with suppress(sqlite3.Error):
         db.execute("PRAGMA wal_checkpoint(PASSIVE)")
     reader = None
@@ -55,24 +54,24 @@ def close_and_keep_room(db: sqlite3.Connection, file: Path) -> None:
 
 
 class Ballast:
-    """A file beside the ledger, so mostly on the engine's disk, that does nothing but go when that is full.
+    """A file beside the ledger, mostly on the engine's disk, that is deleted when the disk is full.
 
-    Measured with not a byte left: Docker's graph drivers answer a delete with 500 and leave the image without its name,
-    Podman forgets the image and keeps its layers until it is restarted. The containerd store gets along.
+    Measured without a free byte: Docker's graph drivers answer a delete with 500 and the image loses its name; Podman
+    forgets the image and keeps its layers until it is restarted. The containerd store works.
     """
 
     def __init__(self, ledger: Path) -> None:
         self._file = ledger.with_name(f"{ledger.name}.ballast")
 
     def take_on(self) -> None:
-        """Make the file, if there is none and room enough."""
+        """Create the file, if it does not exist and the disk has enough room."""
         with suppress(OSError):
             if not self._file.exists() and self._free_bytes() > 10 * BALLAST_BYTES:
                 with self._file.open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, BALLAST_BYTES)
 
     def drop(self) -> None:
-        """Give its bytes to whoever needs them now, if the disk is full."""
+        """Delete the file if the disk is full."""
         with suppress(OSError):
             if self._free_bytes() < BALLAST_BYTES:
                 self._file.unlink(missing_ok=True)

@@ -1,6 +1,6 @@
-"""Memory ↔ rows: which table holds which part of the memory, and how each value is written.
+"""Memory ↔ rows: the table of each part of the memory, and how each value is written.
 
-No SQL is executed here and no file is touched; `ledger` does that with what these tables say.
+Executes no SQL and opens no file; `ledger` does that with these tables.
 """
 
 from __future__ import annotations
@@ -40,7 +40,7 @@ Row = tuple[Any, ...]
 
 @dataclass(frozen=True, slots=True)
 class Table(Generic[K, V]):
-    """One mapping of the memory, kept as one table; the first `keys` columns identify a row."""
+    """One mapping of the memory, stored as one table; the first `keys` columns identify a row."""
 
     name: str
     columns: tuple[str, ...]
@@ -163,16 +163,16 @@ TABLES: tuple[Table[Any, Any], ...] = (
         "expected_downloads",
         ("name", "since"),
         1,
-        lambda memory: {wish.name: wish for wish in memory.expected},
-        lambda name, wish: (name, wish.since),
+        lambda memory: {expected.name: expected for expected in memory.expected},
+        lambda name, expected: (name, expected.since),
         lambda name, since: (name, ExpectedDownload(name, since)),
     ),
 )
 
 
 def facts_of(memory: Memory) -> dict[str, Any]:
-    """The single values of a memory, each kept as one line of JSON; the clock apart from the rest, as it alone
-    changes with every pass.
+    """The single values of a memory, each stored as one line of JSON; the clock has its own, because it alone changes
+    with every pass.
     """
     seen = memory.seen
     return {
@@ -191,7 +191,7 @@ def facts_of(memory: Memory) -> dict[str, Any]:
 
 
 def memory_from(parts: Mapping[str, Mapping[Any, Any]], facts: Mapping[str, Any]) -> Memory:
-    """The memory that was saved. Raises KeyError, TypeError or ValueError if the rows make no sense."""
+    """The saved memory. Raises KeyError, TypeError or ValueError if the rows cannot be read."""
     facts = {**facts_of(Memory()), **facts}
     last = facts["clock"]["last"]
     clock = LedgerClock(**{**facts["clock"], "last": Instant(**last) if last else None})

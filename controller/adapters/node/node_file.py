@@ -1,6 +1,6 @@
-"""The node file (`--node`): which node this is, as somebody has written it down; read anew each time it is asked.
+"""The node file (`--node`): describes this node; read again each time.
 
-What the fields mean is in `policy/node_document`; what a node becomes of them is in `plan/node`.
+`policy/document/node_document` parses the fields; `plan/node` makes a node from them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from controller.policy.document.node_document import ParsedNodes, parse_nodes
 from controller.policy.problem import Problem
 
 STANDS_AFTER_SECONDS = 2.0
-"""A file that was written so lately may be half a file, and half a node policy may open the node to any document."""
+"""A file that was written more recently may be incomplete, and an incomplete node policy may match any document."""
 
 
 class NodeFile:
@@ -34,9 +34,9 @@ class NodeFile:
         self._wait = wait
 
     def ask(self) -> NodeAnswer:
-        """The node as the file describes it now; silence if it does not, with the first thing that is wrong.
+        """The node that the file describes; no node, with the first problem, if the file is not valid.
 
-        Waits for a file that was written a moment ago, at most STANDS_AFTER_SECONDS.
+        Waits at most STANDS_AFTER_SECONDS for a file that was written just now.
         """
         if seconds := self._still_to_stand():
             self._wait(seconds)
@@ -47,13 +47,13 @@ class NodeFile:
         if errors or not parsed.nodes:
             return self._silence(_first(errors or parsed.problems))
         if len(parsed.nodes) > 1:
-            return self._silence(f"{self._file} describes {len(parsed.nodes)} nodes and not one")
+            return self._silence(f"{self._file} describes {len(parsed.nodes)} nodes (expected one)")
         node = node_of(parsed.nodes[0], builtin_properties(self._host.facts), self._host.identity)
-        told = f", with {_first(parsed.problems)}" if parsed.problems else ""
-        return NodeAnswer(node, f"as {self._file} says{told}", str(self._file))
+        warning = f", with {_first(parsed.problems)}" if parsed.problems else ""
+        return NodeAnswer(node, f"as {self._file} says{warning}", str(self._file))
 
     def _still_to_stand(self) -> float:
-        """Seconds; 0 if the file has stood long enough, is not there, or is from a time that has not come yet."""
+        """Seconds; 0 if the file is old enough, does not exist, or has a date in the future."""
         try:
             age = self._clock.now().wall_seconds - self._file.stat().st_mtime
         except OSError:
@@ -71,20 +71,20 @@ class NodeFile:
 
 
 def _first(problems: Sequence[Problem]) -> str:
-    """The first problem, and how many there are besides."""
+    """The first problem, and the number of others."""
     more = len(problems) - 1
     return f"{problems[0]}{f' and {more} more' if more else ''}"
 
 
 class NodeFileBesideAgent:
-    """Both were named: the file says which node this is, the agent which images it needs."""
+    """Both are configured: the file describes the node, the agent names the images that it needs."""
 
     def __init__(self, file: NodeFile, agent: Agent) -> None:
         self._file = file
         self._agent = agent
 
     def ask(self) -> NodeAnswer:
-        """Half an answer if one of them is silent."""
+        """Both answers together; half an answer if one of them gave none."""
         node, agent = self._file.ask(), self._agent.ask()
         if not agent.is_silence:
             return replace(node, agent=agent.agent, half=Half.AGENT if node.is_silence else None)
@@ -94,7 +94,7 @@ class NodeFileBesideAgent:
 
 
 def which_node(file: Path | None, agent_url: str) -> NodeFile | Agent | NodeFileBesideAgent | AnonymousNode:
-    """By the options `--node` and `--agent-url`. Raises InvalidSettings."""
+    """The source of the node by the options `--node` and `--agent-url`. Raises InvalidSettings."""
     agent = Agent(agent_url) if agent_url else None
     if file is None:
         return agent or AnonymousNode(read_host())

@@ -19,7 +19,7 @@ from controller.adapters.folder.files import (
 )
 from controller.policy.text.source import MOST_BYTES
 
-NOBODY = 65534
+UNPRIVILEGED = 65534
 
 
 def put(path: Path, text: str = "label: x\n") -> Path:
@@ -44,15 +44,15 @@ def said(content: FileContent) -> tuple[str, str]:
 
 
 @pytest.fixture
-def folder_of_nobody() -> Iterator[Path]:
-    """A folder, and no more rights than anybody has: root may read everything, and pytest's own folders are root's."""
+def folder_without_privileges() -> Iterator[Path]:
+    """A folder of an unprivileged user, as root may read everything and owns pytest's folders."""
     with TemporaryDirectory() as name:
         folder = Path(name)
         if os.geteuid() != 0:
             yield folder
             return
-        os.chown(folder, NOBODY, NOBODY)
-        os.seteuid(NOBODY)
+        os.chown(folder, UNPRIVILEGED, UNPRIVILEGED)
+        os.seteuid(UNPRIVILEGED)
         try:
             yield folder
         finally:
@@ -62,7 +62,7 @@ def folder_of_nobody() -> Iterator[Path]:
 # --- Which files ---
 
 
-def test_files_are_found_recursively_in_a_lasting_order(tmp_path: Path) -> None:
+def test_files_are_found_recursively_and_sorted_by_path(tmp_path: Path) -> None:
     for name in ("b.yaml", "a/z.yml", "a/b/c.json", "a.yaml", "a/notes.txt", "a.yaml.bak", "a.yaml~"):
         put(tmp_path / name)
     listing = policy_files_below(tmp_path)
@@ -70,20 +70,20 @@ def test_files_are_found_recursively_in_a_lasting_order(tmp_path: Path) -> None:
     assert (listing.problems, listing.has_changed_meanwhile) == ((), False)
 
 
-def test_a_file_knows_how_it_is_called(tmp_path: Path) -> None:
+def test_a_file_has_the_name_of_its_path_without_the_extension(tmp_path: Path) -> None:
     put(tmp_path / "team/a.b.yaml")
     (file,) = policy_files_below(tmp_path).files
     shown = str(tmp_path / "team/a.b.yaml")
     assert file == PolicyFile(tmp_path / "team/a.b.yaml", shown, "team/a.b", tmp_path)
 
 
-def test_hidden_names_are_not_looked_at(tmp_path: Path) -> None:
+def test_hidden_names_are_skipped(tmp_path: Path) -> None:
     for name in (".hidden.yaml", ".git/a.yaml", "..data/a.yaml", "..2027_01/a.yaml", "seen.yaml"):
         put(tmp_path / name)
     assert names_below(tmp_path) == ["seen"]
 
 
-def test_a_volume_of_a_config_map_is_read_once_through_its_links(tmp_path: Path) -> None:
+def test_a_config_map_volume_is_read_once_through_its_links(tmp_path: Path) -> None:
     put(tmp_path / "..2027_01/a.yaml", "label: new\n")
     (tmp_path / "..data").symlink_to("..2027_01")
     (tmp_path / "a.yaml").symlink_to("..data/a.yaml")
@@ -112,7 +112,7 @@ def test_links_between_folders_are_followed_and_no_folder_is_read_twice(tmp_path
     assert names_below(tmp_path) == ["real/a"]
 
 
-def test_a_folder_that_leads_out_is_a_problem_and_not_read(tmp_path: Path) -> None:
+def test_a_link_to_a_folder_outside_is_a_problem_and_not_read(tmp_path: Path) -> None:
     put(tmp_path / "outside/secret.yaml")
     put(tmp_path / "folder/a.yaml")
     (tmp_path / "folder/out").symlink_to("../outside")
@@ -122,8 +122,8 @@ def test_a_folder_that_leads_out_is_a_problem_and_not_read(tmp_path: Path) -> No
     assert (problem.file, problem.severity) == (str(tmp_path / "folder/out"), "error")
 
 
-def test_a_folder_that_cannot_be_listed_leaves_the_others_alone(folder_of_nobody: Path) -> None:
-    folder = folder_of_nobody
+def test_a_folder_that_cannot_be_listed_does_not_affect_the_others(folder_without_privileges: Path) -> None:
+    folder = folder_without_privileges
     put(folder / "good/a.yaml")
     put(folder / "closed/b.yaml").parent.chmod(0)
     listing = policy_files_below(folder)
@@ -132,14 +132,14 @@ def test_a_folder_that_cannot_be_listed_leaves_the_others_alone(folder_of_nobody
     assert [problem.message for problem in listing.problems] == ["cannot be listed: Permission denied"]
 
 
-def test_a_folder_that_is_gone_raises(tmp_path: Path) -> None:
+def test_a_missing_folder_raises(tmp_path: Path) -> None:
     with pytest.raises(FileNotFoundError):
         policy_files_below(tmp_path / "gone")
     with pytest.raises(NotADirectoryError):
         policy_files_below(put(tmp_path / "a.yaml"))
 
 
-def test_a_folder_that_goes_in_mid_scan_is_told(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_removed_during_the_scan_is_reported(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path / "a.yaml")
     put(tmp_path / "old/b.yaml")
     real_stat = Path.stat
@@ -157,14 +157,14 @@ def test_a_folder_that_goes_in_mid_scan_is_told(tmp_path: Path, monkeypatch: pyt
 # --- What is in one ---
 
 
-def test_a_file_is_read_whole_with_its_hash(tmp_path: Path) -> None:
+def test_a_file_is_read_completely_with_its_hash(tmp_path: Path) -> None:
     content = read_policy_file(named_policy_file(put(tmp_path / "a.yaml", "label: é\r\n")))
     assert content.data == "label: é\r\n".encode()
     assert content.sha256 == sha256(content.data).hexdigest()
     assert (content.problem, content.is_gone) == (None, False)
 
 
-def test_no_more_is_read_than_it_takes_to_see_that_a_file_is_too_large(tmp_path: Path) -> None:
+def test_of_a_file_that_is_too_large_one_byte_more_than_the_limit_is_read(tmp_path: Path) -> None:
     path = tmp_path / "a.yaml"
     with path.open("wb") as file:
         file.truncate(10**9)
@@ -174,7 +174,7 @@ def test_no_more_is_read_than_it_takes_to_see_that_a_file_is_too_large(tmp_path:
 
 
 @pytest.mark.timeout(10)
-def test_what_is_no_file_is_skipped_with_a_warning_or_refused_if_it_was_named_and_never_opened(
+def test_an_entry_that_is_not_a_file_is_never_opened_and_an_error_only_if_it_was_named(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     os.mkfifo(tmp_path / "fifo.yaml")
@@ -193,7 +193,7 @@ def test_what_is_no_file_is_skipped_with_a_warning_or_refused_if_it_was_named_an
 
 
 @pytest.mark.timeout(10)
-def test_a_pipe_of_the_shell_is_told_as_one_and_not_as_missing() -> None:
+def test_a_pipe_of_the_shell_is_reported_as_a_pipe_and_not_as_missing() -> None:
     reading, writing = os.pipe()
     content = read_policy_file(named_policy_file(Path(f"/dev/fd/{reading}")))
     os.close(reading)
@@ -208,7 +208,7 @@ def _never(*_: object) -> int:
 
 
 @pytest.mark.timeout(10)
-def test_a_fifo_that_takes_the_place_of_a_file_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_fifo_that_replaces_a_file_does_not_block(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     path = put(tmp_path / "a.yaml")
     status = path.stat()
     path.unlink()
@@ -218,33 +218,33 @@ def test_a_fifo_that_takes_the_place_of_a_file_does_not_block(tmp_path: Path, mo
     assert (content.data, content.is_gone) == (None, True)
 
 
-def test_a_link_that_leads_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
+def test_a_link_out_of_the_folder_is_not_read(tmp_path: Path) -> None:
     put(tmp_path / "secret", "password: 123\n")
     (tmp_path / "folder").mkdir()
     (tmp_path / "folder/a.yaml").symlink_to("../secret")
     content = read_only_file(tmp_path / "folder")
-    assert said(content) == ("error", "leads out of the folder and was not read")
+    assert said(content) == ("error", "links out of the folder, so it was not read")
     assert "123" not in str(content)
 
 
-def test_whoever_names_a_link_gets_what_it_leads_to(tmp_path: Path) -> None:
+def test_a_named_link_is_followed(tmp_path: Path) -> None:
     put(tmp_path / "elsewhere", "label: x\n")
     (tmp_path / "a.yaml").symlink_to("elsewhere")
     assert read_policy_file(named_policy_file(tmp_path / "a.yaml")).data == b"label: x\n"
 
 
-def test_a_file_that_cannot_be_read_says_why(folder_of_nobody: Path) -> None:
-    path = put(folder_of_nobody / "a.yaml")
+def test_a_file_that_cannot_be_read_says_why(folder_without_privileges: Path) -> None:
+    path = put(folder_without_privileges / "a.yaml")
     path.chmod(0)
     assert said(read_policy_file(named_policy_file(path))) == ("error", "cannot be read: Permission denied")
 
 
-def test_what_is_gone_or_leads_nowhere_is_told_as_gone(tmp_path: Path) -> None:
+def test_a_missing_file_and_a_link_without_a_target_are_reported_as_gone(tmp_path: Path) -> None:
     (tmp_path / "link.yaml").symlink_to("nowhere")
     for name in ("link.yaml", "gone.yaml"):
         content = read_policy_file(named_policy_file(tmp_path / name))
         assert content.is_gone
-        assert said(content) == ("error", "does not exist, or is a link that leads nowhere")
+        assert said(content) == ("error", "does not exist, or is a link without a target")
 
 
 def test_a_link_to_itself_cannot_be_read(tmp_path: Path) -> None:

@@ -29,7 +29,7 @@ def test_all_documents_are_read_valid_or_not_in_the_order_of_their_files(tmp_pat
     assert (reading.folder, reading.lost, reading.revision, reading.at) == (str(tmp_path), "", "", None)
 
 
-def test_every_problem_is_told_in_the_order_of_places(tmp_path: Path) -> None:
+def test_every_problem_is_reported_in_the_order_of_places(tmp_path: Path) -> None:
     put(tmp_path, {"z.yaml": "label: [", "a.yaml": "", "b.yaml": a_policy(1, labbel="x")})
     (tmp_path / "m.yaml").mkdir()
     problems = PolicyFolder(tmp_path).read().problems
@@ -43,7 +43,7 @@ def test_a_name_is_taken_across_files(tmp_path: Path) -> None:
     assert [problem.message for problem in reading.problems] == [f'the name "a" is taken by {tmp_path}/a.yaml:1']
 
 
-def test_a_folder_may_be_named_from_where_one_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_folder_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, {"policies/a.yaml": a_policy(1)})
     (tmp_path / "link").symlink_to("policies")
     monkeypatch.chdir(tmp_path)
@@ -69,7 +69,7 @@ def test_a_folder_with_nothing_to_read_is_lost(tmp_path: Path, files: dict[str, 
     assert (reading.documents, reading.lost) == ((), f"{tmp_path}/policies {why}")
 
 
-def test_one_invalid_document_is_something_to_read(tmp_path: Path) -> None:
+def test_a_folder_with_one_invalid_document_is_not_lost(tmp_path: Path) -> None:
     put(tmp_path, {"a.yaml": "label: ["})
     assert PolicyFolder(tmp_path).read().lost == ""
 
@@ -77,13 +77,12 @@ def test_one_invalid_document_is_something_to_read(tmp_path: Path) -> None:
 def test_a_folder_on_a_mount_of_something_deleted_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(policy_folder, "mounts", lambda: (Mount(tmp_path.resolve(), "ext4", True),))
     assert PolicyFolder(tmp_path).read().lost == (
-        f"{tmp_path} was mounted by itself, and what it was mounted from has been deleted or replaced since: "
-        "mount the folder that holds it"
+        f"{tmp_path} is a mount of its own whose source was deleted or replaced: mount the folder that holds it"
     )
 
 
 @pytest.mark.parametrize(("is_deleted", "read"), [(False, ["a", "b"]), (True, ["b"])])
-def test_a_file_that_is_mounted_by_itself_is_told_and_read_while_it_is_current(
+def test_a_file_that_is_a_mount_of_its_own_has_a_warning_and_is_read_while_it_is_current(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_deleted: bool, read: list[str]
 ) -> None:
     put(tmp_path, {"a.yaml": a_policy(1), "b.yaml": a_policy(2)})
@@ -93,7 +92,7 @@ def test_a_file_that_is_mounted_by_itself_is_told_and_read_while_it_is_current(
     assert [(problem.file, problem.is_error) for problem in reading.problems] == [(f"{tmp_path}/a.yaml", is_deleted)]
 
 
-def test_an_error_of_the_disk_is_no_reason_to_fall_over(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_disk_error_is_reported_and_does_not_raise(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def broken(folder: Path) -> FileListing:
         raise OSError(errno.EIO, "Input/output error")
 
@@ -121,7 +120,7 @@ def parsed(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     return files
 
 
-def test_only_what_has_changed_is_parsed_again(tmp_path: Path, parsed: list[str]) -> None:
+def test_only_changed_content_is_parsed_again(tmp_path: Path, parsed: list[str]) -> None:
     put(tmp_path, {"a.yaml": a_policy(1), "b.yaml": a_policy(2)})
     folder = PolicyFolder(tmp_path)
     first = folder.read()
@@ -142,7 +141,7 @@ def test_the_same_content_under_another_name_is_another_document(tmp_path: Path,
     assert parsed == ["a.yaml", "b.yaml"]
 
 
-def test_what_is_no_longer_there_is_not_remembered(tmp_path: Path, parsed: list[str]) -> None:
+def test_the_result_of_a_deleted_file_is_dropped(tmp_path: Path, parsed: list[str]) -> None:
     folder = PolicyFolder(tmp_path)
     for _ in range(2):
         put(tmp_path, {"a.yaml": a_policy(1)})
@@ -164,7 +163,7 @@ def test_a_second_holder_of_a_name_is_valid_again_without_being_parsed_again(tmp
 # --- Changes in the middle of a reading ---
 
 
-def test_a_file_that_goes_in_the_middle_is_believed_gone_only_after_looking_again(
+def test_a_file_that_vanishes_during_a_scan_counts_as_gone_only_after_another_scan(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     put(tmp_path, {"a.yaml": a_policy(1), "b.yaml": a_policy(1)})
@@ -180,7 +179,7 @@ def test_a_file_that_goes_in_the_middle_is_believed_gone_only_after_looking_agai
     assert (names(reading), reading.problems) == (["a", "b"], ())
 
 
-def test_a_folder_that_is_gone_for_a_moment_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_folder_that_is_missing_for_a_moment_is_not_lost(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     put(tmp_path, {"a.yaml": a_policy(1)})
     absences = iter([FileNotFoundError(errno.ENOENT, "No such file or directory")] * 4)
 
@@ -193,25 +192,25 @@ def test_a_folder_that_is_gone_for_a_moment_is_not_lost(tmp_path: Path, monkeypa
     assert PolicyFolder(tmp_path).read().lost == ""
 
 
-def test_a_link_that_leads_nowhere_for_good_is_told_and_touches_no_other(tmp_path: Path) -> None:
+def test_a_link_without_a_target_is_reported_and_does_not_affect_the_others(tmp_path: Path) -> None:
     put(tmp_path, {"a.yaml": a_policy(1)})
     (tmp_path / "b.yaml").symlink_to("nowhere")
     reading = PolicyFolder(tmp_path).read()
     assert names(reading) == ["a"]
-    assert [problem.message for problem in reading.problems] == ["does not exist, or is a link that leads nowhere"]
+    assert [problem.message for problem in reading.problems] == ["does not exist, or is a link without a target"]
 
 
 # --- The watch ---
 
 
-def test_without_a_bell_nothing_is_watched(tmp_path: Path) -> None:
+def test_without_a_callback_the_folder_is_not_watched(tmp_path: Path) -> None:
     folder = PolicyFolder(tmp_path)
     folder.read()
     assert not folder.is_watched
     folder.stop()
 
 
-def test_with_a_bell_it_is_watched_from_the_first_reading_until_it_is_stopped(tmp_path: Path) -> None:
+def test_with_a_callback_the_folder_is_watched_from_the_first_reading_until_it_is_stopped(tmp_path: Path) -> None:
     folder = PolicyFolder(tmp_path, lambda: None)
     states = [folder.is_watched]
     folder.read()

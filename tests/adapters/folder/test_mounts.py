@@ -37,27 +37,27 @@ def test_a_path_is_on_the_nearest_mount_above_it(table: tuple[Mount, ...]) -> No
     assert mount_of(Path("/anything"), ()) is None
 
 
-def test_of_mounts_on_top_of_each_other_the_last_one_is_seen(table: tuple[Mount, ...]) -> None:
-    assert on("/policies/p.yaml", table).is_of_something_deleted
+def test_of_several_mounts_on_one_mount_point_the_last_one_counts(table: tuple[Mount, ...]) -> None:
+    assert on("/policies/p.yaml", table).has_deleted_source
 
 
-def test_a_mount_tells_whether_what_it_was_made_from_is_gone(table: tuple[Mount, ...]) -> None:
-    assert on("/policies/sub", table).is_of_something_deleted
-    assert not on("/etc", table).is_of_something_deleted
+def test_a_mount_shows_that_its_source_was_deleted(table: tuple[Mount, ...]) -> None:
+    assert on("/policies/sub", table).has_deleted_source
+    assert not on("/etc", table).has_deleted_source
 
 
 def test_names_with_blanks_are_found(table: tuple[Mount, ...]) -> None:
     assert on("/mnt/with blank/x", table).kind == "fuse.sshfs"
 
 
-def test_file_systems_that_others_change_do_not_tell(table: tuple[Mount, ...]) -> None:
+def test_file_systems_that_other_hosts_change_do_not_report_all_changes(table: tuple[Mount, ...]) -> None:
     places = ("/etc", "/mnt/nfs", "/mnt/with blank", "/proc/sys")
-    assert [on(place, table).tells_of_changes for place in places] == [True, False, False, False]
+    assert [on(place, table).reports_all_changes for place in places] == [True, False, False, False]
 
 
 @pytest.mark.parametrize("kind", ["ext4", "btrfs", "xfs", "tmpfs", "overlay", "zfs", "f2fs", "fuseblk"])
-def test_local_ones_tell(kind: str) -> None:
-    assert Mount(Path("/"), kind, False).tells_of_changes
+def test_local_file_systems_report_all_changes(kind: str) -> None:
+    assert Mount(Path("/"), kind, False).reports_all_changes
 
 
 def test_the_table_of_this_machine_can_be_read() -> None:
@@ -65,5 +65,5 @@ def test_the_table_of_this_machine_can_be_read() -> None:
     assert mount_of(Path("/"), mounts())
 
 
-def test_where_there_is_no_table_nothing_is_known(tmp_path: Path) -> None:
+def test_without_a_mount_table_no_mount_is_known(tmp_path: Path) -> None:
     assert mounts(tmp_path / "missing") == ()

@@ -8,7 +8,7 @@ import pytest
 
 from controller.adapters.folder import places as watch_places
 from controller.adapters.folder.mounts import Mount
-from controller.adapters.folder.places import WatchPlace, doubts, places_around
+from controller.adapters.folder.places import WatchPlace, places_around, watch_problems
 from controller.adapters.folder.watch import PolicyWatch
 
 
@@ -31,15 +31,15 @@ def named(path: Path, top: Path) -> str:
     return str(path.relative_to(top))
 
 
-def test_a_folder_is_listened_to_whole_and_by_its_name_in_its_parent(top: Path) -> None:
+def test_a_folder_is_watched_recursively_and_by_its_name_in_its_parent(top: Path) -> None:
     made(top / "policies/team")
     places = places_around(top / "policies")
     assert shown(places, top) == [("policies", set()), (".", {"policies", "."})]
     assert [directory.path for directory in places[0].directories] == [top / "policies", top / "policies/team"]
-    assert [place.is_whole for place in places] == [True, False]
+    assert [place.is_recursive for place in places] == [True, False]
 
 
-def test_every_link_on_the_way_is_listened_for_where_it_is(top: Path) -> None:
+def test_every_link_on_the_path_is_watched_in_its_folder(top: Path) -> None:
     made(top / "trees/v1/policies")
     made(top / "git")
     (top / "git/current").symlink_to("../trees/v1")
@@ -52,13 +52,13 @@ def test_every_link_on_the_way_is_listened_for_where_it_is(top: Path) -> None:
     ]
 
 
-def test_what_is_missing_is_waited_for_in_the_nearest_folder_that_is_there(top: Path) -> None:
+def test_a_missing_path_is_watched_in_the_nearest_existing_folder(top: Path) -> None:
     assert shown(places_around(top / "etc/images/policies"), top) == [(".", {"etc", "."})]
     made(top / "etc")
     assert shown(places_around(top / "etc/images/policies"), top) == [("etc", {"etc/images", "etc"})]
 
 
-def test_a_file_in_the_place_of_the_folder_is_waited_out_beside_it(top: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_watched_in_its_parent(top: Path) -> None:
     (top / "policies").write_text("")
     assert shown(places_around(top / "policies"), top) == [(".", {"policies", "."})]
 
@@ -71,7 +71,7 @@ def test_links_below_are_not_followed(top: Path) -> None:
     assert len(places_around(top / "policies")[0].directories) == 2
 
 
-def test_asked_twice_it_answers_the_same_unless_a_directory_is_another_one(top: Path) -> None:
+def test_the_places_are_equal_until_a_directory_is_replaced(top: Path) -> None:
     for name in "cab":
         made(top / f"policies/{name}")
     before = places_around(top / "policies")
@@ -81,12 +81,12 @@ def test_asked_twice_it_answers_the_same_unless_a_directory_is_another_one(top: 
     assert places_around(top / "policies") != before
 
 
-def test_the_root_of_everything_can_be_listened_to(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_root_folder_can_be_watched(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_places, "_folders_in", lambda _: [])
     assert [place.top for place in places_around(Path("/"))] == [Path("/"), Path("/")]
 
 
-def test_no_depth_is_too_deep(top: Path) -> None:
+def test_a_very_deep_tree_is_walked(top: Path) -> None:
     """It may be too deep for watchdog, which then says so."""
     deep = top / "/".join(["d"] * 1200)
     subprocess.run(["mkdir", "-p", str(deep)], check=True)
@@ -102,26 +102,30 @@ def test_no_depth_is_too_deep(top: Path) -> None:
 # --- Doubts ---
 
 
-def test_on_a_file_system_that_tells_everything_there_is_no_doubt(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_reports_all_changes_has_no_watch_problem(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     monkeypatch.setattr(watch_places, "mounts", lambda: (Mount(Path("/"), "ext4", False),))
-    assert list(doubts(places_around(top))) == []
+    assert list(watch_problems(places_around(top))) == []
 
 
-def test_a_directory_that_may_not_be_listed_is_in_doubt(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_directory_that_cannot_be_listed_is_a_watch_problem(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     closed = made(top / "closed")
     monkeypatch.setattr(os, "access", lambda path, *_, **__: path != closed)
-    assert list(doubts(places_around(top))) == [f"{closed} cannot be listed"]
+    assert list(watch_problems(places_around(top))) == [f"{closed} cannot be listed"]
 
 
-def test_so_is_a_file_system_that_others_change(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_system_that_other_hosts_change_is_a_watch_problem(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(watch_places, "mounts", lambda: (Mount(top, "nfs4", False),))
-    assert list(doubts(places_around(top))) == [
-        "a file system of the type nfs4 does not tell of changes made elsewhere"
+    assert list(watch_problems(places_around(top))) == [
+        "file system type nfs4 does not report changes made on other hosts"
     ]
 
 
-def test_so_is_a_file_that_is_mounted_by_itself_but_not_a_folder(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_mounted_file_is_a_watch_problem_and_a_mounted_folder_is_not(
+    top: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
     made(top / "folder")
     table = tuple(Mount(place, "ext4", False) for place in (top / "folder", top / "p.yaml", top.parent))
     monkeypatch.setattr(watch_places, "mounts", lambda: table)
-    assert list(doubts(places_around(top))) == [f"{top / 'p.yaml'} is mounted by itself"]
+    assert list(watch_problems(places_around(top))) == [f"{top / 'p.yaml'} is a mount of its own"]

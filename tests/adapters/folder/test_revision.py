@@ -34,29 +34,29 @@ def test_a_repository_of_sha_256_has_longer_names(tmp_path: Path) -> None:
     assert revision(linked(tmp_path / "current", SHA256_COMMIT)) == SHA256_COMMIT
 
 
-def test_a_link_into_a_tree_tells_the_commit_and_not_the_folder(tmp_path: Path) -> None:
+def test_a_link_into_a_tree_shows_the_commit_and_not_the_folder(tmp_path: Path) -> None:
     assert revision(linked(tmp_path / "etc", f"trees/{COMMIT}/policies")) == COMMIT
     linked(tmp_path / "git/current", COMMIT)
     assert revision(linked(tmp_path / "policies", "git/current/policies")) == COMMIT
 
 
-def test_a_volume_of_kubernetes_tells_the_time(tmp_path: Path) -> None:
+def test_a_kubernetes_volume_shows_the_time(tmp_path: Path) -> None:
     (tmp_path / "..2026_11_23_08_40_12.123").mkdir()
     linked(tmp_path / "..data", "..2026_11_23_08_40_12.123")
     assert revision(tmp_path) == "2026_11_23_08_40_12.123"
 
 
-def test_a_link_made_by_hand_tells_its_target(tmp_path: Path) -> None:
+def test_a_link_made_by_hand_shows_its_target(tmp_path: Path) -> None:
     assert revision(linked(tmp_path / "policies", "releases/v2")) == "v2"
 
 
-def test_other_links_on_the_way_are_no_revision(tmp_path: Path) -> None:
+def test_other_links_on_the_path_are_not_a_revision(tmp_path: Path) -> None:
     (tmp_path / "private/state/policies").mkdir(parents=True)
     linked(tmp_path / "state", "private/state")
     assert revision(tmp_path / "state/policies") == ""
 
 
-def test_every_swap_is_another_delivery_and_an_edit_in_place_is_none(tmp_path: Path) -> None:
+def test_every_swap_is_another_delivery_and_an_edit_in_place_is_not(tmp_path: Path) -> None:
     link = linked(tmp_path / "current", "v1")
     (tmp_path / "v1").mkdir()
     before = delivery_of(link)

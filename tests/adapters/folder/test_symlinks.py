@@ -27,26 +27,26 @@ def test_a_plain_path_leads_to_itself(top: Path) -> None:
     assert trail_of(Path("/")) == Trail(Path("/"))
 
 
-def test_every_link_on_the_way_is_told_with_the_folder_that_holds_it(top: Path) -> None:
+def test_every_link_on_the_path_is_listed_with_its_place(top: Path) -> None:
     (top / "trees/abc/policies").mkdir(parents=True)
     current = linked(top / "git/current", "../trees/abc")
     alias = linked(top / "etc/policies", str(top / "git/current/policies"))
     assert trail_of(top / "etc/policies") == Trail(top / "trees/abc/policies", (alias, current))
 
 
-def test_a_link_that_leads_nowhere_ends_where_it_points(top: Path) -> None:
+def test_a_link_without_a_target_ends_where_it_points(top: Path) -> None:
     link = linked(top / "policies", "gone/abc")
     assert trail_of(top / "policies") == Trail(top / "gone/abc", (link,))
 
 
-def test_two_dots_lead_up_from_where_a_link_has_led(top: Path) -> None:
+def test_two_dots_after_a_link_mean_the_parent_of_its_target(top: Path) -> None:
     (top / "trees/abc").mkdir(parents=True)
     link = linked(top / "git/current", "../trees/abc")
     assert trail_of(top / "git/current/../sibling") == Trail(top / "trees/sibling", (link,))
     assert trail_of(Path("/../../etc")).end == Path("/etc")
 
 
-def test_a_link_in_a_circle_ends_some_time(top: Path) -> None:
+def test_a_circular_link_ends_after_forty_links(top: Path) -> None:
     linked(top / "a", "b")
     linked(top / "b", "a")
     assert len(trail_of(top / "a").links) == 40
@@ -60,7 +60,7 @@ def test_a_swap_makes_another_trail(top: Path) -> None:
     assert trail_of(top / "policies") != before
 
 
-def test_what_is_no_link_has_no_target(top: Path) -> None:
+def test_a_path_that_is_not_a_link_has_no_target(top: Path) -> None:
     assert (target_of(top), target_of(top / "missing"), target_of(top / "missing/below")) == (None, None, None)
 
 
@@ -70,7 +70,7 @@ PATHS = st.lists(NAMES, min_size=1, max_size=4).map("/".join)
 
 @settings(suppress_health_check=[HealthCheck.function_scoped_fixture], max_examples=2 * settings().max_examples)
 @given(links=st.dictionaries(st.sampled_from(["a", "b", "a/c", "b/c"]), PATHS, max_size=4), path=PATHS)
-def test_it_leads_where_the_system_says(
+def test_the_end_of_the_trail_equals_the_real_path(
     tmp_path_factory: pytest.TempPathFactory, links: dict[str, str], path: str
 ) -> None:
     top = tmp_path_factory.mktemp("top").resolve() / "x/y/z"

@@ -1,7 +1,7 @@
-"""The bell on real folders and real inotify.
+"""The watch on real folders with real inotify.
 
-That something does not ring is shown without waiting: events arrive in order, so whatever was heard before a mark that
-was made afterwards has been heard for good.
+Tests of events that do not count need no waiting: events arrive in order, so after the event of a mark that the test
+makes last, all earlier events have arrived.
 """
 
 from __future__ import annotations
@@ -27,16 +27,16 @@ PATIENCE_SECONDS = 20.0
 
 
 class Listener:
-    """A watch on one folder, and all that it hears."""
+    """A watch on one folder, and all its events."""
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.watch = PolicyWatch(folder, self._ring)
         self._rings = 0
         self._marks = 0
-        self._heard: Queue[tuple[str, bool]] = Queue()
-        self._hear = self.watch.hear
-        self.watch.hear = self._note  # type: ignore[method-assign]
+        self._events: Queue[tuple[str, bool]] = Queue()
+        self._handle = self.watch.handle
+        self.watch.handle = self._note  # type: ignore[method-assign]
         self.watch.follow()
 
     def _ring(self) -> None:
@@ -44,24 +44,24 @@ class Listener:
 
     def _note(self, event: FileSystemEvent, place: Any) -> None:
         before = self._rings
-        self._hear(event, place)
-        self._heard.put((str(event.dest_path or event.src_path), self._rings > before))
+        self._handle(event, place)
+        self._events.put((str(event.dest_path or event.src_path), self._rings > before))
 
     def rings_for(self, wanted: Path) -> bool:
-        """Wait for news of that very path; does it ring?"""
+        """Wait for an event of that path; does it count as a change?"""
         while True:
-            path, rang = self._heard.get(timeout=PATIENCE_SECONDS)
+            path, rang = self._events.get(timeout=PATIENCE_SECONDS)
             if path == str(wanted):
                 return rang
 
     def rang_for(self) -> set[str]:
-        """The names that have rung up to now."""
+        """The names that have counted as a change up to now."""
         self._marks += 1
         mark = self.folder / f"mark-{self._marks}.yaml"
         mark.write_text("")
         names = set[str]()
         while True:
-            path, rang = self._heard.get(timeout=PATIENCE_SECONDS)
+            path, rang = self._events.get(timeout=PATIENCE_SECONDS)
             if path == str(mark):
                 return {name for name in names if not name.startswith("mark-")}
             names |= {Path(path).name} if rang else set()
@@ -104,10 +104,10 @@ def swapped(link: Path, target: str) -> None:
     scratch.replace(link)
 
 
-# --- What rings ---
+# --- What counts as a change ---
 
 
-def test_whatever_happens_to_a_file_rings(top: Path, listen: Listen) -> None:
+def test_every_change_of_a_file_is_noticed(top: Path, listen: Listen) -> None:
     listener = listen(top)
     for change in (
         lambda: (top / "a.yaml").write_text("label: a\n"),
@@ -121,7 +121,7 @@ def test_whatever_happens_to_a_file_rings(top: Path, listen: Listen) -> None:
         assert listener.rang_for()
 
 
-def test_so_does_what_happens_below_in_folders_old_and_new(top: Path, listen: Listen) -> None:
+def test_changes_in_old_and_new_subfolders_are_noticed(top: Path, listen: Listen) -> None:
     made(top / "old/deep")
     listener = listen(top)
     (top / "old/deep/a.yaml").write_text("")
@@ -133,7 +133,7 @@ def test_so_does_what_happens_below_in_folders_old_and_new(top: Path, listen: Li
     assert "b.yaml" in listener.rang_for()
 
 
-def test_a_folder_that_appears_later_rings_and_so_does_what_comes_into_it(top: Path, listen: Listen) -> None:
+def test_a_folder_that_appears_later_and_its_files_are_noticed(top: Path, listen: Listen) -> None:
     listener = listen(top / "policies")
     assert is_up(listener.watch)
     made(top / "policies")
@@ -143,7 +143,7 @@ def test_a_folder_that_appears_later_rings_and_so_does_what_comes_into_it(top: P
     assert listener.rings_for(top / "policies/a.yaml")
 
 
-def test_so_do_its_parents_one_after_the_other(top: Path, listen: Listen) -> None:
+def test_parents_that_appear_one_after_the_other_are_noticed(top: Path, listen: Listen) -> None:
     listener = listen(top / "etc/images/policies")
     for name in ("etc", "etc/images", "etc/images/policies", "etc/images/policies/team"):
         (top / name).mkdir()
@@ -151,7 +151,7 @@ def test_so_do_its_parents_one_after_the_other(top: Path, listen: Listen) -> Non
         listener.watch.follow()
 
 
-def test_a_folder_that_goes_rings_and_rings_again_when_it_is_back(top: Path, listen: Listen) -> None:
+def test_the_removal_and_the_return_of_the_folder_are_noticed(top: Path, listen: Listen) -> None:
     listener = listen(made(top / "policies"))
     for _ in range(3):
         (top / "policies").rmdir()
@@ -163,8 +163,8 @@ def test_a_folder_that_goes_rings_and_rings_again_when_it_is_back(top: Path, lis
         assert is_up(listener.watch)
 
 
-def test_a_folder_that_another_one_takes_the_place_of_is_left(top: Path, listen: Listen) -> None:
-    """inotify goes with the old directory, which has another name now."""
+def test_a_replaced_folder_is_no_longer_watched(top: Path, listen: Listen) -> None:
+    """inotify keeps watching the old directory, which has another name now."""
     old, new = made(top / "policies"), made(top / "policies.new")
     listener = listen(old)
     old.rename(top / "policies.old")
@@ -196,7 +196,7 @@ def test_a_folder_may_become_a_file_and_a_folder_again(top: Path, listen: Listen
 
 
 @pytest.mark.parametrize("below", ["", "site/policies"])
-def test_a_swapped_link_rings_wherever_on_the_way_it_is(top: Path, listen: Listen, below: str) -> None:
+def test_a_swapped_link_anywhere_on_the_path_is_noticed(top: Path, listen: Listen, below: str) -> None:
     for version in ("v1", "v2", "v3"):
         made(top / "git" / version / (below or "."))
     swapped(top / "git/current", "v1")
@@ -209,7 +209,7 @@ def test_a_swapped_link_rings_wherever_on_the_way_it_is(top: Path, listen: Liste
         assert listener.rings_for(top / "git" / version / below / "a.yaml")
 
 
-def test_of_two_links_in_a_row_each_one_rings(top: Path, listen: Listen) -> None:
+def test_each_of_two_links_in_a_row_is_noticed(top: Path, listen: Listen) -> None:
     for name in ("a/v1", "a/v2", "b"):
         made(top / name)
     swapped(top / "a/current", "v1")
@@ -221,7 +221,7 @@ def test_of_two_links_in_a_row_each_one_rings(top: Path, listen: Listen) -> None
     assert listener.rings_for(top / "b/policies")
 
 
-def test_a_link_that_leads_nowhere_is_waited_for(top: Path, listen: Listen) -> None:
+def test_the_target_of_a_link_that_appears_later_is_noticed(top: Path, listen: Listen) -> None:
     swapped(top / "current", "trees/v1")
     listener = listen(top / "current")
     assert is_up(listener.watch)
@@ -232,10 +232,10 @@ def test_a_link_that_leads_nowhere_is_waited_for(top: Path, listen: Listen) -> N
     assert listener.rings_for(top / "trees/v1")
 
 
-# --- What does not ring ---
+# --- What does not count ---
 
 
-def test_our_own_reading_does_not_ring(top: Path, listen: Listen) -> None:
+def test_our_own_reading_is_not_a_change(top: Path, listen: Listen) -> None:
     (made(top / "team") / "a.yaml").write_text("label: a\n")
     listener = listen(top)
     for _ in range(3):
@@ -244,7 +244,7 @@ def test_our_own_reading_does_not_ring(top: Path, listen: Listen) -> None:
     assert listener.rang_for() == set()
 
 
-def test_what_lies_beside_the_folder_does_not_ring(top: Path, listen: Listen) -> None:
+def test_changes_beside_the_folder_do_not_count(top: Path, listen: Listen) -> None:
     """The ledger may lie there, which every pass writes."""
     listener = listen(made(top / "policies"))
     (top / "ledger.sqlite").write_text("")
@@ -255,7 +255,7 @@ def test_what_lies_beside_the_folder_does_not_ring(top: Path, listen: Listen) ->
     assert listener.rang_for() == set()
 
 
-def test_permissions_and_times_ring_only_while_they_matter(top: Path, listen: Listen) -> None:
+def test_permissions_and_times_count_only_while_they_matter(top: Path, listen: Listen) -> None:
     (top / "a.yaml").write_text("")
     listener = listen(top)
     (top / "a.yaml").chmod(0o600)
@@ -270,7 +270,7 @@ def test_permissions_and_times_ring_only_while_they_matter(top: Path, listen: Li
 # --- Being up, and coming up again ---
 
 
-def test_it_is_up_while_it_follows_and_down_after_that(top: Path) -> None:
+def test_it_is_up_from_follow_until_stop(top: Path) -> None:
     watch = PolicyWatch(top, lambda: None)
     assert not is_up(watch)
     watch.follow()
@@ -285,7 +285,7 @@ def threads_of(watch: PolicyWatch) -> dict[str, threading.Thread]:
 
 
 @pytest.mark.parametrize("victim", ["InotifyEmitter", "InotifyObserver", "InotifyFD"])
-def test_it_knows_when_any_of_its_threads_has_died_and_begins_anew(top: Path, listen: Listen, victim: str) -> None:
+def test_the_end_of_any_of_its_threads_is_noticed_and_repaired(top: Path, listen: Listen, victim: str) -> None:
     listener = listen(made(top / "policies"))
     thread = threads_of(listener.watch)[victim]
     thread.stop()  # type: ignore[attr-defined]
@@ -301,14 +301,14 @@ def test_a_handler_that_fails_is_noticed_too(top: Path, listen: Listen, monkeypa
     listener = listen(top)
     monkeypatch.setattr(threading, "excepthook", lambda _: None)
     monkeypatch.setattr(listener, "_note", lambda *_: 1 / 0)
-    monkeypatch.setattr(listener.watch, "hear", lambda *_: 1 / 0)
+    monkeypatch.setattr(listener.watch, "handle", lambda *_: 1 / 0)
     (top / "a.yaml").write_text("")
     threads_of(listener.watch)["InotifyObserver"].join(PATIENCE_SECONDS)
     assert not is_up(listener.watch)
 
 
 @pytest.mark.parametrize(
-    ("error", "told"),
+    ("error", "reason"),
     [
         (OSError(errno.EMFILE, "limit reached"), "limit reached (raise fs.inotify.max_user_instances)"),
         (OSError(errno.ENOSPC, "limit reached"), "limit reached (raise fs.inotify.max_user_watches)"),
@@ -316,8 +316,8 @@ def test_a_handler_that_fails_is_noticed_too(top: Path, listen: Listen, monkeypa
         (RuntimeError("can't start new thread"), "can't start new thread"),
     ],
 )
-def test_what_cannot_be_watched_is_told_once_and_tried_again(
-    top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, told: str
+def test_a_watch_that_fails_is_logged_once_and_tried_again(
+    top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, error: Exception, reason: str
 ) -> None:
     watch = PolicyWatch(top, lambda: None)
     with monkeypatch.context() as broken:
@@ -325,7 +325,7 @@ def test_what_cannot_be_watched_is_told_once_and_tried_again(
         for _ in range(3):
             watch.follow()
             assert not is_up(watch)
-    assert caplog.messages == [f"{top}: not all changes are noticed at once: {told} (the next resync finds them)"]
+    assert caplog.messages == [f"{top}: not all changes are noticed at once: {reason} (the next resync finds them)"]
     watch.follow()
     assert is_up(watch)
     watch.stop()
@@ -338,7 +338,7 @@ def raising(error: Exception) -> Callable[[], BaseObserver]:
     return fail
 
 
-def test_a_failure_half_way_leaves_nothing_behind(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_failure_half_way_leaves_no_thread_and_no_descriptor(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_things()
     watch = PolicyWatch(made(top / "policies"), lambda: None)
     schedule = BaseObserver.schedule
@@ -358,7 +358,7 @@ def test_a_failure_half_way_leaves_nothing_behind(top: Path, monkeypatch: pytest
     assert open_things() == before
 
 
-def test_a_folder_that_may_not_be_listed_is_not_said_to_be_watched(
+def test_a_folder_that_cannot_be_listed_is_not_shown_as_watched(
     top: Path, monkeypatch: pytest.MonkeyPatch, listen: Listen
 ) -> None:
     made(top / "open/closed")
@@ -370,18 +370,18 @@ def test_a_folder_that_may_not_be_listed_is_not_said_to_be_watched(
     assert is_up(listener.watch)
 
 
-def test_a_file_system_that_keeps_quiet_is_not_said_to_be_watched(
+def test_a_file_system_without_remote_events_is_not_shown_as_watched(
     top: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, listen: Listen
 ) -> None:
     monkeypatch.setattr(watch_places, "mounts", lambda: (Mount(Path("/"), "nfs4", False),))
     listener = listen(top)
     assert not is_up(listener.watch)
-    assert "the type nfs4 does not tell of changes made elsewhere" in caplog.text
+    assert "file system type nfs4 does not report changes made on other hosts" in caplog.text
     (top / "a.yaml").write_text("")
     assert "a.yaml" in listener.rang_for()
 
 
-def test_a_swap_while_the_watch_is_being_made_is_not_missed(
+def test_a_swap_while_the_watch_is_set_is_not_missed(
     top: Path, monkeypatch: pytest.MonkeyPatch, listen: Listen
 ) -> None:
     made(top / "v1")
@@ -400,9 +400,7 @@ def test_a_swap_while_the_watch_is_being_made_is_not_missed(
     assert listener.rings_for(top / "v2/a.yaml")
 
 
-def test_a_folder_that_changes_all_the_time_is_not_followed_for_ever(
-    top: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_following_a_folder_that_changes_all_the_time_ends(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     versions = iter(range(10**6))
     made(top / "v")
     schedule = BaseObserver.schedule
@@ -418,7 +416,7 @@ def test_a_folder_that_changes_all_the_time_is_not_followed_for_ever(
     assert next(versions) < 20
 
 
-def test_following_what_has_not_changed_changes_nothing(top: Path, listen: Listen) -> None:
+def test_following_an_unchanged_folder_keeps_the_watch(top: Path, listen: Listen) -> None:
     listener = listen(made(top / "policies"))
     before = listener.watch._threads
     listener.watch.follow()
@@ -449,7 +447,7 @@ def test_two_hundred_swaps_leave_no_thread_and_no_descriptor_behind(top: Path, l
     assert open_things()[0] < before[0]
 
 
-def test_many_failures_leave_nothing_behind(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_many_failures_leave_no_thread_and_no_descriptor(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     before = open_things()
     watch = PolicyWatch(top / "policies", lambda: None)
     for _ in range(50):

@@ -1,4 +1,4 @@
-"""What a host says of itself, read from folders that look like one."""
+"""Facts about a host, read from folders with the files of one."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ def test_the_builtin_properties_come_from_proc_and_etc(root: Path) -> None:
     assert (said[CPU], said[MEMORY], said[OPERATING_SYSTEM]) == (2, 1024, "debian")
 
 
-def test_what_cannot_be_read_is_what_upstream_says_then(tmp_path: Path) -> None:
+def test_missing_facts_have_the_values_of_upstream(tmp_path: Path) -> None:
     said = builtin(tmp_path)
     assert (said[CPU], said[MEMORY], said[OPERATING_SYSTEM]) == (1, 0, "")
 
 
-def test_the_real_host_says_something_that_makes_sense() -> None:
+def test_the_facts_of_the_real_host_are_plausible() -> None:
     said = builtin(Path("/"))
     assert said[CPU] == os.cpu_count()
     assert said[MEMORY] != 0
@@ -66,7 +66,7 @@ def test_in_a_container_the_system_is_that_of_the_host_or_unknown(root: Path, ma
     assert builtin(root)[OPERATING_SYSTEM] == "ubuntu"
 
 
-def test_the_identity_lasts_and_is_another_on_every_machine(root: Path) -> None:
+def test_the_identity_is_stable_and_differs_between_machines(root: Path) -> None:
     first = read_host(root).identity
     assert read_host(root).identity == first
     a_file(root / "etc/machine-id", MACHINE_ID[::-1])
@@ -87,7 +87,7 @@ def test_a_serial_number_is_the_hardware_id(root: Path) -> None:
 
 
 @pytest.mark.parametrize("text", ["", "\n", "uninitialized\n"])
-def test_without_a_machine_id_there_are_other_ways_to_tell_machines_apart(root: Path, text: str) -> None:
+def test_without_a_machine_id_other_sources_give_the_identity(root: Path, text: str) -> None:
     identities = [read_host(root).identity]
     a_file(root / "etc/machine-id", text)
     identities.append(read_host(root).identity)  # the name of this machine
@@ -100,7 +100,7 @@ def test_without_a_machine_id_there_are_other_ways_to_tell_machines_apart(root: 
     assert len(set(identities)) == 5
 
 
-def test_nobody_is_a_node_without_pattern_and_policy_that_others_are_not(root: Path) -> None:
+def test_an_anonymous_node_has_no_pattern_and_no_policy_but_an_id_of_its_own(root: Path) -> None:
     host = read_host(root)
     answer = AnonymousNode(host).ask()
     assert answer.node

@@ -1,4 +1,4 @@
-"""What systemd hears, on a socket of the test."""
+"""The notifications to systemd, on a socket of the test."""
 
 from __future__ import annotations
 
@@ -25,36 +25,36 @@ def manager(notices: socket.socket, **environment: str) -> ServiceManager:
     return ServiceManager({"NOTIFY_SOCKET": notices.getsockname(), **environment})
 
 
-def heard(notices: socket.socket) -> list[str]:
+def received(notices: socket.socket) -> list[str]:
     return notices.recv(4096).decode().split("\n")
 
 
 def test_ready_carries_the_status_in_one_line(notices: socket.socket) -> None:
     manager(notices).ready("all\nis well")
-    assert heard(notices) == ["READY=1", "STATUS=all is well"]
+    assert received(notices) == ["READY=1", "STATUS=all is well"]
 
 
-def test_a_sign_of_life_is_sent_where_there_is_a_watchdog(notices: socket.socket) -> None:
+def test_alive_is_sent_with_a_watchdog(notices: socket.socket) -> None:
     manager(notices, WATCHDOG_USEC="900000000").alive()
-    assert heard(notices) == ["WATCHDOG=1"]
+    assert received(notices) == ["WATCHDOG=1"]
 
 
-def test_without_a_watchdog_there_are_no_signs_of_life(notices: socket.socket) -> None:
+def test_alive_is_not_sent_without_a_watchdog(notices: socket.socket) -> None:
     manager(notices).alive()
     with pytest.raises(BlockingIOError):
-        heard(notices)
+        received(notices)
 
 
-def test_a_reload_tells_when_it_began(notices: socket.socket) -> None:
+def test_a_reload_has_the_time_of_its_start(notices: socket.socket) -> None:
     manager(notices).reloading()
-    reloading, since = heard(notices)
+    reloading, since = received(notices)
     assert reloading == "RELOADING=1"
     assert re.fullmatch(r"MONOTONIC_USEC=\d+", since)
 
 
-def test_the_end_is_announced(notices: socket.socket) -> None:
+def test_stopping_is_sent(notices: socket.socket) -> None:
     manager(notices).stopping()
-    assert heard(notices) == ["STOPPING=1"]
+    assert received(notices) == ["STOPPING=1"]
 
 
 def test_an_abstract_socket_is_found() -> None:
@@ -62,9 +62,9 @@ def test_an_abstract_socket_is_found() -> None:
         listener.bind("")  # The kernel chooses an abstract name.
         ServiceManager({"NOTIFY_SOCKET": f"@{listener.getsockname()[1:].decode()}"}).stopping()
         listener.setblocking(False)
-        assert heard(listener) == ["STOPPING=1"]
+        assert received(listener) == ["STOPPING=1"]
 
 
 @pytest.mark.parametrize("environment", [{}, {"NOTIFY_SOCKET": "/nowhere/notify"}])
-def test_where_nobody_listens_nothing_happens(environment: dict[str, str]) -> None:
+def test_a_missing_socket_does_not_raise(environment: dict[str, str]) -> None:
     ServiceManager(environment).ready("all is well")

@@ -1,4 +1,4 @@
-"""The ledger on real files: what it keeps, and everything that can happen to a file."""
+"""The ledger on real files: what it keeps, and what it does with damaged files and full disks."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ from tests.host import IN_MEMORY
 
 @pytest.fixture
 def file() -> Iterator[Path]:
-    """On a file system in memory, where it can be had: many ledgers are made here."""
+    """On a file system in memory, if there is one: many ledgers are made here."""
     with TemporaryDirectory(dir=IN_MEMORY) as folder:
         yield Path(folder) / "ledger.db"
 
@@ -67,7 +67,7 @@ def ledger(file: Path) -> Iterator[Ledger]:
 
 
 def a_full_memory() -> Memory:
-    """One that has something in every part."""
+    """A memory with a value in every part."""
     app = an_image("app:1", "app:2", digests=["app@" + an_id("d")], parent="base:1", keep=True)
     base, chain = an_image("base:1"), ChainId(an_id("layer"))
     container = a_container(app, of_agent=True, mounts=["base:1"])
@@ -124,7 +124,7 @@ def test_every_part_of_a_memory_comes_back(ledger: Ledger, file: Path) -> None:
     assert reopened(file) == memory
 
 
-def test_what_is_no_longer_in_the_memory_is_no_longer_in_the_file(ledger: Ledger, file: Path) -> None:
+def test_what_the_memory_drops_is_deleted_from_the_file(ledger: Ledger, file: Path) -> None:
     ledger.save(a_full_memory())
     ledger.save(Memory())
     ledger.close()
@@ -155,7 +155,7 @@ def test_recorded_names_wait_until_a_memory_has_taken_them_in(ledger: Ledger, fi
     assert ledger.inbox()[1] == ("late:1",)
 
 
-def test_names_can_be_recorded_before_a_controller_ever_ran(file: Path) -> None:
+def test_names_can_be_recorded_before_the_first_start_of_a_controller(file: Path) -> None:
     record_downloads(file, ["app:1"])
     ledger = Ledger(file)
     assert ledger.inbox()[1] == ("app:1",)
@@ -202,7 +202,7 @@ def test_the_history_has_all_of_a_removal(ledger: Ledger, file: Path) -> None:
     assert history(file) == removals
 
 
-def test_the_history_can_be_asked_from_a_time_on_and_by_outcome(ledger: Ledger, file: Path) -> None:
+def test_the_history_can_be_filtered_by_time_and_outcome(ledger: Ledger, file: Path) -> None:
     ledger.record(
         [a_removal("old:1", wall_seconds=1.0), a_removal("new:1"), a_removal("bad:1", outcome=Outcome.FAILED)]
     )
@@ -222,7 +222,7 @@ def test_the_history_is_bounded_and_the_totals_keep_counting(ledger: Ledger, fil
     assert (total.removals, total.freed_bytes) == (3 * HISTORY_KEEPS_REMOVALS // 2, 18 * HISTORY_KEEPS_REMOVALS)
 
 
-def test_a_batch_has_its_figure_once_for_all_its_removals(ledger: Ledger, file: Path) -> None:
+def test_a_batch_has_one_figure_for_all_its_removals(ledger: Ledger, file: Path) -> None:
     ledger.record([a_removal(name, batch="batch 1", freed=FREED_IN_BATCH) for name in ("a:1", "b:1")])
     ledger.record((), Batch("batch 1", "doc", Freed(500, Exactness.LOWER_BOUND)))
     reader = LedgerReader(file)
@@ -232,7 +232,7 @@ def test_a_batch_has_its_figure_once_for_all_its_removals(ledger: Ledger, file: 
     reader.close()
 
 
-def test_a_batch_whose_controller_ended_before_its_figure_counted_is_unknown(ledger: Ledger, file: Path) -> None:
+def test_a_batch_that_the_last_controller_did_not_measure_is_unknown(ledger: Ledger, file: Path) -> None:
     ledger.record([a_removal(name, batch="batch 1", freed=FREED_IN_BATCH) for name in ("a:1", "b:1")])
     ledger.close()
     for _ in range(2):  # once, however often a controller starts
@@ -243,7 +243,7 @@ def test_a_batch_whose_controller_ended_before_its_figure_counted_is_unknown(led
         reader.close()
 
 
-# ── a file that is none ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── damaged files ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger, file: Path) -> None:
@@ -251,7 +251,7 @@ def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger
     ledger.close()
     _execute(file, f"PRAGMA user_version = {SCHEMA_VERSION + 1}")
     with pytest.raises(
-        LedgerUnavailable, match=rf"a newer version .* wrote it \(schema {SCHEMA_VERSION + 1}, this one"
+        LedgerUnavailable, match=rf"written by a newer version \(schema {SCHEMA_VERSION + 1}, this version"
     ):
         Ledger(file)
     _execute(file, f"PRAGMA user_version = {SCHEMA_VERSION}")
@@ -268,7 +268,7 @@ def _execute(file: Path, statement: str, *values: object) -> None:
 @pytest.mark.parametrize(
     "content", [b"not a ledger at all" * 100, b"\0" * 5_000, b"SQLite format 3\0" + b"\xff" * 5_000]
 )
-def test_a_damaged_file_is_moved_aside_and_a_new_one_begun(file: Path, content: bytes) -> None:
+def test_a_damaged_file_is_moved_aside_and_a_new_one_is_created(file: Path, content: bytes) -> None:
     file.write_bytes(content)
     ledger = Ledger(file)
     ledger.save(a_full_memory())
@@ -286,7 +286,7 @@ def test_an_empty_file_is_a_new_ledger(file: Path) -> None:
 
 
 def test_a_damaged_page_never_makes_anything_look_old(ledger: Ledger, file: Path) -> None:
-    """Whatever single page is overwritten, the ledger is as it was, or it is moved aside and begun anew."""
+    """With any single page overwritten, the ledger is as it was, or it is moved aside and recreated."""
     ledger.save(a_full_memory())
     ledger.close()
     (file.parent / "ledger.db-wal").unlink()
@@ -312,7 +312,7 @@ COLUMNS = [(table.name, column) for table in TABLES for column in table.columns]
 
 
 @pytest.mark.parametrize(("table", "column"), [*COLUMNS, ("facts", "value"), ("facts", "name")])
-def test_rows_that_make_no_sense_are_moved_aside_or_read_as_what_they_say(
+def test_rows_with_wrong_values_are_moved_aside_or_read_as_they_are(
     ledger: Ledger, file: Path, table: str, column: str
 ) -> None:
     ledger.save(a_full_memory())
@@ -330,7 +330,7 @@ def test_rows_that_make_no_sense_are_moved_aside_or_read_as_what_they_say(
         again.close()
 
 
-def test_a_ledger_that_is_damaged_while_it_is_open_is_begun_anew_with_what_is_known(ledger: Ledger, file: Path) -> None:
+def test_a_ledger_that_is_damaged_while_it_is_open_is_recreated_from_the_memory(ledger: Ledger, file: Path) -> None:
     ledger.save(a_full_memory())
     for damaged in (file, file.with_name("ledger.db-wal")):
         damaged.write_bytes(b"\xff" * damaged.stat().st_size)
@@ -347,7 +347,7 @@ def test_a_ledger_that_is_damaged_while_it_is_open_is_begun_anew_with_what_is_kn
 # ── a power cut ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_whenever_the_power_is_cut_the_ledger_is_as_it_was_before_or_after_a_change(file: Path) -> None:
+def test_after_a_power_cut_at_any_moment_the_ledger_is_as_before_or_after_a_change(file: Path) -> None:
     """The files are copied before every statement, and each copy also with a log that is cut anywhere."""
     copies = file.parent / "copies"
     copies.mkdir()
@@ -416,7 +416,7 @@ def fill(disk: Path) -> None:
                 size //= 2
 
 
-def test_on_a_full_disk_a_clean_up_is_written_down(small_disk: Path) -> None:
+def test_on_a_full_disk_a_thousand_removals_are_recorded(small_disk: Path) -> None:
     ledger = Ledger(small_disk / "ledger.db")
     ledger.save(a_full_memory())
     fill(small_disk)
@@ -428,7 +428,7 @@ def test_on_a_full_disk_a_clean_up_is_written_down(small_disk: Path) -> None:
     assert len(history(small_disk / "ledger.db")) == 1_000
 
 
-def test_on_a_full_disk_a_controller_starts_and_goes_on_for_ever(small_disk: Path) -> None:
+def test_on_a_full_disk_a_controller_starts_a_hundred_times(small_disk: Path) -> None:
     file = small_disk / "ledger.db"
     Ledger(file).close()
     fill(small_disk)
@@ -468,15 +468,15 @@ def test_more_than_there_is_room_for_is_refused_and_nothing_is_lost(small_disk: 
     ledger.close()
 
 
-# ── other people ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── other processes ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_second_controller_hears_who_holds_the_ledger(ledger: Ledger, file: Path) -> None:
-    with pytest.raises(LedgerHeld, match=f"another controller, process {os.getpid()}, works with this ledger"):
+def test_a_second_controller_gets_the_process_id_of_the_first(ledger: Ledger, file: Path) -> None:
+    with pytest.raises(LedgerHeld, match=rf"the ledger is locked by another controller \(pid {os.getpid()}\)"):
         Ledger(file)
 
 
-def test_a_ledger_that_was_let_go_can_be_held_by_another(file: Path) -> None:
+def test_a_released_ledger_can_be_locked_again(file: Path) -> None:
     Ledger(file).close()
     Ledger(file).close()
 
@@ -489,7 +489,7 @@ def test_a_reader_sees_the_last_save_beside_a_writing_controller(ledger: Ledger,
     reader.close()
 
 
-def test_a_reader_leaves_nothing_behind(ledger: Ledger, file: Path) -> None:
+def test_a_reader_creates_no_file(ledger: Ledger, file: Path) -> None:
     ledger.save(a_full_memory())
     ledger.close()
     shutil.copy(file, file.with_name("copy.db"))  # as a backup would, without the log
@@ -501,25 +501,25 @@ def test_a_reader_leaves_nothing_behind(ledger: Ledger, file: Path) -> None:
 
 
 @pytest.mark.parametrize("is_held", [True, False])
-def test_somebody_who_may_only_read_can_read(ledger: Ledger, file: Path, is_held: bool) -> None:
+def test_a_user_with_read_permission_can_read(ledger: Ledger, file: Path, is_held: bool) -> None:
     ledger.save(a_full_memory())
     if not is_held:
         ledger.close()
     for path in (file, file.with_name("ledger.db-wal"), file.with_name("ledger.db-shm")):
         path.chmod(0o644)
-    assert _as_nobody(f"LedgerReader(pathlib.Path({str(file)!r})).load().event_cursor", file.parent) == "123"
+    assert _unprivileged(f"LedgerReader(pathlib.Path({str(file)!r})).load().event_cursor", file.parent) == "123"
 
 
 def test_a_folder_that_cannot_be_written_is_one_line(tmp_path: Path) -> None:
     tmp_path.chmod(0o755)
-    said = _as_nobody(f"Ledger(pathlib.Path({str(tmp_path / 'ledger.db')!r}))", tmp_path)
-    assert said == f"LedgerUnavailable: cannot make {tmp_path}/ledger.db.lock: Permission denied"
+    said = _unprivileged(f"Ledger(pathlib.Path({str(tmp_path / 'ledger.db')!r}))", tmp_path)
+    assert said == f"LedgerUnavailable: cannot create {tmp_path}/ledger.db.lock: Permission denied"
 
 
 def test_a_ledger_that_cannot_be_written_is_one_line(ledger: Ledger, file: Path) -> None:
     ledger.close()
     file.with_name("ledger.db.lock").chmod(0o666)
-    said = _as_nobody(f"Ledger(pathlib.Path({str(file)!r}))", file.parent)
+    said = _unprivileged(f"Ledger(pathlib.Path({str(file)!r}))", file.parent)
     assert said.startswith(f"LedgerUnavailable: the ledger {file} cannot be used: ")
 
 
@@ -530,12 +530,12 @@ def test_a_folder_in_place_of_the_file_is_one_line(file: Path) -> None:
 
 
 def test_a_ledger_that_does_not_exist_cannot_be_read(file: Path) -> None:
-    with pytest.raises(LedgerUnavailable, match="there is no ledger"):
+    with pytest.raises(LedgerUnavailable, match="no ledger"):
         LedgerReader(file).load()
 
 
-def _as_nobody(expression: str, folder: Path) -> str:
-    """What an expression says to a user who owns nothing here."""
+def _unprivileged(expression: str, folder: Path) -> str:
+    """What an expression prints for a user who owns none of the files."""
     for path in (folder, *folder.parents):
         if path.owner() == "root" and path.stat().st_mode & 0o005 == 0:
             path.chmod(path.stat().st_mode | 0o055)

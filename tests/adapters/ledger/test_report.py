@@ -1,4 +1,4 @@
-"""The report in the ledger: written as differences, read beside whoever writes."""
+"""The report in the ledger: written as differences, read while a controller writes."""
 
 from __future__ import annotations
 
@@ -57,14 +57,14 @@ def test_the_next_report_takes_the_place_of_the_last(ledger: Ledger, reader: Rep
     assert reader.rows("summary") == [{"images": 1}]
 
 
-def test_where_no_row_differs_only_the_summary_is_told(ledger: Ledger, reader: ReportReader) -> None:
+def test_where_no_row_differs_only_the_summary_is_written(ledger: Ledger, reader: ReportReader) -> None:
     ledger.report({}, ROWS)
     ledger.report({"images": 2})
     assert reader.keys("reference") == ["a\t1", "b\t2"]
     assert reader.rows("summary") == [{"images": 2}]
 
 
-def test_what_is_the_same_is_not_written_again(ledger: Ledger, tmp_path: Path) -> None:
+def test_equal_rows_are_not_written_again(ledger: Ledger, tmp_path: Path) -> None:
     ledger.report({}, ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("CREATE TRIGGER t BEFORE UPDATE ON report BEGIN SELECT RAISE(ABORT, 'written again'); END")
@@ -74,7 +74,7 @@ def test_what_is_the_same_is_not_written_again(ledger: Ledger, tmp_path: Path) -
         ledger.report({"images": 3})
 
 
-def test_a_new_process_replaces_whatever_an_older_one_has_left(tmp_path: Path) -> None:
+def test_a_new_process_replaces_the_rows_of_an_older_one(tmp_path: Path) -> None:
     another: list[Row] = [(("reference", "c\t3"), {})]
     for rows in (ROWS, another):
         ledger = Ledger(tmp_path / "ledger.db")
@@ -94,16 +94,16 @@ def test_a_ledger_of_a_version_that_kept_no_report_has_none(tmp_path: Path) -> N
     reader.close()
 
 
-def test_a_report_that_makes_no_sense_is_told_in_words(ledger: Ledger, reader: ReportReader, tmp_path: Path) -> None:
+def test_a_report_that_cannot_be_read_is_one_line(ledger: Ledger, reader: ReportReader, tmp_path: Path) -> None:
     ledger.report({}, ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("UPDATE report SET value = '{'")
     other.close()
-    with pytest.raises(LedgerUnavailable, match="its report makes no sense"):
+    with pytest.raises(LedgerUnavailable, match="the report cannot be read"):
         reader.rows("reference")
 
 
-def test_a_file_that_is_no_ledger_is_told_in_words(tmp_path: Path) -> None:
+def test_a_file_that_is_not_a_ledger_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"nonsense" * 1_000)
     reader = ReportReader(tmp_path / "x.db")
     with pytest.raises(LedgerUnavailable, match=r"x\.db cannot be used: file is not a database"):

@@ -130,33 +130,33 @@ def test_a_change_takes_effect_when_it_is_asked_again(file: Path) -> None:
 # ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_invalid_file_is_silence_with_the_first_error_and_the_number_of_others(file: Path) -> None:
+def test_an_invalid_file_gives_no_answer_but_the_first_error_and_the_number_of_others(file: Path) -> None:
     write(file, "org: myorg\npatern: p\npolicy: {constraints: ['n => 5', 'n']}\n")
     answer = ask(file)
     assert (answer.node, answer.is_silence, answer.source) == (None, True, str(file))
     assert answer.why == (f'{file}:2:1: error: patern: is not a field of a node (did you mean "pattern"?) and 1 more')
 
 
-def test_a_file_that_is_not_there_is_silence(file: Path) -> None:
+def test_a_missing_file_gives_no_answer(file: Path) -> None:
     answer = ask(file)
     assert (answer.node, answer.is_silence) == (None, True)
-    assert answer.why == f"{file}:1:1: error: does not exist, or is a link that leads nowhere"
+    assert answer.why == f"{file}:1:1: error: does not exist, or is a link without a target"
 
 
-def test_what_is_no_file_is_silence_and_is_not_opened(file: Path) -> None:
+def test_an_entry_that_is_not_a_file_gives_no_answer_and_is_not_opened(file: Path) -> None:
     os.mkfifo(file)
     os.utime(file, (0, 0))
     assert ask(file).is_silence
     assert "is a FIFO" in ask(file).why
 
 
-def test_several_nodes_are_none(file: Path) -> None:
+def test_several_nodes_in_the_file_give_no_answer(file: Path) -> None:
     write(file, "id: a\npolicy: {}\n---\nid: b\npolicy: {}\n")
-    assert ask(file).why == f"{file} describes 2 nodes and not one"
+    assert ask(file).why == f"{file} describes 2 nodes (expected one)"
     assert ask(file).is_silence
 
 
-def test_a_warning_is_told_and_costs_nothing(file: Path) -> None:
+def test_a_warning_is_shown_and_has_no_effect(file: Path) -> None:
     write(file, "policy: {constraints: ['n => 5']}\n")
     answer = ask(file)
     assert answer.node
@@ -166,7 +166,7 @@ def test_a_warning_is_told_and_costs_nothing(file: Path) -> None:
     assert not answer.is_degraded
 
 
-def test_while_the_file_is_spoilt_its_last_good_answer_holds(file: Path) -> None:
+def test_while_the_file_is_invalid_its_last_valid_answer_holds(file: Path) -> None:
     write(file, "id: a\npolicy: {}\n")
     good = ask(file)
     write(file, "id: [\n")
@@ -242,7 +242,7 @@ SWEEP = b"{enabled: true, label: sweep, properties: [{name: purpose, value: clea
         ("sections.json", b"constraints: [camera == true]", False),
     ],
 )
-def test_the_samples_take_what_they_should(sample: str, selection: bytes, applies: bool) -> None:
+def test_the_samples_match_the_intended_documents(sample: str, selection: bytes, applies: bool) -> None:
     parsed = parse_documents(SWEEP.replace(b"SELECTION", selection), "sweep.yaml")
     (policy,) = parsed.policies
     assert match(policy, node_in(MANIFESTS / "nodes" / sample)).applies is applies
@@ -255,18 +255,18 @@ def a_node_file(folder: Path) -> Path:
     return file
 
 
-def test_a_file_an_agent_or_nobody(tmp_path: Path) -> None:
+def test_the_source_is_a_file_an_agent_or_an_anonymous_node(tmp_path: Path) -> None:
     assert isinstance(which_node(None, ""), AnonymousNode)
     assert isinstance(which_node(tmp_path / "node.yaml", ""), NodeFile)
     assert isinstance(which_node(None, "http://localhost:8510"), Agent)
 
 
-def test_what_is_no_address_of_an_agent_is_refused_at_once(tmp_path: Path) -> None:
+def test_an_invalid_agent_address_is_refused_at_once(tmp_path: Path) -> None:
     with pytest.raises(InvalidSettings):
         which_node(tmp_path / "node.yaml", "localhost")
 
 
-def test_with_both_the_file_says_who_and_the_agent_what_is_needed(tmp_path: Path) -> None:
+def test_with_both_the_file_describes_the_node_and_the_agent_names_the_images(tmp_path: Path) -> None:
     with FakeAgent() as agent:
         agent.deploy("a1", web="web:1")
         answer = which_node(a_node_file(tmp_path), agent.url).ask()
@@ -286,7 +286,7 @@ def test_an_agent_that_is_not_registered_does_not_hide_the_file(tmp_path: Path) 
     assert not answer.is_degraded
 
 
-def test_with_both_half_an_answer_is_silence_and_says_which_half_there_is(tmp_path: Path) -> None:
+def test_with_both_one_missing_answer_leaves_the_half_of_the_other(tmp_path: Path) -> None:
     with FakeAgent() as agent:
         agent.misbehaviours["/agreement"] = status(500)
         answer = which_node(a_node_file(tmp_path), agent.url).ask()

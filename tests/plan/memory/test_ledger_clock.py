@@ -39,11 +39,11 @@ def test_over_a_reboot_it_gains_nothing() -> None:
 
 
 @pytest.mark.parametrize("step", [-50 * 365 * DAY, 50 * 365 * DAY, -1.8e9])
-def test_the_wall_clock_has_no_say(step: float) -> None:
+def test_the_wall_clock_has_no_effect(step: float) -> None:
     assert START.advanced(later(10.0, wall_step=step), RESYNC).seconds == START.seconds + 10.0
 
 
-def test_suspend_is_not_watched_time() -> None:
+def test_suspend_is_not_observed_time() -> None:
     """CLOCK_MONOTONIC stands still in it; only the wall goes on."""
     assert START.advanced(later(0.0, wall_step=8 * 3600.0), RESYNC).seconds == START.seconds
 
@@ -73,7 +73,7 @@ def test_the_same_moments_under_another_wall_clock_come_to_the_same(moments: lis
     assert clock.seconds == other.seconds
 
 
-# ── what nobody watched ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── gaps between passes ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_there_is_no_gap_before_the_first_pass() -> None:
@@ -86,7 +86,7 @@ def test_passes_up_to_two_resyncs_apart_leave_no_gap(seconds: float) -> None:
 
 
 def test_a_longer_absence_is_a_gap_and_says_how_long() -> None:
-    assert START.gap_before(later(3 * DAY), RESYNC).startswith("nobody watched for 3")
+    assert START.gap_before(later(3 * DAY), RESYNC).startswith("no pass for 3")
 
 
 def test_a_reboot_is_a_gap_however_short() -> None:
@@ -100,7 +100,7 @@ def steady_for(seconds: float) -> LedgerClock:
     return START.advanced(later(seconds), RESYNC)
 
 
-def test_a_date_is_believed_once_wall_and_uptime_have_agreed_for_ten_minutes() -> None:
+def test_a_date_is_trusted_once_wall_and_uptime_have_agreed_for_ten_minutes() -> None:
     assert not steady_for(WALL_IS_TRUSTED_AFTER_SECONDS - 1).wall_is_trusted()
     assert steady_for(WALL_IS_TRUSTED_AFTER_SECONDS).wall_is_trusted()
     assert not LedgerClock().wall_is_trusted()
@@ -121,7 +121,7 @@ def test_ntp_may_slew_without_being_taken_for_a_step() -> None:
     assert START.stepped(later(60.0, wall_step=2.0))
 
 
-def test_moments_are_shown_as_dates_by_the_last_known_wall_time() -> None:
+def test_ledger_times_are_shown_as_dates_by_the_last_known_wall_time() -> None:
     clock = steady_for(100.0)
     assert clock.last is not None
     assert clock.wall_at(clock.seconds + 50.0) == clock.last.wall_seconds + 50.0

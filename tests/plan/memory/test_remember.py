@@ -251,7 +251,7 @@ def test_nobody_watched_during_a_long_absence() -> None:
     assert after(KNOWN, seconds=2 * RESYNC).watch == KNOWN.watch
     memory = after(KNOWN, seconds=3 * RESYNC)
     assert memory.watch.since == memory.clock.seconds
-    assert memory.watch.gap.startswith("nobody watched for")
+    assert memory.watch.gap.startswith("no pass for")
 
 
 @pytest.mark.parametrize("flaw", [{"is_up": False}, {"has_hole": True}])
