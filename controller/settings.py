@@ -100,6 +100,12 @@ class Settings:
         Path("ledger.db"), Path, "FILE", "Where the controller remembers. Default: below /var/lib, or ~."
     )
     node: Path | None = _setting(None, Path, "FILE", "Node file: org, id, pattern and policy of this node.")
+    disk: Path | None = _setting(
+        None,
+        Path,
+        "PATH",
+        "Folder on the disk with the images, if it cannot be found or seen. Default: the image root.",
+    )
     agent_url: str = _setting("", str, "URL", "Open Horizon agent to ask instead, as http://localhost:8510.")
     listen: tuple[str, int] = _setting(
         ("127.0.0.1", 9847), address, "HOST:PORT", "Where metrics and status are served; :PORT is every address."

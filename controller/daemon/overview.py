@@ -12,11 +12,12 @@ from functools import cached_property
 from typing import Any
 
 from controller import __version__
-from controller.daemon.metrics.gauges import DiskUsage
+from controller.daemon.ports import DiskPort
 from controller.daemon.report import StatusReport
 from controller.daemon.status import PassResult
 from controller.daemon.vitals import Liveness
 from controller.instant import Instant
+from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.history import Day, Today, day_by_day, removals
 from controller.plan.report.moments import date, seconds_left, to_display, wall_moment
@@ -67,7 +68,7 @@ class Departure:
 class Readers:
     """Where the overview reads what no pass has seen."""
 
-    disk_usage: DiskUsage
+    disk: DiskPort
     history: Callable[[float], History]
     """The removals since a wall time."""
     utc_offset_seconds: Callable[[float], float]
@@ -121,8 +122,8 @@ class Picture:
     published: Published | None
     """None before the first pass has ended."""
     clock: LedgerClock
-    disk: tuple[int, int] | None
-    """Size and available bytes of the file system with the images, where it can be seen."""
+    disk: ImageDisk
+    """The file system that holds the images."""
 
     def seconds_until(self, due_at: float) -> float:
         """From now, on the ledger's clock; 0 if it has passed."""
@@ -145,11 +146,11 @@ class Overview:
     def picture(self) -> Picture:
         """Everything as of now."""
         published, now = self._published, self._vitals.clock.now()
-        clock, disk = LedgerClock(), None
+        clock, disk = LedgerClock(), ImageDisk()
         if published is not None:
             memory = published.status.decision.memory
             clock = memory.clock.advanced(now, self._resync_seconds)
-            disk = self._readers.disk_usage(memory.seen.engine.data_root) if memory.seen else None
+            disk = self._readers.disk.measure(memory.seen.engine) if memory.seen else disk
         return Picture(now, *self._health(published), published, clock, disk)
 
     def references(self) -> Iterator[Values]:
@@ -191,7 +192,6 @@ def _due_at(verdict: Verdict) -> float:
 def _values(picture: Picture, published: Published) -> Values:
     status, clock, history = published.status, picture.clock, published.history
     next_change_at = status.decision.plan.next_change_at
-    size, available = picture.disk or (None, None)
     return {
         **published.report.summary,
         "at": date(status.at.wall_seconds),
@@ -199,7 +199,7 @@ def _values(picture: Picture, published: Published) -> Values:
         "last_success_at": date(status.last_success.wall_seconds) if status.last_success else None,
         "next_change_in_seconds": seconds_left(next_change_at, clock),
         "next_change_at": wall_moment(next_change_at, clock),
-        "disk": {"size_bytes": size, "available_bytes": available},
+        "disk": _disk_values(picture.disk),
         "freed": {
             "today_bytes": published.days[-1].freed_bytes,
             "last_7_days_bytes": sum(day.freed_bytes for day in published.days[-7:]),
@@ -209,4 +209,16 @@ def _values(picture: Picture, published: Published) -> Values:
         },
         "documents": [to_display(row, clock) for row in published.report.documents()],
         "removals": removals(history.removals[-LAST_REMOVALS:], history.batches),
+    }
+
+
+def _disk_values(disk: ImageDisk) -> Values:
+    usage = disk.usage
+    return {
+        "path": disk.path,
+        "size_bytes": usage.size_bytes if usage else None,
+        "available_bytes": usage.available_bytes if usage else None,
+        "files": usage.files if usage else None,
+        "files_free": usage.files_free if usage else None,
+        "why_unknown": disk.why_unknown,
     }

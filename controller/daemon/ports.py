@@ -10,6 +10,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
+from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.event import Event, ReceivedEvents
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Engine
@@ -143,6 +144,14 @@ class NodePort(Protocol):
 
     def ask(self) -> NodeAnswer:
         """The answer of this moment; never raises."""
+        ...
+
+
+class DiskPort(Protocol):
+    """The file system that holds the images."""
+
+    def measure(self, engine: Engine) -> ImageDisk:
+        """Size and free space now; never raises."""
         ...
 
 

@@ -6,7 +6,6 @@ import ipaddress
 import logging
 import os
 import random
-import shutil
 import threading
 import time
 from collections.abc import Iterator
@@ -20,6 +19,7 @@ from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
+from controller.adapters.host.disk import ImageRootDisk
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.ledger.history import HistoryReader
@@ -32,9 +32,8 @@ from controller.daemon.http.server import HttpServer, tls_context
 from controller.daemon.journal import Journal, headline
 from controller.daemon.loop import Bell, Loop
 from controller.daemon.metrics.collector import Metrics
-from controller.daemon.metrics.gauges import DiskUsage
 from controller.daemon.overview import History, Overview, Readers
-from controller.daemon.ports import Ports, ProgressPort
+from controller.daemon.ports import DiskPort, Ports, ProgressPort
 from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
@@ -76,7 +75,9 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         clock, bell, stopping = SystemClock(), Bell(), threading.Event()
         ledger = Ledger(settings.ledger)
         stack.callback(ledger.close)
-        metrics = Metrics(_disk_usage_beside(settings.docker_host))
+        own_container = own_container_id()
+        disk = _disk_of(settings, own_container)
+        metrics = Metrics(disk)
         address = address_of(settings)
         events = EventStream(Connection(address, metrics.request_answered), bell.ring, ledger.load().event_cursor)
         stack.callback(events.stop)
@@ -85,9 +86,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         vitals = Liveness(clock, lambda: events.is_alive)
         signs = _SignsOfLife(vitals, ServiceManager(environment()), metrics)
         signs.beat()
-        own_container = own_container_id()
         engine = DockerEngine(Connection(address, signs.request_answered), own_container)
-        overview = Overview(vitals, _readers(settings), settings.resync)
+        overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
         if not settings.once:
             http = _served(settings, Sources(vitals, metrics, overview))
@@ -190,16 +190,14 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def _readers(settings: Settings) -> Readers:
+def _readers(settings: Settings, disk: DiskPort) -> Readers:
     def history(since_wall_seconds: float) -> History:
         try:
             return _history(settings.ledger, since_wall_seconds)
         except LedgerUnavailable:
             return History()  # The status tells of the ledger's trouble; the rest of the page need not suffer for it.
 
-    return Readers(
-        _disk_usage_beside(settings.docker_host), history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff
-    )
+    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff)
 
 
 def _history(ledger: Path, since_wall_seconds: float) -> History:
@@ -216,14 +214,5 @@ def _history(ledger: Path, since_wall_seconds: float) -> History:
         reader.close()
 
 
-def _disk_usage_beside(docker_host: str) -> DiskUsage:
-    """What can be said of the disk of that engine: nothing if it is on another host."""
-    return _disk_usage if docker_host.startswith("unix://") else lambda _: None
-
-
-def _disk_usage(path: str) -> tuple[int, int] | None:
-    try:
-        usage = shutil.disk_usage(path)
-    except OSError:
-        return None
-    return usage.total, usage.free
+def _disk_of(settings: Settings, own_container: str) -> ImageRootDisk:
+    return ImageRootDisk(settings.docker_host.startswith("unix://"), bool(own_container), settings.disk)

@@ -17,7 +17,7 @@ from controller.adapters.host.clock import SystemClock
 from controller.daemon.metrics.collector import Metrics
 from tests import sample_node
 from tests.bench.figure import Figure, seconds
-from tests.page.site import DISK, busy_status
+from tests.page.site import StillDisk, busy_status
 
 _IMAGECTL = str(Path(sys.executable).with_name("imagectl"))
 IMAGES = 1_000
@@ -58,7 +58,7 @@ def _run(command: list[str]) -> None:
 
 
 def _scrape() -> Iterator[Figure]:
-    metrics = Metrics(lambda _: DISK)
+    metrics = Metrics(StillDisk())
     with TemporaryDirectory() as folder:
         metrics.publish(busy_status(5_000, Path(folder)))
     best = min(seconds(metrics.exposition) for _ in range(RUNS))

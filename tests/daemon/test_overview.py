@@ -14,7 +14,7 @@ from controller.daemon.vitals import Liveness
 from controller.plan.report.report import reclaimable
 from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.verdict import Action
-from tests.page.site import Site, StillClock, busy_status
+from tests.page.site import HIDDEN_DISK, Site, StillClock, StillDisk, busy_status
 from tests.sample_node import DAY, NOW
 
 
@@ -74,7 +74,8 @@ class TestHistory:
             return History()
 
         clock = StillClock()
-        overview = Overview(Liveness(clock, lambda: True), Readers(lambda _: None, history, lambda _: 0.0), 300.0)
+        readers = Readers(StillDisk(HIDDEN_DISK), history, lambda _: 0.0)
+        overview = Overview(Liveness(clock, lambda: True), readers, 300.0)
         for _ in range(2):
             overview.publish(StatusReport(busy, Terms()))
         assert asked == []

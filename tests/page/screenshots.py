@@ -11,6 +11,7 @@ from pathlib import Path
 
 from controller.daemon.overview import History
 from controller.daemon.status import PassResult, Status
+from controller.plan.memory.disk import DiskUsage, ImageDisk
 from tests import sample_node
 from tests.page.browser import Browser, browser
 from tests.page.site import Site, busy_status, served
@@ -27,7 +28,9 @@ def take(folder: Path) -> None:
         _desktop(window, busy, folder)
         _phone(window, busy, folder)
         many = busy_status(5_000, Path(scratch, "many"))
-        with _shown(window, Site(disk=(1_000_000_000_000, 210_000_000_000)), many):
+        with _shown(
+            window, Site(disk=ImageDisk("/var/lib/docker", DiskUsage(1_000_000_000_000, 210_000_000_000))), many
+        ):
             window.picture(folder / "5000-images.png")
         empty = sample_node.status_of(sample_node.decision_on(sample_node.memory_of(0), Path(scratch)), Path(scratch))
         with _shown(window, Site(history=History()), empty):

@@ -16,10 +16,25 @@ from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
 from controller.daemon.vitals import Liveness
 from controller.instant import Instant
+from controller.plan.memory.disk import DiskUsage, ImageDisk
+from controller.plan.memory.observation import Engine
 from controller.plan.verdict.planner import Terms
 from tests import sample_node
 
-DISK = (62_000_000_000, 21_300_000_000)
+DISK = ImageDisk("/var/lib/docker", DiskUsage(62_000_000_000, 21_300_000_000, 4_000_000, 3_000_000))
+HIDDEN_DISK = ImageDisk("/var/lib/docker", why_unknown="The disk cannot be seen from this container.")
+
+
+@dataclass(frozen=True)
+class StillDisk:
+    """Always measures the same."""
+
+    disk: ImageDisk = DISK
+
+    def measure(self, engine: Engine) -> ImageDisk:
+        return self.disk
+
+
 SECONDS_AFTER_THE_PASS = 42.0
 
 
@@ -39,15 +54,15 @@ class StillClock:
 class Site:
     """What is served; `publish` is what a pass would do."""
 
-    disk: tuple[int, int] | None = DISK
+    disk: ImageDisk = DISK
     history: History = field(default_factory=lambda: sample_history())
     clock: StillClock = field(default_factory=StillClock)
 
     def __post_init__(self) -> None:
         self.vitals = Liveness(self.clock, lambda: True)
         self.vitals.beat()
-        self.metrics = Metrics(lambda _: self.disk)
-        reading = Readers(lambda _: self.disk, lambda _: self.history, lambda _: 0.0)
+        self.metrics = Metrics(StillDisk(self.disk))
+        reading = Readers(StillDisk(self.disk), lambda _: self.history, lambda _: 0.0)
         self.overview = Overview(self.vitals, reading, 300.0)
         self.access = Access()
 

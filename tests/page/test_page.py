@@ -17,7 +17,7 @@ from controller.image.reference import reference_from_engine
 from controller.plan.verdict.decision import Decision
 from tests import sample_node
 from tests.page.browser import Browser
-from tests.page.site import Site, busy_status, served
+from tests.page.site import HIDDEN_DISK, Site, busy_status, served
 
 ESCAPE, ENTER, TAB = "\ue00c", "\ue007", "\ue004"
 
@@ -86,12 +86,12 @@ class TestWhatItSays:
             assert (window.text("#state"), window.text("#troubles")) == ("Does not work", lost)
 
     def test_an_empty_node(self, window: Browser, tmp_path: Path) -> None:
-        site = Site(history=History(), disk=None)
+        site = Site(history=History(), disk=HIDDEN_DISK)
         site.publish(sample_node.status_of(sample_node.decision_on(sample_node.memory_of(0), tmp_path), tmp_path))
         with served(site) as address:
             window.open(address)
             assert "There are no images on this node." in window.text("#references")
-            assert "cannot be seen from here" in window.text("#figures")
+            assert "cannot be seen from this container" in window.text("#figures")
             assert "Nothing was removed in the last 14 days." in window.text("#removals")
 
     def test_before_the_first_look_it_says_so_and_then_appears_by_itself(self, window: Browser, busy: Status) -> None:

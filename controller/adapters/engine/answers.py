@@ -116,6 +116,7 @@ def engine_from(info: Mapping[str, Any], version: Mapping[str, Any]) -> Engine:
         product="Podman" if podman else "Docker",
         version=number,
         data_root=root,
+        containerd_address=str((info.get("Containerd") or {}).get("Address") or ""),
         manages_swarm=bool((info.get("Swarm") or {}).get("ControlAvailable")),
         totals_are_lower_bounds=store is Store.CONTAINERD and number.partition(".")[0] in ("23", "24", "25", "26"),
     )

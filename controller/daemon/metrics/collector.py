@@ -18,7 +18,8 @@ from prometheus_client import (
 )
 
 from controller.daemon.metrics.families import FAMILIES
-from controller.daemon.metrics.gauges import DiskUsage, Gauges
+from controller.daemon.metrics.gauges import Gauges
+from controller.daemon.ports import DiskPort
 from controller.daemon.status import PassResult, Status
 from controller.plan.verdict.removal import Exactness, Freed, Outcome
 
@@ -41,7 +42,7 @@ _STREAMING = "events"
 class Metrics:
     """All series of one controller, in their own registry."""
 
-    def __init__(self, disk_usage: DiskUsage = lambda _: None) -> None:
+    def __init__(self, disk: DiskPort | None = None) -> None:
         disable_created_metrics()  # type: ignore[no-untyped-call]
         self.registry = CollectorRegistry()
         self._passes = self._counter("passes_total")
@@ -57,7 +58,7 @@ class Metrics:
         self._start_at_zero()
         self._published: Status | None = None
         self._documents: set[str] = set()
-        self._gauges = Gauges(disk_usage)
+        self._gauges = Gauges(disk)
         self.registry.register(self._gauges)
         ProcessCollector(registry=self.registry)
 

@@ -138,12 +138,14 @@ _DECLARED = (
         "gauge",
         "1 while the policy folder is watched, else 0: then changes are found at the next resync.",
     ),
-    Family("filesystem_size_bytes", "gauge", "Size of the file system that holds the engine's data."),
+    Family("filesystem_size_bytes", "gauge", "Size of the file system that holds the images."),
     Family(
         "filesystem_avail_bytes",
         "gauge",
-        "Bytes available to unprivileged users on the file system that holds the engine's data.",
+        "Bytes available to unprivileged users on the file system that holds the images.",
     ),
+    Family("filesystem_files", "gauge", "Inodes of the file system that holds the images."),
+    Family("filesystem_files_free", "gauge", "Free inodes of the file system that holds the images."),
     Family(
         "ledger_resets_total",
         "counter",

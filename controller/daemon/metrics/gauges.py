@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import platform
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily
@@ -12,14 +12,12 @@ from prometheus_client.registry import Collector
 
 from controller import __version__
 from controller.daemon.metrics.families import FAMILIES
+from controller.daemon.ports import DiskPort
 from controller.daemon.status import Status
 from controller.plan.scope.in_force import DocumentState
 from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.verdict import Action, Reason
-
-DiskUsage = Callable[[str], tuple[int, int] | None]
-"""Size and available bytes of the file system that holds a path; None if it cannot be measured."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -35,9 +33,9 @@ class _Sizes:
 class Gauges(Collector):
     """The gauges of the last status. All but the sizes of the disk exist from the start, at 0."""
 
-    def __init__(self, disk_usage: DiskUsage) -> None:
+    def __init__(self, disk: DiskPort | None) -> None:
         self.status: Status | None = None
-        self._disk_usage = disk_usage
+        self._disk_port = disk
         self._sizes = _sizes_of(Decision())
 
     def collect(self) -> Iterator[GaugeMetricFamily]:
@@ -63,10 +61,14 @@ class Gauges(Collector):
 
     def _disk(self, decision: Decision) -> Iterator[GaugeMetricFamily]:
         seen = decision.memory.seen
-        usage = self._disk_usage(seen.engine.data_root) if seen else None
-        if usage is not None:
-            yield _gauge("filesystem_size_bytes", usage[0])
-            yield _gauge("filesystem_avail_bytes", usage[1])
+        usage = self._disk_port.measure(seen.engine).usage if seen and self._disk_port else None
+        if usage is None:
+            return
+        yield _gauge("filesystem_size_bytes", usage.size_bytes)
+        yield _gauge("filesystem_avail_bytes", usage.available_bytes)
+        if usage.files is not None:
+            yield _gauge("filesystem_files", usage.files)
+            yield _gauge("filesystem_files_free", usage.files_free)
 
 
 def _sizes_of(decision: Decision) -> _Sizes:

@@ -118,9 +118,9 @@ def _body(picture: Picture, published: Published, query: Query) -> tuple[Html, .
 
 def _store(picture: Picture, published: Published) -> Html:
     summary, images = published.report.summary, published.report.summary["image_store_bytes"]
-    bar: Child = el("p", "The disk that holds them cannot be seen from here.", class_="aside")
-    if picture.disk:
-        size, available = picture.disk
+    bar: Child = el("p", picture.disk.why_unknown, class_="aside") if picture.disk.why_unknown else None
+    if usage := picture.disk.usage:
+        size, available = usage.size_bytes, usage.available_bytes
         bar = [disk_bar(images, size, available), _key(images, size, available)]
     count = f"{summary['images']:,} image{'s' * (summary['images'] != 1)}"
     return el(

@@ -31,6 +31,8 @@ class Engine:
     product: str
     version: str
     data_root: str = ""
+    containerd_address: str = ""
+    """Socket of the containerd that the engine uses; empty if the engine does not say."""
     manages_swarm: bool = False
     """Services may be about to start containers here; their images are asked for."""
     totals_are_lower_bounds: bool = False

@@ -155,7 +155,14 @@ class TestStatus:
         assert (api["health"], api["troubles"], api["result"]) == ("healthy", [], "nothing_due")
         assert api["freed"]["last_7_days_bytes"] >= api["freed"]["today_bytes"] > 0
         assert len(api["freed"]["days"]) == 14
-        assert api["disk"] == {"size_bytes": 62_000_000_000, "available_bytes": 21_300_000_000}
+        assert api["disk"] == {
+            "path": "/var/lib/docker",
+            "size_bytes": 62_000_000_000,
+            "available_bytes": 21_300_000_000,
+            "files": 4_000_000,
+            "files_free": 3_000_000,
+            "why_unknown": "",
+        }
 
     def test_before_the_first_pass_it_says_starting(self) -> None:
         assert json.loads(ask(Site(), "/api/status").body)["health"] == "starting"

@@ -28,7 +28,7 @@ from controller.plan.verdict.removal import (
     Removal,
 )
 from controller.plan.verdict.verdict import Reason
-from tests.page.site import DISK, busy_status
+from tests.page.site import StillDisk, busy_status
 
 
 def samples_of(metrics: Metrics) -> dict[tuple[str, tuple[tuple[str, str], ...]], float]:
@@ -66,6 +66,8 @@ class TestFromTheStart:
                 "image_controller_reclaimed_bytes",
                 "image_controller_filesystem_size_bytes",
                 "image_controller_filesystem_avail_bytes",
+                "image_controller_filesystem_files",
+                "image_controller_filesystem_files_free",
             }
             - names
         )
@@ -175,7 +177,7 @@ class TestBounds:
         assert "sha256:" not in text
 
     def test_five_thousand_images_cost_neither_bytes_nor_time(self, tmp_path: Path) -> None:
-        metrics = Metrics(lambda _: DISK)
+        metrics = Metrics(StillDisk())
         metrics.publish(busy_status(5_000, tmp_path))
         metrics.exposition()
         took = []
@@ -190,7 +192,7 @@ class TestBounds:
 class TestForStrangers:
     @pytest.mark.needs_tools
     def test_promtool_has_nothing_to_say(self, busy: Status) -> None:
-        metrics = Metrics(lambda _: DISK)
+        metrics = Metrics(StillDisk())
         metrics.publish(replace(busy, removals=(a_removal(),)))
         done = subprocess.run(
             ["promtool", "check", "metrics"], input=metrics.exposition()[0], capture_output=True, check=False

@@ -9,10 +9,11 @@ import pytest
 
 from controller.daemon.metrics.gauges import Gauges
 from controller.daemon.status import PassResult, Status
+from controller.plan.memory.disk import DiskUsage, ImageDisk
 from controller.policy.document.parse import FolderReading
 from controller.policy.problem import Problem
 from tests import sample_node
-from tests.page.site import DISK, busy_status
+from tests.page.site import DISK, HIDDEN_DISK, StillDisk, busy_status
 
 
 @pytest.fixture(scope="module")
@@ -20,9 +21,9 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Status:
     return busy_status(60, tmp_path_factory.mktemp("policies"))
 
 
-def gauges_of(status: Status, disk: tuple[int, int] | None = DISK) -> dict[str, float]:
+def gauges_of(status: Status, disk: ImageDisk = DISK) -> dict[str, float]:
     """Values by name and label."""
-    gauges = Gauges(lambda _: disk)
+    gauges = Gauges(StillDisk(disk))
     gauges.status = status
     return {
         "/".join((sample.name.removeprefix("image_controller_"), *sample.labels.values())): sample.value
@@ -67,9 +68,17 @@ def test_reclaimable_bytes_count_shared_layers_once(busy: Status) -> None:
     assert values["reclaimable_bytes/due"] + values["reclaimable_bytes/waiting"] < values["image_store_bytes"]
 
 
-def test_the_disk_is_told_where_it_can_be_seen(busy: Status) -> None:
-    assert gauges_of(busy)["filesystem_avail_bytes"] == DISK[1]
-    assert "filesystem_avail_bytes" not in gauges_of(busy, disk=None)
+def test_the_disk_has_gauges_where_it_can_be_seen(busy: Status) -> None:
+    values = gauges_of(busy)
+    assert values["filesystem_avail_bytes"] == 21_300_000_000
+    assert (values["filesystem_files"], values["filesystem_files_free"]) == (4_000_000, 3_000_000)
+    assert [name for name in gauges_of(busy, HIDDEN_DISK) if name.startswith("filesystem")] == []
+
+
+def test_a_file_system_without_a_fixed_number_of_inodes_has_no_gauges_of_them(busy: Status) -> None:
+    values = gauges_of(busy, ImageDisk("/data", DiskUsage(10, 5)))
+    assert values["filesystem_size_bytes"] == 10
+    assert "filesystem_files" not in values
 
 
 def test_moments_are_unix_times_by_the_hosts_clock(busy: Status) -> None:
