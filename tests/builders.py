@@ -39,6 +39,7 @@ def an_image(
     parent: str = "",
     size_bytes: int = 1_000_000,
     keep: bool = False,
+    created: float = 0.0,
 ) -> Image:
     """An image of these tags; its ID is made from `id`, or else from its first tag. `parent` is such a word too."""
     return Image(
@@ -48,6 +49,7 @@ def an_image(
         parent=an_id(parent) if parent else None,
         size_bytes=size_bytes,
         keep=keep,
+        created=created,
     )
 
 
@@ -150,9 +152,21 @@ def a_rule(
     document: str = "doc",
     number: int = 0,
     in_force_from: float | None = 1.0,
+    keep_last: int = 0,
+    lost_tag_only: bool = False,
+    minutes_under_pressure: float | None = None,
 ) -> Rule:
     return Rule(
-        document, number, parse_selector(pattern), minutes * 60.0, agent_only, "text of " + document, in_force_from
+        document,
+        number,
+        parse_selector(pattern),
+        minutes * 60.0,
+        agent_only,
+        "text of " + document,
+        in_force_from,
+        keep_last=keep_last,
+        lost_tag_only=lost_tag_only,
+        delete_after_seconds_under_pressure=None if minutes_under_pressure is None else minutes_under_pressure * 60.0,
     )
 
 

@@ -173,6 +173,7 @@ def a_document(*rules: Plain, **fields: object) -> Plain:
     return {"label": "test", "enabled": True, "image_policy": {"removal": list(rules)}, **fields}
 
 
-def a_removal(image_name: str = "*", minutes: int = 0, agent_only: bool = False) -> Plain:
+def a_removal(image_name: str = "*", minutes: int = 0, agent_only: bool = False, **optional: object) -> Plain:
     """One removal rule of a document."""
-    return {"image_name": image_name, "delete_after_minutes": minutes, "agent_downloaded_only": agent_only}
+    required = {"image_name": image_name, "delete_after_minutes": minutes, "agent_downloaded_only": agent_only}
+    return {**required, **optional}

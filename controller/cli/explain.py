@@ -104,8 +104,19 @@ def _rule(rule: Values) -> str:
     whose = "only what the agent downloaded" if rule["agent_downloaded_only"] else "whoever downloaded it"
     decides = "  <- decides" if rule["decides"] else ""
     when = "" if rule["due_in_seconds"] is None else f", goes {moment(rule['due_in_seconds'])}"
-    covers = f"{rule['image_name']} after {rule['delete_after_minutes']} min, {whose}"
+    covers = f"{rule['image_name']} after {rule['delete_after_minutes']} min{_options(rule)}, {whose}"
     return f"{rule['rule']}: {covers}: {rule['says']}{when}{decides}"
+
+
+def _options(rule: Values) -> str:
+    """The optional fields of a rule."""
+    under_pressure = rule["delete_after_minutes_under_pressure"]
+    options = (
+        (under_pressure is not None, f" ({under_pressure} min under disk pressure)"),
+        (rule["lost_tag_only"], ", only images that lost their tag"),
+        (rule["keep_last"], f", keeps the last {rule['keep_last']} of each repository"),
+    )
+    return "".join(text for is_set, text in options if is_set)
 
 
 def _idle(values: Values) -> str:

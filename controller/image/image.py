@@ -21,6 +21,8 @@ class Image:
     """As the engine says; layers that are shared with other images count in each of them."""
     keep: bool
     """Labelled `image-controller.keep=true`."""
+    created: float = 0.0
+    """Build date in Unix time, as the engine reports it; 0 if it does not. It makes no image older."""
 
     @property
     def removable_references(self) -> tuple[Reference, ...]:

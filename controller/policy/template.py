@@ -53,10 +53,12 @@ def _image_policy() -> Iterator[str]:
     yield f"  # {_sentence(fields.REMOVAL)}"
     yield f"  {fields.REMOVAL.name}:"
     for number, field in enumerate(fields.RULE.fields):
-        examples = ", ".join(json.dumps(example) for example in field.examples)
         yield f"    {' ' if number else '-'} # {_sentence(field)}"
-        yield f"      # Choose: {examples}"
-        yield f"      {field.name}:"
+        if field.if_missing:
+            yield f"      # Choose: {', '.join(json.dumps(example) for example in field.examples)}"
+            yield f"      {field.name}:"
+        else:
+            yield f"      # {field.name}: {json.dumps(field.examples[0])}"
     yield ""
 
 

@@ -187,8 +187,11 @@ class Teller:
 
     def policy(self, rules: list[dict[str, Any]]) -> None:
         """The one document, as of now; it is in force after it has stood for two seconds."""
-        removals = [a_removal(self._pattern(r["image"]), r["minutes"], r.get("agent_only", False)) for r in rules]
+        removals = [self._removal(**rule) for rule in rules]
         self._host.folder.files["policy.json"] = a_document(*removals)
+
+    def _removal(self, image: str, minutes: int, agent_only: bool = False, **optional: object) -> dict[str, Any]:
+        return a_removal(self._pattern(image), minutes, agent_only, **optional)
 
     def broken_policy(self) -> None:
         """Half of it is there."""

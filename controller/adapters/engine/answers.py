@@ -21,6 +21,7 @@ AGENT_DEV_LABEL = "openhorizon.anax.dev_service"
 
 _NO_NAME = ("<none>:<none>", "<none>@<none>")
 _NO_LABELS: Mapping[str, str] = {}
+_YEAR_10000 = 253_402_300_800
 
 _decode = json.JSONDecoder().raw_decode
 _skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(r"\s*").match  # type: ignore[assignment]
@@ -69,7 +70,13 @@ def image_from(row: Mapping[str, Any]) -> Image:
         parent=image_id(parent) if parent else None,
         size_bytes=row["Size"],
         keep=(row.get("Labels") or _NO_LABELS).get(KEEP_LABEL) == "true",
+        created=_date(row.get("Created")),
     )
+
+
+def _date(value: object) -> float:
+    """Unix time; 0 for anything else, such as the year 1 of a build without a date."""
+    return float(value) if type(value) is int and 0 < value < _YEAR_10000 else 0.0
 
 
 def container_from(row: Mapping[str, Any]) -> Container:

@@ -16,6 +16,7 @@ VERDICTS = {
     "IN_USE": "in use",
     "PROTECTED": "protected",
     "HAS_CHILDREN": "other images are built on it",
+    "KEPT_AS_RECENT": "among the most recent of its repository",
     "NOT_DOWNLOADED_BY_AGENT": "not downloaded by the agent",
     "NO_RULE": "no rule covers it",
 }

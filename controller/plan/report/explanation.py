@@ -26,6 +26,7 @@ WHAT_MAKES_IT_GO: Mapping[Reason, str] = {
     Reason.HAS_CHILDREN: "the removal of the images that are built on it; then it goes by itself",
     Reason.SETTLING: "nothing but time without a sign of life",
     Reason.NOT_DOWNLOADED_BY_AGENT: "evidence that the agent downloaded it: one of its containers, or record-download",
+    Reason.KEPT_AS_RECENT: "the use of newer images of its repository, or another rule without keep_last",
     Reason.NOT_STARTED: "the start of its policy",
     Reason.NOT_IDLE_LONG_ENOUGH: "nothing but time without use",
     Reason.DUE: "the next pass of a controller",
@@ -37,6 +38,7 @@ WHAT_KEEPS_IT: Mapping[Reason, str] = {
     Reason.NO_RULE: "nothing has to: no rule covers it",
     Reason.PROTECTED: "its protection",
     Reason.IN_USE: "its use",
+    Reason.KEPT_AS_RECENT: "keep_last of the rule",
     Reason.NOT_DOWNLOADED_BY_AGENT: "the lack of evidence that the agent downloaded it",
 }
 
@@ -104,7 +106,14 @@ def _rule(finding: Finding, decides: bool) -> Values:
         "image_name": rule.selector.text,
         "delete_after_minutes": int(rule.delete_after_seconds // 60),
         "agent_downloaded_only": rule.agent_downloaded_only,
+        "keep_last": rule.keep_last,
+        "lost_tag_only": rule.lost_tag_only,
+        "delete_after_minutes_under_pressure": _minutes(rule.delete_after_seconds_under_pressure),
         "says": finding.reason.value,
         "due_at": finding.due_at,
         "decides": decides,
     }
+
+
+def _minutes(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds // 60)

@@ -132,10 +132,12 @@ class _Coverage:
     def _covers(self, candidate: Candidate) -> bool:
         if candidate not in self._known:
             names = [reference_from_engine(name) for name in (candidate.reference, *candidate.names)]
+            has_lost_tag = any("@" not in name for name in candidate.names)
             self._known[candidate] = any(
                 rule.selector.matches(name)
                 for rule in self._rules
                 for name in names
                 if candidate.downloaded_by_agent or not rule.agent_downloaded_only
+                if has_lost_tag or not rule.lost_tag_only
             )
         return self._known[candidate]

@@ -178,6 +178,9 @@ def _rule(policy: NodeManagementPolicy, rule: ImageRemovalPolicy, start: float |
         text_hash=policy.text_hash,
         in_force_from=start,
         expected_from=expected,
+        keep_last=rule.keep_last,
+        lost_tag_only=rule.lost_tag_only,
+        delete_after_seconds_under_pressure=rule.delete_after_seconds_under_pressure,
     )
 
 

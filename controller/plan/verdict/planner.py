@@ -16,6 +16,7 @@ from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import hold_of
 from controller.plan.verdict.protection import protection_on
+from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
 from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
 
 
@@ -125,6 +126,7 @@ class Judge:
         self._pause_ends = _pause_for_pulls(memory, seen, terms)
         self.gap_ends_at = memory.watch.since + terms.settle_seconds if memory.watch.gap else 0.0
         self._kept: set[ImageId] = set()
+        self._recent: dict[str, Mapping[ImageId, Rank]] = {}
 
     def verdicts(self, image: Image) -> list[Verdict]:
         """One verdict for each reference by which the image could be removed."""
@@ -144,7 +146,8 @@ class Judge:
 
     def covering(self, image: Image, record: Record, reference: Reference | None) -> tuple[Rule, ...]:
         """The rules that cover a reference. An image that has lost its tags is also covered by its last ones."""
-        return self._rules.covering(names_for_rules(image, record, reference))
+        rules = self._rules.covering(names_for_rules(image, record, reference))
+        return rules if has_lost_tag(image, record) else tuple(rule for rule in rules if not rule.lost_tag_only)
 
     def _verdict(self, image: Image, record: Record, reference: Reference | None) -> Verdict:
         name, target = (reference.familiar, reference.text) if reference else (image.id, image.id)
@@ -152,7 +155,11 @@ class Judge:
         if not rules:
             return Verdict(image.id, name, target, Reason.NO_RULE)
         best = decisive(self.findings(image, record, rules))
-        reason, until, detail = self._hold(image, record) or (best.reason, best.until, self._waits_for(best, record))
+        reason, until, detail = self._hold(image, record) or (
+            best.reason,
+            best.until,
+            self._detail(best, image, record),
+        )
         if reason is Reason.DUE:
             reason, until, detail = self._setback(image, name) or (reason, until, detail)
         due_at = _latest(best.due_at, until) if reason is not best.reason else best.due_at
@@ -191,8 +198,10 @@ class Judge:
         first = f"container {users[0].name} ({users[0].state})"
         return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
 
-    def _waits_for(self, finding: Finding, record: Record) -> str:
-        """The start of the idle time, if the rule waits for that."""
+    def _detail(self, finding: Finding, image: Image, record: Record) -> str:
+        """The rank among the recent images, or the start of the idle time, if that is the reason."""
+        if finding.reason is Reason.KEPT_AS_RECENT:
+            return str(self._recent[finding.rule.name][image.id])
         if finding.reason is not Reason.NOT_IDLE_LONG_ENOUGH:
             return ""
         return f"idle since it was {last_use(record, self._terms.usage).what}"
@@ -200,6 +209,8 @@ class Judge:
     def _finding(self, image: Image, record: Record, rule: Rule) -> Finding:
         if rule.agent_downloaded_only and image.id not in self._memory.evidence:
             return Finding(rule, Reason.NOT_DOWNLOADED_BY_AGENT)
+        if rule.keep_last and image.id in self._recent_of(rule):
+            return Finding(rule, Reason.KEPT_AS_RECENT)
         idle_long_enough_at = idle_since(record, self._terms.usage) + rule.delete_after_seconds
         if rule.in_force_from is None:
             return Finding(
@@ -212,6 +223,25 @@ class Judge:
             return Finding(rule, Reason.NOT_IDLE_LONG_ENOUGH, idle_long_enough_at, due_at)
         return Finding(rule, Reason.DUE, None, due_at)
 
+    def _recent_of(self, rule: Rule) -> Mapping[ImageId, Rank]:
+        """The images that `keep_last` of the rule keeps. Its selector alone counts, not its other conditions."""
+        if rule.name not in self._recent:
+            candidates = (self._candidate(image, rule.selector) for image in self._seen.images.values())
+            self._recent[rule.name] = kept_as_recent(candidates, rule.keep_last)
+        return self._recent[rule.name]
+
+    def _candidate(self, image: Image, selector: Selector) -> Candidate:
+        record, usage = self._memory.records[image.id], self._terms.usage
+        covered = (name for name in names_of(image, record) if selector.matches(name))
+        return Candidate(
+            image=image.id,
+            repositories=tuple(dict.fromkeys(name.familiar_repository for name in covered)),
+            in_use=record.last_used == IN_USE or image.id in self._seen.users,
+            idle_since=idle_since(record, usage),
+            was_used=(record.last_used if usage is Usage.ANY else record.last_used_by_agent) is not None,
+            created=image.created,
+        )
+
     def _setback(self, image: Image, name: str) -> tuple[Reason, float, str] | None:
         """Did the last removal fail, and is it too early for the next one?"""
         attempt = self._memory.attempts.get((image.id, name))
@@ -222,7 +252,16 @@ class Judge:
 
 def decisive(findings: Sequence[Finding]) -> Finding:
     """The rule with the earliest removal decides; without one, a rule whose start is not known; else any rule."""
-    return min(findings, key=lambda f: (f.reason is Reason.NOT_DOWNLOADED_BY_AGENT, f.due_at is None, f.due_at or 0.0))
+    return min(findings, key=lambda f: (_NEVER.get(f.reason, 0), f.due_at is None, f.due_at or 0.0))
+
+
+_NEVER = {Reason.KEPT_AS_RECENT: 1, Reason.NOT_DOWNLOADED_BY_AGENT: 2}
+"""Reasons of rules that do not remove the reference as things are; the lower number decides."""
+
+
+def has_lost_tag(image: Image, record: Record) -> bool:
+    """Has the image no tag now, and did it have one before? Not an image that only ever had a digest."""
+    return not image.tags and any("@" not in name for name in record.names)
 
 
 def names_of(image: Image, record: Record) -> tuple[Reference, ...]:

@@ -21,6 +21,7 @@ class Reason(StrEnum):
     HAS_CHILDREN = "HAS_CHILDREN"
     SETTLING = "SETTLING"
     NOT_DOWNLOADED_BY_AGENT = "NOT_DOWNLOADED_BY_AGENT"
+    KEPT_AS_RECENT = "KEPT_AS_RECENT"
     NOT_STARTED = "NOT_STARTED"
     NOT_IDLE_LONG_ENOUGH = "NOT_IDLE_LONG_ENOUGH"
     DUE = "DUE"
@@ -55,6 +56,12 @@ class Rule:
     """Ledger time; None while it is not known (a written start waits until the wall clock can be trusted)."""
     expected_from: float | None = None
     """Until then, an estimate to the minute."""
+    keep_last: int = 0
+    """The rule never removes this many most recently used images of each repository."""
+    lost_tag_only: bool = False
+    """Does the rule cover only images that had a tag and lost it?"""
+    delete_after_seconds_under_pressure: float | None = None
+    """The limit while the disk is under pressure; None: pressure changes nothing for this rule."""
 
     @property
     def name(self) -> str:

@@ -16,6 +16,7 @@ from controller.image.selector import Selector
 MOST_MINUTES = 2**53
 MOST_SECONDS = 2**53
 """The largest whole number that every reader of JSON keeps exactly."""
+MOST_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,14 +30,30 @@ class ImageRemovalPolicy:
     number: int
     """Its index in the document's list, from 0."""
     line: int
+    keep_last: int = 0
+    """The rule never removes this many most recently used images of each repository."""
+    lost_tag_only: bool = False
+    """Does the rule cover only images that had a tag and lost it?"""
+    delete_after_minutes_under_pressure: int | None = None
+    """The limit while the disk is under pressure; None: `delete_after_minutes`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.delete_after_minutes <= MOST_MINUTES:
             raise ValueError(f"delete_after_minutes is {self.delete_after_minutes}, not from 0 to 2^53")
+        if not 0 <= self.keep_last <= MOST_KEPT:
+            raise ValueError(f"keep_last is {self.keep_last}, not from 0 to {MOST_KEPT}")
+        under_pressure = self.delete_after_minutes_under_pressure
+        if under_pressure is not None and not 0 <= under_pressure < self.delete_after_minutes:
+            raise ValueError(f"delete_after_minutes_under_pressure is {under_pressure}, not below delete_after_minutes")
 
     @property
     def delete_after_seconds(self) -> int:
         return self.delete_after_minutes * 60
+
+    @property
+    def delete_after_seconds_under_pressure(self) -> int | None:
+        minutes = self.delete_after_minutes_under_pressure
+        return None if minutes is None else minutes * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -100,8 +117,15 @@ def _property(given: Property) -> dict[str, object]:
 
 
 def _rule(rule: ImageRemovalPolicy) -> dict[str, object]:
+    """Optional fields only where they are set: the hash of a text without them never changes."""
+    optional: dict[str, object] = {
+        "keep_last": rule.keep_last or None,
+        "lost_tag_only": rule.lost_tag_only or None,
+        "delete_after_minutes_under_pressure": rule.delete_after_minutes_under_pressure,
+    }
     return {
         "image_name": rule.selector.text,
         "delete_after_minutes": rule.delete_after_minutes,
         "agent_downloaded_only": rule.agent_downloaded_only,
+        **{name: value for name, value in optional.items() if value is not None},
     }

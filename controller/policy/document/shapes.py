@@ -88,6 +88,7 @@ class Whole(Shape[int]):
     most: int
     unit: str
     unit_seconds: int
+    """0: the unit is not a time."""
 
     def read(self, node: Node, path: str, found: Findings) -> int | None:
         value = node.value if isinstance(node, Scalar) else None
@@ -114,7 +115,7 @@ class Whole(Shape[int]):
     def _hint_on_text(self, text: str) -> str:
         if re.fullmatch(r"0|[1-9][0-9]{0,15}", text):
             return f"write {text}, without quotation marks"
-        if duration := _duration.fullmatch(text.strip()):
+        if self.unit_seconds and (duration := _duration.fullmatch(text.strip())):
             amount, rest = divmod(int(duration[1]) * _seconds[duration[2]], self.unit_seconds)
             return "" if rest else f"{text} is {amount} {self.unit}: write {amount}"
         return ""

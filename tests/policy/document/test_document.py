@@ -14,6 +14,7 @@ from controller.policy.document.document import ImageRemovalPolicy, NodeManageme
 from controller.policy.document.parse import parse_documents
 from tests.policy.drafts import a_draft, a_draft_with_rule, drafts, read
 
+PLAIN_RULE = {"image_name": "old:*", "delete_after_minutes": 1440, "agent_downloaded_only": True}
 RULE = ImageRemovalPolicy(parse_selector("old:*"), 1440, True, number=0, line=1)
 
 
@@ -117,3 +118,43 @@ def test_the_hash_of_a_content_does_not_change_between_versions() -> None:
     """A new version of the program must not make every document on a fleet look new."""
     assert hash_of(content_of(a_policy(a_draft()))) == a_policy(a_draft()).text_hash
     assert a_policy(a_draft()).text_hash == "64ed7b1d9f53be2092691f59ac78d16d41919991b9ee34ab5547474111804227"
+
+
+def test_optional_fields_of_a_rule_are_content_only_where_they_are_set() -> None:
+    """Otherwise the hash of every text that was published before would change."""
+    plain = read(a_draft()).policy
+    assert plain is not None
+    assert content_of(plain)["image_policy"] == {"removal": [PLAIN_RULE]}
+    assert plain.text_hash == hash_of(content_of(plain))
+    optional = {"keep_last": 3, "lost_tag_only": True, "delete_after_minutes_under_pressure": 60}
+    full = read(a_draft_with_rule(**optional)).policy
+    assert full is not None
+    assert content_of(full)["image_policy"] == {"removal": [{**PLAIN_RULE, **optional}]}
+    assert full.text_hash != plain.text_hash
+
+
+def test_both_spellings_of_the_optional_fields_mean_the_same() -> None:
+    design = read(a_draft_with_rule(keep_last=3, lost_tag_only=True, delete_after_minutes_under_pressure=0))
+    rule = {"imageId": "old:*", "deleteAfterMinutes": 1440, "agentDownloadedOnly": True}
+    optional = {"keepLast": 3, "lostTagOnly": True, "deleteAfterMinutesUnderPressure": 0}
+    policy = {"imageRemovalPolicies": [{**rule, **optional}]}
+    upstream = read(a_draft(image_policy=..., agentImagePolicy=policy))
+    assert design.policy is not None
+    assert upstream.policy is not None
+    assert content_of(upstream.policy) == content_of(design.policy)
+
+
+@pytest.mark.parametrize(
+    ("changes", "problem"),
+    [
+        ({"delete_after_minutes_under_pressure": 1440}, "must be smaller than the normal limit, 1440"),
+        ({"delete_after_minutes": 0, "delete_after_minutes_under_pressure": 0}, "must be smaller than the normal"),
+        ({"keep_last": 1001}, "must not be greater than 1000"),
+        ({"keep_last": "3d"}, "must be a whole number of images"),
+        ({"keep_lost": 3}, "is not a field of a removal rule"),
+    ],
+)
+def test_a_wrong_optional_field_makes_the_document_invalid(changes: dict[str, object], problem: str) -> None:
+    document = read(a_draft_with_rule(**changes))
+    assert document.policy is None
+    assert any(problem in str(each) for each in document.problems), document.problems
