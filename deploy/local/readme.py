@@ -40,9 +40,9 @@ def metrics() -> Iterator[str]:
 def engines() -> Iterator[str]:
     """What was run on which engine."""
     results = json.loads(RESULTS.read_text())
-    yield from _head("engine", "tests passed", "failed")
+    yield from _head("engine", "tests passed", "skipped", "failed")
     for engine in results:
-        yield _row(engine["engine"], engine["passed"], engine["failed"])
+        yield _row(engine["engine"], engine["passed"], engine.get("skipped", "not counted"), engine["failed"])
     for title in dict.fromkeys(title for engine in results for title in engine["findings"]):
         yield ""
         yield from _head("engine", title)

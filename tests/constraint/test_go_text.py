@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import math
-from time import process_time
 
 import pytest
 from hypothesis import given
@@ -86,9 +85,15 @@ def test_go_knows_few_spellings_of_true_and_false(text: str, value: bool | None)
 
 
 @pytest.mark.parametrize(
-    "text", ["1" * 100_000, "1_" * 50_000, "0x" + "f" * 100_000, "0." + "1" * 100_000, "1e" + "9" * 100_000]
+    ("text", "value"),
+    [
+        ("1" * 100_000, None),
+        ("1_" * 50_000, None),
+        ("0x" + "f" * 100_000, None),
+        ("0." + "1" * 100_000, 0.1111111111111111),
+        ("1e" + "9" * 100_000, None),
+    ],
+    ids=["decimal", "underscores", "hexadecimal", "fraction", "exponent"],
 )
-def test_a_number_of_100_kb_is_read_at_once(text: str) -> None:
-    start = process_time()
-    parse_float(text)
-    assert process_time() - start < 0.5
+def test_a_number_of_100_kb_is_read(text: str, value: float | None) -> None:
+    assert parse_float(text) == value

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import time
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -11,6 +9,7 @@ from hypothesis import strategies as st
 from controller.errors import InvalidSelector
 from controller.image.reference import Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex, parse_selector
+from controller.image.wildcard import Wildcard
 
 HEX = "0123456789abcdef" * 4
 DIGEST = f"sha256:{HEX}"
@@ -174,10 +173,11 @@ def test_a_pattern_that_covers_everything_is_only_made_of_stars() -> None:
         "r.io/team/*:v{}*",
     ],
 )
-def test_ten_thousand_names_and_a_thousand_rules_are_not_ten_million_questions(pattern: str) -> None:
+def test_an_index_compares_a_name_with_few_of_its_rules(pattern: str, monkeypatch: pytest.MonkeyPatch) -> None:
     index = SelectorIndex((parse_selector(pattern.format(f"{rule:04d}")), rule) for rule in range(1000))
-    names = [reference_from_engine(f"r.io/team/svc{name % 1000:04d}:v{name:04d}") for name in range(10_000)]
-    started = time.process_time()
-    found = sum(len(index.matching(name)) for name in names)
-    assert found >= 1000
-    assert time.process_time() - started < 1.0
+    names = [reference_from_engine(f"r.io/team/svc{name % 1000:04d}:v{name:04d}") for name in range(2_000)]
+    asked = list[str]()
+    matches = Wildcard.matches
+    monkeypatch.setattr(Wildcard, "matches", lambda rule, name: (asked.append(name), matches(rule, name))[1])
+    assert sum(len(index.matching(name)) for name in names) >= 1000
+    assert len(asked) <= 20 * len(names)

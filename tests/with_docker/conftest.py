@@ -1,7 +1,7 @@
 """A private engine for the whole session, wiped before every test that uses it.
 
 IMAGECTL_TEST_ENGINES names the kinds to run on (see `deploy/local/engine.sh list`), `debian` if it is not set. An
-engine that cannot be started fails its tests: nothing here is ever skipped.
+engine that cannot be started fails its tests. A test that does not apply to an engine is skipped, with the reason.
 """
 
 from __future__ import annotations

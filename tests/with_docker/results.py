@@ -19,6 +19,7 @@ class Result:
 
     engine: str
     passed: int = 0
+    skipped: int = 0
     failed: int = 0
     findings: dict[str, str] = field(default_factory=dict)
 
@@ -33,7 +34,9 @@ def results(report: Path) -> list[Result]:
         result = found.setdefault(engine, Result(engine))
         has_failed = case.find("failure") is not None or case.find("error") is not None
         result.failed += has_failed
-        result.passed += not has_failed
+        is_skipped = case.find("skipped") is not None
+        result.skipped += is_skipped
+        result.passed += not (has_failed or is_skipped)
         result.findings |= told
     return list(found.values())
 

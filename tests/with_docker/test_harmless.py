@@ -82,7 +82,7 @@ def test_a_dead_container_counts_as_use(controller: OnEngine, engine: PrivateEng
     images.load_image(controller.api, APP, ALSO)
     container = containers.create(controller.api, APP)
     if engine.is_podman:
-        return  # it knows no such state
+        pytest.skip("Podman has no dead containers")
     with containers.dead(controller.api, container, engine.folder / "data"):
         controller.look_later()
     assert controller.left == {APP, ALSO}
@@ -92,7 +92,7 @@ def test_an_image_that_is_mounted_keeps_all_its_names(controller: OnEngine) -> N
     images.load_image(controller.api, APP)
     images.load_image(controller.api, OTHER, ALSO, variant="mounted")
     if not containers.can_mount_images(controller.api):
-        return
+        pytest.skip("this engine cannot mount images")
     controller.api.start(containers.create(controller.api, APP, mounted_image=OTHER))
 
     controller.look_later()
@@ -106,7 +106,7 @@ def test_a_mounted_image_whose_tag_moves_on_stays(controller: OnEngine) -> None:
     images.load_image(controller.api, APP)
     mounted = images.load_image(controller.api, OTHER, variant="mounted")
     if not containers.can_mount_images(controller.api):
-        return
+        pytest.skip("this engine cannot mount images")
     containers.create(controller.api, APP, mounted_image=OTHER)
     controller.look_later()
     images.load_image(controller.api, OTHER, variant="newer")

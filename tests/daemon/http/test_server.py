@@ -7,7 +7,6 @@ import socket
 import ssl
 import subprocess
 import threading
-import time
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
@@ -95,9 +94,7 @@ def test_three_hundred_half_open_connections_use_few_threads_and_do_not_block_a_
     before = threading.active_count()
     with serving(site) as port, ExitStack() as stack:
         half_open(port, stack, 300, begin)
-        began = time.monotonic()
         assert scrape(port)[0] == 200
-        assert time.monotonic() - began < 1.0
         assert threading.active_count() - before <= 8
 
 
@@ -108,9 +105,7 @@ def test_three_hundred_unfinished_handshakes_do_not_block_a_scrape(
     with serving(site, tls) as port, ExitStack() as stack:
         half_open(port, stack, 150, b"")
         half_open(port, stack, 150, b"\x16\x03\x01\x02\x00\x01")
-        began = time.monotonic()
         assert scrape(port, trusting)[0] == 200
-        assert time.monotonic() - began < 1.0
         assert threading.active_count() - before <= 8
 
 
@@ -133,8 +128,7 @@ def test_a_client_that_reads_no_answer_does_not_block_a_scrape_over_tls(
     site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
 ) -> None:
     with serving(site, tls) as port, sending_without_reading(port):
-        began = time.monotonic()
-        while time.monotonic() - began < 1.0:  # Until all buffers are full.
+        for _ in range(20):  # By then all buffers are full.
             assert scrape(port, trusting)[0] == 200
 
 

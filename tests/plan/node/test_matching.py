@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from time import process_time
 
 import pytest
 from hypothesis import given
@@ -10,6 +9,7 @@ from hypothesis import strategies as st
 from controller.constraint.property import Property
 from controller.plan.node.matching import match
 from controller.plan.node.node import Node
+from tests.steps import steps_of
 
 
 @dataclass(frozen=True)
@@ -123,13 +123,12 @@ def test_where_the_agent_would_crash_there_is_a_warning_and_no_match() -> None:
     assert match(_Policy(), Node()).warning == ""
 
 
-def test_a_fleet_is_matched_in_no_time() -> None:
-    documents = [_Policy((f'site == "s{number}" && tier == gold',), _CLEANUP) for number in range(100)]
+def test_a_match_takes_few_steps_once_the_constraints_are_parsed() -> None:
+    documents = [_Policy((f'site == "s{number}" && tier == gold',), _CLEANUP) for number in range(20)]
     nodes = [
         Node(properties=(Property("site", f"s{number % 50}"), Property("tier", "gold")), constraints=_LYON.constraints)
-        for number in range(200)
+        for number in range(100)
     ]
-    start = process_time()
     matches = [match(document, node) for document in documents for node in nodes]
-    assert process_time() - start < 0.6  # a million of these in half a minute
-    assert sum(found.applies for found in matches) == 200
+    assert sum(found.applies for found in matches) == 40
+    assert steps_of(lambda: [match(document, node) for document in documents for node in nodes]) < 200 * len(matches)
