@@ -108,7 +108,7 @@ def _found(file: str, first_line: int, text: str) -> Iterator[Finding]:
 
 def main() -> int:
     found = list(findings())
-    print("\n".join(map(str, found)) if found else "no words to replace")
+    sys.stdout.write("\n".join(map(str, found or ["no words to replace"])) + "\n")
     return 1 if found else 0
 
 
