@@ -38,6 +38,9 @@ class LogEvent(StrEnum):
     """Degraded: the folder is missing, empty or cannot be read."""
     POLICY_FOLDER_NOT_WATCHED = "policy_folder_not_watched"
     POLICY_REVISION = "policy_revision"
+    REMOVALS_STOPPED = "removals_stopped"
+    """A file STOP appeared in the policy folder."""
+    REMOVALS_RESUMED = "removals_resumed"
 
     NODE_UNKNOWN = "node_unknown"
     """Degraded: the node file or the agent gave no valid answer, or only an old one."""

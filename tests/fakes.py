@@ -138,8 +138,12 @@ class FakeFolder:
     files: dict[str, str | Plain] = field(default_factory=dict)
     lost: str = ""
     is_watched: bool = True
+    is_stopped: bool = False
 
     def read(self) -> FolderReading:
+        return replace(self._read(), is_stopped=self.is_stopped)
+
+    def _read(self) -> FolderReading:
         if self.lost:
             return FolderReading("policies", lost=self.lost)
         parsed = refuse_duplicates([self._parsed(file) for file in sorted(self.files)])

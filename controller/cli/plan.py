@@ -84,6 +84,7 @@ def _below(rows: Sequence[Values], values: Values) -> list[str]:
 
 def _troubles(values: Values) -> list[str]:
     troubles = [values["folder"]["lost"]] if values["folder"]["lost"] else []
+    troubles += ["all removals are stopped: the policy folder has a file STOP"] if values["folder"]["stopped"] else []
     troubles += [f"node: {values['node']['why']}"] if values["node"]["is_degraded"] else []
     for document in values["documents"]:
         if document["state"] != "in_force":

@@ -57,6 +57,7 @@ class Journal:
             *_degraded(before, after),
             *self._resolved(after),
             *self._gap(after),
+            *_stopped(before, after),
             *_revision(before, after),
             *_documents(before, after),
             *_problems_of_files(before, after),
@@ -106,6 +107,15 @@ def _measured(batch: Batch, removals: int) -> Line:
     return Line(
         LogEvent.BYTES_MEASURED, logging.INFO, sentence, {"document": batch.document, "bytes": batch.freed.bytes}
     )
+
+
+def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
+    was_stopped = before is not None and before.reading.is_stopped
+    if after.reading.is_stopped and not was_stopped:
+        sentence = "all removals are stopped: the policy folder has a file STOP (delete it to continue)"
+        yield Line(LogEvent.REMOVALS_STOPPED, logging.WARNING, sentence)
+    if was_stopped and not after.reading.is_stopped:
+        yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:

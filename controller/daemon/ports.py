@@ -134,6 +134,11 @@ class FolderPort(Protocol):
         """Do changes ring the bell, or only the clock?"""
         ...
 
+    @property
+    def is_stopped(self) -> bool:
+        """Is there a file STOP in the folder now?"""
+        ...
+
     def read(self) -> FolderReading:
         """Everything in it, anew; never raises."""
         ...

@@ -53,7 +53,13 @@ class Reconciler:
         self._stopping = stopping
         self._observer = Observer(ports.engine, ports.clock, stopping, ports.own_container)
         hands = RemovalContext(
-            ports.engine, ports.events, stopping, heartbeat, options.parallel_removals, ports.progress
+            ports.engine,
+            ports.events,
+            stopping,
+            heartbeat,
+            options.parallel_removals,
+            ports.progress,
+            lambda: ports.folder.is_stopped,
         )
         self._remover = Remover(hands, ports.ledger, ports.clock)
         self._decision = Decision(memory=ports.ledger.load())
@@ -149,7 +155,7 @@ class Reconciler:
     def _act(self, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
         """Ask for what is due, look again, and remember what came of it."""
         plan, memory = self._decision.plan, self._decision.memory
-        if self._options.dry_run or not plan.removals:
+        if self._options.dry_run or desired.reading.is_stopped or not plan.removals:
             return RemovalResults()
         if not self._observer.is_same_engine(seen):
             raise EngineUnavailable(_ANOTHER_ENGINE)

@@ -247,12 +247,13 @@ NODE = (
     ),
     Panel(
         "Connected",
-        "1 while the engine answers, its events are read, and the policy folder is watched.",
+        "1 while the engine answers, its events are read, the folder is watched, or a STOP file is there.",
         "bool_yes_no",
         (
             Target(f"min({metric('engine_up')})", "engine"),
             Target(f"min({metric('engine_event_stream_up')})", "events"),
             Target(f"min({metric('watcher_up')})", "folder watch"),
+            Target(f"max({metric('removals_stopped')})", "removals stopped by a file STOP"),
         ),
         custom={"lineInterpolation": "stepAfter"},
     ),

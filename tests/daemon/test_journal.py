@@ -235,3 +235,16 @@ def test_documents_for_which_only_time_has_passed_are_not_logged_again(host: Hos
     before = host.look()
     host.clock.elapse(100)
     assert said(before, host.look()) == []
+
+
+def test_a_stop_file_gives_one_line_when_it_appears_and_one_when_it_is_deleted(host: Host) -> None:
+    before = host.look()
+    host.folder.is_stopped = True
+    stopped, still = host.look(), host.look()
+    host.folder.is_stopped = False
+    after = host.look()
+    assert [line for line in said(before, stopped) if "STOP" in line] == [
+        "all removals are stopped: the policy folder has a file STOP (delete it to continue)"
+    ]
+    assert not [line for line in said(stopped, still) if "STOP" in line]
+    assert [line for line in said(still, after) if "STOP" in line] == ["removals continue: the file STOP was deleted"]

@@ -597,3 +597,25 @@ def test_the_next_removals_do_not_spoil_the_figure_of_the_last(measured: Host) -
     measured.engine.load("app:2", "two", content="2")
     measured.look()
     assert outcomes(measured) == {"app:2": "removed"}
+
+
+# ── the file STOP ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_file_stop_ends_a_batch_before_the_next_request() -> None:
+    with a_host(conditions=AT_ONCE) as host:
+        host.rules(a_removal())
+        for number in range(3):
+            host.engine.load(f"app:{number}", content=str(number))
+
+        def stop_at_the_first_removal(call: str) -> None:
+            if call.startswith("remove"):
+                host.folder.is_stopped = True
+
+        host.engine.on_call = stop_at_the_first_removal
+        assert [len(host.look().removals) for _ in range(2)] == [1, 0]
+        assert host.last.result is PassResult.NOTHING_DUE
+        assert [verdict.reason for verdict in host.last.decision.plan.verdicts] == [Reason.DUE] * 2
+        host.engine.on_call = lambda call: None
+        host.folder.is_stopped = False
+        assert len(host.look().removals) == 2

@@ -197,6 +197,10 @@ class Teller:
         """Half of it is there."""
         self._host.folder.files["policy.json"] = '{"label": "half", "image_policy": {"remo'
 
+    def stop_file(self, is_there: bool) -> None:
+        """A file STOP in the policy folder."""
+        self._host.folder.is_stopped = is_there
+
     def no_policy(self) -> None:
         self._host.folder.files.clear()
 

@@ -22,6 +22,8 @@ from controller.policy.problem import Problem, Severity
 if TYPE_CHECKING:
     from controller.adapters.folder.watch import PolicyWatch
 
+STOP_FILE = "STOP"
+"""An entry of this name in the policy folder stops all removals."""
 _SCANS = 5
 """Number of scans of a folder that changes while it is read; the last result counts."""
 _REPLACED = "is a mount of its own whose source was deleted or replaced"
@@ -42,6 +44,17 @@ class PolicyFolder:
     def is_watched(self) -> bool:
         """Is a change noticed at once, and not only by the next resync?"""
         return self._watch is not None and self._watch.is_up
+
+    @property
+    def is_stopped(self) -> bool:
+        """Is there a file STOP now? Yes as well if that is not known: the folder exists and cannot be searched."""
+        try:
+            (self._folder / STOP_FILE).lstat()
+        except (FileNotFoundError, NotADirectoryError):
+            return False
+        except OSError:
+            return True
+        return True
 
     def read(self) -> FolderReading:
         """The present content of the folder; never raises."""
@@ -68,8 +81,11 @@ class PolicyFolder:
         files = refuse_duplicates(self._parse(scan.contents))
         documents = tuple(chain.from_iterable(file.documents for file in files))
         problems = (*scan.problems, *chain.from_iterable(file.problems for file in files))
-        lost = "" if documents else f"{self._folder} {scan.why_empty}"
-        return FolderReading(str(self._folder), documents, tuple(sorted(problems)), lost, scan.delivery.revision)
+        is_stopped = self.is_stopped
+        lost = "" if documents or is_stopped else f"{self._folder} {scan.why_empty}"
+        return FolderReading(
+            str(self._folder), documents, tuple(sorted(problems)), lost, is_stopped, scan.delivery.revision
+        )
 
     def _parse(self, contents: Iterable[FileContent]) -> list[Parsed]:
         """Parse new content, reuse known results, drop results of content that is no longer there."""

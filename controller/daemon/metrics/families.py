@@ -59,6 +59,11 @@ _DECLARED = (
         "1 if the policy folder is missing, unreadable or empty, so that nothing is in force; else 0.",
     ),
     Family(
+        "removals_stopped",
+        "gauge",
+        "1 while a file named STOP in the policy folder stops all removals, else 0.",
+    ),
+    Family(
         "passes_total",
         "counter",
         "Passes, by result: removed, nothing_due, partial (a due reference could not be removed), failed.",

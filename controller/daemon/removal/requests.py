@@ -88,6 +88,8 @@ class RemovalContext:
     parallel: int = 4
     """Removals under way at once."""
     progress: ProgressPort | None = None
+    is_stopped: Callable[[], bool] = lambda: False
+    """Is there a file STOP in the policy folder now? Checked before each request."""
 
 
 @dataclass
@@ -139,7 +141,7 @@ class Execution:
         _raise_if_broken(done)
 
     def _must_stop(self) -> bool:
-        return self.hands.stopping.is_set() or self.trouble is not None or self._keeps_clear
+        return self.hands.stopping.is_set() or self.trouble is not None or self._keeps_clear or self.hands.is_stopped()
 
     def _remove_images(self, ahead: Iterator[Task]) -> None:
         """One after the other, whichever nobody else has begun yet."""

@@ -123,6 +123,7 @@ def folder_values(reading: FolderReading) -> Values:
     return {
         "path": reading.folder,
         "lost": reading.lost,
+        "stopped": reading.is_stopped,
         "revision": reading.revision,
         "problems": [str(problem) for problem in reading.problems],
     }

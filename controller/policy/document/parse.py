@@ -257,6 +257,8 @@ class FolderReading:
     """All of them: those of the documents, and of files that hold none."""
     lost: str = ""
     """Why there is nothing to read, in words; empty if there was. A lost folder puts nothing in force."""
+    is_stopped: bool = False
+    """The folder has a file STOP: no removal is requested."""
     revision: str = ""
     """The commit or version that was delivered, where the delivery tells."""
     at: float | None = None

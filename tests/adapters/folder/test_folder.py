@@ -218,3 +218,26 @@ def test_with_a_callback_the_folder_is_watched_from_the_first_reading_until_it_i
     folder.stop()
     states.append(folder.is_watched)
     assert states == [False, True, False]
+
+
+@pytest.mark.parametrize("kind", ["file", "folder", "link without a target"])
+def test_an_entry_named_stop_stops_all_removals(tmp_path: Path, kind: str) -> None:
+    folder = PolicyFolder(tmp_path)
+    assert not folder.is_stopped
+    assert not folder.read().is_stopped
+    stop = tmp_path / "STOP"
+    {"file": stop.touch, "folder": stop.mkdir, "link without a target": lambda: stop.symlink_to("nowhere")}[kind]()
+    assert folder.is_stopped
+    assert folder.read().is_stopped
+    assert folder.read().lost == ""  # an empty folder with STOP is not a lost one
+
+
+@pytest.mark.parametrize("name", ["stop", "STOP.yaml", "below/STOP"])
+def test_no_other_name_stops_removals(tmp_path: Path, name: str) -> None:
+    (tmp_path / "below").mkdir()
+    (tmp_path / name).touch()
+    assert not PolicyFolder(tmp_path).is_stopped
+
+
+def test_a_missing_folder_is_not_stopped(tmp_path: Path) -> None:
+    assert not PolicyFolder(tmp_path / "missing").is_stopped
