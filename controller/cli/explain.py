@@ -110,9 +110,7 @@ def _rule(rule: Values) -> str:
 
 def _options(rule: Values) -> str:
     """The optional fields of a rule."""
-    under_pressure = rule["delete_after_minutes_under_pressure"]
     options = (
-        (under_pressure is not None, f" ({under_pressure} min under disk pressure)"),
         (rule["lost_tag_only"], ", only images that lost their tag"),
         (rule["keep_last"], f", keeps the last {rule['keep_last']} of each repository"),
     )

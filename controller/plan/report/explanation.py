@@ -108,12 +108,7 @@ def _rule(finding: Finding, decides: bool) -> Values:
         "agent_downloaded_only": rule.agent_downloaded_only,
         "keep_last": rule.keep_last,
         "lost_tag_only": rule.lost_tag_only,
-        "delete_after_minutes_under_pressure": _minutes(rule.delete_after_seconds_under_pressure),
         "says": finding.reason.value,
         "due_at": finding.due_at,
         "decides": decides,
     }
-
-
-def _minutes(seconds: float | None) -> int | None:
-    return None if seconds is None else int(seconds // 60)

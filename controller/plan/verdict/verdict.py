@@ -60,8 +60,6 @@ class Rule:
     """The rule never removes this many most recently used images of each repository."""
     lost_tag_only: bool = False
     """Does the rule cover only images that had a tag and lost it?"""
-    delete_after_seconds_under_pressure: float | None = None
-    """The limit while the disk is under pressure; None: pressure changes nothing for this rule."""
 
     @property
     def name(self) -> str:
