@@ -72,7 +72,7 @@ screenshots: environment tools ## take the pictures of the status page in manife
 	@$(python) -m tests.page.screenshots manifests/screenshots
 	@! command -v pngquant >/dev/null || pngquant --force --skip-if-larger --ext .png manifests/screenshots/*.png
 
-readme: environment ## write the README's tables of settings, metrics and engines anew
+readme: environment ## write the generated tables of settings, metrics and engines
 	@$(python) -m deploy.local.readme
 
 lock: ## write the lock files anew; FLAGS=--upgrade takes newer versions

@@ -1,18 +1,22 @@
-"""Removes container images that an edge node no longer needs, by policy, and never one that it does.
+"""Removes container images that an edge node no longer needs, by policy. In doubt it keeps an image and says why.
 
-The map, from top to bottom; imports go downwards only, and a test of the architecture sees to it:
+The map, from top to bottom; README.md beside this file explains it. Imports go downwards only (`lint-imports`).
 
-    cli/          speaks: commands, tables, exit codes
-    daemon/       moves: one pass is observe, remember, plan, execute, report; the loop, metrics, status over HTTP
-    adapters/     touches: the engine and its events, the ledger, the policy folder, the agent, the Exchange, clocks
-    ── below this line nothing touches anything: values in, values out ──
-    plan/         decides: which documents are in force, for how long an image was unused, what goes, waits or stays
-    policy/       reads: policy documents, and everything that is wrong with them
-    image/        names: references, selectors over them, layers and what removing them frees
-    constraint/   judges: the property and constraint language of Open Horizon
-    settings, instant, quantity, errors
+    cli/          commands, one file each; output/ has tables, selectors and progress
+    daemon/       one pass (reconcile), the loop, status, log lines (journal), wiring
+        removal/      which removals, checks before each request, the request, the measurement
+        http/ metrics/ page/
+    adapters/     what each folder meets: engine/ ledger/ folder/ node/ exchange/ host/
+    ── pure from here on: values in, values out ──
+    plan/         scope/ (which documents are in force), memory/ (idle times), verdict/ (what is removed, waits or is
+                  kept), node/ (which documents match), report/ (rows to show)
+    policy/       text/ (bytes to tree), document/ (tree to policy, with all its problems)
+    image/        references, patterns over them, layers
+    constraint/   the property and constraint language of Open Horizon
+    settings, instant, quantity, log_events, errors
 
-Begin with plan/verdict.py, plan/planner.py, plan/decision.py, daemon/reconcile.py and daemon/loop.py.
+Read in this order: plan/verdict/verdict.py, plan/verdict/planner.py, plan/verdict/decision.py, daemon/reconcile.py,
+daemon/removal/remover.py, daemon/loop.py.
 """
 
 __version__ = "0.1.0"

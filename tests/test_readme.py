@@ -8,18 +8,39 @@ from pathlib import Path
 import click
 import pytest
 
+import controller
 from controller.cli.main import imagectl
 from controller.plan.verdict.verdict import Reason
 from deploy.local import readme
 
 ROOT = Path(__file__).parents[1]
 TEXT = (ROOT / "README.md").read_text()
-PAGES = [ROOT / "README.md", ROOT / "CHANGELOG.md", *ROOT.glob("deploy/**/README.md"), *ROOT.glob("tests/**/*.md")]
+PAGES = [
+    *(ROOT / name for name in ("README.md", "CHANGELOG.md", "CONTRIBUTING.md")),
+    *(
+        page
+        for folder in ("controller", "deploy", "manifests", "policies", "tests")
+        for page in (ROOT / folder).rglob("*.md")
+    ),
+]
+ALL_TEXT = "\n".join(page.read_text() for page in PAGES)
 _INSIDE = re.compile(r"\]\((?!https?:)([^)#]*)(?:#([\w-]+))?\)")
 
 
-def test_its_tables_are_those_of_the_code_and_of_the_results() -> None:
-    assert readme.written_anew(TEXT) == TEXT, "make readme"
+@pytest.mark.parametrize("page", readme.PAGES)
+def test_generated_tables_are_up_to_date(page: str) -> None:
+    text = (ROOT / page).read_text()
+    assert readme.regenerated(page, text) == text, "make readme"
+
+
+@pytest.mark.parametrize("folder", ["controller", "deploy", "manifests", "policies", "tests"])
+def test_every_top_level_folder_has_a_page_that_the_readme_links_to(folder: str) -> None:
+    assert f"]({folder}/README.md)" in TEXT
+
+
+def test_every_file_and_folder_in_the_map_exists() -> None:
+    named = re.findall(r"[\w/]+\.py", controller.__doc__ or "")
+    assert [path for path in named if not (ROOT / "controller" / path).exists()] == []
 
 
 def test_it_has_every_verdict_in_the_order_in_which_they_are_asked() -> None:
@@ -31,7 +52,7 @@ def test_it_has_every_command() -> None:
 
 
 def test_every_option_in_it_is_one() -> None:
-    told = {option for line in re.findall(r"imagectl [^`\n]*", TEXT) for option in re.findall(r"--[a-z-]+", line)}
+    told = {option for line in re.findall(r"imagectl [^`\n]*", ALL_TEXT) for option in re.findall(r"--[a-z-]+", line)}
     options = {option for _, command in _all(imagectl, "") for each in command.params for option in each.opts}
     assert told - options == set()
 
@@ -46,11 +67,11 @@ def test_what_a_page_links_to_exists(page: Path) -> None:
 
 def test_every_make_target_in_it_exists() -> None:
     targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
-    assert set(re.findall(r"(?:`|    )make ([a-z-]+)", TEXT)) <= targets
+    assert set(re.findall(r"(?:`|    )make ([a-z-]+)", ALL_TEXT)) <= targets
 
 
 def test_every_file_of_this_project_that_it_names_exists() -> None:
-    named = re.findall(r"`((?:controller|deploy|manifests|tests)/[\w./-]+)`", TEXT)
+    named = re.findall(r"`((?:controller|deploy|manifests|tests)/[\w./-]+)`", ALL_TEXT)
     assert [path for path in named if not (ROOT / path).exists()] == []
 
 

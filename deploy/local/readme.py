@@ -1,4 +1,4 @@
-"""The tables of the README that follow from the code and from test results; `make readme` writes them anew.
+"""Writes the generated tables of the README pages; `make readme` runs it.
 
 Each stands between `<!-- name -->` and `<!-- end -->`. Settings come from `controller.settings`, metrics from
 `controller.daemon.metrics.families`, engines from `tests/with_docker/results.json`, which `make test-engines` writes.
@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import re
-import sys
 from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -50,16 +49,21 @@ def engines() -> Iterator[str]:
             yield _row(engine["engine"], engine["findings"].get(title, "was not run"))
 
 
-BLOCKS = {"settings": settings, "metrics": metrics, "engines": engines}
+PAGES = {
+    "deploy/README.md": {"settings": settings},
+    "manifests/README.md": {"metrics": metrics},
+    "tests/README.md": {"engines": engines},
+}
+"""Page, and its generated blocks."""
 
 
-def written_anew(text: str) -> str:
-    """The text with its blocks as they are to be."""
-    for name, lines in BLOCKS.items():
+def regenerated(page: str, text: str) -> str:
+    """The text of a page with its blocks as they should be."""
+    for name, lines in PAGES[page].items():
         block = f"<!-- {name} -->\n" + "\n".join(lines()) + "\n<!-- end -->"
         text, found = re.subn(rf"<!-- {name} -->\n.*?<!-- end -->", lambda _, block=block: block, text, flags=re.DOTALL)  # type: ignore[misc]
         if found != 1:
-            raise SystemExit(f"README.md has no block {name}, or more than one")
+            raise SystemExit(f"{page}: expected one block {name}, found {found}")
     return text
 
 
@@ -89,5 +93,6 @@ def _shown(default: Any) -> str:
 
 
 if __name__ == "__main__":
-    readme = Path(sys.argv[1]) if sys.argv[1:] else ROOT / "README.md"
-    readme.write_text(written_anew(readme.read_text()))
+    for page in PAGES:
+        file = ROOT / page
+        file.write_text(regenerated(page, file.read_text()))
