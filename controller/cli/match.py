@@ -1,7 +1,4 @@
-"""`imagectl nmp match`: which documents apply to this node, or to which nodes of a fleet, and why.
-
-What applies is decided in `plan/matching` and asked in `plan/fleet`; here files are read and answers printed.
-"""
+"""`imagectl nmp match`: which documents apply to this node, or to which nodes of a fleet, and why."""
 
 from __future__ import annotations
 
@@ -39,23 +36,23 @@ from controller.policy.problem import Problem
 _A_PATH = click.Path(exists=True, readable=False, path_type=Path)
 
 
-@click.command(short_help="Say which documents apply to which nodes, and why.")
+@click.command(short_help="Show which documents apply to which nodes, and why.")
 @click.argument("paths", metavar="[PATH]...", nargs=-1, type=_A_PATH)
 @with_settings("node", "agent_url")
-@click.option("--nodes", metavar="DIR", type=_A_PATH, help="Ask for all nodes of this folder, or file of JSON lines.")
-@click.option("--plan", metavar="FILE", type=_A_PATH, help="Tell images too: outputs of `imagectl plan -o json`.")
+@click.option("--nodes", metavar="DIR", type=_A_PATH, help="Match all nodes of this folder or file of JSON lines.")
+@click.option("--plan", metavar="FILE", type=_A_PATH, help="Show images too; outputs of `imagectl plan -o json`.")
 @output_option("table", "wide", "json", "yaml")
 @click.pass_context
 def match(
     context: click.Context, /, paths: tuple[Path, ...], nodes: Path | None, plan: Path | None, form: str, **given: Any
 ) -> None:
-    """Say which documents apply to a node, and why; or, with --nodes, to which nodes each document applies.
+    """Show which documents apply to a node, and why; with --nodes, to which nodes each document applies.
 
-    PATH is a document or a folder of them (default: the folder of policies). The node is that of --node or --agent-url,
-    or this host without pattern and policy. A node of --nodes counts as it is written: it has no built-in properties
-    but those that its file gives. From when a document is in force is not asked here.
+    PATH is a document or a folder of documents (default: the policy folder). The node is that of --node or --agent-url,
+    or this host without pattern and policy. A node of --nodes has only the built-in properties in its file. Start times
+    are ignored.
 
-    Exit code: 0 good, 1 something is wrong with a document or a node, 2 wrong usage.
+    Exit code: 0 good, 1 a document or a node has a problem, 2 wrong usage.
 
     \b
     Examples:
@@ -64,7 +61,7 @@ def match(
       imagectl nmp match new.yaml --nodes fleet.jsonl --plan plans.json
     """
     if nodes and (given["node"] or given["agent_url"]):
-        raise click.UsageError("--nodes asks for other nodes than --node and --agent-url do: give one of them")
+        raise click.UsageError("--nodes cannot be combined with --node or --agent-url")
     settings = settings_from(given)
     asked = _read_documents(paths or (settings.policies,))
     if nodes:
@@ -77,7 +74,7 @@ def match(
 
 @dataclass(slots=True)
 class _Asked:
-    """The documents that are asked about, and what is wrong with anything."""
+    """The documents to match, and all problems."""
 
     documents: list[Document] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)
@@ -88,14 +85,14 @@ class _Asked:
             self.troubles.append(str(problem))
             self.is_bad |= problem.is_error
 
-    def complain(self, trouble: str) -> None:
+    def add_problem(self, trouble: str) -> None:
         self.troubles.append(trouble)
         self.is_bad = True
 
 
 @dataclass(frozen=True, slots=True)
 class _Answer:
-    """What is printed: values for programs; rows, columns and a sentence for people."""
+    """The output: values for JSON and YAML; rows, columns and a summary for the table."""
 
     values: Values
     rows: Sequence[Values]
@@ -114,7 +111,7 @@ def _print(answer: _Answer, asked: _Asked, form: str) -> None:
 
 
 def _read_documents(paths: Iterable[Path]) -> _Asked:
-    """Names are compared within each folder, and among the files that were named."""
+    """Names must be unique within each folder, and among the named files."""
     asked, named = _Asked(), list[Parsed]()
     for path in dict.fromkeys(paths):
         if path.is_dir() or not path.exists():
@@ -138,12 +135,12 @@ def _read_folder(path: Path, asked: _Asked) -> None:
     asked.documents += reading.documents
     asked.add(reading.problems)
     if reading.lost:
-        asked.complain(reading.lost)
+        asked.add_problem(reading.lost)
 
 
 def _ask_node(asked: _Asked, who: NodeAnswer, plan: Path | None) -> _Answer:
     if who.is_degraded:
-        asked.complain(f"the node is not known: {who.why}")
+        asked.add_problem(f"the node is unknown: {who.why}")
     candidates = _candidates(who.node or Node(), plan) if plan else None
     rows = [answer_for_node(document, who, candidates) for document in asked.documents]
     number = sum(row["applies"] for row in rows)
@@ -153,12 +150,12 @@ def _ask_node(asked: _Asked, who: NodeAnswer, plan: Path | None) -> _Answer:
 
 
 def _candidates(node: Node, file: Path) -> tuple[Candidate, ...]:
-    """A single plan that does not say of which node it is, is of this one."""
+    """A single plan that names no node counts as this node's."""
     plans = read_plans(file)
     for plan in plans:
         if (plan.org, plan.id) == (node.org, node.id) or (len(plans) == 1 and not plan.id):
             return plan.candidates
-    raise InvalidSettings(f"{file} holds no plan of {node_name(node.org, node.id)}")
+    raise InvalidSettings(f"{file} has no plan of {node_name(node.org, node.id)}")
 
 
 def _ask_fleet(asked: _Asked, nodes: Path, plan: Path | None, *, with_reasons: bool) -> _Answer:
@@ -181,7 +178,7 @@ def _read_fleet(asked: _Asked, nodes: Path, plan: Path | None) -> list[Member]:
         for document in described.nodes
     ]
     for org, node_id in by_node:
-        asked.complain(f"{plan} holds a plan of {node_name(org, node_id)}, which is not among the nodes")
+        asked.add_problem(f"{plan} has a plan of {node_name(org, node_id)}, which is not one of the nodes")
     return members
 
 

@@ -1,4 +1,4 @@
-"""What `nmp match` found out, as plain values, and the columns of its tables."""
+"""The results of `nmp match` as plain values, and the columns of its tables."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def answer_for_node(document: Document, who: NodeAnswer, candidates: Sequence[Ca
 
 
 def node_values(who: NodeAnswer) -> Values:
-    """The node as matching sees it."""
+    """The node that matching uses."""
     node = who.node or Node()
     return {
         "org": node.org,
@@ -50,7 +50,7 @@ def node_name(org: str, node_id: str) -> str:
 
 
 def answer_for_fleet(reach: Reach, has_plans: bool) -> Values:
-    """To how many and which nodes the document applies, and why not to the others."""
+    """The nodes that the document applies to, and why not to the others."""
     names = sorted(member.name for member in reach.applies_to)
     reasons = [group_values(group) for group in reach.groups[:_SHOWN_REASONS]]
     return {
@@ -65,13 +65,13 @@ def answer_for_fleet(reach: Reach, has_plans: bool) -> Values:
 
 
 def group_values(group: NodeGroup) -> Values:
-    """One reason, and the first nodes for which it holds."""
+    """One reason, and its first nodes."""
     names = sorted(member.name for member in group.members)[:_SHOWN_NAMES]
     return {"applies": group.applies, "count": len(group.members), "nodes": names, "why": group.why}
 
 
 def rows_with_reasons(answer: Values) -> list[Values]:
-    """The answer as one row for each reason."""
+    """One row for each reason."""
     rows = [{**answer, **reason} for reason in answer["reasons"]]
     if answer["further_reasons"]:
         rest = answer["of"] - sum(row["count"] for row in rows)
@@ -88,7 +88,7 @@ def _place(document: Document) -> Values:
 
 
 def _several(names: Sequence[str], count: int) -> str:
-    """The first few of them, and how many more there are."""
+    """The first names, and the number of the others."""
     shown = ", ".join(names[:_SHOWN_NAMES])
     more = count - min(len(names), _SHOWN_NAMES)
     return f"{shown} and {more:,} more" if shown and more else shown or "-"
@@ -122,7 +122,7 @@ def columns_for_node(has_plan: bool) -> tuple[Column, ...]:
 
 
 def columns_for_fleet(has_plans: bool, with_reasons: bool) -> tuple[Column, ...]:
-    """One row for each document, or for each of its reasons."""
+    """One row for each document, or for each reason."""
     if with_reasons:
         return (_NAME, _FILE, _APPLIES, _COUNT, _SUCH_AS, _WHY)
     return (_NAME, _APPLIES_TO, _NODES, *([_FLEET_REMOVES] if has_plans else []))

@@ -1,7 +1,4 @@
-"""`imagectl nmp`: write policy documents, hear about every mistake in them, and see where they apply.
-
-What is wrong with a document is decided in `controller.policy`; here files are read and answers printed.
-"""
+"""`imagectl nmp`: write and check policy documents, and show where they apply."""
 
 from __future__ import annotations
 
@@ -34,7 +31,7 @@ A_PATH = click.Path(exists=True, readable=False, allow_dash=True, path_type=Path
 
 @click.group(name="nmp", short_help="Write and check policy documents.")
 def nmp() -> None:
-    """Write and check policy documents (node management policies), and see where they apply.
+    """Write and check policy documents (node management policies), and show where they apply.
 
     \b
     Examples:
@@ -51,9 +48,9 @@ nmp.add_command(match)
 @nmp.command()
 @click.argument("name", default="")
 def new(name: str) -> None:
-    """Print a commented document to begin with.
+    """Print a commented template document.
 
-    It is switched off, and invalid exactly where a person must choose. NAME becomes its label.
+    It is disabled, and invalid exactly where you must choose a value. NAME becomes its label.
 
     \b
     Examples:
@@ -76,7 +73,7 @@ def schema() -> None:
 
 
 def schema_text() -> str:
-    """As it stands in manifests/nmp.schema.json."""
+    """The content of manifests/nmp.schema.json."""
     return json.dumps(json_schema(), indent=2, ensure_ascii=False) + "\n"
 
 
@@ -89,7 +86,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], form: str, strict:
     """Check documents and report all their problems at once.
 
     PATH is a file, a folder (searched recursively for .yaml, .yml and .json) or - for standard input.
-    Warnings alone are no problem without --strict.
+    Warnings do not change the exit code without --strict.
 
     \b
     Exit code: 0 no problem, 1 problems found, 2 wrong usage.
@@ -109,7 +106,7 @@ def validate(context: click.Context, paths: tuple[Path, ...], form: str, strict:
 
 
 def _check(paths: Iterable[Path]) -> ValidationReport:
-    """Names are compared within each folder, and among the files that were named."""
+    """Names must be unique within each folder, and among the named files."""
     problems: list[Problem] = []
     parsed: list[Parsed] = []
     named: list[Parsed] = []

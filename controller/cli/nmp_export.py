@@ -1,7 +1,4 @@
-"""`imagectl nmp export --exchange`: policy documents in the form that today's Exchange can store.
-
-What that form is stands in `controller.policy.document.image_property`; here files are read and written.
-"""
+"""`imagectl nmp export --exchange`: write policy documents in the form that the Exchange can store."""
 
 from __future__ import annotations
 
@@ -28,14 +25,14 @@ STOCK_AGENTS = (
 @click.argument(
     "files", nargs=-1, required=True, metavar="FILE...", type=click.Path(exists=True, dir_okay=False, path_type=Path)
 )
-@click.option("--exchange", is_flag=True, required=True, help="In the form that an Open Horizon Exchange stores.")
-@click.option("--into", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Write files there.")
+@click.option("--exchange", is_flag=True, required=True, help="Use the form that an Open Horizon Exchange stores.")
+@click.option("--into", type=click.Path(exists=True, file_okay=False, path_type=Path), help="Folder for the files.")
 def export(files: tuple[Path, ...], exchange: bool, into: Path | None) -> None:
     """Check policy documents and write them for an Open Horizon Exchange.
 
     The Exchange has no field for an image policy, so it is written as JSON text into the string property image_policy;
-    imagectl sync exchange reads it from there. One document goes to standard output; with --into each goes into a file
-    of its own. Nothing is written if any document has an error.
+    imagectl sync exchange reads it. One document is written to standard output; with --into each becomes one file.
+    Nothing is written if any document has an error.
 
     \b
     Exit code: 0 written, 1 problems found, 2 wrong usage.
@@ -50,7 +47,7 @@ def export(files: tuple[Path, ...], exchange: bool, into: Path | None) -> None:
         click.echo("nothing was written", err=True)
         raise click.exceptions.Exit(1)
     if into is None and len(policies) > 1:
-        raise click.UsageError(f"{len(policies)} documents: name a folder for them with --into")
+        raise click.UsageError(f"{len(policies)} documents: choose a folder with --into")
     click.echo(STOCK_AGENTS, err=True)
     for policy in policies:
         text = text_for_hzn(folded(policy))
@@ -70,7 +67,7 @@ def _parse(files: Iterable[Path]) -> Iterator[Parsed]:
 
 
 def _policies(parsed: Iterable[Parsed]) -> list[NodeManagementPolicy]:
-    """All documents, or none if one is invalid or has no image policy. What is wrong is printed."""
+    """All documents, or none if one is invalid or has no image policy. Problems are printed."""
     files = refuse_duplicates(parsed)
     problems = [problem for file in files for problem in file.problems]
     policies = [policy for file in files for policy in file.policies]
@@ -78,7 +75,7 @@ def _policies(parsed: Iterable[Parsed]) -> list[NodeManagementPolicy]:
     for problem in problems:
         click.echo(problem, err=True)
     for name in others:
-        click.echo(f"{printable(name)} has no image policy: give it to hzn as it is", err=True)
+        click.echo(f"{printable(name)} has no image policy: pass it to hzn unchanged", err=True)
     return [] if others or any(problem.is_error for problem in problems) else policies
 
 

@@ -1,7 +1,4 @@
-"""`imagectl sync exchange`: bring the policies of an Open Horizon Exchange into the folder that is watched.
-
-What an answer means is in `controller.policy.document.exchange_answer`; asking and writing files is in the adapters.
-"""
+"""`imagectl sync exchange`: deliver the policies of an Open Horizon Exchange into the policy folder."""
 
 from __future__ import annotations
 
@@ -30,29 +27,29 @@ if TYPE_CHECKING:
 AUTH_VARIABLE = "IMAGECTL_EXCHANGE_AUTH"
 SHORTEST_INTERVAL_SECONDS = 10
 JITTER = 0.1
-"""Of the interval, more or less: nodes that started together do not ask together for long."""
+"""Fraction of the interval; spreads the requests of nodes that started together."""
 _ENDING = (signal.SIGTERM, signal.SIGINT)
 
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """What is to be said about one reading of the Exchange, line by line."""
+    """The output lines of one delivery."""
 
     news: tuple[str, ...]
     troubles: tuple[str, ...]
     summary: str
-    """Empty if there was no answer to deliver."""
+    """Empty if there was nothing to deliver."""
     has_failed: bool
 
 
-@click.group(short_help="Bring policies from elsewhere into the folder.")
+@click.group(short_help="Deliver policies into the folder.")
 def sync() -> None:
-    """Bring policies from elsewhere into the folder that the controller watches."""
+    """Deliver policies from another place into the policy folder of the controller."""
 
 
 def _organisation(context: click.Context, parameter: click.Parameter, value: str) -> str:
     if not value.strip(".") or "/" in value:
-        raise click.BadParameter("write the organisation's ID, such as myorg")
+        raise click.BadParameter("expected an organisation ID such as myorg")
     return value
 
 
@@ -77,28 +74,38 @@ _folder = click.Path(exists=True, file_okay=False, path_type=Path)
 
 
 @sync.command("exchange", short_help="Deliver the policies of an organisation.")
-@_option("--exchange-url", "url", variable="EXCHANGE_URL", required=True, metavar="URL", help="Address of its API.")
-@_option("--org", variable="EXCHANGE_ORG", required=True, callback=_organisation, help="Whose policies.")
-@_option("--auth-file", variable="EXCHANGE_AUTH_FILE", type=_file, help="File that holds the credentials.")
-@_option("--ca", variable="EXCHANGE_CA", type=_file, help="Certificates to trust instead of the system's.")
-@_option("--into", variable="POLICIES", type=_folder, help="Folder of policies; --policies of the controller.")
-@_option("--interval", variable="EXCHANGE_INTERVAL", callback=_interval, metavar="TIME", help="Again and again.")
+@_option(
+    "--exchange-url", "url", variable="EXCHANGE_URL", required=True, metavar="URL", help="Address of the Exchange API."
+)
+@_option(
+    "--org",
+    variable="EXCHANGE_ORG",
+    required=True,
+    callback=_organisation,
+    help="Organisation whose policies are read.",
+)
+@_option("--auth-file", variable="EXCHANGE_AUTH_FILE", type=_file, help="File with the credentials.")
+@_option("--ca", variable="EXCHANGE_CA", type=_file, help="Certificates (PEM) to trust instead of the system's.")
+@_option("--into", variable="POLICIES", type=_folder, help="Policy folder (--policies of the controller).")
+@_option(
+    "--interval", variable="EXCHANGE_INTERVAL", callback=_interval, metavar="TIME", help="Repeat at this interval."
+)
 def exchange(
     url: str, org: str, auth_file: Path | None, ca: Path | None, into: Path | None, interval: float | None
 ) -> None:
     """Read the management policies of an organisation and deliver them as files.
 
-    Each policy becomes one file in exchange/ORG/ below the folder of policies; a policy that the Exchange no longer has
-    loses its file. Files that were put there by others are left alone. Without a whole answer nothing changes.
+    Each policy becomes one file in exchange/ORG/ below the policy folder; the file of a policy that the Exchange no
+    longer has is removed. Other files are not touched. Without a complete answer nothing changes.
 
-    An image policy, which the Exchange has no field for, is read from the string property image_policy: imagectl nmp
-    export writes it there.
+    The Exchange has no field for an image policy; it is read from the string property image_policy, which imagectl nmp
+    export writes.
 
     The credentials, org/id:token of a user or a node, are read from the environment variable IMAGECTL_EXCHANGE_AUTH or
     from --auth-file.
 
     \b
-    Exit code: 0 delivered, 1 not or not all of it, 2 wrong usage.
+    Exit code: 0 delivered, 1 not or not all delivered, 2 wrong usage.
 
     \b
     Examples:
@@ -121,19 +128,19 @@ def exchange(
         done = _read(source, auth_file, into)
     _say(done, done.troubles)
     if done.has_failed:
-        raise DeliveryFailed("not everything could be delivered")
+        raise DeliveryFailed("not all policies were delivered")
 
 
 def _policies() -> Path:
-    """The folder that the controller reads, by its own settings."""
+    """The policy folder from the settings of the controller."""
     policies = settings_from({}).policies
     if not policies.is_dir():
-        raise InvalidSettings(f"{policies} is no folder to deliver into: make it, or name another one with --into")
+        raise InvalidSettings(f"--into {policies}: not a directory (create it or choose another)")
     return policies
 
 
 def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
-    """Nothing but a signal ends it. Of a trouble that lasts only the beginning is told, and the end."""
+    """Repeat until a signal; print only changes of the lasting problems."""
     troubles: tuple[str, ...] | None = None
     while True:
         try:
@@ -147,17 +154,17 @@ def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
 
 
 def _read(source: ExchangeLocation, auth_file: Path | None, into: Path) -> Round:
-    """Ask once, and deliver. Raises ControllerError if there was nothing to deliver, or nowhere."""
+    """Read the policies once and deliver them. Raises ControllerError."""
     from controller.adapters.exchange.client import credentials_in, read_policies
     from controller.adapters.exchange.written_files import deliver, exclusive_folder
 
     credentials = credentials_in(_credentials_text(auth_file))
     with exclusive_folder(into, "exchange", file_name(source.organisation)) as folder:
         policies = read_policies(source, credentials)
-        return _told(folder, policies, deliver(folder, {policy.file: policy.data for policy in policies}))
+        return _round(folder, policies, deliver(folder, {policy.file: policy.data for policy in policies}))
 
 
-def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: FolderDelivery) -> Round:
+def _round(folder: Path, policies: Sequence[ExchangePolicy], delivery: FolderDelivery) -> Round:
     about = {policy.file: printable(f" ({policy.name}, last updated {policy.last_updated})") for policy in policies}
     done = {
         "added": delivery.added,
@@ -168,12 +175,12 @@ def _told(folder: Path, policies: Sequence[ExchangePolicy], delivery: FolderDeli
     news = (f"{word} {folder / file}{about.get(file, '')}" for word, files in done.items() for file in files)
     faults = (f"warning: {printable(policy.name)}: {policy.fault}" for policy in policies if policy.fault)
     strangers = (
-        f"warning: {folder / file} is not from the Exchange and is left as it is" for file in delivery.strangers
+        f"warning: {folder / file} was not delivered by sync and is not touched" for file in delivery.strangers
     )
     failures = (f"error: {failure}" for failure in delivery.failures)
     counts = ", ".join(f"{len(files)} {word}" for word, files in done.items() if files)
     amount = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
-    summary = f"{amount} in {folder}: {counts or 'nothing new'}"
+    summary = f"{amount} in {folder}: {counts or 'no change'}"
     return Round(tuple(news), (*faults, *strangers, *failures), summary, has_failed=bool(delivery.failures))
 
 
@@ -185,10 +192,10 @@ def _say(done: Round, troubles: Sequence[str]) -> None:
 
 
 def _credentials_text(file: Path | None) -> str:
-    """From the file, else from the environment: never from the command line, which everybody on a machine can read."""
+    """From the file or the environment; not from the command line, which all users of the host can read."""
     if file is None:
         if not (text := environment().get(AUTH_VARIABLE, "")):
-            raise InvalidSettings(f"no credentials: set {AUTH_VARIABLE}, or name a file with --auth-file")
+            raise InvalidSettings(f"no credentials: set {AUTH_VARIABLE} or use --auth-file")
         return text
     try:
         return file.read_text(encoding="utf-8")
@@ -198,7 +205,7 @@ def _credentials_text(file: Path | None) -> str:
 
 @contextmanager
 def _ended_by_signals(exit_code: int) -> Iterator[None]:
-    """SIGTERM and SIGINT end it at once, whatever it is waiting for; a delivery may end anywhere."""
+    """SIGTERM and SIGINT exit at once; a delivery may be interrupted anywhere."""
     before = {number: signal.signal(number, lambda *_: sys.exit(exit_code)) for number in _ENDING}
     try:
         yield

@@ -1,4 +1,4 @@
-"""The language in which Open Horizon says which node a policy is for, as anax reads it, oddities included.
+"""The constraint language of Open Horizon, exactly as anax reads it.
 
-A text becomes tokens (`tokens`), an expression (`parser`, `expression`) and, with properties, an answer (`evaluate`).
+Text becomes tokens (`tokens`), an expression (`parser`, `expression`) and, with properties, a result (`evaluate`).
 """

@@ -1,7 +1,7 @@
-"""Constraints that upstream reads without complaint and that do not mean what they say.
+"""Find constraints that upstream accepts and that do not mean what they seem to mean.
 
-A constraint comes in, what makes one doubt it goes out: as an error where it matches more than it says, as a warning
-where it matches less, or otherwise. Evaluation stays upstream's all the same.
+One that matches more than it seems to is an error; one that matches less, or something else, is a warning. Evaluation
+is upstream's in any case.
 """
 
 from __future__ import annotations
@@ -15,20 +15,20 @@ from controller.constraint.go_text import is_blank, trim_space
 from controller.constraint.parser import parse_whole
 from controller.constraint.tokens import Token, TokenKind, read_token
 from controller.constraint.version import compare, parse_range
-from controller.constraint.wording import shortened
+from controller.constraint.wording import shortened, shown
 from controller.errors import InvalidConstraint
 
 Severity: TypeAlias = Literal["error", "warning"]
 
-_MOST = 20  # a constraint of 100 kB has room for thousands of the same
-_MISSING = "write the condition that is missing"
+_MOST = 20  # a constraint of 100 kB can have thousands
+_MISSING = "write the missing condition"
 _MEANT = {"=>": ">=", "=>=": ">=", "=<": "<=", "=<=": "<="}
 _INVISIBLE = "\u00a0\u00ad\u115f\u1160\uffa0"
 
 
 @dataclass(frozen=True, slots=True)
 class Doubt:
-    """`position` counts characters of the constraint from 0; `hint` says what was probably meant."""
+    """`position` counts characters of the constraint from 0; `hint` is what was probably meant."""
 
     position: int
     severity: Severity
@@ -37,9 +37,9 @@ class Doubt:
 
 
 def doubts(text: str) -> list[Doubt]:
-    """What makes one doubt the constraint, in its order, 20 at most; nothing if it cannot be read, which is worse."""
+    """The doubts about a constraint, in its order, at most 20; none if it cannot be parsed."""
     try:
-        _, end = parse_whole(text)  # remembered where somebody has just parsed it
+        _, end = parse_whole(text)  # cached
     except InvalidConstraint:
         return []
     tokens = list(_tokens(text, end))
@@ -48,7 +48,7 @@ def doubts(text: str) -> list[Doubt]:
 
 
 def _tokens(text: str, end: int) -> Iterator[Token]:
-    """What upstream reads of the constraint, and the end."""
+    """The part of the constraint that upstream reads, and the end."""
     position = 0
     while position < end and not is_blank(text, position):
         token = read_token(text, position)
@@ -58,7 +58,7 @@ def _tokens(text: str, end: int) -> Iterator[Token]:
 
 
 def _about_emptiness(tokens: list[Token]) -> Iterator[Doubt]:
-    """Where a condition is missing, upstream takes it for true."""
+    """Upstream evaluates a missing condition as true."""
     if len(tokens) == 1:
         yield Doubt(0, "warning", "an empty constraint restricts nothing", "write a condition, or remove it")
     for token, following in pairwise(tokens):
@@ -67,9 +67,9 @@ def _about_emptiness(tokens: list[Token]) -> Iterator[Doubt]:
             case TokenKind.OPEN, TokenKind.CLOSE:
                 yield Doubt(start, "error", "empty parentheses are always true", _MISSING)
             case TokenKind.OR, TokenKind.CLOSE | TokenKind.END:
-                yield Doubt(start, "error", f"nothing follows {token.bare}, which makes this always true", _MISSING)
+                yield Doubt(start, "error", f"nothing follows {token.bare}, so the constraint is always true", _MISSING)
             case TokenKind.AND, TokenKind.CLOSE | TokenKind.END:
-                yield Doubt(start, "warning", f"nothing follows {token.bare}, which is ignored", _MISSING)
+                yield Doubt(start, "warning", f"nothing follows {token.bare}, so it is ignored", _MISSING)
 
 
 def _about_comparisons(tokens: list[Token]) -> Iterator[Doubt]:
@@ -86,10 +86,10 @@ def _about_comparisons(tokens: list[Token]) -> Iterator[Doubt]:
 
 def _about_name(name: Token) -> Iterator[Doubt]:
     if name.text != name.bare:
-        message = f"the blank in front is part of the name: this asks for a property {shortened(name.text, 40)!r}"
+        message = f"the leading blank is part of the name: this tests the property {shown(shortened(name.text, 40))}"
         yield Doubt(name.start, "warning", message, "remove the blank")
     if name.bare.startswith("!"):
-        message = f"! is a letter here and negates nothing: this asks for a property {name.shown}"
+        message = f"! is a letter here and not a negation: this tests the property {name.shown}"
         yield Doubt(name.visible_start, "warning", message, "compare with !=")
     yield from _about_invisible(name, name.text, "warning")
 
@@ -97,19 +97,24 @@ def _about_name(name: Token) -> Iterator[Doubt]:
 def _about_pair(operator: Token, value: Token) -> Iterator[Doubt]:
     """An operator, and the value that the property is compared with."""
     start = value.visible_start
-    # There is no negation around a comparison: a value that nothing has matches less, except with this operator.
+    # A value that no property has matches less, except with this operator.
     severity: Severity = "error" if operator.bare == "!=" else "warning"
     if operator.bare in _MEANT:
         meant = _MEANT[operator.bare]
         yield Doubt(operator.visible_start, "warning", f"{operator.bare} means the same as ==", f"write {meant}")
     if operator.kind is TokenKind.IN and value.kind is TokenKind.VERSION:
         version = shortened(value.bare, 40)
-        message = f"this means {version} or later for a property of the type version, and {version} for others"
+        message = f"this means {version} or later for a property of the type version, and exactly {version} for others"
         yield Doubt(start, "warning", message, f"write [{version},INFINITY)")
     if value.kind is TokenKind.VERSION_RANGE:
         versions = parse_range(value.bare)
         if versions is not None and compare(versions.start, versions.end) > 0:
-            yield Doubt(start, "warning", f"{value.shown} ends before it begins", "write the lower version first")
+            yield Doubt(
+                start,
+                "warning",
+                f"{value.shown} is empty: its end is lower than its start",
+                "write the lower version first",
+            )
     if (
         value.kind in (TokenKind.WORD, TokenKind.IN_WORD)
         and len(value.bare) > 1
@@ -121,19 +126,19 @@ def _about_pair(operator: Token, value: Token) -> Iterator[Doubt]:
 
 def _about_glue(name: Token, value: Token) -> Doubt:
     word, foo = shortened(name.bare, 40), shortened(value.bare, 40)
-    message = f"without an operator this asks whether the property {word.removesuffix('in')} is in {foo}"
-    return Doubt(name.visible_start, "warning", message, f"write {word} == {foo}, if the property {word} is meant")
+    message = f"without an operator, this tests whether the property {word.removesuffix('in')} is in {foo}"
+    return Doubt(name.visible_start, "warning", message, f"write {word} == {foo} to test the property {word}")
 
 
 def _about_invisible(token: Token, text: str, severity: Severity) -> Iterator[Doubt]:
     for character in _INVISIBLE:
         if character in text:
-            message = f"the character U+{ord(character):04X}, which cannot be seen, is a letter here"
+            message = f"the invisible character U+{ord(character):04X} is a letter here"
             yield Doubt(token.start + token.text.find(text) + text.find(character), severity, message, "remove it")
 
 
 def _about_the_rest(text: str, end: int) -> Iterator[Doubt]:
-    """Upstream counts parentheses and does not pair them: the first that closes too much ends the constraint."""
+    """Upstream only counts parentheses: the first surplus closing one ends the constraint."""
     if not is_blank(text, end):
         message = "upstream stops at this parenthesis and ignores the rest of the constraint"
-        yield Doubt(end - 1, "error", message, "pair the parentheses")
+        yield Doubt(end - 1, "error", message, "balance the parentheses")

@@ -1,7 +1,7 @@
-"""Constraints x properties > whether they hold, and if not, the first that does not and why.
+"""Evaluate constraints for properties; if they are not satisfied, with the first that is not and why.
 
 A property is compared by the kind of its value; its declared type counts for `version` and `list of strings` only.
-Nothing here raises, whatever the properties are. Upstream: anax externalpolicy/counter_party_properties.go.
+Nothing here raises. Upstream: anax externalpolicy/counter_party_properties.go.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ _SHOWN_PROPERTIES = 3
 
 
 class _LoneQuoteError(Exception):
-    """Upstream panics when it cuts the quotes off a text that is one quote only."""
+    """Upstream panics when it removes the quotes of a text that is a single quote."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evaluation:
-    """Whether constraints hold; `failed` is the first that does not, `unmet` are its conditions that make it false."""
+    """Whether constraints are satisfied; `failed` is the first that is not, `unmet` are its false conditions."""
 
     holds: bool
     holder: str = ""
@@ -35,25 +35,25 @@ class Evaluation:
 
     @property
     def why(self) -> str:
-        """The reason for false, for people; an empty text if the constraints hold."""
+        """The reason as a sentence; empty if the constraints are satisfied."""
         if self.failed is None:
             return ""
         constraint = f"constraint '{shortened(str(self.failed), 200)}'"
         if self.crashes_upstream:
-            return f"{constraint} cannot be decided: the agent itself crashes on the lone quote that {self.holder} has"
+            return f"{constraint} cannot be evaluated: the agent crashes on a lone quotation mark of {self.holder}"
         return f"{constraint} is not satisfied: {self.holder} has {self._found()}"
 
     def _found(self) -> str:
-        """What the holder has where something else was asked for: `site = "lyon" and no property region`."""
+        """The values of the unmet conditions: `site = "lyon" and no property region`."""
         found = dict.fromkeys(_holding(comparison, self.properties) for comparison in self.unmet)
         shown = list(found)[:_SHOWN_PROPERTIES]
         return " and ".join(shown) + (" and more" if len(found) > len(shown) else "")
 
 
 def evaluate(expressions: Iterable[Expression], properties: Sequence[Property], holder: str = "the node") -> Evaluation:
-    """Whether every expression holds for the properties; `holder` is who has them, as the reason will name it.
+    """Whether every expression is satisfied by the properties; the reason names their owner `holder`.
 
-    Where upstream panics the answer is false, with `crashes_upstream`.
+    Where upstream panics the result is false, with `crashes_upstream`.
     """
     for expression in expressions:
         try:
@@ -68,7 +68,7 @@ def evaluate(expressions: Iterable[Expression], properties: Sequence[Property], 
 def _unmet(expression: Expression, properties: Sequence[Property]) -> list[Comparison]:
     """The comparisons that make the expression false, in their order; none if it is true.
 
-    Stops as early as upstream does, since what is not looked at cannot crash. No recursion: nesting has no limit.
+    Stops where upstream stops, because later parts can crash it. No recursion, because nesting has no limit.
     """
     unmet: list[Comparison] = []
     open_nodes: list[tuple[bool, Iterator[And | Or | Comparison], int]] = [(True, iter(expression.parts), 0)]
@@ -92,7 +92,7 @@ def _unmet(expression: Expression, properties: Sequence[Property]) -> list[Compa
 
 
 def _holds(comparison: Comparison, properties: Sequence[Property]) -> bool:
-    """The first property of the name that gives an answer decides; a missing property is false for every operator."""
+    """The first property of the name with a result decides; a missing property is false for every operator."""
     for prop in properties:
         if prop.name == comparison.name:
             answer = _compare(comparison, prop)
@@ -102,7 +102,7 @@ def _holds(comparison: Comparison, properties: Sequence[Property]) -> bool:
 
 
 def _holding(comparison: Comparison, properties: Sequence[Property]) -> str:
-    """What the properties say to this comparison, in words."""
+    """The property that the comparison tested, in words."""
     named = [prop for prop in properties if prop.name == comparison.name]
     if not named:
         name = comparison.name
@@ -111,7 +111,7 @@ def _holding(comparison: Comparison, properties: Sequence[Property]) -> str:
 
 
 def _compare(comparison: Comparison, prop: Property) -> bool | None:
-    """Whether the property satisfies the comparison; None where upstream goes on to the next one of that name."""
+    """Whether the property satisfies the comparison; None if upstream tries the next property of that name."""
     value = prop.value
     if isinstance(value, bool):
         return _compare_bool(value, comparison.operator, comparison.value)
@@ -142,7 +142,7 @@ def _compare_number(number: int | float, operator: str, text: str) -> bool:
     if wanted is None:
         return False
     try:
-        value = float(number)  # upstream knows no other numbers
+        value = float(number)  # upstream uses float64 for all numbers
     except OverflowError:
         return False
     match operator:
@@ -181,7 +181,7 @@ def _compare_text(text: str, declared: str, operator: str, quoted: str) -> bool:
 
 
 def _is_listed(value: str, listed: str) -> bool:
-    """Whether a list written with commas has the value as an element; quotes around elements do not count."""
+    """Whether a comma-separated list has the value as an element; quotes around elements are ignored."""
     wanted = _unquoted(value.strip(" "))
     return any(_unquoted(element.strip(" ")) == wanted for element in listed.split(","))
 

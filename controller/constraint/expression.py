@@ -1,7 +1,7 @@
-"""What a constraint means: alternatives of conditions which must hold together, and its text.
+"""The expression of a constraint: an Or of Ands of comparisons, as upstream builds it.
 
-The shape is upstream's own: a constraint, and each pair of parentheses, is an Or of Ands. An And without parts is true.
-Nesting may be as deep as a text is long, so that nothing here calls itself.
+Each pair of parentheses is an Or of Ands again. An And without parts is true. No recursion, because
+nesting has no limit.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import TypeAlias
 
 @dataclass(frozen=True, slots=True)
 class Comparison:
-    """One condition, as it is understood, and as it was written; `value` keeps its quotes."""
+    """One condition, parsed and as written; `value` keeps its quotes."""
 
     name: str
     operator: str
@@ -43,7 +43,7 @@ Expression: TypeAlias = Or
 
 
 def _written(root: And | Or) -> str:
-    """The text of an expression; reading it gives the same expression again."""
+    """The text of an expression; parsing it gives the same expression."""
     pieces: list[str] = []
     ahead: list[And | Or | Comparison | str] = [root]
     while ahead:

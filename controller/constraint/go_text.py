@@ -1,7 +1,4 @@
-"""How Go reads blanks, numbers and booleans, where Python would read them otherwise.
-
-Text comes in, a Python value goes out, or None where Go reports an error. Upstream's constraint language rests on them.
-"""
+"""Read blanks, numbers and booleans as Go does, where Python differs. None means that Go reports an error."""
 
 from __future__ import annotations
 
@@ -23,7 +20,7 @@ _DIGITS = r"[0-9]+(?:_[0-9]+)*"
 _HEX_DIGITS = r"[0-9a-fA-F]+(?:_[0-9a-fA-F]+)*"
 _DECIMAL = rf"([+-]?(?:{_DIGITS}(?:\.(?:{_DIGITS})?)?|\.{_DIGITS}))(?:[eE]([+-]?)({_DIGITS}))?"
 _HEXADECIMAL = rf"([+-]?0[xX](?:_?{_HEX_DIGITS}(?:\.(?:{_HEX_DIGITS})?)?|\.{_HEX_DIGITS}))[pP]([+-]?)({_DIGITS})"
-# Patterns are compiled where they are first needed: a command that only reads the ledger does not wait for them.
+# Compiled on first use: commands that only read the ledger do not need them.
 
 
 def trim_space(text: str) -> str:
@@ -34,7 +31,7 @@ def trim_space(text: str) -> str:
 def is_blank(text: str, start: int = 0) -> bool:
     """Whether strings.TrimSpace would leave nothing of the text from `start` on."""
     if start < len(text) and text[start] not in BLANKS:
-        return False  # what most texts are asked for each token
+        return False  # fast path
     return re.compile(_BLANK_TO_THE_END).match(text, start) is not None
 
 

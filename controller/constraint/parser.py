@@ -1,7 +1,7 @@
-"""Text > expression, exactly where upstream finds one, with upstream's oddities.
+"""Parse a constraint into an expression exactly as upstream does.
 
-Upstream reads a constraint twice: once to check it piece by piece and to count parentheses (`validate`), then to build
-the tree. Each accepts what the other rejects in places, and `parse` asks for both, once for each text.
+Upstream reads a constraint twice: to check it and count parentheses (`validate`), then to build the tree. Each accepts
+texts that the other rejects, and `parse` needs both.
 Upstream: anax externalpolicy/text_language/text_language.go and externalpolicy/constraint_expression.go.
 """
 
@@ -27,7 +27,7 @@ _VALUES = (
     TokenKind.VERSION_RANGE,
     TokenKind.NUMBER,
 )
-_EXPECTED_OPERATOR = "&& or || (AND or OR) between blanks, a parenthesis or the end must stand here"
+_EXPECTED_OPERATOR = "expected && or || (AND or OR) between blanks, a parenthesis or the end"
 _VALUES_OF_IN = (TokenKind.LIST, TokenKind.QUOTED, TokenKind.VERSION_RANGE, TokenKind.VERSION)
 
 
@@ -36,9 +36,9 @@ def parse(text: str) -> Expression:
     return parse_whole(text)[0]
 
 
-@lru_cache(maxsize=16384)  # a fleet asks for the same few constraints again and again
+@lru_cache(maxsize=16384)  # a fleet has few different constraints
 def parse_whole(text: str) -> tuple[Expression, int]:
-    """The same, and the position from which on upstream silently drops the rest."""
+    """The same, and the position after which upstream silently ignores the rest."""
     validate(text)
     return parse_prefix(text)
 
@@ -46,7 +46,7 @@ def parse_whole(text: str) -> tuple[Expression, int]:
 def validate(text: str) -> None:
     """Upstream's own check of a constraint; raises InvalidConstraint. It accepts `() a == 1`, which does not compile.
 
-    constraint = { [ comparison ] { "(" | ")" } [ "&&" | "||" ] }, with as many "(" as ")", in whatever order
+    constraint = { [ comparison ] { "(" | ")" } [ "&&" | "||" ] }, with as many "(" as ")", in any order
     """
     depth = last_closed = position = 0
     while position < len(text):
@@ -66,7 +66,7 @@ def validate(text: str) -> None:
 
 
 def parse_prefix(text: str) -> tuple[Expression, int]:
-    """The expression, and the position from which on upstream silently drops the rest; raises InvalidConstraint.
+    """The expression, and the position after which upstream silently ignores the rest; raises InvalidConstraint.
 
     expression = alternative { "||" alternative } [ ")" ]
     alternative = [ part { "&&" part } [ "&&" ] ]
@@ -92,7 +92,7 @@ def parse_prefix(text: str) -> tuple[Expression, int]:
             parts, alternatives = outer.pop()
             parts.append(whole)
             operator, position = _read_operator(text, position)
-        # After a ")" a further "(" is read over here, as "&&" is.
+        # After a ")" upstream skips a further "(" here, like "&&".
         if operator in ("||", "OR"):
             alternatives.append(And(tuple(parts)))
             parts = []
@@ -106,7 +106,7 @@ def _read_comparison(text: str, position: int) -> tuple[Comparison | None, int]:
     if name.kind in (TokenKind.OPEN, TokenKind.CLOSE):
         return None, position
     if name.kind not in _NAMES:
-        raise InvalidConstraint(f"the name of a property must stand here, not {name.shown}", name.visible_start)
+        raise InvalidConstraint(f"expected a property name, found {name.shown}", name.visible_start)
     operator = read_token(text, name.end)
     if operator.kind not in _OPERATORS:
         return _read_glued(text, name, operator)
@@ -118,7 +118,7 @@ def _read_comparison(text: str, position: int) -> tuple[Comparison | None, int]:
 
 
 def _read_glued(text: str, name: Token, value: Token) -> tuple[Comparison, int]:
-    """`domain foo`: no operator, but the name ends with one. Upstream checks only that it has more than 3 bytes."""
+    """`domain foo`: no operator, but the name ends with `in` and has more than 3 bytes."""
     if not (name.text.endswith("in") and len(name.text.encode()) > 3):
         _no_operator(name, value)
     _check_value(value)
@@ -128,27 +128,27 @@ def _read_glued(text: str, name: Token, value: Token) -> tuple[Comparison, int]:
 
 def _no_operator(name: Token, found: Token) -> NoReturn:
     if found.kind is TokenKind.END:
-        raise InvalidConstraint(f"{name.shown} is compared with nothing", found.start)
-    message = f"one of == != < > <= >= in must follow {name.shown}, not {found.shown}"
+        raise InvalidConstraint(f"{name.shown}: missing operator and value", found.start)
+    message = f"expected == != < > <= >= or in after {name.shown}, found {found.shown}"
     raise InvalidConstraint(message, found.visible_start)
 
 
 def _check_value(value: Token) -> None:
     if value.kind not in _VALUES:
-        raise InvalidConstraint(f"a value must stand here, not {value.shown}", value.visible_start)
+        raise InvalidConstraint(f"expected a value, found {value.shown}", value.visible_start)
 
 
 def _check_pair(operator: Token, value: Token) -> None:
-    """Which operators go with which values (validOpValuePair)."""
+    """Check the operator against the kind of the value (validOpValuePair)."""
     fault = ""
     if operator.kind is TokenKind.EQUALITY and value.kind in (TokenKind.VERSION_RANGE, TokenKind.LIST):
-        fault = f"{value.shown} goes with `in` only"
+        fault = f"{value.shown} needs the operator in"
     elif operator.kind is TokenKind.ORDER and parse_float(value.text) is None:
-        fault = f"{operator.bare} compares numbers only (without quotes), not {value.shown}"
+        fault = f"expected a number without quotes after {operator.bare}, found {value.shown}"
     elif operator.kind is TokenKind.IN and value.kind not in _VALUES_OF_IN:
-        fault = f"`in` goes with a text in quotes or with versions such as [1.0.0,2.0.0), not with {value.shown}"
+        fault = f"expected quoted text or versions such as [1.0.0,2.0.0) after in, found {value.shown}"
     elif operator.kind is TokenKind.IN and value.kind is TokenKind.VERSION_RANGE and parse_range(value.text) is None:
-        fault = f"{value.shown} is not a range; write three numbers each and no blanks: [1.0.0,2.0.0)"
+        fault = f"{value.shown} is not a version range such as [1.0.0,2.0.0): three numbers each, no blanks"
     if fault:
         raise InvalidConstraint(fault, value.visible_start)
 
@@ -159,12 +159,12 @@ def _read_operator(text: str, position: int) -> tuple[str, int]:
         return "", len(text)
     token = read_token(text, position)
     if token.kind not in (TokenKind.AND, TokenKind.OR, TokenKind.OPEN, TokenKind.CLOSE):
-        raise InvalidConstraint(f"{_EXPECTED_OPERATOR}, not {token.shown}", token.visible_start)
+        raise InvalidConstraint(f"{_EXPECTED_OPERATOR}, found {token.shown}", token.visible_start)
     return token.bare, token.end
 
 
 def _read_operator_or_nothing(text: str, position: int) -> tuple[str, int]:
-    """Where no comparison came before, upstream's check does not mind that no operator follows."""
+    """Without a comparison before it, upstream's check accepts a missing operator."""
     try:
         return _read_operator(text, position)
     except InvalidConstraint:

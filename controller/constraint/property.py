@@ -1,7 +1,4 @@
-"""A named, typed value which a node or a document says of itself, and what upstream finds wrong with one.
-
-Upstream: anax externalpolicy/property_list.go. How a property is compared with a constraint is in evaluate.py.
-"""
+"""A named, typed value of a node or document, and upstream's checks of it (anax externalpolicy/property_list.go)."""
 
 from __future__ import annotations
 
@@ -13,7 +10,7 @@ from typing import TypeAlias
 from controller.constraint.version import is_plain_version
 from controller.constraint.wording import shown
 
-# A bool, an int, a float or a str. Whatever else JSON and YAML can hold is a fault, and satisfies no constraint.
+# A bool, an int, a float or a str. Any other JSON value is a fault and satisfies no constraint.
 PropertyValue: TypeAlias = object
 
 LIST_OF_STRINGS = "list of strings"
@@ -29,7 +26,7 @@ _TYPES_OF_TEXT = ("", "string", VERSION, LIST_OF_STRINGS)
 
 @dataclass(frozen=True, slots=True)
 class Property:
-    """`type` is one of TYPES, or empty where none is declared."""
+    """`type` is one of TYPES, or empty if not declared."""
 
     name: str
     value: PropertyValue
@@ -40,7 +37,7 @@ class Property:
 
 
 def read_property(written: Mapping[str, object]) -> Property:
-    """The property in a mapping with `name`, `value` and perhaps `type`; what is missing is empty, as in Go."""
+    """The property of a mapping with `name`, `value` and optional `type`; missing values are empty, as in Go."""
     name, declared = written.get("name"), written.get("type")
     return Property(
         name if isinstance(name, str) else "", written.get("value"), declared if isinstance(declared, str) else ""
@@ -48,26 +45,26 @@ def read_property(written: Mapping[str, object]) -> Property:
 
 
 def property_faults(prop: Property) -> list[str]:
-    """What upstream's PropertyList.Validate rejects in this property, as sentences; empty if nothing."""
+    """What upstream's PropertyList.Validate rejects in this property, as sentences."""
     faults = []
     if not prop.name:
         faults.append("a property must have a name")
     if prop.type and prop.type not in TYPES:
-        faults.append(f"the type {shown(prop.type)} does not exist; the types are {', '.join(TYPES)}")
+        faults.append(f"unknown type {shown(prop.type)} (types: {', '.join(TYPES)})")
     elif fault := _value_fault(prop.value, prop.type):
         faults.append(fault)
     return faults
 
 
 def allow_privileged_faults(prop: Property) -> list[str]:
-    """What upstream's ExternalPolicy.Validate rejects on top of that in the first property of this name."""
+    """What upstream's ExternalPolicy.Validate also rejects in the first property of this name."""
     if prop.name != ALLOW_PRIVILEGED or isinstance(prop.value, bool) or prop.value in ("true", "false"):
         return []
-    return [f"{ALLOW_PRIVILEGED} must be true or false, and is {shown(prop.value)}"]
+    return [f"{ALLOW_PRIVILEGED} must be true or false, not {shown(prop.value)}"]
 
 
 def _value_fault(value: PropertyValue, declared: str) -> str:
-    """The one thing that is wrong with the value, or an empty text."""
+    """The fault of the value, or an empty text."""
     match value:
         case bool():
             return _type_fault("true or false", declared, _TYPES_OF_BOOL)
@@ -78,13 +75,13 @@ def _value_fault(value: PropertyValue, declared: str) -> str:
         case None:
             return "a property must have a value"
         case Sequence():
-            return f"a list is written as one text with commas, of the type {LIST_OF_STRINGS}"
+            return f"write a list as one text with commas, with the type {shown(LIST_OF_STRINGS)}"
         case _:
             return "the value must be a text, a number, true or false"
 
 
 def _type_fault(kind: str, declared: str, allowed: tuple[str, ...]) -> str:
-    return "" if declared in allowed else f"the value is {kind}, and the declared type is {declared}"
+    return "" if declared in allowed else f"the value is {kind}, but the type is {declared}"
 
 
 def _number_fault(number: int | float, declared: str) -> str:
@@ -94,9 +91,9 @@ def _number_fault(number: int | float, declared: str) -> str:
         value = math.inf
     if not math.isfinite(value):
         return "the number is too large, or not a number"
-    # Upstream reads every number as a float64 and asks whether it survives the way through a 64-bit integer and back.
+    # Upstream converts every number from float64 to int64 and back, and compares.
     if declared == "int" and not (value.is_integer() and -(2.0**63) <= value < 2.0**63):
-        return f"{shown(number)} is not an integer of 64 bits"
+        return f"{shown(number)} is not a 64-bit integer"
     return ""
 
 

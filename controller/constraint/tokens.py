@@ -1,7 +1,7 @@
-"""Text > tokens which know their position.
+"""Split a constraint into tokens with positions.
 
-The kinds and their order are upstream's: at each position the first kind that matches wins, not the longest, and what
-was read is never read again another way. What the tokens mean together is in parser.py.
+The kinds and their order are upstream's: at each position the first kind that matches wins, not the longest, without
+backtracking.
 Upstream: the EBNF in anax externalpolicy/text_language/text_language.go, as the lexer of participle 0.7.1 reads it.
 """
 
@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
-from controller.constraint.wording import shortened
+from controller.constraint.wording import shortened, shown
 from controller.errors import InvalidConstraint
 
 _BLANKS = "\n\r\t "
@@ -54,13 +54,13 @@ class Token(NamedTuple):
 
     @property
     def visible_start(self) -> int:
-        """Where the token begins for the eye, behind its blanks."""
+        """The position after the leading blanks."""
         return self.end - len(self.text.lstrip(_BLANKS))
 
     @property
     def shown(self) -> str:
-        """How messages name it."""
-        return "the end" if self.kind is TokenKind.END else repr(shortened(self.bare, 40))
+        """The token as messages show it."""
+        return "the end" if self.kind is TokenKind.END else shown(shortened(self.bare, 40))
 
 
 # The no-break space, the times sign, the euro sign and full-width forms are letters here; Greek and Cyrillic are not.
@@ -71,11 +71,10 @@ _IN_WORDS = rf"{_LETTERS}0-9_\-/!?+~'."
 _S, _W, _IN_QUOTES = f"[{_BLANKS}]", f"[{_IN_WORDS}]", f"{_IN_WORDS} \t"
 _NUMBERS = r"[0-9]*\.[0-9]*\.[0-9]*"
 
-# Where upstream's lexer fails in the middle of a literal, it has swallowed what it read of it, and the constraint is
-# lost: at words such as `init`, and at `!x=` where a token begins.
+# Upstream's lexer fails inside a literal without going back: at words such as `init`, and at `!x=`.
 _STUMBLE = rf"(?:in)+(?!in)i|{_S}*![^=]="
 
-# Each repetition is of characters that nothing behind it begins with: no text is tried in two ways, none takes long.
+# No repetition overlaps with what follows it, so that matching takes linear time.
 _PATTERNS = {
     TokenKind.IN_WORD: rf"(?:in)+(?!in){_W}+",
     TokenKind.AND: rf"{_S}+(?:AND|&&){_S}+",
@@ -100,12 +99,12 @@ _NOT_IN_THE_LANGUAGE = rf"[^{_IN_QUOTES},\r\n()\[\]<>=&|\"]"
 
 @cache
 def _token() -> re.Pattern[str]:
-    """Compiled for the first constraint: a command that only reads the ledger need not wait for it."""
+    """Compiled on first use: commands that only read the ledger do not need it."""
     return re.compile("|".join((f"(?P<STUMBLE>{_STUMBLE})", *(f"(?P<{k.name}>{p})" for k, p in _PATTERNS.items()))))
 
 
 def read_token(text: str, start: int) -> Token:
-    """The token at `start`; raises InvalidConstraint where none begins."""
+    """The token at `start`; raises InvalidConstraint if there is none."""
     found = _token().match(text, start)
     if found is None or found.lastgroup is None:
         raise _no_token(text, start)
@@ -116,41 +115,41 @@ def read_token(text: str, start: int) -> Token:
 
 def _stumbled(read: str, end: int) -> InvalidConstraint:
     if read.startswith("!"):
-        message = f"{read!r} cannot be read; the operator is written !="
+        message = f"cannot parse {shown(read)}: the operator is !="
     else:
-        message = f"a word that begins with {read[:9]!r} cannot be read, since `in` is an operator; quote values"
+        message = f"cannot parse a word that starts with {shown(read[:9])}: in is an operator (put values in quotes)"
     return InvalidConstraint(message, end - len(read))
 
 
 def _no_token(text: str, start: int) -> InvalidConstraint:
-    """What is wrong at `start`, where no token begins."""
+    """The error at `start`, where no token starts."""
     rest = text[start:].lstrip(_BLANKS)
     position = len(text) - len(rest)
     first = rest[:1]
     if not rest:
-        return InvalidConstraint("something is missing at the end", position)
+        return InvalidConstraint("unexpected end of the constraint", position)
     if foreign := re.match(_NOT_IN_THE_LANGUAGE, first):
         return InvalidConstraint(_foreign(foreign[0]), position)
     if first == '"':
         return _bad_quotes(text, position)
     if first in "&|":
-        return InvalidConstraint("&& and || stand between blanks, as do AND and OR", position)
+        return InvalidConstraint("&&, ||, AND and OR need a blank on both sides", position)
     if first in "[]":
-        return InvalidConstraint("a range is written with three numbers each and no blanks: [1.0.0,2.0.0)", position)
-    return InvalidConstraint(f"{first!r} cannot stand here", position)
+        return InvalidConstraint("not a version range such as [1.0.0,2.0.0): three numbers each, no blanks", position)
+    return InvalidConstraint(f"unexpected {shown(first)}", position)
 
 
 def _bad_quotes(text: str, start: int) -> InvalidConstraint:
     stop = re.compile(_NOT_IN_QUOTES).search(text, start + 1)
     if stop is None:
-        return InvalidConstraint("the quotes are not closed", start)
+        return InvalidConstraint("missing closing quote", start)
     if stop[0] == '"':
-        return InvalidConstraint("there is nothing between the quotes; an empty text cannot be written", start)
+        return InvalidConstraint("empty quotes: a constraint cannot contain an empty text", start)
     return InvalidConstraint(_foreign(stop[0]), stop.start())
 
 
 def _foreign(character: str) -> str:
     return (
-        f"{character!r} does not exist in the language of constraints, in quotes or not; "
-        "besides letters and digits there are _ - / ! ? + ~ ' ."
+        f"{shown(character)} is not allowed in a constraint, not even in quotes "
+        "(allowed: letters, digits and _ - / ! ? + ~ ' .)"
     )

@@ -1,6 +1,6 @@
-"""Versions such as 1.2 or 1.2.3-rc.1, and ranges such as [1.0.0,2.0.0), in upstream's order.
+"""Versions such as 1.2 or 1.2.3-rc.1, and ranges such as [1.0.0,2.0.0), in upstream's order. Nothing here raises.
 
-Upstream: anax semanticversion/version.go. Texts in, answers out; nothing here raises.
+Upstream: anax semanticversion/version.go.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 INFINITY = "INFINITY"
 
-# Upstream lowers the case of a pre-release before it looks at it: the Kelvin sign and the dotted capital I pass.
+# Upstream lowers the case of a pre-release first, so the Kelvin sign and the dotted capital I pass.
 _VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}(?:-[0-9A-Za-z.\u212a\u0130-]*)?")
 _PLAIN_VERSION = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){0,2}")
 _NUMBER = re.compile(r"-?[0-9]+")
@@ -19,7 +19,7 @@ _LARGEST = 2**63 - 1
 
 @dataclass(frozen=True, slots=True)
 class VersionRange:
-    """From `start` to `end`, both normalised; either end may or may not belong to it."""
+    """From `start` to `end`, both normalised; each end is included or not."""
 
     start: str
     includes_start: bool
@@ -30,7 +30,7 @@ class VersionRange:
         return f"{'[' if self.includes_start else '('}{self.start},{self.end}{']' if self.includes_end else ')'}"
 
     def __contains__(self, version: str) -> bool:
-        """Ends are compared as text first: 02.0.0 lies in [1.0.0,2.0.0), since it is not written 2.0.0."""
+        """Ends are compared as text first: 02.0.0 is in [1.0.0,2.0.0), because its text is not 2.0.0."""
         if not is_version(version):
             return False
         wanted = normalised(version)
@@ -42,7 +42,7 @@ class VersionRange:
 
 
 def is_version(text: str) -> bool:
-    """The lenient test, which matching uses: leading zeros and a pre-release are fine."""
+    """The lenient test of matching: leading zeros and a pre-release are allowed."""
     return text == INFINITY or _VERSION.fullmatch(text) is not None
 
 
@@ -52,16 +52,16 @@ def is_plain_version(text: str) -> bool:
 
 
 def is_range(text: str) -> bool:
-    """Whether `in` takes the text for a range: one comma between two versions, a bracket on at least one side."""
+    """Whether `in` reads the text as a range: one comma between two versions, a bracket on at least one side."""
     start, comma, end = text.partition(",")
     if not (comma and start and end) or not (text[0] in "[(" or text[-1] in "])"):
         return False
-    # Upstream drops one byte at either end, whatever it is: half of a character of two bytes would be left over.
+    # Upstream drops one byte at each end; half of a two-byte character would remain.
     return (text[0] + text[-1]).isascii() and is_version(start[1:]) and is_version(end[:-1])
 
 
 def parse_range(text: str) -> VersionRange | None:
-    """A range, where 1.0.0 alone is [1.0.0,INFINITY); None where upstream reports an error, or crashes on a bracket."""
+    """A range; 1.0.0 alone is [1.0.0,INFINITY). None if upstream reports an error or crashes on a bracket."""
     if is_version(text):
         return VersionRange(normalised(text), True, INFINITY, False)
     if len(text) < 2 or text[0] not in "[(" or text[-1] not in "])":
@@ -87,7 +87,7 @@ def compare(a: str, b: str) -> int:
 
 
 def _order(version: str) -> tuple[object, ...]:
-    """What versions are sorted by: INFINITY last, then the numbers, then no pre-release above any."""
+    """The sort key: INFINITY last, then the numbers; a version without a pre-release is above one with it."""
     if version == INFINITY:
         return (1,)
     numbers, _, prerelease = normalised(version).partition("-")
@@ -95,7 +95,7 @@ def _order(version: str) -> tuple[object, ...]:
 
 
 def _field_order(field: str) -> tuple[object, ...]:
-    """Numbers are lower than texts; a number that 64 bits cannot hold is a text. Texts go by their bytes."""
+    """Numbers are lower than texts; a number beyond 64 bits is a text. Texts are compared as bytes."""
     if _NUMBER.fullmatch(field) and abs(number := _unlimited(field)) <= _LARGEST + (number < 0):
         return (0, number)
     return (1, field)
@@ -106,7 +106,7 @@ def _number(digits: str) -> int:
 
 
 def _unlimited(digits: str) -> int:
-    """int() of digits which may be too many for int(): what is far beyond 64 bits may stay so in any size."""
+    """int() of digits that may be too many for int(); a value far beyond 64 bits need not be exact."""
     negative = digits.startswith("-")
     magnitude = int(digits.lstrip("-").lstrip("0")[:20] or "0")
     return -magnitude if negative else magnitude

@@ -1,4 +1,4 @@
-"""How values and constraints look in a message: on one line, and cut where they are long."""
+"""Values and constraints for messages: on one line, shortened."""
 
 from __future__ import annotations
 
@@ -6,15 +6,15 @@ import json
 
 
 def shown(value: object) -> str:
-    """A value as JSON writes it, so that the text "5" and the number 5 look different."""
+    """A value as JSON, so that the text "5" and the number 5 look different."""
     try:
         text = json.dumps(value, ensure_ascii=False, default=str)
-    except (ValueError, RecursionError):  # an integer of thousands of digits, a list within lists without end
+    except (ValueError, RecursionError):  # an integer with thousands of digits, or endless nesting
         return "…"
     return shortened(text, 80).encode("utf-8", "backslashreplace").decode("utf-8")
 
 
 def shortened(text: str, most: int) -> str:
-    """At most so many characters of the text, in one line."""
+    """At most `most` characters of the text, on one line."""
     text = text.replace("\r", " ").replace("\n", " ")
     return text if len(text) <= most else text[: most - 1] + "…"

@@ -1,7 +1,7 @@
-"""Layers: diff IDs and history → chain IDs and sizes; delete answers and sets of images → bytes that are really freed.
+"""Compute chain IDs and layer sizes, and the bytes that removing images frees.
 
-Layers are shared, so sizes of images cannot be summed. What is not certain is said to be unknown, and never guessed.
-Chain IDs are those of the OCI image specification (config.md, Layer ChainID). How to ask an engine is not here.
+Layers are shared, so sizes of images cannot be summed. A size that is not certain is unknown, never a guess. Chain IDs
+are those of the OCI image specification (config.md, Layer ChainID).
 """
 
 from __future__ import annotations
@@ -13,22 +13,22 @@ from hashlib import sha256
 from typing import NewType
 
 ChainId = NewType("ChainId", str)
-"""`sha256:` and 64 hexadecimal digits: a layer together with all that lie below it."""
+"""`sha256:` and 64 hexadecimal digits: a layer with all layers below it."""
 
 
 @dataclass(frozen=True, slots=True)
 class Layer:
-    """One layer on top of its parent; two images share it if they are the same up to here."""
+    """One layer on top of its parent; images with the same layers up to here share it."""
 
     chain: ChainId
     parent: ChainId | None
     size_bytes: int | None
-    """None if the engine's history does not tell it for certain."""
+    """None if the engine's history leaves it open."""
 
 
 @dataclass(frozen=True, slots=True)
 class Reclaim:
-    """What a removal would free: so many bytes, or so many and possibly more. 0 and not exact is: nobody knows."""
+    """The bytes that a removal frees: exact, or a lower bound. 0 and not exact means unknown."""
 
     at_least_bytes: int
     is_exact: bool
@@ -44,18 +44,17 @@ def chain_ids(diff_ids: Iterable[str]) -> tuple[ChainId, ...]:
 
 
 def layers_of(diff_ids: Sequence[str], history_sizes_newest_first: Sequence[int]) -> tuple[Layer, ...]:
-    """An image's layers, lowest first, each with its size if the history leaves no doubt."""
+    """An image's layers, lowest first, each with its size if the history determines it."""
     chains = chain_ids(diff_ids)
     sizes = _certain_sizes(len(chains), history_sizes_newest_first[::-1])
     return tuple(Layer(*each) for each in zip(chains, (None, *chains), sizes, strict=False))
 
 
 def _certain_sizes(layers: int, history: Sequence[int]) -> list[int | None]:
-    """Match layers with entries of the history, both oldest first; the size of each layer, None if there is a choice.
+    """Match layers with history entries, both oldest first; the size of each layer, None if it is ambiguous.
 
-    Entries with a size are layers. An entry of 0 bytes may be one (mkdir) or not (ENV), and the history does not tell.
-    Layer i can be entry e just if the layers below it can take up every entry with a size below e, and no more entries
-    than there are; and the same above it.
+    Entries with a size are layers. An entry of 0 bytes may be a layer (mkdir) or not (ENV). Layer i can be entry e only
+    if the layers below it can hold every entry with a size below e, and not more entries than exist; same above.
     """
     with_size_below = [0]
     for size in history:
@@ -72,7 +71,7 @@ def _certain_sizes(layers: int, history: Sequence[int]) -> list[int | None]:
 
 
 def merge_layers(layers: Iterable[Layer]) -> dict[ChainId, Layer]:
-    """One layer for each chain: the size that one image's history leaves open may be certain from another's."""
+    """One layer per chain ID; a size that one image's history leaves open may be known from another's."""
     merged: dict[ChainId, Layer] = {}
     for layer in layers:
         known = merged.get(layer.chain)
@@ -82,10 +81,10 @@ def merge_layers(layers: Iterable[Layer]) -> dict[ChainId, Layer]:
 
 
 def freed_bytes(deleted_rows: Iterable[str], sizes: Mapping[ChainId, int | None]) -> int | None:
-    """The exact sum of the layers that one answer to one delete names as deleted; None if a size among them is unknown.
+    """The sum of the layers that the answer to one delete names as deleted; None if one of the sizes is unknown.
 
-    A graph driver answers with the ID of the image and the chain ID of each layer that is really gone. `sizes` has the
-    layers of all images. One row that it does not have is the image; a second one is a layer that nobody knows.
+    A graph driver answers with the image ID and the chain ID of each deleted layer. `sizes` has the layers of all
+    images. One row that is not in it is the image; a second one is an unknown layer.
     """
     rows = set(deleted_rows)
     of_layers = [sizes[ChainId(row)] for row in rows if row in sizes]
@@ -96,13 +95,13 @@ def freed_bytes(deleted_rows: Iterable[str], sizes: Mapping[ChainId, int | None]
 
 
 class LayerTree:
-    """The layers of all images of an engine, and how many images and layers hold each one.
+    """The layers of all images of an engine, with the number of images and layers that use each.
 
-    Sums are as good as the sizes in the engine's history: exact to the byte on graph drivers, near on other stores.
+    Sums are exact to the byte on graph drivers and approximate on other stores, like the engine's history.
     """
 
     def __init__(self, layers: Iterable[Layer], tips: Iterable[ChainId | None]) -> None:
-        """`tips` has the topmost layer of every image: empty if it has no layers, None if they are unknown."""
+        """`tips` has the top layer of every image: empty without layers, None if they are unknown."""
         self._layers = merge_layers(layers)
         self._holders: Counter[ChainId] = Counter()
         self._unread_images = 0
@@ -111,7 +110,7 @@ class LayerTree:
             self._hold(tip)
 
     def _hold(self, chain: ChainId | None) -> None:
-        """Count one holder more; a layer that is held for the first time holds its parent."""
+        """Count one user more; a layer that is used for the first time uses its parent."""
         while chain:
             self._holders[chain] += 1
             if self._holders[chain] > 1 or chain not in self._layers:
@@ -119,13 +118,13 @@ class LayerTree:
             chain = self._layers[chain].parent
 
     def alone(self, tip: ChainId | None) -> Reclaim:
-        """What the removal of one image frees, if all others stay."""
+        """What the removal of one image frees if all others are kept."""
         return self.together([tip])
 
     def together(self, tips: Iterable[ChainId | None]) -> Reclaim:
-        """What the removal of these images frees, one tip for each; what the others need stays.
+        """What the removal of these images frees, one tip for each.
 
-        An image that stays and whose layers are unknown may need any of them: then nothing is certain.
+        A kept image with unknown layers may use any of them, so that nothing is certain.
         """
         released: Counter[ChainId] = Counter()
         freed: list[int | None] = []
@@ -139,7 +138,7 @@ class LayerTree:
         return Reclaim(sum(known), is_exact=len(known) == len(freed) and not unread_images)
 
     def in_turn(self, tips: Iterable[ChainId | None]) -> list[Reclaim]:
-        """What each removal frees when they are made one after the other: together they add up."""
+        """What each removal frees if they run one after the other; the sum is that of all."""
         released: Counter[ChainId] = Counter()
         freed = [list(self._release(tip, released)) for tip in tips]
         return [
@@ -147,7 +146,7 @@ class LayerTree:
         ]
 
     def _release(self, chain: ChainId | None, released: Counter[ChainId]) -> Iterator[int | None]:
-        """Count one holder less; the sizes of the layers that nobody holds any more, from the top down."""
+        """Count one user less; the sizes of the layers without users, from the top down."""
         while chain:
             released[chain] += 1
             if released[chain] != self._holders[chain]:

@@ -1,7 +1,7 @@
-"""Names of images: `[registry/]path[:tag][@digest]`, and the IDs that stand in for them.
+"""Image names, `[registry/]path[:tag][@digest]`, and image IDs.
 
-`parse_reference` is strict and for what people type; `reference_from_engine` is total, fast and for what engines say.
-Grammar and meaning are those of github.com/distribution/reference (regexp.go, normalize.go). No wildcards here.
+`parse_reference` is strict, for input of people; `reference_from_engine` accepts everything, for answers of engines.
+Grammar and meaning are those of github.com/distribution/reference (regexp.go, normalize.go).
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ DOCKER_HUB = "docker.io"
 DOCKER_HUB_OF_OLD = "index.docker.io"
 _OFFICIAL = "library/"
 
-# Written without ambiguity, so that matching takes linear time whatever the text.
+# Unambiguous, so that matching takes linear time.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _LABEL = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
 _is_component = re.compile(_COMPONENT).fullmatch
@@ -39,17 +39,17 @@ LONGEST_TAG = 128
 @total_ordering
 @dataclass(frozen=True, slots=True)
 class Reference:
-    """One name of an image. Equal references name the same thing, however they were written."""
+    """One name of an image. References that mean the same are equal, independent of their text."""
 
     domain: str
-    """The registry, with its port; empty if this is a bare ID, or no name at all (`<none>:<none>`)."""
+    """The registry, with its port; empty for a bare ID or no name (`<none>:<none>`)."""
     path: str
     """The repository within the registry; on Docker Hub in full (`library/nginx`)."""
     tag: str | None
     digest: str | None
-    """`sha256:` and 64 hexadecimal digits; of a bare ID, the ID."""
+    """`sha256:` and 64 hexadecimal digits; for a bare ID, the ID."""
     text: str = field(compare=False)
-    """Exactly as the engine or the person wrote it."""
+    """The original text."""
 
     def __lt__(self, other: Reference) -> bool:
         return self._sort_key() < other._sort_key()
@@ -59,12 +59,12 @@ class Reference:
 
     @property
     def has_name(self) -> bool:
-        """Is there a repository, or is this a bare ID or nothing at all?"""
+        """Is there a repository? False for a bare ID and for no name."""
         return self.path != ""
 
     @property
     def is_digest(self) -> bool:
-        """Does this name a repository and, without a tag, one digest in it?"""
+        """Is this a repository with a digest and without a tag?"""
         return self.has_name and self.tag is None and self.digest is not None
 
     @property
@@ -99,7 +99,7 @@ class Reference:
 
 
 def image_id(text: str) -> ImageId:
-    """An ID as an engine writes it, in the one form used here: Podman leaves `sha256:` out."""
+    """An ID of an engine in one form; Podman omits `sha256:`."""
     return ImageId(text if ":" in text else f"sha256:{text}")
 
 
@@ -109,7 +109,7 @@ def is_image_id(text: str) -> bool:
 
 
 def reference_from_engine(text: str) -> Reference:
-    """The name that an engine, an event or a container states; never raises, because the engine has checked it already.
+    """The name from an engine, an event or a container; never raises, because the engine has checked it.
 
     A bare ID, `<none>:<none>` and text without a repository give a reference for which `has_name` is false.
     """
@@ -119,17 +119,17 @@ def reference_from_engine(text: str) -> Reference:
     if not name or name == "<none>":
         return Reference("", "", None, None, text)
     domain, path = _split_domain(name)
-    # A node has thousands of names and few registries and repositories: each is kept once.
+    # A node has thousands of names but few registries and repositories; keep each text once.
     return Reference(intern(domain), intern(path), tag, digest, text)
 
 
 def parse_reference(text: str) -> Reference:
     """reference = [domain "/"] path [":" tag] ["@" digest]
 
-    What a person typed. A missing tag stays missing. Raises InvalidReference, whose text says what is wrong.
+    For input of people. A missing tag is not completed. Raises InvalidReference.
     """
     if is_image_id(text):
-        raise InvalidReference(f"{quoted(text)} is the ID of an image, not a name")
+        raise InvalidReference(f"{quoted(text)} is an image ID, not a name")
     name, tag, digest = split_reference(text)
     domain, path = parse_repository(name)
     if tag is not None:
@@ -155,7 +155,7 @@ def parse_repository(name: str) -> tuple[str, str]:
     Domain and path, both in full. Raises InvalidReference.
     """
     domain, path = _split_domain(name)
-    # Docker takes `my_registry.local/app` as a path without a domain, because a host name has no underscore.
+    # Docker reads `my_registry.local/app` as a path, because a host name has no underscore.
     if not (_is_domain(domain) or _is_component(domain)) or not _is_path(path):
         raise InvalidReference(_what_is_wrong_with(name))
     if len(path) > LONGEST_PATH:
@@ -169,29 +169,29 @@ def check_tag(tag: str) -> None:
         raise InvalidReference(f"the tag {quoted(tag)} is longer than {LONGEST_TAG} characters")
     if not _is_tag(tag):
         raise InvalidReference(
-            f"{quoted(tag)} is not a tag: a tag is made of letters, digits, _ . and -, and does not begin with . or -"
+            f"{quoted(tag)} is not a tag: a tag contains letters, digits, _ . and -, and does not start with . or -"
         )
 
 
 def check_digest(digest: str) -> None:
     """digest = "sha256:" 64(lower-case hexadecimal digit). Raises InvalidReference."""
     if not _is_digest(digest):
-        raise InvalidReference(f'{quoted(digest)} is not a digest: that is "sha256:" and 64 of 0-9 a-f')
+        raise InvalidReference(f'{quoted(digest)} is not a digest: expected "sha256:" and 64 of 0-9 a-f')
 
 
 def quoted(text: str) -> str:
-    """For messages: in double quotes, on one line, in ASCII, and not longer than a line."""
+    """Text for a message: in double quotes, on one line, in ASCII, shortened."""
     return json.dumps(text if len(text) <= 100 else f"{text[:97]}...")
 
 
 def looks_like_registry(component: str) -> bool:
-    """Is this first component of a name a registry, or does the name begin on Docker Hub?"""
+    """Is the first component of a name a registry? If not, the name is on Docker Hub."""
     return "." in component or ":" in component or component == "localhost"
 
 
 def _split_domain(name: str) -> tuple[str, str]:
     first, slash, rest = name.partition("/")
-    # Upper case cannot be a path, so it must be a host: Docker's rule.
+    # A path has no upper case, so this must be a host (Docker's rule).
     if not slash or not (looks_like_registry(first) or first != first.lower()):
         first, rest = DOCKER_HUB, name
     elif first == DOCKER_HUB_OF_OLD:
@@ -203,14 +203,14 @@ def _split_domain(name: str) -> tuple[str, str]:
 
 def _what_is_wrong_with(name: str) -> str:
     if not name:
-        return 'the name of an image begins with a repository, as in "nginx:1.27"'
+        return 'an image name starts with a repository, as in "nginx:1.27"'
     if "://" in name:
-        return f'{quoted(name)} is an address: leave out everything up to "://"'
+        return f'{quoted(name)} is a URL: remove everything up to "://"'
     if not name.isascii() or not name.isprintable() or " " in name:
         return f"{quoted(name)} contains a blank, or a character that is not printable ASCII"
     if name != name.lower():
-        return f"{quoted(name)} is not a repository: those are in lower case"
+        return f"{quoted(name)} is not a repository name: repository names are lower case"
     return (
-        f"{quoted(name)} is not a repository: its parts, between slashes, are made of a-z and 0-9, "
-        "with single . or _, or __, or any number of -, between them"
+        f"{quoted(name)} is not a repository name: each part between slashes contains only a-z and 0-9, "
+        "separated by single . or _, by __, or by any number of -"
     )

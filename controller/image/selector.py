@@ -1,7 +1,7 @@
-"""Patterns over names of images: which references a removal rule or a protection covers.
+"""Selectors: patterns over image names, which removal rules and protections use.
 
-A selector is `*`, `repository:tag` with a `*` anywhere in either, or `repository@sha256:...`. It never covers more than
-its text says: nothing is guessed, completed or cut; an incomplete name is an error. What a match leads to is not here.
+A selector is `*`, `repository:tag` with a `*` anywhere in either, or `repository@sha256:...`. Nothing is completed or
+cut; an incomplete name is an error.
 """
 
 from __future__ import annotations
@@ -21,26 +21,26 @@ from controller.image.selector_grammar import (
 from controller.image.wildcard import Wildcard, WildcardIndex
 
 _MOST_KNOWN = 20_000
-"""Answers that are remembered."""
+"""Cached results."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Selector:
-    """A checked pattern, as `parse_selector` makes it. Two of the same text are equal."""
+    """A checked pattern from `parse_selector`; equal if the texts are equal."""
 
     text: str
     repository: Wildcard | None = field(compare=False)
     """None covers every image, those without a name included."""
     is_canonical: bool = field(compare=False, default=False)
-    """Is the repository compared with `docker.io/library/nginx`, or with `nginx`?"""
+    """True: compare the repository with `docker.io/library/nginx`; False: with `nginx`."""
     tag: Wildcard | None = field(compare=False, default=None)
     """None covers every tag, and names without a tag."""
     digest: str | None = field(compare=False, default=None)
 
     def matches(self, reference: Reference | None) -> bool:
-        """Does this cover the reference? None and a bare ID are images without a name: only `*` covers them."""
+        """Does the selector cover the reference? Only `*` covers None and a bare ID (images without a name)."""
         if self.repository is None:
             return True
         if reference is None or not reference.has_name:
@@ -57,7 +57,7 @@ class Selector:
 def parse_selector(text: str) -> Selector:
     """selector = "*" | repository ":" tag | repository "@" digest
 
-    Raises InvalidSelector; its hint says what was probably meant.
+    Raises InvalidSelector; its hint is what was probably meant.
     """
     if text == "*":
         return Selector(text, repository=None)
@@ -79,9 +79,9 @@ def _completed(text: str) -> str:
 
 
 class SelectorIndex(Generic[T]):
-    """Values by selector, found by reference without asking every selector. Built once, it never changes.
+    """An immutable index from references to the values of the selectors that cover them.
 
-    It remembers its answers, as the same names are asked for pass after pass.
+    Results are cached, because each pass asks for the same names.
     """
 
     def __init__(self, items: Iterable[tuple[Selector, T]]) -> None:
@@ -104,7 +104,7 @@ class SelectorIndex(Generic[T]):
         self._familiar = WildcardIndex({repository: _TagIndex(tags) for repository, tags in familiar.items()})
 
     def matching(self, reference: Reference | None) -> tuple[T, ...]:
-        """The values of all selectors that cover the reference, in the order in which they were given."""
+        """The values of all selectors that cover the reference, in their original order."""
         if reference is None or not reference.has_name:
             return self._at(self._everything)
         found = self._known.get(reference)
@@ -128,7 +128,7 @@ class SelectorIndex(Generic[T]):
 
 
 class _TagIndex:
-    """The places, in the order given, of the selectors of one repository."""
+    """The places of the selectors of one repository, in their original order."""
 
     def __init__(self, tags: dict[Wildcard | None, list[int]]) -> None:
         self._of_any = tags.get(None, [])

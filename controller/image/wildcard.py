@@ -1,6 +1,6 @@
-"""Text in which `*` stands for any run of characters, and an index that asks thousands of them at once.
+"""Wildcards, in which `*` matches any characters, and an index over thousands of them.
 
-Nothing here is a regular expression: no pattern, however odd, takes more than linear time.
+No regular expressions, so that every pattern takes linear time.
 """
 
 from __future__ import annotations
@@ -12,14 +12,14 @@ from typing import Generic, TypeVar
 
 _GRAM_LENGTH = 4
 _FEW = 8
-"""Wildcards that are quicker asked than filed."""
+"""Up to this number, testing each wildcard is faster than an index."""
 
 T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
 class Wildcard:
-    """A pattern. Without a `*` in it, it matches itself alone."""
+    """A pattern. Without a `*` it matches only its own text."""
 
     text: str
     _first: str = field(init=False, compare=False, repr=False)
@@ -39,7 +39,7 @@ class Wildcard:
         return self._first == self.text
 
     def matches(self, name: str) -> bool:
-        """Each literal piece is looked for once, as far left as it will go: if that fails, so does every other way."""
+        """Find each literal piece once, as far left as possible; if that fails, no other position matches."""
         if self.is_literal:
             return name == self.text
         at, end = len(self._first), len(name) - len(self._last)
@@ -53,17 +53,17 @@ class Wildcard:
         return True
 
     def grams(self) -> set[str]:
-        """Runs of characters, all of one length of at most four, that every name it matches must contain."""
+        """Substrings of one length (at most four) that every matching name contains."""
         pieces = (self._first, *self._inner, self._last)
         length = min(_GRAM_LENGTH, max(map(len, pieces)))
         return {gram for piece in pieces for gram in _grams(piece, length)}
 
 
 class WildcardIndex(Generic[T]):
-    """Values by wildcard, found by name without asking every wildcard.
+    """An index from names to the values of the wildcards that match them.
 
-    Literals are in a dict. Of the others, if they are not just a few, each is filed under one of its grams, the one
-    that it shares with the fewest; only those filed under a gram of the name are asked.
+    Literals are in a dict. Each of the others is stored under its rarest gram, unless they are few; only wildcards
+    stored under a gram of the name are tested.
     """
 
     def __init__(self, values: Mapping[Wildcard, T]) -> None:
@@ -79,7 +79,7 @@ class WildcardIndex(Generic[T]):
         self._lengths = {len(gram) for gram in self._by_gram}
 
     def matching(self, name: str) -> list[T]:
-        """The values of all wildcards that match `name`, in no particular order."""
+        """The values of all wildcards that match `name`, in any order."""
         found = [self._literal[name]] if name in self._literal else []
         found += [value for wildcard, value in self._few if wildcard.matches(name)]
         for length in self._lengths:

@@ -1,7 +1,4 @@
-"""What is wrong with a document, and where: values that are collected, never raised at the first.
-
-How problems look as JSON, GitHub annotations or SARIF is in `report`.
-"""
+"""A problem of a document and its place. Problems are collected, so that all are reported at once."""
 
 from __future__ import annotations
 
@@ -13,14 +10,14 @@ from typing import Literal
 Severity = Literal["error", "warning"]
 
 LONGEST_QUOTE = 100
-"""Characters of a document that a message repeats at most."""
+"""Characters of a document that a message quotes at most."""
 
 _unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
 class Problem:
-    """One mistake. Line and column count from 1, in characters; `field` is a path, or empty where no field is meant."""
+    """One problem. Line and column count characters from 1; `field` is a path, or empty if no field is concerned."""
 
     file: str
     line: int
@@ -36,7 +33,7 @@ class Problem:
 
     @property
     def sentence(self) -> str:
-        """What is wrong and what to do, without the place."""
+        """The problem and the hint, without the place."""
         field = f"{self.field}: " if self.field else ""
         hint = f" ({self.hint})" if self.hint else ""
         return printable(f"{field}{self.message}{hint}")
@@ -47,11 +44,11 @@ class Problem:
 
 
 def quoted(text: str) -> str:
-    """A piece of a document as a message shows it: in double quotes, on one line, not longer than a line."""
+    """Text of a document for a message: in double quotes, on one line, shortened."""
     shown = text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."
     return printable(json.dumps(shown, ensure_ascii=False))
 
 
 def printable(text: str) -> str:
-    """The text without characters that move the cursor, colour the screen, hide, or cannot be encoded."""
+    """The text with control, invisible and unencodable characters escaped."""
     return _unprintable.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

@@ -1,4 +1,4 @@
-"""Problems for their readers: people, programs (JSON), GitHub's annotations, SARIF for editors and code review."""
+"""Render problems as text, JSON, GitHub annotations or SARIF."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ _SAFE_IN_A_URI = re.compile(rb"[^A-Za-z0-9/._~-]")
 
 @dataclass(frozen=True, slots=True)
 class ValidationReport:
-    """What `nmp validate` found."""
+    """The result of `nmp validate`."""
 
     problems: Sequence[Problem]
     documents: Sequence[Document]
@@ -64,7 +64,7 @@ def as_json(report: ValidationReport) -> str:
 
 
 def as_github(report: ValidationReport) -> str:
-    """Workflow commands, which GitHub shows beside the lines of a pull request."""
+    """Workflow commands, which GitHub shows at the lines of a pull request."""
     return "\n".join(
         f"::{problem.severity} file={_property(problem.file)},line={problem.line},col={problem.column},"
         f"title={_property(problem.field or 'policy document')}::{_data(problem.sentence)}"
@@ -73,8 +73,8 @@ def as_github(report: ValidationReport) -> str:
 
 
 def as_sarif(report: ValidationReport) -> str:
-    """SARIF 2.1.0; files that are not absolute stay relative to where the command ran."""
-    rule = {"id": "policy-document", "shortDescription": {"text": "A node management policy must say what it means"}}
+    """SARIF 2.1.0; files that are not absolute are relative to where the command ran."""
+    rule = {"id": "policy-document", "shortDescription": {"text": "A node management policy must be valid"}}
     driver = {"name": "imagectl nmp validate", "semanticVersion": controller.__version__, "rules": [rule]}
     run = {
         "tool": {"driver": driver},
@@ -110,7 +110,7 @@ def _uri(file: str) -> str:
 
 
 def _data(text: str) -> str:
-    """Workflow commands end with the line, and `%` begins an escape; `:` and `,` end a property."""
+    """In a workflow command `%` starts an escape and a line end ends it; `:` and `,` end a property."""
     return text.replace("%", "%25").replace("\r", "%0D").replace("\n", "%0A")
 
 

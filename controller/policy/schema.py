@@ -1,7 +1,7 @@
-"""The fields as JSON Schema (2020-12): what editors complete and check. Out goes a plain mapping.
+"""The fields as JSON Schema (2020-12), with which editors complete and check documents.
 
-A schema sees values, not how they were written, and knows no languages: whatever it refuses the validator refuses, and
-what the validator alone can see (a constraint that does not compile, `017`, the same name twice) is said there.
+The validator refuses everything that the schema refuses. Only the validator sees how a value was written (`017`), a
+constraint that does not compile, or a duplicate name.
 """
 
 from __future__ import annotations
@@ -116,7 +116,7 @@ def _text(longest: int, pattern: str) -> Schema:
 
 
 def _group(group: MappingShape, spelling: Spelling | None) -> Schema:
-    """With no spelling settled both names of a field are there; below one of them only names of the same spelling."""
+    """Without a spelling both names of a field are known; below one of them only names of that spelling."""
     properties: Schema = {stray.name: False for stray in group.strays}
     for field in group.fields:
         for name, of_name in field.spellings.items():
@@ -132,8 +132,8 @@ def _group(group: MappingShape, spelling: Spelling | None) -> Schema:
 
 def _field(field: Field[Any], spelling: Spelling | None) -> Schema:
     value = _of(field.shape, spelling)
-    told: Schema = {"description": field.about} | ({"examples": list(field.examples)} if field.examples else {})
-    return told | (value if field.if_missing == "error" else _or_null(value))
+    notes: Schema = {"description": field.about} | ({"examples": list(field.examples)} if field.examples else {})
+    return notes | (value if field.if_missing == "error" else _or_null(value))
 
 
 def _or_null(schema: Schema) -> Schema:

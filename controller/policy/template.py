@@ -1,4 +1,4 @@
-"""The fields as a document to begin with: commented, switched off, and invalid exactly where a person must choose."""
+"""A template document: commented, disabled, and invalid exactly where a person must choose a value."""
 
 from __future__ import annotations
 
@@ -16,16 +16,16 @@ _HEAD = """\
 # yaml-language-server: $schema=nmp.schema.json
 #
 # Which container images a node removes, and when. Save this as {file} in the folder of policies: the name of
-# the file is the name of the policy. Every line is explained above it; a line behind a # may stay as it is.
+# the file is the name of the policy. The comment above each line explains it; lines after a # are optional.
 #
 #   imagectl nmp schema > nmp.schema.json     editors complete and check the file with it
 #   imagectl nmp validate {file}
-#   imagectl plan                             what would go, what stays and why, before anything is deleted
+#   imagectl plan                             what would be removed, what is kept and why; removes nothing
 """
 
 
 def new_document(name: str = "") -> str:
-    """YAML text. `name` becomes the label; without one the label is an example."""
+    """YAML text. `name` becomes the label; without a name the label is an example."""
     name = printable(name)
     lines = [_HEAD.format(file=f"{name or 'policy'}.yaml")]
     for field in fields.DOCUMENT.fields:
@@ -40,14 +40,14 @@ def new_document(name: str = "") -> str:
 
 
 def _example(field: Field[Any]) -> Iterator[str]:
-    """The field with its first example; behind a `#` if the document is whole without it."""
+    """The field with its first example; after a `#` if the field is optional."""
     text = yaml.safe_dump({field.name: field.examples[0]}, sort_keys=False, allow_unicode=True)
     for number, line in enumerate(text.splitlines()):
         yield ("" if field.if_missing else "# ") + ("  " if number else "") + line
 
 
 def _image_policy() -> Iterator[str]:
-    """Two levels and one rule, in which nothing is chosen yet."""
+    """One rule without values."""
     yield f"# {_sentence(fields.IMAGE_POLICY)}"
     yield f"{fields.IMAGE_POLICY.name}:"
     yield f"  # {_sentence(fields.REMOVAL)}"

@@ -79,7 +79,7 @@ def test_each_document_applies_or_not_and_why() -> None:
 
 def test_without_a_node_it_is_this_host_without_pattern_and_policy() -> None:
     done = run()
-    assert done.stderr == "2 of 5 documents apply to this node (neither a node file nor an agent was named)\n"
+    assert done.stderr == "2 of 5 documents apply to this node (no node file and no agent is configured)\n"
 
 
 def test_the_node_may_be_that_of_an_agent() -> None:
@@ -139,7 +139,7 @@ def test_a_node_that_nobody_knows_takes_no_document() -> None:
     a_file("node.yaml", "polcy: {}\n")
     done = run("--node", "node.yaml")
     assert done.exit_code == 1
-    assert "the node is not known: node.yaml:1:1: error: polcy: is not a field of a node" in done.stderr
+    assert "the node is unknown: node.yaml:1:1: error: polcy: unknown field in a node" in done.stderr
     assert not any(row["applies"] for row in values("--node", "node.yaml")["documents"])
 
 

@@ -98,14 +98,14 @@ def test_standard_input_may_be_json_and_need_not_be_text() -> None:
     result = run("validate", "-", stdin=b"\xff\xfe\x00")
     assert (result.exit_code, result.stdout) == (
         1,
-        "stdin:1:1: error: written in UTF-16 or UTF-32 (save it as UTF-8)\n",
+        "stdin:1:1: error: encoded as UTF-16 or UTF-32 (save it as UTF-8)\n",
     )
 
 
 def test_names_are_compared_within_a_folder_and_not_between_folders(tmp_path: Path) -> None:
     for name in ("one/a.yaml", "one/a.json", "two/a.yaml"):
         a_file(tmp_path, name, GOOD if name.endswith("yaml") else json.dumps({"label": "x", "enabled": False}))
-    assert "is taken by" in run("validate", tmp_path / "one").stdout
+    assert "duplicate name" in run("validate", tmp_path / "one").stdout
     assert run("validate", tmp_path / "two", tmp_path / "one" / "a.yaml").exit_code == 0
 
 
@@ -113,7 +113,7 @@ def test_files_that_are_named_are_compared_with_each_other_and_read_once(tmp_pat
     one, other = a_file(tmp_path, "one/a.yaml", GOOD), a_file(tmp_path, "two/a.yaml", GOOD)
     assert run("validate", one, other, one).stderr == "2 files, 2 documents: 0 errors, 0 warnings\n"
     same = [a_file(tmp_path, f"{number}.yaml", NAMED) for number in range(2)]
-    assert f"is taken by {same[0]}:1" in run("validate", *same).stdout
+    assert f", first in {same[0]}:1" in run("validate", *same).stdout
 
 
 def test_a_folder_without_documents_is_a_warning(tmp_path: Path) -> None:

@@ -125,7 +125,7 @@ def test_a_name_is_taken_once(sweep: Path, tmp_path: Path) -> None:
     (tmp_path / "sweep.yml").write_text(SWEEP)
     result = run(sweep, tmp_path / "sweep.yml")
     assert result.exit_code == 1
-    assert 'the name "sweep" is taken by' in result.stderr
+    assert 'duplicate name "sweep", first in' in result.stderr
 
 
 def test_without_the_flag_it_says_what_is_missing(sweep: Path) -> None:

@@ -155,7 +155,7 @@ def test_an_image_policy_that_cannot_be_read_is_delivered_as_invalid_and_told(
 ) -> None:
     exchange.put("images", {**SWEEP, "properties": [{**IMAGE_POLICY, "value": "{removal: []}"}]})
     result = run()
-    assert result.stderr.startswith("warning: myorg/images: the property image_policy is not JSON: ")
+    assert result.stderr.startswith("warning: myorg/images: the property image_policy is invalid JSON: ")
     (document,) = parse_documents(visible(policies)["exchange/myorg/images.json"], "images.json").documents
     assert document.state == "invalid"
 

@@ -143,7 +143,7 @@ def test_a_file_that_is_no_yaml_is_told_with_its_place_and_stops_nothing(place: 
     place.policy("label: [1, 2\nenabled: true\n", "bad.yaml")
     place.policy(ALL)
     run = place.run()
-    run.says("bad.yaml:1:8: error: a bracket that is not closed, or a comma missing")
+    run.says("bad.yaml:1:8: error: missing comma or closing bracket")
     run.says("policy doc is in force")
 
 

@@ -202,7 +202,7 @@ def test_of_two_sources_with_the_same_name_always_the_same_one_counts(policies: 
         for _ in range(3):
             node.settle()
             assert node.minutes == {"p": 1, "sweep": 1}
-            assert node.errors == [f'the name "sweep" is taken by {policies}/team-a/x.yaml:1']
+            assert node.errors == [f'duplicate name "sweep", first in {policies}/team-a/x.yaml:1']
             os.utime(policies / "team-b/x.yaml")
             node.restart()
 

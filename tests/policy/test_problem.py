@@ -12,7 +12,10 @@ def test_a_problem_is_one_line_that_editors_understand() -> None:
 
 
 def test_a_problem_of_a_whole_file_names_no_field() -> None:
-    assert str(Problem("a.yaml", 1, 1, "", "warning", "holds no document")) == "a.yaml:1:1: warning: holds no document"
+    assert (
+        str(Problem("a.yaml", 1, 1, "", "warning", "contains no document"))
+        == "a.yaml:1:1: warning: contains no document"
+    )
 
 
 def test_problems_sort_by_place() -> None:

@@ -1,1 +1,1 @@
-"""The Open Horizon Exchange: its client, and the files that are written from its answers."""
+"""The Open Horizon Exchange: its client, and the delivered files."""

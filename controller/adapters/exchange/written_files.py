@@ -1,6 +1,6 @@
-"""Files delivered into a folder of their own: written and removed one by one, each whole at every moment.
+"""Deliver files into a folder of their own; each file is complete at every moment.
 
-A hidden list in the folder says which files are ours; no other file is ever touched. What the files hold is not here.
+A hidden list in the folder names the delivered files; no other file is touched.
 """
 
 from __future__ import annotations
@@ -22,37 +22,37 @@ LOCK = ".imagectl-sync.lock"
 SCRATCH = ".imagectl-sync.tmp"
 
 Deliveries = dict[str, str]
-"""The files that are ours: SHA-256 of what was delivered, or empty where nobody knows whether it got there."""
+"""Delivered files with their SHA-256, which is empty if it is unknown whether the write succeeded."""
 
 
 @dataclass(slots=True)
 class FolderDelivery:
-    """What one delivery did, by names of files."""
+    """The result of one delivery, as file names."""
 
     added: list[str] = field(default_factory=list)
     changed: list[str] = field(default_factory=list)
     restored: list[str] = field(default_factory=list)
-    """Delivered before and the same now, but somebody else had changed or removed the file."""
+    """Delivered before and unchanged, but the file was modified or removed."""
     removed: list[str] = field(default_factory=list)
     unchanged: list[str] = field(default_factory=list)
     strangers: list[str] = field(default_factory=list)
-    """Files there that are not ours, or no longer known to be: the list may have been lost."""
+    """Other files in the folder, or delivered files after a loss of the list."""
     failures: list[str] = field(default_factory=list)
-    """Sentences: which file could not be written or removed, and why."""
+    """Which file cannot be written or removed, and why, as sentences."""
 
 
 @contextmanager
 def exclusive_folder(into: Path, *names: str) -> Iterator[Path]:
-    """The folder of these names below `into`, made if need be, which nobody else delivers into meanwhile.
+    """The locked folder of these names below `into`, created if missing.
 
-    Raises DeliveryFailed; also if `into` itself is not there, since it may be a disk that is not mounted.
+    Raises DeliveryFailed; also if `into` itself is missing, because it may be a disk that is not mounted.
     """
     folder = into.joinpath(*names)
     if not into.is_dir():
-        raise DeliveryFailed(f"{into} is not a folder: make it first")
+        raise DeliveryFailed(f"{into}: not a directory (create it first)")
     with _explained(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        # Nothing is written into it: an event would wake whoever watches, and a full disk must not keep us out.
+        # Empty: a write would wake the folder watcher and fail on a full disk.
         lock = os.open(folder / LOCK, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
     try:
         with _explained(folder):
@@ -63,17 +63,17 @@ def exclusive_folder(into: Path, *names: str) -> Iterator[Path]:
 
 
 def deliver(folder: Path, wanted: Mapping[str, bytes]) -> FolderDelivery:
-    """Make `wanted` all that an exclusive folder holds of ours. Raises DeliveryFailed if that cannot be told.
+    """Make `wanted` the delivered files of a locked folder. Raises DeliveryFailed.
 
-    It may end at any moment: each file is then the old or the new one, and the next delivery goes on from there. What
-    is out of date never stays for want of room to replace it: a policy that was withdrawn must not go on deleting.
+    It may be interrupted at any moment: each file is then old or new, and the next delivery continues. An outdated file
+    that cannot be replaced is removed, so that a withdrawn policy removes no more images.
     """
     with _explained(folder):
         return _Round(folder, wanted).deliver()
 
 
 class _Round:
-    """One delivery under way. The list on disk always names at least the files there that are ours."""
+    """One delivery. The list on disk always names at least all delivered files."""
 
     def __init__(self, folder: Path, wanted: Mapping[str, bytes]) -> None:
         self.folder = folder
@@ -88,7 +88,7 @@ class _Round:
         self._write_all([file for file, data in self.wanted.items() if not self._is_there(file, data)])
         try:
             self._save_list()
-        except OSError as error:  # what it lists beyond what is there does no harm
+        except OSError as error:  # surplus entries in the list are harmless
             self.done.failures.append(f"{self.folder / LIST} cannot be written: {error.strerror}")
         self.done.strangers = sorted(
             filter(_is_plain, {file.name for file in self.folder.iterdir()} - self.ours.keys())
@@ -96,7 +96,7 @@ class _Round:
         return self.done
 
     def _is_there(self, file: str, data: bytes) -> bool:
-        """A file with the very bytes is ours, whoever wrote it: the list may have been lost."""
+        """A file with the same bytes counts as delivered, because the list may have been lost."""
         if not _holds(self.folder / file, data):
             return False
         self.ours[file] = _hash(data)
@@ -120,7 +120,7 @@ class _Round:
         if file in self.ours or not os.path.lexists(self.folder / file):
             return True
         self.done.failures.append(
-            f"{self.folder / file} was not delivered by this program and is left as it is: move it away"
+            f"{self.folder / file} was not delivered by this program and is not touched (move it away)"
         )
         return False
 
@@ -140,7 +140,7 @@ class _Round:
             self.done.changed.append(file)
 
     def _give_up(self, file: str, error: OSError) -> None:
-        """Better no policy than one that is known to be out of date."""
+        """Remove an outdated file that cannot be replaced."""
         self.done.failures.append(f"{self.folder / file} cannot be written: {error.strerror}")
         if os.path.lexists(self.folder / file):
             self._remove(file)
@@ -155,7 +155,7 @@ class _Round:
         self.done.removed.append(file)
 
     def _save_list(self) -> None:
-        """Before the first file that is not in it is written, and at the end."""
+        """Called before a file that is not in the list is written, and at the end."""
         if self.ours != self.listed:
             _replace(self.folder, LIST, json.dumps({"files": self.ours}, indent=2, sort_keys=True).encode())
             _flush(self.folder)
@@ -163,7 +163,7 @@ class _Round:
 
 
 def _read_list(folder: Path) -> Deliveries:
-    """Empty if there is none that makes sense: then nothing there is ours but what is as we would write it."""
+    """Empty if the list is missing or invalid."""
     try:
         files = json.loads((folder / LIST).read_bytes())["files"]
         return {str(file): str(digest) for file, digest in files.items() if _is_plain(file)}
@@ -172,12 +172,12 @@ def _read_list(folder: Path) -> Deliveries:
 
 
 def _is_plain(file: str) -> bool:
-    """Whatever the list says, only files in the folder itself are ours, and no hidden ones."""
+    """Only visible files directly in the folder count, even if the list names others."""
     return bool(file) and "/" not in file and not file.startswith(".") and "\0" not in file
 
 
 def _holds(file: Path, data: bytes) -> bool:
-    """Is it a file, not a link or worse, with these bytes?"""
+    """Is it a regular file with these bytes?"""
     with suppress(OSError):
         status = file.lstat()
         return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and file.read_bytes() == data
@@ -185,7 +185,7 @@ def _holds(file: Path, data: bytes) -> bool:
 
 
 def _replace(folder: Path, file: str, data: bytes) -> None:
-    """The whole file or nothing of it, even over a power cut. The scratch file is hidden: nobody reads it meanwhile."""
+    """Write the complete file or nothing, even over a power cut. The scratch file is hidden."""
     scratch = folder / SCRATCH
     scratch.unlink(missing_ok=True)
     descriptor = os.open(scratch, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, 0o644)
@@ -197,7 +197,7 @@ def _replace(folder: Path, file: str, data: bytes) -> None:
 
 
 def _flush(folder: Path) -> None:
-    """Renames and removals in the folder survive a power cut from here on; not every network file system can do it."""
+    """Make renames and removals durable; not every network file system supports it."""
     with suppress(OSError):
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
         try:
@@ -215,6 +215,6 @@ def _explained(folder: Path) -> Iterator[None]:
     try:
         yield
     except BlockingIOError as error:
-        raise DeliveryFailed(f"{folder}: another process is delivering into it") from error
+        raise DeliveryFailed(f"{folder}: another process delivers into it") from error
     except OSError as error:
-        raise DeliveryFailed(f"{folder}: cannot be delivered into: {error.strerror}") from error
+        raise DeliveryFailed(f"{folder}: cannot deliver: {error.strerror}") from error

@@ -1,6 +1,6 @@
-"""The Open Horizon agent on this host (`--agent-url`): asked over its REST API, and answering whole or not at all.
+"""Client for the REST API of the Open Horizon agent on this host (`--agent-url`).
 
-What its JSON means is in `agent_json`. Answers hold the environment of containers: nothing of them is logged.
+Answers contain the environment of containers and so secrets; no part of them is logged.
 """
 
 from __future__ import annotations
@@ -28,17 +28,17 @@ LONGEST_ANSWER = 16 * 2**20
 
 @dataclass(frozen=True, slots=True)
 class AgentTimeouts:
-    """How long to wait for an agent, in seconds."""
+    """Time-outs in seconds."""
 
     connect: float = CONNECTS_WITHIN_SECONDS
     answer: float = ANSWERS_WITHIN_SECONDS
 
 
 class Agent:
-    """Answers for the node that the agent has registered."""
+    """Asks the agent for its node, agreements and services."""
 
     def __init__(self, url: str, patience: AgentTimeouts = AgentTimeouts()) -> None:
-        """Raises InvalidSettings if this is not the address of an agent."""
+        """Raises InvalidSettings if the URL is invalid."""
         self._url = url.strip().rstrip("/")
         self._host, self._port, self._path = _address(self._url)
         self._patience = patience
@@ -57,7 +57,7 @@ class Agent:
             return self._without_node(registration.refusal)
         node = read_node(registration, call.get(f"{self._path}/node/policy"))
         said = read_agent_answer(call.get(f"{self._path}/agreement"), call.get(f"{self._path}/service"))
-        return NodeAnswer(node, f"as the agent at {self._url} says", self._url, agent=said)
+        return NodeAnswer(node, f"from the agent at {self._url}", self._url, agent=said)
 
     def _without_node(self, why: str, *, is_silence: bool = False) -> NodeAnswer:
         return NodeAnswer(None, f"the agent at {self._url} {why}", self._url, is_silence)
@@ -96,7 +96,7 @@ class _Call:
         try:
             return _read_json(body)
         except (ValueError, RecursionError):
-            raise AgentUnavailable(f"gave no JSON at {path}, or half of it") from None
+            raise AgentUnavailable(f"gave invalid JSON at {path} (truncated?)") from None
 
     def _connect(self) -> None:
         self._connection.connect()
@@ -126,21 +126,21 @@ class _Call:
 
     def _in_words(self, error: Exception, path: str) -> str:
         if self._is_over.is_set() or isinstance(error, TimeoutError):
-            return f"gave no whole answer within {self._patience.answer:g} s"
+            return f"did not answer completely within {self._patience.answer:g} s"
         if isinstance(error, ConnectionRefusedError):
-            return "cannot be reached: nobody listens there; is the agent running?"
+            return "is not reachable: connection refused (is the agent running?)"
         if isinstance(error, ConnectionError | IncompleteRead):
-            return f"broke off its answer at {path}"
+            return f"closed the connection during its answer at {path}"
         if isinstance(error, HTTPException):
-            return f"gave no answer at {path} that is HTTP; is this an agent?"
-        return f"cannot be reached: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
+            return f"did not answer with HTTP at {path} (is this an agent?)"
+        return f"is not reachable: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
 
 
 def _check_status(response: HTTPResponse, path: str) -> None:
     if response.status == 200:
         return
     if 300 <= response.status < 400:
-        raise AgentUnavailable(f"answered {response.status} at {path}: it leads to another address; is this an agent?")
+        raise AgentUnavailable(f"answered {response.status} at {path}, a redirect (is this an agent?)")
     raise AgentUnavailable(f"answered {response.status} at {path}")
 
 
@@ -160,5 +160,5 @@ def _address(url: str) -> tuple[str, int, str]:
     except ValueError:
         host = None
     if not host or parts.scheme != "http" or "@" in parts.netloc or parts.query or parts.fragment:
-        raise InvalidSettings("--agent-url: the address of an agent looks like http://localhost:8510")
+        raise InvalidSettings("--agent-url: expected an address such as http://localhost:8510")
     return host, port, parts.path

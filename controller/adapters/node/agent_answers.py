@@ -1,7 +1,7 @@
-"""The agent's JSON > which node this is, and which images its agreements and services name.
+"""Read the agent's JSON: which node this is, and which images its agreements and services name.
 
-Only what is needed is looked at, and nothing else is kept: agreements hold the environment of containers, and so
-secrets. Whatever has not the expected shape raises AgentUnavailable, since half an answer is none.
+Only the needed fields are kept, because agreements contain the environment of containers and so secrets. An unexpected
+shape raises AgentUnavailable.
 Upstream: anax api/path_node.go, path_node_policy.go, path_agreement.go, path_service.go, persistence/persistence.go.
 """
 
@@ -27,13 +27,13 @@ Json = Mapping[str, Any]
 
 @dataclass(frozen=True, slots=True)
 class Registration:
-    """What the agent says of its node at `/node`."""
+    """The agent's answer at `/node`."""
 
     org: str
     id: str
     pattern: str
     refusal: str = ""
-    """Why no document applies to the node whatever its policy is, to go after the agent's name; or empty."""
+    """Why no document can apply to the node, or empty; follows the agent's name."""
 
 
 def read_registration(answer: object) -> Registration:
@@ -41,10 +41,10 @@ def read_registration(answer: object) -> Registration:
     node = _mapping(answer, "/node")
     state = _mapping(node.get("configstate") or {}, "/node: configstate").get("state")
     if state != _CONFIGURED:
-        told = f"it is {printable(state[:40])}" if isinstance(state, str) else "it tells no state"
-        return Registration("", "", "", f"has no configured node: {told}")
+        shown = f"its state is {printable(state[:40])}" if isinstance(state, str) else "it reports no state"
+        return Registration("", "", "", f"has no configured node: {shown}")
     if node.get("nodeType") == _CLUSTER:
-        return Registration("", "", "", "is that of a cluster, which manages its images itself")
+        return Registration("", "", "", "is a cluster agent; a cluster manages its images itself")
     return Registration(
         org=_text(node.get("organization"), "/node: organization"),
         id=_text(node.get("id"), "/node: id"),
@@ -56,7 +56,7 @@ def read_node(registration: Registration, answer: object) -> Node:
     """The node with its policy, the answer of `GET /node/policy`, in which the built-in properties are already."""
     policy = _mapping(answer, "/node/policy")
     if not policy.keys() & set(_LISTS):
-        raise AgentUnavailable("gave no node policy at /node/policy: neither properties nor constraints")
+        raise AgentUnavailable("gave no node policy at /node/policy: no properties and no constraints")
     for where, section in (("", policy), *((f"{name}.", _section(policy, name)) for name in _SECTIONS)):
         for prop in _list(section.get("properties"), f"/node/policy: {where}properties"):
             _text(_mapping(prop, f"/node/policy: {where}properties").get("name"), f"/node/policy: {where}properties")
@@ -114,7 +114,7 @@ def _images_of_definition(definition: Json) -> Iterator[str]:
 
 def _states(by_state: Json, state: str, where: str) -> list[Json]:
     if state not in by_state:
-        raise AgentUnavailable(f"gave half an answer: {where} has nothing {state}")
+        raise AgentUnavailable(f'gave an incomplete answer: {where} has no "{state}"')
     return [_mapping(each, f"{where}.{state}") for each in _list(by_state[state], f"{where}.{state}")]
 
 
@@ -129,7 +129,7 @@ def _mapping(value: object, where: str) -> Json:
 
 
 def _list(value: object, where: str) -> list[Any]:
-    """`null` is how Go writes an empty list."""
+    """Go writes an empty list as `null`."""
     if value is None:
         return []
     if not isinstance(value, list):
@@ -144,6 +144,6 @@ def _text(value: object, where: str, *, may_be_empty: bool = False) -> str:
 
 
 def _misshapen(value: object, where: str, wanted: str) -> AgentUnavailable:
-    """Names the kind of what is there, never what it says."""
+    """The message names the kind of a value, never the value, which may be secret."""
     found = "nothing" if value in (None, "") else f"a {type(value).__name__}"
-    return AgentUnavailable(f"gave an answer that makes no sense: {where} is {found} where {wanted} is expected")
+    return AgentUnavailable(f"gave an invalid answer: {where}: expected {wanted}, found {found}")

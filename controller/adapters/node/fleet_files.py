@@ -1,4 +1,4 @@
-"""The nodes of a fleet, as somebody has written them down: a folder of node files, or a file of JSON lines."""
+"""Read the nodes of a fleet from a folder of node files or a file of JSON lines, and plans of them."""
 
 from __future__ import annotations
 
@@ -24,10 +24,10 @@ from controller.policy.text.source import MOST_BYTES
 
 
 def read_fleet(path: Path) -> ParsedNodes:
-    """Every node below the folder, or in the file; one that has been described already is a problem, and left out.
+    """All nodes below the folder or in the file; a duplicate is a problem and left out.
 
-    A file that is neither YAML nor JSON by its name holds one node in JSON a line. What is not there, or cannot be
-    read, is a problem; nothing is raised.
+    A file whose name has no YAML or JSON extension has one JSON node per line. A file that is missing or cannot be read
+    is a problem; nothing is raised.
     """
     nodes: dict[tuple[str, str], NodeDocument] = {}
     problems: list[Problem] = []
@@ -37,18 +37,18 @@ def read_fleet(path: Path) -> ParsedNodes:
             first = nodes.setdefault(_key(node), node)
             problems += [] if first is node else [_taken(node, first)]
     if not nodes and not problems:
-        problems = [Problem(str(path), 1, 1, "", "error", "describes no node")]
+        problems = [Problem(str(path), 1, 1, "", "error", "contains no node")]
     return ParsedNodes(tuple(nodes.values()), tuple(sorted(problems)))
 
 
 def _key(node: NodeDocument) -> tuple[str, str]:
-    """A node without an ID is told from others by where it stands."""
+    """A node without an ID is identified by its place."""
     return (node.org, node.id) if node.id else (node.file, str(node.line))
 
 
 def _taken(node: NodeDocument, first: NodeDocument) -> Problem:
-    message = f"the ID {quoted(node.id)} is taken by {first.file}:{first.line}"
-    return Problem(node.file, node.line, 1, "id", "error", message, "leave one of them out")
+    message = f"duplicate node ID {quoted(node.id)}, first in {first.file}:{first.line}"
+    return Problem(node.file, node.line, 1, "id", "error", message, "remove one of them")
 
 
 def _parsed(path: Path) -> Iterator[ParsedNodes]:
@@ -79,9 +79,9 @@ def _in_file(file: PolicyFile) -> ParsedNodes:
 
 
 def _in_lines(file: Path) -> Iterator[ParsedNodes]:
-    """A pipe will do as well, but nothing that has no end."""
+    """A pipe is allowed; an endless device is not."""
     if file.is_char_device() or file.is_block_device():
-        problem = Problem(str(file), 1, 1, "", "error", "is a device and not a file of nodes")
+        problem = Problem(str(file), 1, 1, "", "error", "is a device, not a file of nodes")
         yield ParsedNodes(problems=(problem,))
         return
     with file.open("rb") as lines:
@@ -93,17 +93,17 @@ _not_blank = re.compile(r"\S")
 
 
 def read_plans(file: Path) -> tuple[PlanOfNode, ...]:
-    """Every plan in the file. Raises InvalidSettings."""
+    """All plans in the file. Raises InvalidSettings."""
     try:
         return tuple(map(_plan, _values(file.read_text(encoding="utf-8"))))
     except OSError as error:
         raise InvalidSettings(f"{file} cannot be read: {error.strerror}") from error
     except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
-        raise InvalidSettings(f"{file} is not what `imagectl plan -o json` prints") from error
+        raise InvalidSettings(f"{file} is not output of `imagectl plan -o json`") from error
 
 
 def _values(text: str) -> Iterator[Any]:
-    """JSON texts, one after the other, on one line or on many."""
+    """The JSON values of the text, each on one line or many."""
     decoder, at = json.JSONDecoder(), 0
     while begins := _not_blank.search(text, at):
         value, at = decoder.raw_decode(text, begins.start())

@@ -1,4 +1,4 @@
-"""What the Open Horizon agent beside us says: which images its agreements need, and which names it fetched."""
+"""The answer of the Open Horizon agent: which images it needs and which names it downloaded."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from controller.plan.node.node import Node
 
 
 class NodeSource(StrEnum):
-    """How we know that the agent downloaded an image."""
+    """The evidence that the agent downloaded an image."""
 
     AGENT_CONTAINER = "used by a container of the agent"
     RECORDED = "recorded with record-download"
@@ -19,7 +19,7 @@ class NodeSource(StrEnum):
 
 
 AN_AGREEMENT_IS_YOUNG_SECONDS = 3600.0
-"""While it names no image yet it may still be pulling, one image after the other over a slow link."""
+"""An agreement that names no image yet may still be pulling over a slow link."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,12 +28,12 @@ class Agreement:
 
     id: str
     images: tuple[str, ...] = ()
-    """The images of its deployment; none until its containers are about to be made."""
+    """The images of its deployment; empty until its containers are created."""
 
 
 @dataclass(frozen=True, slots=True)
 class AgentAnswer:
-    """The agreements and services of one answer; the last good one holds while the agent is silent."""
+    """The agreements and services of one answer; the last valid one is used while the agent does not answer."""
 
     agreements: tuple[Agreement, ...] = ()
     named: Mapping[str, NodeSource] = field(default_factory=dict)
@@ -49,7 +49,7 @@ NO_AGENT = AgentAnswer()
 
 
 class Half(StrEnum):
-    """What is left of an answer if one of two who should give it is silent."""
+    """The valid part of an answer if the node file or the agent does not answer."""
 
     NODE = "the node, by its file"
     AGENT = "the agent's agreements and services"
@@ -57,38 +57,36 @@ class Half(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class NodeAnswer:
-    """Which node this is: by a node file, by the agent, or by nobody."""
+    """Which node this is: from a node file, from the agent, or without both."""
 
     node: Node | None = Node()
-    """None: no document applies, because the node is not known, or is none that this program serves."""
-    why: str = "neither a node file nor an agent was named"
-    """Where the answer is from and how old it is, or why there is none; in words."""
+    """None: no document applies, because the node is unknown or not supported."""
+    why: str = "no node file and no agent is configured"
+    """Where the answer is from, or why there is none, in words."""
     source: str = ""
-    """The file or address that was asked; empty if none was named."""
+    """The file or address; empty if none is configured."""
     is_silence: bool = False
-    """It was asked and gave no valid answer, or only half of one."""
+    """It gave no valid answer, or only one part of it."""
     agent: AgentAnswer = NO_AGENT
     half: Half | None = None
-    """The half that there is."""
+    """The valid part, if only one is."""
 
     @property
     def is_degraded(self) -> bool:
-        """Should somebody look after it?"""
+        """Does this need attention?"""
         return self.is_silence or self.node is None
 
 
 @dataclass(frozen=True, slots=True)
 class KeptAnswer:
-    """The last good answer, and when it came, on the ledger's clock."""
+    """The last valid answer, and its time on the ledger's clock."""
 
     answer: NodeAnswer
     at: float
 
 
 def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnswer:
-    """The answer to go by: while one who should answer is silent, the last good answer holds for what is missing. If
-    there never was one, nobody knows which node this is.
-    """
+    """The answer to use: the last valid answer replaces a missing part. Without one, the node is unknown."""
     if not fresh.is_silence:
         return fresh
     if kept is None or kept.answer.source != fresh.source:
@@ -103,7 +101,7 @@ def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnsw
 
 
 def kept_after(before: KeptAnswer | None, believed: NodeAnswer, now: float) -> KeptAnswer | None:
-    """What to keep of an answer that was gone by; of half an answer that half, as old as the other one."""
+    """The answer to keep; of a partial answer that part, with the age of the other one."""
     if not believed.is_silence:
         return KeptAnswer(believed, now)
     if before is None or before.answer.source != believed.source:
@@ -113,16 +111,16 @@ def kept_after(before: KeptAnswer | None, believed: NodeAnswer, now: float) -> K
 
 @dataclass(frozen=True, slots=True)
 class Beginning:
-    """When an agreement began, as far as anybody can tell; on the ledger's clock."""
+    """The possible time of the start of an agreement, on the ledger's clock."""
 
     after: float
-    """The agent was last heard before it."""
+    """The last answer without the agreement."""
     first_seen: float
 
 
 @dataclass(frozen=True, slots=True)
 class Hold:
-    """Images that came or were wanted since then may be what a young agreement needs, until then."""
+    """Images with activity after `since` may belong to a young agreement and are kept until `until`."""
 
     since: float
     until: float
@@ -131,13 +129,13 @@ class Hold:
 def beginnings_after(
     before: Mapping[str, Beginning], agreements: Iterable[Agreement], last_heard: float, now: float
 ) -> dict[str, Beginning]:
-    """The beginnings of all active agreements, after an answer; one that is new may be as old as the last answer."""
+    """The start times of all active agreements after an answer; a new one may be as old as the last answer."""
     new = Beginning(last_heard, now)
     return {agreement.id: before.get(agreement.id, new) for agreement in agreements}
 
 
 def hold_of(answer: AgentAnswer, beginnings: Mapping[str, Beginning], now: float) -> Hold | None:
-    """What is held for agreements that are young and name no image yet; None if there is no such agreement."""
+    """The hold for young agreements that name no image yet, or None."""
     imageless = [beginnings.get(each.id, Beginning(now, now)) for each in answer.agreements if not each.images]
     young = [each for each in imageless if now - each.first_seen < AN_AGREEMENT_IS_YOUNG_SECONDS]
     if not young:

@@ -1,7 +1,7 @@
-"""Does this document apply to this node, and if not, why.
+"""Whether a document applies to a node, and why, exactly as upstream decides it.
 
-A document and a node come in, upstream's answer goes out. Whether the document is enabled, and from when it is in
-force, plays no part here. Upstream: anax nodemanagement/node_management_worker.go, VerifyCompatible.
+Whether the document is enabled or has started is decided elsewhere.
+Upstream: anax nodemanagement/node_management_worker.go, VerifyCompatible.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ _SHOWN_PATTERNS = 5
 
 
 class MatchableDocument(Protocol):
-    """What matching looks at in a node management policy."""
+    """The fields of a policy that matching uses."""
 
     @property
     def constraints(self) -> Sequence[str]: ...
@@ -33,27 +33,27 @@ class MatchableDocument(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Match:
-    """`reason` is a sentence, or an answer which has one ready when it is asked: a fleet has a million of them."""
+    """`reason` is a sentence or an evaluation that makes one on demand, because a fleet has a million of them."""
 
     applies: bool
     reason: str | Evaluation
 
     @property
     def why(self) -> str:
-        """Why the document applies, or why not, for people."""
+        """Why the document applies or not, as a sentence."""
         return self.reason if isinstance(self.reason, str) else self.reason.why
 
     @property
     def warning(self) -> str:
-        """That the agent itself would have crashed on this question, which is never a match; else an empty text."""
+        """Set if the agent itself crashes on this question, which is no match."""
         return self.why if isinstance(self.reason, Evaluation) and self.reason.crashes_upstream else ""
 
 
 def match(document: MatchableDocument, node: Node) -> Match:
     """Whether the document applies to the node.
 
-    If either of them has a pattern, only patterns count. Otherwise the node's constraints must hold for the document's
-    properties, and the document's for the node's; a constraint that cannot be read holds for nothing.
+    If either has a pattern, only patterns count. Otherwise the document's properties must satisfy the node's
+    constraints and the node's properties the document's; a constraint that cannot be parsed is never satisfied.
     """
     if node.pattern or document.patterns:
         return _match_patterns(document.patterns, node.pattern)
@@ -84,7 +84,7 @@ def _either(patterns: Sequence[str]) -> str:
 
 
 def _refusal(owner: str, constraints: Sequence[str], holder: str, properties: Sequence[Property]) -> Match | None:
-    """No match, if the constraints of the owner do not hold for the properties of the holder."""
+    """No match, if the properties of the holder do not satisfy the constraints of the owner."""
     try:
         expressions = [parse(text) for text in constraints]
     except InvalidConstraint:
@@ -94,11 +94,11 @@ def _refusal(owner: str, constraints: Sequence[str], holder: str, properties: Se
 
 
 def _unreadable(owner: str, constraints: Sequence[str]) -> str:
-    """Which constraint cannot be read, and why; one is enough to spoil all."""
+    """The first constraint that cannot be parsed, and why; it makes all of them fail."""
     for text in constraints:
         try:
             parse(text)
         except InvalidConstraint as error:
             place = f"{shown(text)}, character {error.position + 1}"
-            return f"a constraint of {owner} cannot be read: {place}: {error.message}"
+            return f"a constraint of {owner} cannot be parsed: {place}: {error.message}"
     return ""

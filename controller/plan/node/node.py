@@ -1,7 +1,6 @@
-"""The node as matching sees it, and how it comes from a node policy document and from facts about the host.
+"""The node that matching uses, made from a node document and facts about the host.
 
-Documents and texts come in as values; they are read in adapters/. A document is expected to be valid: what is neither
-property nor constraint in it is passed over.
+The document must be valid; everything but properties and constraints is ignored.
 Upstream: anax exchangecommon/nodepolicy.go, externalpolicy/builtin_properties.go and cutil/cutil.go.
 """
 
@@ -22,7 +21,7 @@ from controller.constraint.property import (
 )
 from controller.errors import InvalidConstraint
 
-if TYPE_CHECKING:  # Who only reads the ledger need not wait for YAML.
+if TYPE_CHECKING:  # Commands that only read the ledger do not import YAML.
     from controller.policy.document.node_document import NodeDocument
 
 CPU = "openhorizon.cpu"
@@ -72,10 +71,7 @@ class Node:
 
 
 def node_of(document: NodeDocument, builtin: Iterable[Property] = (), stand_in_id: str = "") -> Node:
-    """The node that a document describes.
-
-    It gets the built-in properties that the document leaves out, and the stand-in where the document gives no ID.
-    """
+    """The node of a document, with the built-in properties and the ID that the document omits."""
     policy = normalised(convert_flat_policy(document.policy) if document.is_flat else document.policy)
     given = {prop.name for prop in _properties(policy) or []}
     view = management_view(with_builtin_properties(policy, [prop for prop in builtin if prop.name not in given]))
@@ -83,7 +79,7 @@ def node_of(document: NodeDocument, builtin: Iterable[Property] = (), stand_in_i
 
 
 def full_pattern(pattern: str, org: str) -> str:
-    """`org/name`: where a pattern names no organisation it is the node's own (persistence/device.go)."""
+    """`org/name`; a pattern without an organisation is in the node's own (persistence/device.go)."""
     return f"{org}/{pattern}" if pattern and org and "/" not in pattern else pattern
 
 
@@ -93,11 +89,10 @@ class ManagementView(NamedTuple):
 
 
 def management_view(policy: Mapping[str, object]) -> ManagementView:
-    """What a node policy says to node management (GetManagementPolicy); the section `deployment` has no say.
+    """The part of a node policy for node management (GetManagementPolicy); the section `deployment` is ignored.
 
-    Management properties replace those of the top level by name or are added. One that is not valid is dropped, unless
-    the top level has no list of properties at all. Management constraints replace those of the top level as soon as
-    there is one, be it blank.
+    Management properties replace those of the top level by name or are added. An invalid one is dropped, unless the top
+    level has no list of properties. Management constraints replace those of the top level if there is one, even blank.
     """
     management = _section(policy, "management")
     common, own = _properties(policy), _properties(management) or []
@@ -108,9 +103,9 @@ def management_view(policy: Mapping[str, object]) -> ManagementView:
 
 
 def convert_flat_policy(policy: Mapping[str, object]) -> dict[str, object]:
-    """A policy of version 1, which has no sections, as one of version 2: only built-in properties stay on top.
+    """Convert a policy of version 1 (no sections) to version 2: only built-in properties remain on the top level.
 
-    Of two properties of one name the first stays; one that is not valid goes (ConvertNodePolicy_v1Tov2).
+    Of two properties with one name the first is kept; an invalid one is dropped (ConvertNodePolicy_v1Tov2).
     """
     kept: dict[str, Property] = {}
     for prop in _properties(policy) or []:
@@ -126,9 +121,9 @@ def convert_flat_policy(policy: Mapping[str, object]) -> dict[str, object]:
 
 
 def normalised(policy: Mapping[str, object]) -> dict[str, object]:
-    """The policy with `openhorizon.allowPrivileged` as true or false where it was a text (ValidateAndNormalize).
+    """The policy with a text `openhorizon.allowPrivileged` converted to true or false (ValidateAndNormalize).
 
-    As upstream this goes section by section and ends at the first that is not valid.
+    Like upstream, it converts section by section and stops at the first invalid one.
     """
     result = dict(policy)
     for key in ("", "deployment", "management"):
@@ -149,7 +144,7 @@ def normalised(policy: Mapping[str, object]) -> dict[str, object]:
 def with_builtin_properties(policy: Mapping[str, object], builtin: Iterable[Property]) -> dict[str, object]:
     """The policy with the built-in properties on its top level, as the agent sends it to the Exchange.
 
-    They replace what the policy says, except for a hardware ID or `openhorizon.allowPrivileged` that is set already.
+    They replace those of the policy, except a hardware ID or `openhorizon.allowPrivileged` that is already set.
     """
     properties = _properties(policy) or []
     set_already = {prop.name for prop in properties if prop.value not in ("", None)} & {HARDWARE_ID, ALLOW_PRIVILEGED}
@@ -159,10 +154,10 @@ def with_builtin_properties(policy: Mapping[str, object], builtin: Iterable[Prop
 
 @dataclass(frozen=True, slots=True)
 class HostFacts:
-    """What the built-in properties are computed from; None is a file that cannot be read.
+    """The input of the built-in properties; None is a file that cannot be read.
 
-    `machine` is uname's name of the hardware; `os_release` is /etc/os-release, or /etc/host-os-release in the agent's
-    container; `hardware_id` stands in where /proc/cpuinfo has no serial number.
+    `machine` is uname's hardware name; `os_release` is /etc/os-release, or /etc/host-os-release in the agent's
+    container; `hardware_id` is used if /proc/cpuinfo has no serial number.
     """
 
     cpuinfo: str | None
@@ -174,7 +169,7 @@ class HostFacts:
 
 
 def builtin_properties(facts: HostFacts) -> tuple[Property, ...]:
-    """What an agent for devices says of its host without being asked (createDeviceNodeBuiltInPolicy)."""
+    """The built-in properties of a device agent (createDeviceNodeBuiltInPolicy)."""
     operating_system, is_containerized = _operating_system(facts)
     hardware_id = serial_number(facts.cpuinfo or "") or facts.hardware_id
     return (
@@ -193,7 +188,7 @@ def _is_processor(line: str) -> bool:
 
 
 def serial_number(cpuinfo: str) -> str:
-    """The second word of the first line with a serial number that has one; words are parted by single blanks."""
+    """The second word of the first serial number line that has one; words are separated by single blanks."""
     lines = (line.removesuffix("\r") for line in cpuinfo.split("\n"))
     return next((line.split(" ")[1] for line in lines if _SERIAL.search(line) and " " in line), "")
 
@@ -208,12 +203,12 @@ def _total_memory_mb(meminfo: str) -> int:
 
 
 def _go_architecture(machine: str) -> str:
-    """GOARCH; what is not in the table has the same name there."""
+    """GOARCH; names that are not in the table are the same."""
     return "arm" if machine.startswith("armv") else _GO_ARCHITECTURES.get(machine, machine)
 
 
 def _operating_system(facts: HostFacts) -> tuple[str, bool]:
-    """The system, and whether the agent is in a container, which upstream forgets over a system it does not know."""
+    """The system, and whether the agent is in a container, which upstream drops for an unknown system."""
     if facts.os_release is None:
         return "", facts.is_containerized
     name = _release_value(facts.os_release, "OS" if facts.is_containerized else "ID")
@@ -236,7 +231,7 @@ def _section(policy: Mapping[str, object], key: str) -> Mapping[str, object]:
 
 
 def _properties(section: Mapping[str, object]) -> list[Property] | None:
-    """None is no list, which upstream treats otherwise than an empty one."""
+    """None means no list, which upstream treats differently from an empty one."""
     written = section.get("properties")
     return [read_property(one) for one in written if isinstance(one, Mapping)] if isinstance(written, list) else None
 
@@ -247,7 +242,7 @@ def _constraints(section: Mapping[str, object]) -> list[str]:
 
 
 def _overlaid(properties: Iterable[Property], added: Iterable[Property]) -> list[Property]:
-    """Each added property in the place of the first of its name, or behind the others; an invalid one is left out."""
+    """Each added property replaces the first of its name or is appended; an invalid one is left out."""
     result = list(properties)
     places: dict[str, int] = {}
     for place, prop in enumerate(result):

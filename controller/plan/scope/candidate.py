@@ -1,4 +1,4 @@
-"""What could be removed from a node, whatever its documents say now."""
+"""The images of a node that any document could remove."""
 
 from __future__ import annotations
 
@@ -7,19 +7,19 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Candidate:
-    """One reference on a node that nothing protects."""
+    """One unprotected reference on a node."""
 
     reference: str
     names: tuple[str, ...] = ()
-    """Names that the image bore last, if it has lost them."""
+    """The last names of an image that lost its names."""
     downloaded_by_agent: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class PlanOfNode:
-    """What one node's plan shows."""
+    """The plan of one node."""
 
     org: str
     id: str
-    """Both are empty where the plan does not say."""
+    """Both are empty if the plan does not name the node."""
     candidates: tuple[Candidate, ...]

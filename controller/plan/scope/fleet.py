@@ -1,7 +1,6 @@
-"""What an administrator asks before publishing: which nodes a document applies to, why not the others, and which
-images it could remove there.
+"""Which nodes of a fleet a document applies to, why not to the others, and which images it could remove there.
 
-From when a document is in force, and for how long images have been idle, plays no part here.
+Start times and idle times are ignored.
 """
 
 from __future__ import annotations
@@ -27,12 +26,12 @@ class Member:
     name: str
     node: Node
     candidates: tuple[Candidate, ...] = ()
-    """None where there is no plan at hand."""
+    """Empty without a plan of the node."""
 
 
 @dataclass(frozen=True, slots=True)
 class NodeGroup:
-    """Nodes of which the same is true of a document, for the same reason."""
+    """Nodes with the same result for a document, for the same reason."""
 
     applies: bool
     why: str
@@ -41,13 +40,13 @@ class NodeGroup:
 
 @dataclass(frozen=True, slots=True)
 class Reach:
-    """How far one document reaches."""
+    """The nodes and images that one document covers."""
 
     document: Document
     groups: tuple[NodeGroup, ...]
-    """Those to which it applies come first; then by size."""
+    """Groups to which it applies first; then by size."""
     could_remove: dict[str, list[str]]
-    """References by the names of nodes, where there are any."""
+    """References by node name."""
 
     @property
     def applies_to(self) -> list[Member]:
@@ -56,7 +55,7 @@ class Reach:
 
 
 def applies(document: Document, who: NodeAnswer) -> Match:
-    """Would the document ever be in force on this node, and why, or why not?"""
+    """Whether the document can ever be in force on this node, and why."""
     if never := never_in_force(document):
         return Match(False, never[1])
     assert document.policy is not None
@@ -64,20 +63,20 @@ def applies(document: Document, who: NodeAnswer) -> Match:
 
 
 def reaches(documents: Sequence[Document], fleet: Iterable[Member]) -> Iterator[Reach]:
-    """Which of these nodes each document applies to."""
+    """The nodes that each document applies to."""
     classes = list(_classes(fleet, documents))
     for document in documents:
         yield _reach(document, classes)
 
 
 def _classes(fleet: Iterable[Member], documents: Iterable[Document]) -> Iterable[list[Member]]:
-    """Nodes that none of the documents can tell apart: every question is asked once for all of them."""
+    """Nodes that are equal for all documents, so that each class is matched once."""
     asked_for = {name for document in documents for name in _names_in_constraints(document)}
     classes: dict[tuple[object, ...], list[Member]] = {}
     for member in fleet:
-        # repr, since to Python 1, 1.0 and True are equal, and to a constraint they are not.
-        told = (repr(prop) for prop in member.node.properties if prop.name in asked_for)
-        classes.setdefault((member.node.pattern, member.node.constraints, *told), []).append(member)
+        # repr, because 1, 1.0 and True are equal in Python and not in a constraint.
+        tested = (repr(prop) for prop in member.node.properties if prop.name in asked_for)
+        classes.setdefault((member.node.pattern, member.node.constraints, *tested), []).append(member)
     return classes.values()
 
 
@@ -120,7 +119,7 @@ def could_remove(document: Document, candidates: Iterable[Candidate]) -> list[st
 
 
 class _Coverage:
-    """What the rules of one document cover. Nodes of a fleet are alike, so nothing is asked twice."""
+    """The references that the rules of one document cover; results are cached, because nodes are alike."""
 
     def __init__(self, document: Document) -> None:
         self._rules = (document.policy.removal or ()) if document.policy else ()

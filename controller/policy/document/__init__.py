@@ -1,1 +1,1 @@
-"""From a tree of values to a policy document."""
+"""A tree of values to a policy document."""

@@ -1,6 +1,6 @@
-"""What an operator wants, as values: a node management policy and its removal rules, frozen and valid by construction.
+"""A node management policy and its removal rules as values, frozen and valid by construction.
 
-`parse` makes them out of text. Upgrade policies are the agent's business and are not kept.
+Upgrade policies belong to the agent and are not kept.
 """
 
 from __future__ import annotations
@@ -15,17 +15,17 @@ from controller.image.selector import Selector
 
 MOST_MINUTES = 2**53
 MOST_SECONDS = 2**53
-"""The largest whole number that every reader of JSON keeps exactly."""
+"""The largest whole number that every JSON reader keeps exactly."""
 MOST_KEPT = 1_000
 
 
 @dataclass(frozen=True, slots=True)
 class ImageRemovalPolicy:
-    """One rule: which images, and for how long they must have been idle."""
+    """One rule: which images, and how long they must have been idle."""
 
     selector: Selector
     delete_after_minutes: int
-    """An integer, since a timedelta ends at 10^9 days. 0: as soon as unused."""
+    """An integer, because a timedelta ends at 10^9 days. 0: as soon as unused."""
     agent_downloaded_only: bool
     number: int
     """Its index in the document's list, from 0."""
@@ -48,7 +48,7 @@ class ImageRemovalPolicy:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NodeManagementPolicy:
-    """One valid document, whatever its form and spelling were."""
+    """One valid document, independent of its form and spelling."""
 
     name: str
     label: str
@@ -61,9 +61,9 @@ class NodeManagementPolicy:
     """With a time zone; None is `now`: when this text was first seen."""
     start_window_seconds: int
     removal: tuple[ImageRemovalPolicy, ...] | None
-    """None: no image policy in it, so nothing for us to do."""
+    """None: the document has no image policy."""
     text_hash: str
-    """`hash_of(content_of(policy))`: the same for the same content, whatever its file, spelling, form or layout."""
+    """`hash_of(content_of(policy))`: depends on the content only, not on file, spelling, form or layout."""
     file: str
     line: int
 
@@ -77,9 +77,9 @@ class NodeManagementPolicy:
 
 
 def content_of(policy: NodeManagementPolicy) -> dict[str, object]:
-    """What the document says, as plain values in the design's spelling; printed as YAML or JSON it is a document again.
+    """The document as plain values in the design's spelling; as YAML or JSON it is a document again.
 
-    Not in it: the name and place of the document, what the Exchange adds to it (owner, created, lastUpdated), comments.
+    Without: its name and place, comments, and the fields of the Exchange (owner, created, lastUpdated).
     """
     content: dict[str, object] = {
         "label": policy.label,

@@ -1,6 +1,6 @@
-"""The Exchange's answer > the files to deliver: one for each policy, the same bytes for the same policy.
+"""Convert an answer of the Exchange into the files to deliver: one per policy, equal bytes for equal policies.
 
-A file holds the Exchange's own form, so that the policy keeps its name. Nothing is read or written here.
+A file has the Exchange's own form, so that the policy keeps its name.
 """
 
 from __future__ import annotations
@@ -17,45 +17,44 @@ from controller.policy.document.image_property import unfolded
 from controller.policy.problem import quoted
 
 LONGEST_NAME = 135
-"""Bytes of a file's name without its ending. Some file systems take only 143 (eCryptfs), most 255."""
+"""Bytes of a file name without its extension. Some file systems allow only 143 (eCryptfs), most 255."""
 
 _unsafe = re.compile(r"[^a-z0-9_.-]|^[.-]")
 
 
 @dataclass(frozen=True, slots=True)
 class ExchangePolicy:
-    """One policy as it is delivered."""
+    """One policy to deliver."""
 
     name: str
-    """The Exchange's: `org/name`."""
+    """Its name in the Exchange: `org/name`."""
     file: str
     data: bytes
     last_updated: str
-    """As the Exchange says it. It is part of `data`: a later one is another text."""
+    """From the Exchange. It is part of `data`, so a new value is a new text."""
     fault: str
-    """What is wrong with its image policy; empty if nothing. It is delivered all the same."""
+    """The problem of its image policy, or empty. The policy is delivered in any case."""
 
 
 def read_answer(body: bytes, organisation: str) -> tuple[ExchangePolicy, ...]:
-    """All policies of the organisation. Raises ExchangeUnavailable unless the answer is whole and makes sense."""
+    """All policies of the organisation. Raises ExchangeUnavailable if the answer is incomplete or invalid."""
     try:
         answer = json.loads(body, object_pairs_hook=_without_repeats, parse_float=_finite, parse_constant=_finite)
         documents = answer.get("managementPolicy") if isinstance(answer, dict) else None
         if not isinstance(documents, dict):
-            raise ExchangeUnavailable('the answer is not one of an Exchange: it has no "managementPolicy"')
+            raise ExchangeUnavailable('invalid response: no "managementPolicy" (is this an Exchange?)')
         return tuple(_policy(name, document, organisation) for name, document in sorted(documents.items()))
     except ValueError as error:
-        raise ExchangeBusy(f"the answer is cut short or not JSON: {error}") from None
+        raise ExchangeBusy(f"invalid response: not valid JSON (truncated?): {error}") from None
     except RecursionError:
-        raise ExchangeUnavailable("the answer is nested too deep") from None
+        raise ExchangeUnavailable("invalid response: nested too deeply") from None
 
 
 def file_name(name: str) -> str:
-    """A name for a file or folder that every file system takes, that is not hidden, and that no other name leads to.
+    """A unique name for a file or folder that every file system accepts and that is not hidden.
 
-    Percent-encoding (RFC 3986, 2.1) of all but a-z 0-9 _ . - and of a first dot or hyphen: of capitals too, since vfat
-    and SMB take `A` for `a`. What is too long even so is cut, and told apart by its SHA-256 after a `~`, which no other
-    name has.
+    Percent-encoding (RFC 3986, 2.1) of all but a-z 0-9 _ . - and of a first dot or hyphen; of capitals too, because
+    vfat and SMB ignore case. A name that is too long is cut and ends with `~` and its SHA-256.
     """
     encoded = _unsafe.sub(lambda found: _percent(found[0]), name)
     if len(encoded) <= LONGEST_NAME:
@@ -68,7 +67,7 @@ def _policy(name: str, document: object, organisation: str) -> ExchangePolicy:
     own_name = name.removeprefix(f"{organisation}/")
     if own_name in ("", name) or not isinstance(document, dict):
         raise ExchangeUnavailable(
-            f"the answer is not one of an Exchange: {quoted(name)} is no policy of {organisation}"
+            f"invalid response: {quoted(name)} is not a policy of {organisation} (is this an Exchange?)"
         )
     readable = unfolded(document)
     return ExchangePolicy(
@@ -81,7 +80,7 @@ def _policy(name: str, document: object, organisation: str) -> ExchangePolicy:
 
 
 def _text(answer: Mapping[str, object]) -> bytes:
-    """Keys are sorted, since the Exchange keeps no order; ASCII only, so that no character is invisible."""
+    """Keys are sorted, because the Exchange keeps no order; ASCII only, so that every character is visible."""
     return f"{json.dumps(answer, indent=2, sort_keys=True, allow_nan=False)}\n".encode("ascii")
 
 
@@ -92,7 +91,7 @@ def _percent(character: str) -> str:
 def _without_repeats(pairs: list[tuple[str, object]]) -> dict[str, object]:
     values = dict(pairs)
     if len(values) < len(pairs):
-        raise ValueError("a name is there twice in one object")
+        raise ValueError("duplicate name in one object")
     return values
 
 

@@ -1,6 +1,6 @@
-"""The fields of a node management policy and of the forms it comes in, declared once.
+"""The fields of a node management policy and of its forms, declared once.
 
-The validator (`parse`), the JSON Schema (`schema`) and the template (`template`) all follow from what stands here.
+The validator (`parse`), the JSON Schema (`schema`) and the template (`template`) are derived from them.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from controller.policy.text.tree import Node
 IMAGE_NAME = Field(
     "image_name",
     ImageName(),
-    'which images: a complete name, with "*" for any run of characters',
+    'which images: a complete name; "*" matches any characters',
     upstream="imageId",
     if_missing="error",
     examples=("nginx:*", "registry.local:5000/team/*:1.*", "nginx:1.27", "*"),
@@ -29,7 +29,7 @@ IMAGE_NAME = Field(
 DELETE_AFTER_MINUTES = Field(
     "delete_after_minutes",
     Whole(most=MOST_MINUTES, unit="minutes", unit_seconds=60),
-    "for how many minutes an image must have been out of use; 0 is as soon as unused",
+    "how many minutes an image must have been idle; 0: as soon as it is unused",
     upstream="deleteAfterMinutes",
     if_missing="error",
     examples=(1440, 10080, 43200),
@@ -37,7 +37,7 @@ DELETE_AFTER_MINUTES = Field(
 AGENT_DOWNLOADED_ONLY = Field(
     "agent_downloaded_only",
     Flag(),
-    "only what the Open Horizon agent downloaded (true), or also what somebody pulled or built by hand (false)",
+    "true: only images that the Open Horizon agent downloaded; false: images of any origin",
     upstream="agentDownloadedOnly",
     if_missing="error",
     examples=(True, False),
@@ -64,14 +64,14 @@ RULE = MappingShape(
 
 # --- One property ---
 
-PROPERTY_NAME = Field("name", Text(may_be_blank=False), "what constraints call the property", if_missing="error")
+PROPERTY_NAME = Field("name", Text(may_be_blank=False), "the name of the property in constraints", if_missing="error")
 PROPERTY_VALUE = Field("value", PropertyContent(), "a text, a number, true or false", if_missing="error")
-PROPERTY_TYPE = Field("type", OneOf(TYPES), f"what the value is; a {LIST_OF_STRINGS} is one text with commas")
+PROPERTY_TYPE = Field("type", OneOf(TYPES), f"the type of the value; a {LIST_OF_STRINGS} is one text with commas")
 
 
 @dataclass(frozen=True, slots=True)
 class ReadProperty(Shape[Property]):
-    """A property, with what upstream finds wrong in how its parts go together."""
+    """A property, with upstream's checks of its parts together."""
 
     group: MappingShape
 
@@ -91,28 +91,28 @@ class ReadProperty(Shape[Property]):
 CONSTRAINTS = Field(
     "constraints",
     Listed(Constraint()),
-    "which nodes, by their properties; all must hold; none: every node without a pattern",
+    "which nodes, by their properties; all must be true; none: every node without a pattern",
     narrows=True,
     examples=(["site == paris || site == lyon", 'openhorizon.arch == "arm64"'],),
 )
 PATTERNS = Field(
     "patterns",
     Listed(PatternName()),
-    "which nodes, by their pattern; not together with constraints",
+    "which nodes, by their pattern; cannot be combined with constraints",
     narrows=True,
     examples=(["org/pattern"],),
 )
 START = Field(
     "start",
     Start(),
-    "from when: now (when a node first sees this text), or a time",
+    "from when: now (when a node first sees this text), or an RFC 3339 time",
     narrows=True,
     examples=(NOW, "2027-01-31T22:00:00Z", "2027-01-31T22:00:00+01:00"),
 )
 START_WINDOW = Field(
     "startWindow",
     Whole(most=MOST_SECONDS, unit="seconds", unit_seconds=1),
-    "over how many seconds the nodes spread their start",
+    "the number of seconds over which the nodes spread their start",
     narrows=True,
     examples=(0, 86400),
 )
@@ -121,37 +121,37 @@ NARROWING = (CONSTRAINTS, PATTERNS, START, START_WINDOW)
 REMOVAL = Field(
     "removal",
     Listed(RULE),
-    "the rules; where several cover an image, the one that is due first removes it",
+    "the rules; if several cover an image, the first that is due removes it",
     upstream="imageRemovalPolicies",
     if_missing="error",
 )
 IMAGE_POLICY = Field(
     "image_policy",
     MappingShape("an image policy", (REMOVAL,), strays=NARROWING),
-    "which images go, and when",
+    "which images are removed, and when",
     upstream="agentImagePolicy",
 )
 
 MANIFEST = Field(
     "manifest", Text(), "the manifest of the software to upgrade to; without one there is no upgrade policy"
 )
-ALLOW_DOWNGRADE = Field("allowDowngrade", Flag(), "may the upgrade go back to an older version")
+ALLOW_DOWNGRADE = Field("allowDowngrade", Flag(), "whether the upgrade may install an older version")
 
 
 UPGRADE = Field(
     "upgrade",
     MappingShape("an upgrade policy", (MANIFEST, ALLOW_DOWNGRADE), strays=NARROWING),
-    "how the agent upgrades itself: the agent's business, and not together with an image policy",
+    "how the agent upgrades itself; ignored here; cannot be combined with an image policy",
     upstream="agentUpgradePolicy",
     absent_without=MANIFEST.name,  # the Exchange adds an empty one to every document that it returns
 )
 LABEL = Field("label", Text(), "a short name for people", if_missing="warning", examples=("unused images",))
-DESCRIPTION = Field("description", Text(), "what the policy is for, at length", examples=("",))
-ENABLED = Field("enabled", Flag(), "is the policy switched on", if_missing="error", examples=(False, True))
+DESCRIPTION = Field("description", Text(), "a long description", examples=("",))
+ENABLED = Field("enabled", Flag(), "whether the policy is enabled", if_missing="error", examples=(False, True))
 PROPERTIES = Field(
     "properties",
     Listed(ReadProperty(MappingShape("a property", (PROPERTY_NAME, PROPERTY_VALUE, PROPERTY_TYPE), strays=NARROWING))),
-    "what the policy says of itself, for the constraints of nodes",
+    "properties of the policy, for the constraints of nodes",
     examples=([{"name": "purpose", "value": "cleaning"}],),
 )
 OF_THE_EXCHANGE = tuple(Field(name, Text(), "set by the Exchange") for name in ("owner", "created", "lastUpdated"))
@@ -185,15 +185,15 @@ class Exclusion:
 
 
 EXCLUSIONS = (
-    Exclusion(CONSTRAINTS, PATTERNS, "cannot stand beside constraints", "nodes are chosen by one or the other"),
-    Exclusion(IMAGE_POLICY, UPGRADE, "cannot stand beside an image policy", "make two documents of them"),
+    Exclusion(CONSTRAINTS, PATTERNS, "cannot be combined with constraints", "use one or the other"),
+    Exclusion(IMAGE_POLICY, UPGRADE, "cannot be combined with an image policy", "write two documents"),
 )
 
 # --- The forms that a document comes in ---
 
 
 def _unread(*names: str) -> tuple[Field[object], ...]:
-    return tuple(Field(name, Anything(), "not read") for name in names)
+    return tuple(Field(name, Anything(), "ignored") for name in names)
 
 
 NAME = Field(
@@ -202,7 +202,7 @@ NAME = Field(
         pattern=r"[^\x00-\x20\x7f-\xa0]([^\x00-\x1f\x7f-\x9f]{0,251}[^\x00-\x20\x7f-\xa0])?",
         says="a name: 1 to 253 characters on one line, without a blank at either end",
     ),
-    "what the document is called; no two have the same name",
+    "the name of the document, which must be unique",
     if_missing="error",
 )
 METADATA = Field(

@@ -1,6 +1,6 @@
-"""An image policy as JSON text in the string property `image_policy`: today's Exchange has no other place for one.
+"""An image policy as JSON text in the string property `image_policy`, because the Exchange has no field for it.
 
-`folded` writes it, for `imagectl nmp export`; `unfolded` reads it, for `imagectl sync exchange`.
+`folded` writes the property; `unfolded` reads it.
 """
 
 from __future__ import annotations
@@ -20,7 +20,7 @@ from controller.policy.text.tree import Builder, plain
 
 SECTION = fields.IMAGE_POLICY.name
 PROPERTY = SECTION
-"""The property is called like the section that it holds."""
+"""The property has the name of the section."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,15 +29,14 @@ class Unfolded:
 
     document: Mapping[str, object]
     fault: str = ""
-    """What is wrong with its image policy; empty if nothing."""
+    """The problem of its image policy, or empty."""
 
 
 def unfolded(document: Mapping[str, object]) -> Unfolded:
     """The document with the image policy in its property as a section.
 
-    A property that cannot be read becomes the section as it is: the document is then invalid and shown as such, where
-    one without the section would only look like none of our business. The property itself stays, since constraints of
-    nodes may ask for it: whether a document applies to a node must not depend on who reads it.
+    A property that cannot be read becomes the section unchanged, so that the document is invalid; without the section
+    it would be valid and ignored. The property itself is kept, because constraints of nodes may test it.
     """
     properties = [given.get("value") for given in _list(document.get("properties")) if _is_ours(given)]
     if not properties:
@@ -45,7 +44,7 @@ def unfolded(document: Mapping[str, object]) -> Unfolded:
     sections = [document[name] for name in fields.IMAGE_POLICY.spellings if document.get(name) is not None]
     if len(properties) + len(sections) > 1:
         several = [*sections, *properties]
-        return Unfolded({**document, SECTION: several}, f"has {len(several)} image policies and not one")
+        return Unfolded({**document, SECTION: several}, f"has {len(several)} image policies instead of one")
     section, fault = _read(properties[0])
     return Unfolded({**document, SECTION: section}, fault and f"the property {PROPERTY} {fault}")
 
@@ -64,7 +63,7 @@ def folded(policy: NodeManagementPolicy) -> dict[str, object]:
 
 
 def text_for_hzn(document: Mapping[str, object]) -> str:
-    """JSON that survives `hzn`, which removes `/*...*/` from what it reads and replaces `$NAME`, within texts as well.
+    """JSON that `hzn` does not change: it removes `/*...*/` and replaces `$NAME`, even inside texts.
 
     Two wildcards in one name are enough: `team/*/edge/*/app:1` would become `teamapp:1`.
     Upstream: anax cli/cliutils/cliutils.go, ReadJsonFile.
@@ -81,7 +80,7 @@ def _list(value: object) -> list[object]:
 
 
 def _read(value: object) -> tuple[object, str]:
-    """The section, and what is wrong with it."""
+    """The section, and its problem or an empty text."""
     if not isinstance(value, str):
         return value, "is not a text"
     try:

@@ -1,4 +1,4 @@
-"""Texts with a language of their own: names of images, constraints, the start. Whoever owns a language reads it."""
+"""Values with a grammar of their own: image names, constraints, the start."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ PATTERN = (
     r"T([01]?[0-9]|2[0-3]):([0-5][0-9]):([0-5][0-9])([.,][0-9]+)?"
     r"(Z|[+-]([01][0-9]|2[0-4]):([0-5][0-9]|60))"
 )
-"""All but the length of the month. Go takes one digit for the hour, a comma for the point, and offsets up to 24:60."""
+"""Everything but the length of the month. Go accepts a one-digit hour, a decimal comma and offsets up to 24:60."""
 
 _pattern = re.compile(PATTERN)
 _earliest = datetime.min.replace(tzinfo=UTC)
@@ -32,10 +32,10 @@ _a_leap_year = 4
 
 
 def parse_rfc3339(text: str) -> datetime | None:
-    """The instant in UTC, cut to microseconds; None if upstream would refuse the text.
+    """The instant in UTC, cut to microseconds; None if upstream refuses the text.
 
-    Go knows years that Python does not (0000, and what an offset moves over either end): they become the earliest or
-    the latest instant there is, which comes to the same.
+    Years that Go has and Python does not (0000, or moved over either end by an offset) become the earliest or the
+    latest instant.
     """
     if not (parts := _pattern.fullmatch(text)):
         return None
@@ -82,10 +82,10 @@ class ImageName(Shape[Selector]):
 
 @dataclass(frozen=True, slots=True)
 class Constraint(Shape[str]):
-    """Upstream's language; what would match more than it says is an error, what would match less a warning."""
+    """Upstream's language; a constraint that matches more than it says is an error, one that matches less a warning."""
 
     may_be_blank: bool = False
-    """Is one that restricts nothing only doubtful?"""
+    """Is a blank constraint only a warning?"""
 
     def read(self, node: Node, path: str, found: Findings) -> str | None:
         text = (_some_text if self.may_be_blank else _no_blank_text).read(node, path, found)
@@ -107,14 +107,14 @@ class PatternName(Shape[str]):
         text = _some_text.read(node, path, found)
         if text is None or text.strip():
             return text
-        message = "is blank: upstream takes that for every node without a pattern, and skips all constraints"
-        found.error(node, path, message, "name a pattern, or leave patterns out")
+        message = "is blank: upstream then matches every node without a pattern and skips all constraints"
+        found.error(node, path, message, "write a pattern, or remove patterns")
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class PropertyContent(Shape[PropertyValue]):
-    """Whatever JSON can hold; what may be the value of a property is said by the owner of properties."""
+    """Any JSON value; `constraint.property` checks which values a property may have."""
 
     def read(self, node: Node, path: str, found: Findings) -> PropertyValue:
         if isinstance(node, Scalar) and isinstance(node.value, Ambiguous):
@@ -135,7 +135,7 @@ class Start(Shape[datetime | Literal["now"]]):
         if text == NOW:
             return NOW
         if (start := parse_rfc3339(text)) is None:
-            found.error(node, path, f"{quoted(text)} is neither now nor a time as RFC 3339 writes it", _probably(text))
+            found.error(node, path, f"expected {NOW} or an RFC 3339 time, found {quoted(text)}", _probably(text))
         return start
 
 

@@ -1,4 +1,4 @@
-"""A mapping with known fields: which are there, which are missing, which are unknown and what was probably meant."""
+"""Reads a mapping with known fields and reports missing, unknown and duplicate ones, with the nearest known name."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controller.policy.problem import Severity, quoted
 from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, is_null
 
 LONGEST_NAME = 64
-"""No hint is looked for where nobody can have meant a field."""
+"""Characters; no similar name is searched for a longer one."""
 MERGE_KEY = "<<"
 
 _simple_name = re.compile(r"[A-Za-z_][A-Za-z0-9_-]*")
@@ -24,17 +24,17 @@ T = TypeVar("T")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Field(Generic[T]):
-    """One field, declared once: the validator, the JSON Schema and the template all follow from it."""
+    """One field; the validator, the JSON Schema and the template are derived from it."""
 
     name: str
     shape: Shape[T]
     about: str
-    """A few words for people: in editors, in the template, and where the field is missing."""
+    """A short description for editors, the template and the message for a missing field."""
     upstream: str = ""
-    """Upstream's name, where it is another one."""
+    """Upstream's name, if it differs."""
     if_missing: Severity | None = None
     narrows: bool = False
-    """Would the document apply to more nodes, or earlier, without it? Then a misspelling of it is an error."""
+    """Does the document apply to more nodes, or earlier, without this field? Then misspelling it is an error."""
     examples: tuple[object, ...] = ()
     absent_without: str = ""
     """A mapping in which this name is missing, null or an empty text counts as absent."""
@@ -58,7 +58,7 @@ class Field(Generic[T]):
 
 
 class Values:
-    """What a mapping said: the value of each field that was there and good, and where each that was there stands."""
+    """The valid values of a mapping by field, and the node and path of each field that is present."""
 
     def __init__(self, mapping: Mapping) -> None:
         self.mapping = mapping
@@ -73,7 +73,7 @@ class Values:
         return self._nodes.get(field)
 
     def path_of(self, field: Field[Any]) -> str:
-        """As the document spells it."""
+        """In the spelling of the document."""
         return self._paths[field]
 
     def add(self, field: Field[T], node: Node, path: str, value: T | None) -> None:
@@ -85,12 +85,12 @@ class Values:
 @dataclass(frozen=True, slots=True)
 class MappingShape(Shape[Values]):
     title: str
-    """To go after `is not a field of`."""
+    """Follows `unknown field in`."""
     fields: tuple[Field[Any], ...]
     is_closed: bool = False
     """Is an unknown field an error?"""
     strays: tuple[Field[Any], ...] = ()
-    """Fields from elsewhere that must not get lost here, in a line that is indented too far: an error."""
+    """Fields of the enclosing mapping; one of them here means wrong indentation and is an error."""
     _known: dict[str, tuple[Field[Any], Spelling | None]] = dataclasses.field(init=False, repr=False, compare=False)
 
     def __post_init__(self) -> None:
@@ -98,7 +98,7 @@ class MappingShape(Shape[Values]):
         object.__setattr__(self, "_known", known)
 
     def read(self, node: Node, path: str, found: Findings) -> Values | None:
-        """A name that is repeated counts the first time; `check_keys` finds fault with the second."""
+        """The first of duplicate names counts; `check_keys` reports the second."""
         mapping = expect_mapping(node, path, found)
         if mapping is None:
             return None
@@ -118,14 +118,14 @@ class MappingShape(Shape[Values]):
         if spelling and not field.is_absent(node):
             other = Spelling.UPSTREAM if spelling is Spelling.DESIGN else Spelling.DESIGN
             found.settle_spelling(key, path, spelling, field.name_in(other))
-            found.spelling = spelling  # what stands below a name of the wrong spelling is not found fault with again
+            found.spelling = spelling  # no second error for names below
         value = None if is_null(node) else field.shape.read(node, path, found)
         found.spelling = settled or found.spelling
         if not field.is_absent(node) and values.node_of(field) is None:
             values.add(field, node, path, value)
 
     def _find_missing(self, values: Values, misspelt: set[Field[Any]], path: str, found: Findings) -> None:
-        """One problem for one mistake: what is misspelt is not missing as well."""
+        """A misspelt field is not reported as missing too."""
         for field in self.fields:
             is_found = field in misspelt and (self.is_closed or field.if_missing == "warning")
             if field.if_missing and values.node_of(field) is None and not is_found:
@@ -135,10 +135,10 @@ class MappingShape(Shape[Values]):
                 found.add(field.if_missing, empty or values.mapping, joined(path, name), message, field.about)
 
     def _find_unknown(self, key: Scalar, path: str, found: Findings) -> Field[Any] | None:
-        """Finds fault with a field that is not known here; the one of these fields that was probably meant."""
-        message = f"is not a field of {self.title}"
+        """Report an unknown field; returns the known field that was probably meant."""
+        message = f"unknown field in {self.title}"
         if any(_folded(stray.name) == _folded(key.text) for stray in self.strays):
-            found.error(key, path, message, "it belongs to the policy itself: check the indentation")
+            found.error(key, path, message, "it is a field of the policy itself: check the indentation")
             return None
         meant = self._nearest(key.text)
         severity: Severity = "error" if self.is_closed or (meant and meant.narrows) else "warning"
@@ -158,7 +158,7 @@ class MappingShape(Shape[Values]):
 
 
 def check_keys(node: Node, path: str, found: Findings) -> None:
-    """Names that stand twice in one mapping, and merge keys, anywhere in the tree."""
+    """Report duplicate names in a mapping, and merge keys, anywhere in the tree."""
     check_own_keys(node, path, found)
     if isinstance(node, Mapping):
         for key, child in node.entries:
@@ -171,16 +171,14 @@ def check_keys(node: Node, path: str, found: Findings) -> None:
 
 
 def check_own_keys(node: Node, path: str, found: Findings) -> None:
-    """The same, in this mapping alone."""
+    """The same, in this mapping only."""
     first: dict[str, Scalar] = {}
     for key, _ in node.entries if isinstance(node, Mapping) else ():
         if key.text in first:
-            message = f"is there twice, first in line {first[key.text].line}"
-            found.error(key, joined(path, key.text), message, "readers disagree about which one counts")
+            message = f"duplicate field, first in line {first[key.text].line}"
+            found.error(key, joined(path, key.text), message, "YAML readers disagree on which one counts")
         elif key.text == MERGE_KEY:
-            found.error(
-                key, joined(path, key.text), "is a merge key, which YAML 1.2 does not know", "write the fields out"
-            )
+            found.error(key, joined(path, key.text), "merge keys are not part of YAML 1.2", "write the fields out")
         first.setdefault(key.text, key)
 
 

@@ -1,6 +1,6 @@
-"""A node file > the nodes that it describes, valid or not, and every problem in it. Nothing is raised.
+"""Read the nodes of a node file and every problem in it. Nothing is raised.
 
-The fields are declared once, here. What a node policy amounts to for node management is in `plan/node`.
+`plan/node` converts a node document into the node that matching uses.
 """
 
 from __future__ import annotations
@@ -23,29 +23,29 @@ _NAME = r"[^\s/]{1,255}"
 PROPERTIES = Field(
     "properties",
     fields.PROPERTIES.shape,
-    "what the node says of itself, for the constraints of documents",
+    "properties of the node, for the constraints of documents",
     examples=([{"name": "site", "value": "lyon"}],),
 )
 CONSTRAINTS = Field(
     "constraints",
-    Listed(Constraint(may_be_blank=True)),  # an agent takes a blank one, and so did whoever wrote the policy
-    "which documents the node takes, by their properties; all must hold; none: every document without patterns",
+    Listed(Constraint(may_be_blank=True)),  # the agent accepts a blank one
+    "which documents apply, by their properties; all must be true; none: every document without patterns",
     examples=(["purpose == cleaning"],),
 )
 MANAGEMENT = Field(
     "management",
     MappingShape("the management section", (PROPERTIES, CONSTRAINTS), is_closed=True),
-    "what holds for node management only: properties replace those above by name, constraints replace all above",
+    "for node management only: its properties replace those above by name, its constraints replace all above",
 )
 DEPLOYMENT = Field(
     "deployment",
     MappingShape("the deployment section", (PROPERTIES, CONSTRAINTS), is_closed=True),
-    "what holds for services only; it has no say here",
+    "for services only; ignored here",
 )
 POLICY_VERSION = Field(
     "nodePolicyVersion",
     OneOf(("v2", "")),
-    "set by the Exchange; empty: an old policy without sections, of which only built-in properties count here",
+    "set by the Exchange; empty: an old policy without sections; only its built-in properties are used here",
 )
 
 ORG = Field(
@@ -55,17 +55,17 @@ ID = Field("id", Text(pattern=_NAME, says="the ID of a node: no blank, no slash"
 PATTERN = Field(
     "pattern",
     Text(pattern=rf"|({_NAME}/)?{_NAME}", says="a pattern: org/name, or name"),
-    "the pattern that the node is registered with; empty: none, and its policy counts",
+    "the pattern of the registration; empty: none, so the node policy is used",
     examples=("", "myorg/gateway"),
 )
 POLICY = Field(
     "policy",
-    # Closed: a misspelt `constraints` or `pattern` would open the node to documents that are not meant for it.
+    # Closed: with a misspelt `constraints` or `pattern` more documents would apply to the node.
     MappingShape(
         "a node policy",
         (
             Field("label", Text(), "a short name for people"),
-            Field("description", Text(), "what the node is, at length"),
+            Field("description", Text(), "a long description"),
             PROPERTIES,
             CONSTRAINTS,
             MANAGEMENT,
@@ -82,12 +82,12 @@ NODE = MappingShape("a node", (ORG, ID, PATTERN, POLICY), is_closed=True)
 
 @dataclass(frozen=True, slots=True)
 class NodeDocument:
-    """One valid description of a node; what is not given is empty."""
+    """One valid node; missing values are empty."""
 
     org: str
     id: str
     pattern: str
-    """As it is written: `org/name` or `name`."""
+    """As written: `org/name` or `name`."""
     policy: Mapping[str, object]
     """As plain values."""
     file: str
@@ -95,13 +95,13 @@ class NodeDocument:
 
     @property
     def is_flat(self) -> bool:
-        """Does the Exchange say that the policy is of the first version, which had no sections?"""
+        """Is the policy of version 1, which has no sections, according to the Exchange?"""
         return self.policy.get(POLICY_VERSION.name) == ""
 
 
 @dataclass(frozen=True, slots=True)
 class ParsedNodes:
-    """What was read of one or more files."""
+    """The content of one or more files."""
 
     nodes: tuple[NodeDocument, ...] = ()
     """The valid ones, in the order of the text."""
@@ -110,10 +110,10 @@ class ParsedNodes:
 
 
 def parse_nodes(data: bytes, file: str) -> ParsedNodes:
-    """All nodes of one file, in YAML (several documents, perhaps) or JSON; `file` is what messages call it."""
+    """All nodes of one file, in YAML (several documents, perhaps) or JSON; messages name it `file`."""
     roots = [root for root in read_source(data, file) if isinstance(root, Problem) or not is_null(root)]
     if not roots:
-        return ParsedNodes(problems=(Problem(file, 1, 1, "", "error", "describes no node"),))
+        return ParsedNodes(problems=(Problem(file, 1, 1, "", "error", "contains no node"),))
     nodes: list[NodeDocument] = []
     problems: list[Problem] = []
     allowance = Allowance()
@@ -125,7 +125,7 @@ def parse_nodes(data: bytes, file: str) -> ParsedNodes:
 
 
 def parse_node_line(line: bytes, file: str, number: int) -> ParsedNodes:
-    """The node in one line of a file of JSON lines; a blank line holds none."""
+    """The node in one line of a JSON lines file; a blank line has none."""
     if not line.strip():
         return ParsedNodes()
     parsed = parse_nodes(line, file)
@@ -139,9 +139,9 @@ def _read_node(root: Node, found: Findings) -> tuple[NodeDocument | None, list[P
     check_keys(root, "", found)
     values = NODE.read(root, "", found)
     if values and not found.has_errors and not (values[PATTERN] or values[POLICY]):
-        # What is left of a file that was cut short looks like this: an unknown node is not an empty one.
-        hint = "write `policy: {}` if the node really has neither"
-        found.error(root, "", "neither a pattern nor a policy", hint)
+        # A truncated file may have neither; then the node is unknown, not empty.
+        hint = "write `policy: {}` if the node has neither"
+        found.error(root, "", "has no pattern and no policy", hint)
     return (None if found.has_errors or not values else _node(values, found.file)), found.problems
 
 

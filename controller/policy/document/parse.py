@@ -1,6 +1,6 @@
-"""One file > its documents, valid or not, and every problem in it. Nothing is raised; no document takes another down.
+"""Read the documents of a file, valid or not, and every problem in it. Nothing is raised.
 
-What the fields are is in `fields`; how text becomes trees is in `source`.
+An invalid document does not affect the others.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ T = TypeVar("T")
 
 
 class State(StrEnum):
-    """What a document amounts to before anybody asks whether it applies to this node."""
+    """The state of a document by itself, whether it applies to this node or not."""
 
     INVALID = "invalid"
     DISABLED = "disabled"
@@ -35,10 +35,10 @@ class State(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Document:
-    """One document of a file, whatever came of it."""
+    """One document of a file, valid or not."""
 
     name: str
-    """Its own; or one made of the file's, if it has none or cannot be read."""
+    """Its own name; derived from the file name if it has none or cannot be read."""
     file: str
     line: int
     policy: NodeManagementPolicy | None
@@ -56,13 +56,13 @@ class Document:
 
 @dataclass(frozen=True, slots=True)
 class Parsed:
-    """What one file holds."""
+    """The content of one file."""
 
     file: str
     documents: tuple[Document, ...]
     """In the order of the file."""
     problems: tuple[Problem, ...]
-    """All, those of the documents included, by place."""
+    """All problems, those of the documents included, by place."""
 
     @property
     def policies(self) -> tuple[NodeManagementPolicy, ...]:
@@ -73,13 +73,13 @@ class Parsed:
 def parse_documents(data: bytes, file: str, name: str = "") -> Parsed:
     """All documents of one file.
 
-    `file` is what messages call it. `name` (default: `file` without its ending) goes to a document without a name of
-    its own, from the second one on with its number in the file: `name#2`.
+    Messages name the file `file`. A document without a name of its own gets `name` (default: `file` without its
+    extension), from the second one on with its number in the file: `name#2`.
     """
     name = printable(name or str(PurePath(file).with_suffix("")))
     roots = [root for root in read_source(data, file) if isinstance(root, Problem) or not is_null(root)]
     if not roots:
-        return Parsed(file, (), (Problem(file, 1, 1, "", "warning", "holds no document"),))
+        return Parsed(file, (), (Problem(file, 1, 1, "", "warning", "contains no document"),))
     documents: list[Document] = []
     problems: list[Problem] = []
     allowance = Allowance()
@@ -92,13 +92,13 @@ def parse_documents(data: bytes, file: str, name: str = "") -> Parsed:
 
 
 def refuse_duplicates(files: Iterable[Parsed]) -> tuple[Parsed, ...]:
-    """The same files, in which a document is invalid if an earlier one has its name. Give them in a lasting order."""
+    """The files, with documents invalid whose name an earlier document has. Pass the files in a stable order."""
     holders: dict[str, Document] = {}
     return tuple(_refuse_taken_names(parsed, holders) for parsed in files)
 
 
 def duplicate_names(files: Iterable[Parsed]) -> tuple[Problem, ...]:
-    """What `refuse_duplicates` finds wrong."""
+    """The problems that `refuse_duplicates` adds."""
     files = tuple(files)
     known = {problem for parsed in files for problem in parsed.problems}
     return tuple(problem for parsed in refuse_duplicates(files) for problem in parsed.problems if problem not in known)
@@ -107,7 +107,7 @@ def duplicate_names(files: Iterable[Parsed]) -> tuple[Problem, ...]:
 def _read_root(
     root: Node | Problem, name: str, file: str, allowance: Allowance
 ) -> tuple[list[Document], list[Problem]]:
-    """The documents in one tree (an answer of the Exchange holds many), and problems that belong to none of them."""
+    """The documents in one tree (an answer of the Exchange has many), and problems that belong to none of them."""
     if isinstance(root, Problem):
         return [Document(name, file, root.line, None, (root,))], []
     if _has_any(root, fields.SIGNS_OF_AN_ANSWER):
@@ -135,11 +135,11 @@ def _read_answer(root: Node, name: str, file: str, allowance: Allowance) -> tupl
     if not documents:
         return [Document(name, file, root.line, None, tuple(found.problems))], []
     error = next(problem for problem in found.problems if problem.is_error)
-    return [_spoilt(document, error) for document in documents], found.problems
+    return [_invalidated(document, error) for document in documents], found.problems
 
 
-def _spoilt(document: Document, error: Problem) -> Document:
-    """What is wrong beside a document may have been meant to narrow it."""
+def _invalidated(document: Document, error: Problem) -> Document:
+    """An error outside the documents may be a field that was meant to narrow them."""
     return replace(document, policy=None, problems=tuple(sorted([*document.problems, error])))
 
 
@@ -184,7 +184,7 @@ def _check_purpose(values: Values, at: SourcePosition, path: str, found: Finding
     if image_policy and isinstance(rules, Sequence) and not rules.items:
         found.warning(rules, image_policy.path_of(fields.REMOVAL), "has no rule, so it removes nothing")
     elif values.node_of(fields.IMAGE_POLICY) is None and values.node_of(fields.UPGRADE) is None:
-        found.warning(at, path, "neither an image policy nor an upgrade policy: it does nothing")
+        found.warning(at, path, "has no image policy and no upgrade policy, so it does nothing")
 
 
 def _policy(values: Values, name: str, file: str, line: int) -> NodeManagementPolicy:
@@ -238,8 +238,8 @@ def _refuse_taken_names(parsed: Parsed, holders: dict[str, Document]) -> Parsed:
 
 
 def _unless_taken(document: Document, holder: Document) -> Document:
-    message = f"the name {quoted(document.name)} is taken by {holder.file}:{holder.line}"
-    problem = Problem(document.file, document.line, 1, "", "error", message, "give one of them another name")
+    message = f"duplicate name {quoted(document.name)}, first in {holder.file}:{holder.line}"
+    problem = Problem(document.file, document.line, 1, "", "error", message, "rename one of them")
     if document is holder or problem in document.problems:
         return document
     return replace(document, policy=None, problems=tuple(sorted([*document.problems, problem])))
@@ -247,18 +247,18 @@ def _unless_taken(document: Document, holder: Document) -> Document:
 
 @dataclass(frozen=True, slots=True)
 class FolderReading:
-    """What the folder held at one moment."""
+    """The content of the folder at one moment."""
 
     folder: str
     documents: tuple[Document, ...] = ()
-    """Valid or not, in the order of their files; one whose name is taken is invalid."""
+    """Valid or not, in the order of their files; one with a duplicate name is invalid."""
     problems: tuple[Problem, ...] = ()
-    """All of them: those of the documents, and of files that hold none."""
+    """All problems: of the documents, and of files without documents."""
     lost: str = ""
-    """Why there is nothing to read, in words; empty if there was. A lost folder puts nothing in force."""
+    """Why the folder cannot be read; empty if it can. A lost folder puts nothing in force."""
     is_stopped: bool = False
     """The folder has a file STOP: no removal is requested."""
     revision: str = ""
-    """The commit or version that was delivered, where the delivery tells."""
+    """The delivered commit or version, if the delivery names one."""
     at: float | None = None
-    """Uptime at which it began; whoever has a clock says so. The look at the engine may come seconds later."""
+    """Uptime at its start, set by the caller. The observation of the engine may be seconds later."""

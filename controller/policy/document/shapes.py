@@ -1,7 +1,4 @@
-"""What the value of a field may be: each shape reads a node of the tree into a typed value, or finds fault with it.
-
-What shapes mean as JSON Schema is in `schema`; texts with a language of their own are in `languages`.
-"""
+"""What the value of a field may be: each shape converts a node of the tree into a typed value or reports a problem."""
 
 from __future__ import annotations
 
@@ -18,7 +15,7 @@ from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, plain
 
 LONGEST_WORD = 64
 LONGEST_TEXT = 2**16
-"""Characters. Nobody writes longer ones, and every check of a text stays quick."""
+"""Characters; keeps every check of a text fast."""
 
 _duration = re.compile(r"([0-9]{1,15}) ?(s|m|min|h|d|w)")
 _seconds = {"s": 1, "m": 60, "min": 60, "h": 3600, "d": 86400, "w": 604800}
@@ -30,12 +27,12 @@ T_co = TypeVar("T_co", covariant=True)
 class Shape(ABC, Generic[T_co]):
     @abstractmethod
     def read(self, node: Node, path: str, found: Findings) -> T_co | None:
-        """The value; None, and in `found` why, if the node is of another shape."""
+        """The value; None, with a problem in `found`, if the node has another shape."""
 
 
 @dataclass(frozen=True, slots=True)
 class Anything(Shape[object]):
-    """Known, and none of our business."""
+    """A known field whose content is ignored."""
 
     def read(self, node: Node, path: str, found: Findings) -> object | None:
         return plain(node)
@@ -46,7 +43,7 @@ class Text(Shape[str]):
     may_be_blank: bool = True
     longest: int = LONGEST_TEXT
     pattern: str = ""
-    """A regular expression for the whole text, if not every text is one; `says` explains it."""
+    """A regular expression for the whole text; `says` describes it in messages."""
     says: str = ""
 
     def read(self, node: Node, path: str, found: Findings) -> str | None:
@@ -78,7 +75,7 @@ class Flag(Shape[bool]):
             return ""
         if isinstance(node.value, Ambiguous):
             return f"write {node.value.plainly}" if node.value.plainly in ("true", "false") else ""
-        return "leave the quotation marks out" if node.text in ("true", "false") else ""
+        return "remove the quotation marks" if node.text in ("true", "false") else ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,13 +120,13 @@ class Whole(Shape[int]):
 
 @dataclass(frozen=True, slots=True)
 class Listed(Shape[tuple[T, ...]]):
-    """A list; the items that cannot be read are left out, and found fault with."""
+    """A list; items that cannot be read are reported and left out."""
 
     item: Shape[T]
 
     def read(self, node: Node, path: str, found: Findings) -> tuple[T, ...] | None:
         if not isinstance(node, Sequence):
-            found.error(node, path, f"must be a list, not {_kind(node)}", 'begin each item with "- "')
+            found.error(node, path, f"must be a list, not {_kind(node)}", 'start each item with "- "')
             return None
         values = (self.item.read(item, f"{path}[{number}]", found) for number, item in enumerate(node.items))
         return tuple(value for value in values if value is not None)
@@ -148,13 +145,13 @@ class OneOf(Shape[str]):
         close = get_close_matches(text[:LONGEST_WORD], self.words, n=1)
         all_words = " or ".join(quoted(word) for word in self.words)
         hint = f"did you mean {quoted(close[0])}?" if close else f"write {all_words}"
-        found.error(node, path, f"{quoted(text)} is not known here", hint)
+        found.error(node, path, f"unknown value {quoted(text)}", hint)
         return None
 
 
 @dataclass(frozen=True, slots=True)
 class ByName(Shape[Mapping]):
-    """A mapping of names to items, unread: each item is read for itself, so that none takes the others down."""
+    """A mapping of names to items, which are read one by one, so that an invalid one does not affect the others."""
 
     item: Shape[Any]
 
@@ -175,7 +172,7 @@ def _read_text(node: Node, path: str, found: Findings) -> str | None:
         return node.value
     hint = ""
     if isinstance(node, Mapping):
-        hint = 'a text that contains ": " needs quotes'
+        hint = 'text that contains ": " needs quotes'
     elif isinstance(node, Scalar) and node.value is not None:
         hint = f"write {quoted(node.text)}, in quotes"
     found.error(node, path, f"must be text, not {_kind(node)}", hint)
@@ -183,7 +180,7 @@ def _read_text(node: Node, path: str, found: Findings) -> str | None:
 
 
 def _kind(node: Node) -> str:
-    """What stands there, to go after `not`."""
+    """The kind of the node; follows `not` in messages."""
     if isinstance(node, Mapping):
         return "a mapping"
     if isinstance(node, Sequence):

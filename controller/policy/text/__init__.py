@@ -1,1 +1,1 @@
-"""From bytes to a tree of values with positions."""
+"""Bytes to a tree of values with positions."""

@@ -1,6 +1,6 @@
-"""JSON text > a tree. Readers of YAML take most of JSON, but not tabs, escapes beyond 16 bits and long keys.
+"""Convert JSON text into a tree. YAML readers do not accept all JSON (tabs, escapes beyond 16 bits, long keys).
 
-Recursive descent; the Builder ends it at 50 levels.
+Recursive descent; the Builder limits it to 50 levels.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ def read_json(text: str, builder: Builder) -> Node:
     reader = _Reader(text, builder)
     reader.value()
     if reader.peek():
-        raise reader.refuse("something follows the document", "a JSON file holds one document")
+        raise reader.refuse("unexpected text after the document", "a JSON file contains one document")
     return builder.finish()
 
 
@@ -67,7 +67,7 @@ class _Reader:
             if more := self.peek() == ",":
                 self.at += 1
                 if self.peek() == closing:
-                    raise self.refuse("a comma with nothing after it", "leave out the last comma")
+                    raise self.refuse("trailing comma", "remove it")
         if self.peek() != closing:
             raise self.unexpected(f'"," or "{closing}"')
         self.at += 1
@@ -76,7 +76,7 @@ class _Reader:
     def key(self) -> None:
         """string ":" """
         if self.peek() != '"':
-            raise self.unexpected("the name of a field in double quotes")
+            raise self.unexpected("a field name in double quotes")
         self.string()
         if self.peek() != ":":
             raise self.unexpected('":"')
@@ -97,7 +97,7 @@ class _Reader:
         self.at += len(text)
 
     def peek(self) -> str:
-        """The next character that is not blank; empty at the end."""
+        """The next character that is not blank; empty at the end of the text."""
         blanks = _blanks.match(self.text, self.at)
         assert blanks
         self.at = blanks.end()
@@ -110,15 +110,13 @@ class _Reader:
     def unexpected(self, wanted: str) -> InvalidText:
         found = self.peek()
         if found in ("/", "#"):
-            return self.refuse("a comment", "leave it out, or write the document as YAML")
+            return self.refuse("comments are not allowed", "remove it, or write the document as YAML")
         if found == "'":
-            return self.refuse("a single quotation mark", 'write "..."')
-        return self.refuse(
-            f"{quoted(found)} where {wanted} is expected" if found else f"the text ends where {wanted} is expected"
-        )
+            return self.refuse("single quotation marks are not allowed", 'write "..."')
+        return self.refuse(f"expected {wanted}, found {quoted(found) if found else 'the end of the text'}")
 
     def refuse(self, message: str, hint: str = "") -> InvalidText:
-        return InvalidText(f"not JSON: {message}", *self.place(), hint)
+        return InvalidText(f"invalid JSON: {message}", *self.place(), hint)
 
 
 def _read_number(number: re.Match[str]) -> Value:

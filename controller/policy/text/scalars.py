@@ -1,7 +1,7 @@
-"""What an unquoted word or number in YAML is: the value that every version of YAML reads in it, or Ambiguous.
+"""The value of an unquoted YAML scalar: the one that every YAML version agrees on, or Ambiguous.
 
 YAML 1.1 (PyYAML and many others) and YAML 1.2 (editors, JSON) disagree about `no`, `017`, `12:30`, `1_440`, `1e3` and
-dates. A document that deletes must mean the same to everyone, so these are never guessed at.
+dates. A document that deletes images must have one meaning, so these are refused.
 """
 
 from __future__ import annotations
@@ -15,13 +15,13 @@ LONGEST_NUMBER = 400
 
 @dataclass(frozen=True, slots=True)
 class Ambiguous:
-    """An unquoted text that does not mean the same to every reader."""
+    """An unquoted text that YAML readers disagree on."""
 
     text: str
     reading: str
-    """How it is read, to go after `is`."""
+    """How it is read; follows `is` in messages."""
     plainly: str = ""
-    """The number or boolean that was probably meant, in the one spelling that has one meaning."""
+    """The number or boolean that was probably meant, in its unambiguous spelling."""
 
 
 Value = None | bool | int | float | str | Ambiguous
@@ -48,11 +48,11 @@ _date = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}")
 
 
 def read_plain(text: str) -> Value:
-    """The value of a YAML scalar that stands without quotes."""
+    """The value of a YAML scalar without quotes."""
     if text in _words:
         return _words[text]
     if text in _booleans_of_yaml_1_1:
-        return Ambiguous(text, "a boolean to YAML 1.1 and text to YAML 1.2", _booleans_of_yaml_1_1[text])
+        return Ambiguous(text, "a boolean in YAML 1.1 and text in YAML 1.2", _booleans_of_yaml_1_1[text])
     if text[0] not in _first_of_a_number:
         return text
     if len(text) <= LONGEST_NUMBER:
@@ -69,26 +69,26 @@ def _read_number(text: str) -> Value:
         return Ambiguous(text, "a hexadecimal, octal or binary number", _in_decimal(text))
     if _octal_of_yaml_1_1.fullmatch(text):
         octal, decimal = str(int(text.replace("_", ""), 8)), _in_decimal(text)
-        return Ambiguous(text, f"{octal} (octal) to YAML 1.1 and {decimal} to YAML 1.2", decimal)
+        return Ambiguous(text, f"{octal} (octal) in YAML 1.1 and {decimal} in YAML 1.2", decimal)
     if _odd_number.fullmatch(text):
-        return Ambiguous(text, "a number to some readers and text to others", _in_decimal(text))
+        return Ambiguous(text, "a number for some YAML readers and text for others", _in_decimal(text))
     if _base_60.fullmatch(text):
-        return Ambiguous(text, "a number to base 60 to YAML 1.1 and text to YAML 1.2")
+        return Ambiguous(text, "a base-60 number in YAML 1.1 and text in YAML 1.2")
     if _date.fullmatch(text):
-        return Ambiguous(text, "a date to YAML 1.1 and text to YAML 1.2")
+        return Ambiguous(text, "a date in YAML 1.1 and text in YAML 1.2")
     if _no_number.fullmatch(text):
         return Ambiguous(text, "not a number that JSON can hold")
     return text
 
 
 def read_float(text: str) -> float | Ambiguous:
-    """The number, in JSON's spelling; Ambiguous if it is beyond 64 bits: Go refuses such a document."""
+    """The number, in JSON's spelling; Ambiguous beyond 64 bits, because Go refuses such a document."""
     number = float(text)
     return Ambiguous(text, "too large for a number") if number in (float("inf"), float("-inf")) else number
 
 
 def _in_decimal(text: str) -> str:
-    """The whole number that somebody who writes so means; nothing if it is not a whole one."""
+    """The whole number that this spelling means; empty if it is not a whole number."""
     digits = text.replace("_", "")
     if _base_16_8_2.fullmatch(text):
         return str(int(digits, 0))

@@ -1,6 +1,6 @@
-"""Bytes of a file > the tree of each document in it, or what is wrong with it.
+"""Convert the bytes of a file into one tree per document, or into the problem that prevents it.
 
-A document that cannot be read never takes the others of its file down. What the trees mean is not here.
+A document that cannot be read does not affect the other documents of its file.
 """
 
 from __future__ import annotations
@@ -18,20 +18,20 @@ from controller.policy.text.yaml_reader import read_yaml
 MOST_BYTES = 2**20
 MOST_DOCUMENTS = 1_000
 
-# Behind `...`, directives (and blanks and comments between them) belong to the document that follows.
+# After `...`, directives (and blanks and comments between them) belong to the next document.
 _document_start = re.compile(
     r"^(?:\.\.\.(?:[ \t].*)?\n(?P<head>(?:[ \t]*(?:#.*)?\n|%.*\n)*))?---(?=[ \t\n]|\Z)", re.MULTILINE
 )
 _content = re.compile(r"^ *[^%#\s]", re.MULTILINE)
-# Controls, line ends that only YAML 1.1 knows, a byte order mark in the middle, and what reverses the order of
-# characters: a reviewer must see what a machine reads (CVE-2021-42574).
+# Control characters, line ends of YAML 1.1, a byte order mark inside the text, and characters that change the text
+# direction: a reviewer must see what the program reads (CVE-2021-42574).
 _unreadable = re.compile(
     r"[^\t\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
 
 def read_source(data: bytes, file: str) -> tuple[Node | Problem, ...]:
-    """One entry for each document, in the order of the file; a file that cannot be read at all is one problem."""
+    """One entry per document, in the order of the file; a file that cannot be read at all is one problem."""
     try:
         text = _decode(data)
         if file.endswith(".json"):
@@ -44,7 +44,7 @@ def read_source(data: bytes, file: str) -> tuple[Node | Problem, ...]:
 
 
 def _json_or_nothing(text: str) -> Node | None:
-    """JSON is read as JSON whatever its file is called; what is not may still be YAML that begins with a brace."""
+    """The tree if the text is JSON, under any file name; else it may be YAML that starts with a brace."""
     try:
         return read_json(text, Builder())
     except InvalidText:
@@ -56,7 +56,7 @@ def _read_yaml_documents(text: str, file: str) -> Iterator[Node | Problem]:
     for number, (first_line, document) in enumerate(_split(text)):
         if number == MOST_DOCUMENTS:
             message = f"more than {MOST_DOCUMENTS} documents in one file"
-            yield Problem(file, first_line, 1, "", "error", message, "divide it")
+            yield Problem(file, first_line, 1, "", "error", message, "divide it into several files")
             return
         builder.start()
         try:
@@ -68,7 +68,7 @@ def _read_yaml_documents(text: str, file: str) -> Iterator[Node | Problem]:
 
 
 def _split(text: str) -> Iterator[tuple[int, str]]:
-    """(line, text) of each document: `---` at the beginning of a line begins one, wherever it is (YAML 1.2, 9.1)."""
+    """(line, text) of each document: `---` at the start of a line starts one (YAML 1.2, 9.1)."""
     starts = [max(found.start("head"), found.start()) for found in _document_start.finditer(text)]
     if starts and not _content.search(text[: starts[0]]):
         del starts[0]
@@ -82,11 +82,11 @@ def _decode(data: bytes) -> str:
     if len(data) > MOST_BYTES:
         raise InvalidText(f"larger than {MOST_BYTES // 2**20} MiB", 1, 1, "divide it into several files")
     if data.startswith((BOM_UTF16_LE, BOM_UTF16_BE, BOM_UTF32_BE)):
-        raise InvalidText("written in UTF-16 or UTF-32", 1, 1, "save it as UTF-8")
+        raise InvalidText("encoded as UTF-16 or UTF-32", 1, 1, "save it as UTF-8")
     data = data.removeprefix(BOM_UTF8)
     if (at := data.find(b"\0")) >= 0:
-        hint = "save it as UTF-8; a crash while it was written leaves NULs as well"
-        raise InvalidText("a NUL byte", *_place(data[:at]), hint)
+        hint = "save it as UTF-8; a crash during writing also leaves NUL bytes"
+        raise InvalidText("contains a NUL byte", *_place(data[:at]), hint)
     try:
         text = data.decode()
     except UnicodeDecodeError as error:
@@ -95,12 +95,12 @@ def _decode(data: bytes) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if found := _unreadable.search(text):
         before = text[: found.start()].encode()
-        raise InvalidText(f"the invisible character U+{ord(found[0]):04X}", *_place(before), "leave it out")
+        raise InvalidText(f"contains the invisible character U+{ord(found[0]):04X}", *_place(before), "remove it")
     return text
 
 
 def _place(before: bytes) -> tuple[int, int]:
-    """Line and column of what follows these bytes."""
+    """Line and column after these bytes."""
     lines = before.decode(errors="replace").replace("\r\n", "\n").replace("\r", "\n").split("\n")
     return len(lines), len(lines[-1]) + 1
 

@@ -1,7 +1,7 @@
-"""Plain values which remember where they stood: what a reader of YAML or JSON makes, and every check works on.
+"""Trees of plain values with source positions: the output of both readers and the input of every check.
 
-The Builder takes nodes in the order of the text and refuses a document as soon as it is too deep or too large, before
-anything recursive has seen it.
+The Builder receives nodes in the order of the text. It refuses a document that is too deep or too large before any
+recursive code runs on it.
 """
 
 from __future__ import annotations
@@ -19,12 +19,12 @@ MOST_NODES_OF_A_FILE = 50_000
 """Reading them takes PyYAML without libyaml less than a second."""
 MOST_LEVELS = 50
 
-NO_CHARACTER = "an escape that stands for no character, or for half of one"
+NO_CHARACTER = "an escape sequence that is not a valid character"
 _surrogate = re.compile(r"[\ud800-\udfff]")
 
 
 class SourcePosition(Protocol):
-    """Anything that has a place in a file; both count from 1."""
+    """A position in a file; line and column count from 1."""
 
     @property
     def line(self) -> int: ...
@@ -40,7 +40,7 @@ class Scalar(NamedTuple):
     line: int
     column: int
     inset: int | None = None
-    """Columns before the text itself (1 for a quotation mark); None if characters and columns do not run in step."""
+    """Columns before the text itself (1 for a quotation mark); None if characters do not map to columns."""
 
 
 class Sequence(NamedTuple):
@@ -53,11 +53,11 @@ class Sequence(NamedTuple):
 
 class Mapping(NamedTuple):
     entries: tuple[tuple[Scalar, Node], ...]
-    """In the order of the text, repeated keys included."""
+    """In the order of the text, duplicate keys included."""
     line: int
     column: int
     nodes: int
-    """This one and all below it, keys included, aliases expanded."""
+    """This node and all below it, keys included, aliases expanded."""
     levels: int
 
 
@@ -72,7 +72,7 @@ Plain = None | bool | int | float | str | list["Plain"] | dict[str, "Plain"]
 
 
 def plain(node: Node) -> Plain:
-    """The node as JSON would hold it; of an ambiguous scalar the text."""
+    """The node as JSON values; for an ambiguous scalar its text."""
     if isinstance(node, Mapping):
         return {key.text: plain(value) for key, value in node.entries}
     if isinstance(node, Sequence):
@@ -82,7 +82,7 @@ def plain(node: Node) -> Plain:
 
 @dataclass(slots=True)
 class _Open:
-    """A list or mapping whose end has not been seen yet."""
+    """A list or mapping that is not closed yet."""
 
     is_mapping: bool
     line: int
@@ -101,21 +101,21 @@ class _Open:
 
 
 class Builder:
-    """The documents of one file, one after the other. Raises InvalidText where a document must not be read on."""
+    """Builds the documents of one file, one after the other. Raises InvalidText where it stops reading."""
 
     def __init__(self) -> None:
         self._nodes_of_file = 0
         self.start()
 
     def start(self) -> None:
-        """Begin a document; what was there of the one before, whole or not, is forgotten."""
+        """Start a document and discard the previous one, complete or not."""
         self._root: Node | None = None
         self._nodes = 0
         self._open: list[_Open] = []
         self._anchored: dict[str, Node | None] = {}
 
     def finish(self) -> Node:
-        """The document, whole."""
+        """The complete document."""
         assert self._root is not None
         root = self._root
         self.start()
@@ -123,7 +123,7 @@ class Builder:
 
     @property
     def is_exhausted(self) -> bool:
-        """Has the file had all the nodes that one may have?"""
+        """Does the file exceed its limit of nodes?"""
         return self._nodes_of_file > MOST_NODES_OF_A_FILE
 
     def begin(self, is_mapping: bool, line: int, column: int, anchor: str | None = None) -> None:
@@ -145,8 +145,8 @@ class Builder:
     def alias(self, name: str, line: int, column: int) -> None:
         if name not in self._anchored:
             alias = quoted(f"*{name}")
-            hint = f"a text that begins with * needs quotes: {alias}"
-            raise InvalidText(f"the alias {alias} without an anchor", line, column, hint)
+            hint = f"text that starts with * needs quotes: {alias}"
+            raise InvalidText(f"undefined alias {alias}", line, column, hint)
         node = self._anchored[name]
         if node is None:
             raise InvalidText(f"the alias {quoted(f'*{name}')} contains itself", line, column)
@@ -158,10 +158,12 @@ class Builder:
         self._nodes_of_file += nodes
         if self.is_exhausted:
             hint = "divide it into several files"
-            raise InvalidText(f"a file of more than {MOST_NODES_OF_A_FILE} nodes, aliases counted", line, column, hint)
+            raise InvalidText(
+                f"more than {MOST_NODES_OF_A_FILE} nodes in one file, aliases expanded", line, column, hint
+            )
         if self._nodes > MOST_NODES:
             hint = "divide it into several documents"
-            raise InvalidText(f"a document of more than {MOST_NODES} nodes, aliases counted", line, column, hint)
+            raise InvalidText(f"more than {MOST_NODES} nodes in one document, aliases expanded", line, column, hint)
         if len(self._open) + levels > MOST_LEVELS:
             raise InvalidText(f"nested more than {MOST_LEVELS} levels deep", line, column)
 
@@ -187,5 +189,5 @@ def _levels(node: Node) -> int:
 
 def _as_key(node: Node) -> Scalar:
     if not isinstance(node, Scalar):
-        raise InvalidText("the name of a field is a word, not a list or mapping", node.line, node.column)
+        raise InvalidText("a field name must be a word, not a list or mapping", node.line, node.column)
     return node

@@ -1,7 +1,7 @@
-"""YAML text > trees, through the events of PyYAML's parser, with libyaml or without.
+"""Convert YAML text into trees from the events of PyYAML's parser, with libyaml or without.
 
-Events come one by one and the Builder refuses before anything is nested too deep: composing, as `yaml.load` does it,
-recurses and crashes the process. What people get wrong most often is explained in our words.
+The Builder checks the limits event by event: `yaml.load` composes recursively and crashes on deep nesting. Frequent
+mistakes get messages of our own.
 """
 
 from __future__ import annotations
@@ -19,16 +19,16 @@ from controller.policy.text.tree import NO_CHARACTER, Builder, Node, Scalar
 
 PURE: Any = yaml.SafeLoader
 FAST: Any = getattr(yaml, "CSafeLoader", PURE)
-"""There is no libyaml in the PyYAML that 32-bit ARM and RISC-V get."""
+"""PyYAML for 32-bit ARM and RISC-V has no libyaml."""
 
-# libyaml takes some tabs, question marks, and comments close behind | and > that PyYAML refuses, or reads otherwise.
+# libyaml accepts some tabs, question marks, and comments right after | and > that PyYAML refuses or reads differently.
 _read_differently = re.compile(r"[\t?]|[|>][-+0-9]*#")
 
 
 def read_yaml(text: str, builder: Builder, first_line: int = 1) -> list[Node]:
     """Every document in the text. Raises InvalidText if any cannot be read.
 
-    libyaml only makes it quicker, so that a fleet hears one answer: what it refuses, PyYAML takes or explains.
+    libyaml is only a faster path. Where it refuses a text, PyYAML decides, so that all nodes give one answer.
     """
     try:
         if not _read_differently.search(text):
@@ -41,7 +41,7 @@ def read_yaml(text: str, builder: Builder, first_line: int = 1) -> list[Node]:
     except yaml.MarkedYAMLError as error:
         raise _explained(error, first_line) from None
     except (ValueError, OverflowError):
-        # PyYAML trusts that the number in an escape or a directive is a sensible one.
+        # PyYAML does not check the number in an escape or a directive.
         mark = loader.get_mark()
         raise InvalidText(NO_CHARACTER, mark.line + first_line, mark.column + 1) from None
 
@@ -62,8 +62,8 @@ def _build(event: Any, builder: Builder, line: int, column: int) -> None:
     if isinstance(event, yaml.AliasEvent):
         builder.alias(str(event.anchor), line, column)
     elif event.tag is not None:
-        hint = "write the value without it; a text that begins with ! needs quotes"
-        raise InvalidText(f"the tag {quoted(event.tag)}: a policy document has no tags", line, column, hint)
+        hint = "remove it; text that starts with ! needs quotes"
+        raise InvalidText(f"unexpected tag {quoted(event.tag)}: tags are not supported", line, column, hint)
     elif isinstance(event, yaml.ScalarEvent):
         builder.scalar(_scalar(event, line, column), event.anchor)
     else:
@@ -79,32 +79,32 @@ def _scalar(event: Any, line: int, column: int) -> Scalar:
 
 
 _EXPLANATIONS = (
-    ("scanning an alias", "a * that begins no alias", 'a text that begins with * needs quotes: "*", "*:latest"'),
+    ("scanning an alias", "unexpected *", 'text that starts with * needs quotes: "*", "*:latest"'),
     (
         "mapping values are not allowed",
-        "a : where none can be",
-        'a text that contains ": " needs quotes; or check the indentation',
+        'unexpected ":"',
+        'text that contains ": " needs quotes; or check the indentation',
     ),
     (
         "cannot start any token",
-        "a character that begins nothing",
-        "a text that begins with @, % or ` needs quotes; tabs cannot indent",
+        "unexpected character",
+        "text that starts with @, % or ` needs quotes; tabs cannot indent",
     ),
-    ("quoted scalar found unexpected", "a quotation mark that is not closed", ""),
+    ("quoted scalar found unexpected", "missing closing quotation mark", ""),
     ("invalid Unicode character", NO_CHARACTER, ""),
-    ("escape", "an escape that YAML does not know", r"in double quotes \ begins an escape; single quotes have none"),
+    ("escape", "unknown escape sequence", r"in double quotes \ starts an escape; single quotes have no escapes"),
     (
         "could not find expected ':'",
-        "a line that is neither a field nor the end of one",
-        "a field is written name: value; put a blank after the colon",
+        'expected "name: value"',
+        "put a blank after the colon",
     ),
-    ("parsing a flow", "a bracket that is not closed, or a comma missing", ""),
+    ("parsing a flow", "missing comma or closing bracket", ""),
     (
         "parsing a block",
-        "a line that does not fit the ones above",
-        "the fields of a mapping begin in the same column; check the indentation",
+        "this line does not fit the lines above",
+        "fields of one mapping start in the same column; check the indentation",
     ),
-    ("document start", "something that follows the end of the document", "check indentation, quotes and brackets"),
+    ("document start", "unexpected text after the end of the document", "check indentation, quotes and brackets"),
 )
 _shown_where_it_begins = (
     "quoted scalar found unexpected",
@@ -118,7 +118,7 @@ _shown_where_it_begins = (
 def _explained(error: yaml.MarkedYAMLError, first_line: int) -> InvalidText:
     said = f"{error.context or ''} {error.problem or ''}"
     needle, message, hint = next(
-        (row for row in _EXPLANATIONS if row[0] in said), ("", f"not YAML: {said.strip()}", "")
+        (row for row in _EXPLANATIONS if row[0] in said), ("", f"invalid YAML: {said.strip()}", "")
     )
     mark = error.context_mark if needle in _shown_where_it_begins and error.context_mark else error.problem_mark
     line, column = (mark.line + first_line, mark.column + 1) if mark else (first_line, 1)

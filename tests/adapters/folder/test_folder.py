@@ -40,7 +40,7 @@ def test_a_name_is_taken_across_files(tmp_path: Path) -> None:
     put(tmp_path, {"a.yaml": a_policy(1), "a.yml": a_policy(2)})
     reading = PolicyFolder(tmp_path).read()
     assert [document.state for document in reading.documents] == [State.VALID, State.INVALID]
-    assert [problem.message for problem in reading.problems] == [f'the name "a" is taken by {tmp_path}/a.yaml:1']
+    assert [problem.message for problem in reading.problems] == [f'duplicate name "a", first in {tmp_path}/a.yaml:1']
 
 
 def test_the_folder_may_be_a_relative_path(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,7 +48,7 @@ def test_a_configured_node_is_told_with_its_policy(agent: FakeAgent) -> None:
     agent.policy |= {"properties": [{"name": "site", "value": "lyon"}], "constraints": ["purpose == sweep"]}
     answer = ask(agent)
     assert answer.node == Node("myorg", "gw-1", "", (Property("site", "lyon"),), ("purpose == sweep",))
-    assert answer.why == f"as the agent at {agent.url} says"
+    assert answer.why == f"from the agent at {agent.url}"
     assert answer.source == agent.url
     assert not answer.is_degraded
 
@@ -159,15 +159,15 @@ def assert_silent(answer: NodeAnswer, agent: FakeAgent) -> None:
         (status(500, "x"), "answered 500"),
         (status(404, {"error": "x"}), "answered 404"),
         (status(302, {}, Location="/other"), "answered 302 at /"),
-        (body(b"<html>"), "gave no JSON"),
-        (body(b""), "gave no JSON"),
-        (body(b"\xff\xfe"), "gave no JSON"),
-        (body(b"[" * 100_000), "gave no JSON"),
-        (body(rb'{"id": "\uD83D"}'), "gave no JSON"),
-        (body(b"[]"), "makes no sense"),
-        (body(b"null"), "makes no sense"),
-        (cut_off, "gave no JSON"),
-        (hang_up, "broke off"),
+        (body(b"<html>"), "gave invalid JSON"),
+        (body(b""), "gave invalid JSON"),
+        (body(b"\xff\xfe"), "gave invalid JSON"),
+        (body(b"[" * 100_000), "gave invalid JSON"),
+        (body(rb'{"id": "\uD83D"}'), "gave invalid JSON"),
+        (body(b"[]"), "gave an invalid answer"),
+        (body(b"null"), "gave an invalid answer"),
+        (cut_off, "gave invalid JSON"),
+        (hang_up, "closed the connection"),
     ],
 )
 def test_an_answer_is_good_only_if_all_its_parts_are(
@@ -233,7 +233,7 @@ def test_an_agent_that_is_down_is_silent() -> None:
     with FakeAgent() as agent:
         pass
     assert_silent(ask(agent), agent)
-    assert ask(agent).why.endswith("nobody listens there; is the agent running?")
+    assert ask(agent).why.endswith("connection refused (is the agent running?)")
 
 
 def test_an_answer_without_end_is_given_up(agent: FakeAgent) -> None:
@@ -251,7 +251,7 @@ def test_an_agent_that_falls_silent_is_not_waited_for(agent: FakeAgent, path: st
     agent.misbehaviours[path] = fall_silent(agent, before)
     answer = Agent(agent.url, QUICK).ask()
     assert_silent(answer, agent)
-    assert answer.why.endswith("gave no whole answer within 0.2 s")
+    assert answer.why.endswith("did not answer completely within 0.2 s")
 
 
 @pytest.mark.parametrize(
@@ -342,7 +342,7 @@ def test_what_containers_are_told_is_neither_kept_nor_said(
     ],
 )
 def test_what_is_no_address_of_an_agent_is_refused(url: str) -> None:
-    with pytest.raises(InvalidSettings, match=r"looks like http://localhost:8510$"):
+    with pytest.raises(InvalidSettings, match=r"such as http://localhost:8510$"):
         Agent(url)
 
 

@@ -77,7 +77,9 @@ def test_an_id_is_taken_once(tmp_path: Path) -> None:
     a_file(tmp_path / "b.yaml", "org: o\nid: a\npattern: p\n---\npolicy: {}\n---\npolicy: {}\n")
     nodes, problems = found(tmp_path)
     assert nodes == ["a", "a", "", ""]
-    assert problems == ['FLEET/b.yaml:1:1: error: id: the ID "a" is taken by FLEET/a.yaml:1 (leave one of them out)']
+    assert problems == [
+        'FLEET/b.yaml:1:1: error: id: duplicate node ID "a", first in FLEET/a.yaml:1 (remove one of them)'
+    ]
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.yaml"])
@@ -88,13 +90,13 @@ def test_what_is_not_there_is_a_problem(tmp_path: Path, name: str) -> None:
 @pytest.mark.parametrize("text", [None, "", "\n"])
 def test_a_fleet_without_nodes_is_a_problem(tmp_path: Path, text: str | None) -> None:
     path = tmp_path if text is None else a_file(tmp_path / "fleet.jsonl", text)
-    assert found(path) == ([], ["FLEET:1:1: error: describes no node"])
+    assert found(path) == ([], ["FLEET:1:1: error: contains no node"])
 
 
 def test_a_device_without_an_end_is_refused() -> None:
     (problem,) = read_fleet(Path("/dev/zero")).problems
     assert problem.is_error
-    assert problem.message == "is a device and not a file of nodes"
+    assert problem.message == "is a device, not a file of nodes"
 
 
 def a_row(reference: str, **more: Any) -> dict[str, Any]:
@@ -161,7 +163,7 @@ def test_a_plan_need_not_say_of_which_node_it_is(tmp_path: Path) -> None:
 def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
     file = tmp_path / "plan.json"
     file.write_text(text)
-    with pytest.raises(InvalidSettings, match=r"plan.json is not what `imagectl plan -o json` prints$"):
+    with pytest.raises(InvalidSettings, match=r"plan.json is not output of `imagectl plan -o json`$"):
         read_plans(file)
 
 

@@ -134,7 +134,7 @@ def test_an_invalid_file_gives_no_answer_but_the_first_error_and_the_number_of_o
     write(file, "org: myorg\npatern: p\npolicy: {constraints: ['n => 5', 'n']}\n")
     answer = ask(file)
     assert (answer.node, answer.is_silence, answer.source) == (None, True, str(file))
-    assert answer.why == (f'{file}:2:1: error: patern: is not a field of a node (did you mean "pattern"?) and 1 more')
+    assert answer.why == (f'{file}:2:1: error: patern: unknown field in a node (did you mean "pattern"?) and 1 more')
 
 
 def test_a_missing_file_gives_no_answer(file: Path) -> None:

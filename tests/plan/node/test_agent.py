@@ -28,7 +28,7 @@ from controller.plan.node.node import Node
 URL = "http://localhost:8510"
 HOUR = AN_AGREEMENT_IS_YOUNG_SECONDS
 AT_100 = Beginning(100.0, 100.0)
-GOOD = NodeAnswer(Node("myorg", "gw-1"), "as the agent says", URL, agent=AgentAnswer((Agreement("a1", ("web:1",)),)))
+GOOD = NodeAnswer(Node("myorg", "gw-1"), "from the agent", URL, agent=AgentAnswer((Agreement("a1", ("web:1",)),)))
 SILENCE = NodeAnswer(None, "the agent answered 500", URL, is_silence=True)
 
 
@@ -94,7 +94,7 @@ def test_no_node_is_an_answer_too_and_holds() -> None:
         (GOOD, False),
         (SILENCE, True),
         (replace(GOOD, is_silence=True), True),
-        (NodeAnswer(None, "the agent is that of a cluster", URL), True),
+        (NodeAnswer(None, "the agent is a cluster agent", URL), True),
     ],
 )
 def test_somebody_should_look_after_silence_and_unknown_nodes(answer: NodeAnswer, degraded: bool) -> None:

@@ -82,7 +82,7 @@ def test_no_constraint_on_either_side_is_a_match() -> None:
         (
             _Policy(constraints=("a == nginx:1",)),
             Node(),
-            "a constraint of the document cannot be read: \"a == nginx:1\", character 11: ':' does not exist",
+            'a constraint of the document cannot be parsed: "a == nginx:1", character 11: ":" is not allowed',
         ),
         (_Policy(), Node(constraints=("a",)), 'a constraint of the node cannot be read: "a", character 2: '),
         (

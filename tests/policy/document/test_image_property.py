@@ -62,9 +62,9 @@ def test_a_document_without_the_property_is_left_as_it_is(document: dict[str, An
     assert unfolded(document).document == document
 
 
-NOT_JSON = "the property image_policy is not JSON: "
+NOT_JSON = "the property image_policy is invalid JSON: "
 UNREADABLE = [
-    (holding(""), f"{NOT_JSON}the text ends where a value is expected, in line 1, column 1 of the text"),
+    (holding(""), f"{NOT_JSON}expected a value, found the end of the text, in line 1, column 1 of the text"),
     (holding("{'removal': []}"), NOT_JSON),
     (holding('{"removal": ['), NOT_JSON),
     (holding('{"removal": []}]'), NOT_JSON),
@@ -72,7 +72,7 @@ UNREADABLE = [
     (holding("[" * 99), "nested more than 50 levels deep"),
     (
         holding('{"removal": [], "removal": []}'),
-        "the property image_policy is faulty: image_policy.removal: is there twice",
+        "the property image_policy is faulty: image_policy.removal: duplicate field",
     ),
     (holding(True), "the property image_policy is not a text"),
     (holding(None), "the property image_policy is not a text"),

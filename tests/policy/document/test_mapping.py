@@ -47,16 +47,16 @@ def test_null_equals_absent_and_is_shown_where_it_stands() -> None:
 def test_an_unknown_field_is_a_warning_that_names_the_nearest() -> None:
     _, problems, _ = read('{"label": "", "switch": true, "lable": 1, "colour": 1}')
     assert problems == [
-        'warning: lable: is not a field of a thing (did you mean "label"?)',
-        "warning: colour: is not a field of a thing",
+        'warning: lable: unknown field in a thing (did you mean "label"?)',
+        "warning: colour: unknown field in a thing",
     ]
 
 
 def test_a_misspelling_that_would_widen_is_an_error() -> None:
     _, problems, _ = read('{"label": "", "switch": true, "Narrow": [], "narow": []}')
     assert problems == [
-        'error: Narrow: is not a field of a thing (did you mean "narrow"?)',
-        'error: narow: is not a field of a thing (did you mean "narrow"?)',
+        'error: Narrow: unknown field in a thing (did you mean "narrow"?)',
+        'error: narow: unknown field in a thing (did you mean "narrow"?)',
     ]
 
 
@@ -64,19 +64,19 @@ def test_a_field_that_narrows_does_not_get_lost_where_it_does_not_belong() -> No
     bag = MappingShape("a bag", (CONTENT,), strays=(NARROW,))
     _, problems, _ = read('{"Narrow": [], "label": ""}', bag)
     assert problems == [
-        "error: Narrow: is not a field of a bag (it belongs to the policy itself: check the indentation)",
-        "warning: label: is not a field of a bag",
+        "error: Narrow: unknown field in a bag (it is a field of the policy itself: check the indentation)",
+        "warning: label: unknown field in a bag",
     ]
 
 
 def test_in_a_closed_group_an_unknown_field_is_an_error() -> None:
     _, problems, _ = read('{"label": "", "switch": true, "the_box": {"inner_name": "y", "colour": 1}}')
-    assert problems == ["error: the_box.colour: is not a field of a box (its fields are inner_name)"]
+    assert problems == ["error: the_box.colour: unknown field in a box (its fields are inner_name)"]
 
 
 def test_a_misspelt_field_is_not_missing_as_well() -> None:
     _, problems, _ = read('{"label": "", "switch": true, "theBox": {"inner-name": "y"}}')
-    assert problems == ['error: theBox.inner-name: is not a field of a box (did you mean "innerName"?)']
+    assert problems == ['error: theBox.inner-name: unknown field in a box (did you mean "innerName"?)']
     _, problems, _ = read('{"lable": "", "Switch": true}')
     assert [problem.split(":")[1] for problem in problems] == [" lable", " Switch", " switch"]
 
@@ -89,9 +89,9 @@ def test_the_first_name_of_two_settles_the_spelling() -> None:
 def test_the_other_spelling_is_an_error_once() -> None:
     _, problems, _ = read('{"label": "", "switch": true, "the_box": {"innerName": "x"}, "theBox": {"innerName": "y"}}')
     assert problems == [
-        "error: the_box.innerName: \"innerName\" is upstream's spelling, and this document uses the design's"
+        "error: the_box.innerName: \"innerName\" is upstream's spelling, but this document uses the design's"
         ' (write "inner_name")',
-        'error: theBox: "theBox" is upstream\'s spelling, and this document uses the design\'s (write "the_box")',
+        'error: theBox: "theBox" is upstream\'s spelling, but this document uses the design\'s (write "the_box")',
     ]
 
 
@@ -105,7 +105,7 @@ def test_a_mapping_without_what_counts_is_absent_and_settles_no_spelling() -> No
 
 def test_what_counts_as_absent_is_checked_all_the_same() -> None:
     _, problems, _ = read('{"label": "", "switch": true, "theBag": {"content": "", "colour": 1}}')
-    assert problems == ["warning: theBag.colour: is not a field of a bag"]
+    assert problems == ["warning: theBag.colour: unknown field in a bag"]
 
 
 def test_names_that_are_there_twice_are_found_anywhere() -> None:

@@ -154,7 +154,7 @@ def test_the_same_name_twice_in_one_file_is_an_error_of_the_second() -> None:
     parsed = parse_documents(f"{an_envelope('x')}---\n{an_envelope('x')}".encode(), "a.yaml")
     assert [document.state for document in parsed.documents] == [State.VALID, State.INVALID]
     assert [str(problem) for problem in parsed.problems] == [
-        'a.yaml:9:1: error: the name "x" is taken by a.yaml:1 (give one of them another name)'
+        'a.yaml:9:1: error: duplicate name "x", first in a.yaml:1 (rename one of them)'
     ]
 
 
@@ -164,7 +164,7 @@ def test_the_same_name_in_two_files_is_an_error_of_the_second() -> None:
     assert (first, [document.state for document in second.documents]) == (files[0], [State.INVALID])
     (problem,) = duplicate_names(files)
     assert second.problems == (problem,)
-    assert str(problem) == 'b.yaml:1:1: error: the name "x" is taken by a.yaml:1 (give one of them another name)'
+    assert str(problem) == 'b.yaml:1:1: error: duplicate name "x", first in a.yaml:1 (rename one of them)'
 
 
 def test_an_invalid_document_holds_its_name_too() -> None:
@@ -203,7 +203,7 @@ def test_what_does_nothing_is_a_warning() -> None:
     (nothing,) = problems_of(a_draft(image_policy=...))
     assert (nothing.severity, nothing.message) == (
         "warning",
-        "neither an image policy nor an upgrade policy: it does nothing",
+        "has no image policy and no upgrade policy, so it does nothing",
     )
     (no_rule,) = problems_of(a_draft(image_policy={"removal": []}))
     assert (no_rule.severity, no_rule.field) == ("warning", "image_policy.removal")

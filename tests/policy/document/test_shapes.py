@@ -53,7 +53,7 @@ def test_what_fits_is_read(shape: Shape[object], node: Scalar, value: Value) -> 
     assert outcome(shape, node) == (value, [])
 
 
-TO_OLD_READERS = "which is a boolean to YAML 1.1 and text to YAML 1.2"
+TO_OLD_READERS = "which is a boolean in YAML 1.1 and text in YAML 1.2"
 
 
 @pytest.mark.parametrize(
@@ -61,10 +61,10 @@ TO_OLD_READERS = "which is a boolean to YAML 1.1 and text to YAML 1.2"
     [
         (unquoted("no"), f'no, {TO_OLD_READERS} (write "no", in quotes)'),
         (unquoted("1.10"), 'the number 1.10 (write "1.10", in quotes)'),
-        (unquoted("1e3"), '1e3, which is a number to some readers and text to others (write "1e3", in quotes)'),
+        (unquoted("1e3"), '1e3, which is a number for some YAML readers and text for others (write "1e3", in quotes)'),
         (unquoted("true"), 'the boolean true (write "true", in quotes)'),
         (unquoted("~"), "null"),
-        (A_MAPPING, 'a mapping (a text that contains ": " needs quotes)'),
+        (A_MAPPING, 'a mapping (text that contains ": " needs quotes)'),
         (A_LIST, "a list"),
     ],
 )
@@ -90,8 +90,8 @@ def test_not_every_text_will_do(shape: Text, text: str, message: str) -> None:
     [
         (unquoted("yes"), f"yes, {TO_OLD_READERS} (write true)"),
         (unquoted("off"), f"off, {TO_OLD_READERS} (write false)"),
-        (unquoted("1_0"), "1_0, which is a number to some readers and text to others"),
-        (in_quotes("true"), 'the text "true" (leave the quotation marks out)'),
+        (unquoted("1_0"), "1_0, which is a number for some YAML readers and text for others"),
+        (in_quotes("true"), 'the text "true" (remove the quotation marks)'),
         (unquoted("1"), "the number 1"),
         (A_LIST, "a list"),
     ],
@@ -108,9 +108,9 @@ def test_what_is_no_boolean_is_told_apart(node: Scalar, rest: str) -> None:
         (unquoted("0.5"), "the number 0.5"),
         (in_quotes("5"), 'the text "5" (write 5, without quotation marks)'),
         (unquoted("0x10"), "0x10, which is a hexadecimal, octal or binary number (write 16)"),
-        (unquoted("017"), "017, which is 15 (octal) to YAML 1.1 and 17 to YAML 1.2 (write 17)"),
-        (unquoted("1_440"), "1_440, which is a number to some readers and text to others (write 1440)"),
-        (unquoted("24:00"), "24:00, which is a number to base 60 to YAML 1.1 and text to YAML 1.2"),
+        (unquoted("017"), "017, which is 15 (octal) in YAML 1.1 and 17 in YAML 1.2 (write 17)"),
+        (unquoted("1_440"), "1_440, which is a number for some YAML readers and text for others (write 1440)"),
+        (unquoted("24:00"), "24:00, which is a base-60 number in YAML 1.1 and text in YAML 1.2"),
         (unquoted("7d"), 'the text "7d" (7d is 10080 minutes: write 10080)'),
         (unquoted("120 s"), 'the text "120 s" (120 s is 2 minutes: write 2)'),
         (unquoted("90s"), 'the text "90s"'),
@@ -129,9 +129,9 @@ def test_a_whole_number_has_limits() -> None:
 @pytest.mark.parametrize(
     ("shape", "node", "sentence"),
     [
-        (OneOf(("int", "float")), in_quotes("integer"), '"integer" is not known here (did you mean "int"?)'),
-        (OneOf(("int", "float")), in_quotes("x"), '"x" is not known here (write "int" or "float")'),
-        (Listed(Text()), in_quotes("x"), 'must be a list, not the text "x" (begin each item with "- ")'),
+        (OneOf(("int", "float")), in_quotes("integer"), 'unknown value "integer" (did you mean "int"?)'),
+        (OneOf(("int", "float")), in_quotes("x"), 'unknown value "x" (write "int" or "float")'),
+        (Listed(Text()), in_quotes("x"), 'must be a list, not the text "x" (start each item with "- ")'),
         (ByName(Text()), A_LIST, "must be a mapping (name: value), not a list"),
     ],
 )

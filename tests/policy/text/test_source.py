@@ -79,9 +79,9 @@ def test_a_file_of_blanks_holds_nothing() -> None:
     ("data", "message", "place"),
     [
         (b"a" * (MOST_BYTES + 1), "larger than 1 MiB", (1, 1)),
-        ("a: é".encode("utf-16"), "written in UTF-16 or UTF-32", (1, 1)),
-        ("a: é".encode("utf-32"), "written in UTF-16 or UTF-32", (1, 1)),
-        (b"a: 1\nb\0: 2", "a NUL byte", (2, 2)),
+        ("a: é".encode("utf-16"), "encoded as UTF-16 or UTF-32", (1, 1)),
+        ("a: é".encode("utf-32"), "encoded as UTF-16 or UTF-32", (1, 1)),
+        (b"a: 1\nb\0: 2", "contains a NUL byte", (2, 2)),
         (b"a: \xc3\xa9\r\nb: \xc3", "byte 0xc3 is not UTF-8", (2, 4)),
         (b"a: \xed\xa0\x80", "byte 0xed is not UTF-8", (1, 4)),
         (b"a: \x07", "the invisible character U+0007", (1, 4)),
@@ -113,4 +113,4 @@ def test_the_nodes_of_all_documents_are_limited() -> None:
 def test_an_alias_bomb_costs_nothing() -> None:
     lines = [b"a0: &a0 [x, x, x, x, x, x, x, x, x, x]"]
     lines += [b"a%d: &a%d [%s]" % (n, n, b", ".join([b"*a%d" % (n - 1)] * 10)) for n in range(1, 30)]
-    assert the_problem(b"\n".join(lines)).message == "a document of more than 10000 nodes, aliases counted"
+    assert the_problem(b"\n".join(lines)).message == "more than 10000 nodes in one document, aliases expanded"

@@ -66,7 +66,7 @@ def test_a_file_has_a_limit_of_its_own() -> None:
         builder.scalar(a_scalar())
         builder.finish()
     assert not builder.is_exhausted
-    with pytest.raises(InvalidText, match="a file of more than 50000 nodes"):
+    with pytest.raises(InvalidText, match="more than 50000 nodes in one file"):
         builder.scalar(a_scalar())
     assert builder.is_exhausted
 
@@ -76,7 +76,7 @@ def test_an_alias_cannot_contain_itself_nor_stand_for_nothing() -> None:
     builder.begin(False, 1, 1, "me")
     with pytest.raises(InvalidText, match="contains itself"):
         builder.alias("me", 1, 2)
-    with pytest.raises(InvalidText, match="without an anchor") as caught:
+    with pytest.raises(InvalidText, match="undefined alias") as caught:
         builder.alias("old", 1, 2)
     assert '"*old"' in caught.value.hint
 
@@ -85,7 +85,7 @@ def test_anchors_do_not_reach_into_the_next_document() -> None:
     builder = Builder()
     builder.scalar(a_scalar(), "one")
     builder.finish()
-    with pytest.raises(InvalidText, match="without an anchor"):
+    with pytest.raises(InvalidText, match="undefined alias"):
         builder.alias("one", 2, 1)
 
 
@@ -95,7 +95,7 @@ def test_a_list_cannot_name_a_field() -> None:
     builder.begin(False, 1, 2)
     builder.end()
     builder.scalar(a_scalar())
-    with pytest.raises(InvalidText, match="the name of a field"):
+    with pytest.raises(InvalidText, match="a field name"):
         builder.end()
 
 

@@ -73,7 +73,7 @@ def test_a_blank_missing_behind_a_colon_is_told_where_it_is_missing() -> None:
 
 def test_a_tab_is_no_indentation_whichever_parser_there_is() -> None:
     for text in ("a:\tb", "\ta: b", "a:\n\tb: c", "{a:\t1}"):
-        with pytest.raises(InvalidText, match="a character that begins nothing"):
+        with pytest.raises(InvalidText, match="unexpected character"):
             read(text)
     assert the_value_in("a: 'b\tc'").value == "b\tc"
 
@@ -84,13 +84,13 @@ def test_an_unknown_directive_is_ignored_whichever_parser_there_is() -> None:
 
 @pytest.mark.parametrize("tag", ["!", "!!str", "!!binary", "!mine", "!!python/object/apply:os.system"])
 def test_tags_are_refused(tag: str) -> None:
-    with pytest.raises(InvalidText, match="a policy document has no tags"):
+    with pytest.raises(InvalidText, match="tags are not supported"):
         read(f"a: {tag} x")
 
 
 @pytest.mark.parametrize("text", [r'"\UFFFFFFFF"', r'"\ud800"', r'"\ud83d\ude00"'])
 def test_an_escape_must_stand_for_a_character(text: str) -> None:
-    with pytest.raises(InvalidText, match="an escape that stands for no character"):
+    with pytest.raises(InvalidText, match="an escape sequence that is not a valid character"):
         read(text)
 
 
