@@ -15,7 +15,7 @@ from controller.constraint.go_text import is_blank, trim_space
 from controller.constraint.parser import parse_whole
 from controller.constraint.tokens import Token, TokenKind, read_token
 from controller.constraint.version import compare, parse_range
-from controller.constraint.wording import shortened, shown
+from controller.constraint.wording import quoted, shortened
 from controller.errors import InvalidConstraint
 
 Severity: TypeAlias = Literal["error", "warning"]
@@ -86,7 +86,7 @@ def _about_comparisons(tokens: list[Token]) -> Iterator[Doubt]:
 
 def _about_name(name: Token) -> Iterator[Doubt]:
     if name.text != name.bare:
-        message = f"the leading blank is part of the name: this tests the property {shown(shortened(name.text, 40))}"
+        message = f"the leading blank is part of the name: this tests the property {quoted(name.text)}"
         yield Doubt(name.start, "warning", message, "remove the blank")
     if name.bare.startswith("!"):
         message = f"! is a letter here and not a negation: this tests the property {name.shown}"

@@ -12,7 +12,7 @@ from enum import Enum
 from functools import cache
 from typing import NamedTuple
 
-from controller.constraint.wording import shortened, shown
+from controller.constraint.wording import quoted
 from controller.errors import InvalidConstraint
 
 _BLANKS = "\n\r\t "
@@ -60,7 +60,7 @@ class Token(NamedTuple):
     @property
     def shown(self) -> str:
         """The token as messages show it."""
-        return "the end" if self.kind is TokenKind.END else shown(shortened(self.bare, 40))
+        return "the end" if self.kind is TokenKind.END else quoted(self.bare)
 
 
 # The no-break space, the times sign, the euro sign and full-width forms are letters here; Greek and Cyrillic are not.
@@ -115,9 +115,9 @@ def read_token(text: str, start: int) -> Token:
 
 def _stumbled(read: str, end: int) -> InvalidConstraint:
     if read.startswith("!"):
-        message = f"cannot parse {shown(read)}: the operator is !="
+        message = f"cannot parse {quoted(read)}: the operator is !="
     else:
-        message = f"cannot parse a word that starts with {shown(read[:9])}: in is an operator (put values in quotes)"
+        message = f"cannot parse a word that starts with {quoted(read[:9])}: in is an operator (put values in quotes)"
     return InvalidConstraint(message, end - len(read))
 
 
@@ -136,7 +136,7 @@ def _no_token(text: str, start: int) -> InvalidConstraint:
         return InvalidConstraint("&&, ||, AND and OR need a blank on both sides", position)
     if first in "[]":
         return InvalidConstraint("not a version range such as [1.0.0,2.0.0): three numbers each, no blanks", position)
-    return InvalidConstraint(f"unexpected {shown(first)}", position)
+    return InvalidConstraint(f"unexpected {quoted(first)}", position)
 
 
 def _bad_quotes(text: str, start: int) -> InvalidConstraint:
@@ -150,6 +150,6 @@ def _bad_quotes(text: str, start: int) -> InvalidConstraint:
 
 def _foreign(character: str) -> str:
     return (
-        f"{shown(character)} is not allowed in a constraint, not even in quotes "
+        f"{quoted(character)} is not allowed in a constraint, not even in quotes "
         "(allowed: letters, digits and _ - / ! ? + ~ ' .)"
     )

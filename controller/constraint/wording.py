@@ -18,3 +18,9 @@ def shortened(text: str, most: int) -> str:
     """At most `most` characters of the text, on one line."""
     text = text.replace("\r", " ").replace("\n", " ")
     return text if len(text) <= most else text[: most - 1] + "…"
+
+
+def quoted(text: str) -> str:
+    """Text in double quotes, with invisible characters escaped."""
+    short = shortened(text, 40)
+    return shown(short) if short.isprintable() else json.dumps(short)

@@ -47,7 +47,7 @@ def test_this_property_is_fine(prop: Property) -> None:
     [
         (Property("", 1), "a property must have a name"),
         (Property("a", None), "a property must have a value"),
-        (Property("a", [1]), "a list is written as one text with commas, of the type list of strings"),
+        (Property("a", [1]), 'write a list as one text with commas, with the type "list of strings"'),
         (Property("a", {}), "the value must be a text, a number, true or false"),
         (Property("a", 1, "integer"), 'unknown type "integer"'),
         (Property("a", 1, "string"), "the value is a number, but the type is string"),

@@ -81,7 +81,7 @@ def test_to_a_node_that_is_not_configured_no_document_applies(agent: FakeAgent, 
     agent.state = state
     answer = ask(agent)
     assert (answer.node, answer.is_silence, answer.is_degraded) == (None, False, True)
-    assert answer.why == f"the agent at {agent.url} has no configured node: it is {state}"
+    assert answer.why == f"the agent at {agent.url} has no configured node: its state is {state}"
     assert agent.requests == ["/node"]
 
 
@@ -360,4 +360,4 @@ def test_a_host_that_does_not_exist_is_silence_or_no_address(host: str) -> None:
     except InvalidSettings:
         return
     assert answer.is_silence
-    assert "cannot be reached" in answer.why
+    assert "is not reachable" in answer.why

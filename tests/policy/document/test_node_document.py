@@ -143,7 +143,7 @@ def test_a_blank_constraint_is_doubtful_and_an_agent_takes_it(policy: dict[str, 
 
 def test_a_node_whose_constraints_are_not_all_read_is_none() -> None:
     (problem,) = problems({"policy": {"constraints": ["a == b || " * 4_000 + "c == d"] * 3}})
-    assert "policy.constraints[1]: with this there are more than 65536 characters of constraints" in problem
+    assert "policy.constraints[1]: the file has more than 65536 characters of constraints" in problem
 
 
 @given(st.data())

@@ -84,10 +84,10 @@ def test_a_file_of_blanks_holds_nothing() -> None:
         (b"a: 1\nb\0: 2", "contains a NUL byte", (2, 2)),
         (b"a: \xc3\xa9\r\nb: \xc3", "byte 0xc3 is not UTF-8", (2, 4)),
         (b"a: \xed\xa0\x80", "byte 0xed is not UTF-8", (1, 4)),
-        (b"a: \x07", "the invisible character U+0007", (1, 4)),
-        ("a: é\u202e".encode(), "the invisible character U+202E", (1, 5)),
-        ("a: 1\n\ufeffb: 2".encode(), "the invisible character U+FEFF", (2, 1)),
-        ("a: \u2028".encode(), "the invisible character U+2028", (1, 4)),
+        (b"a: \x07", "contains the invisible character U+0007", (1, 4)),
+        ("a: é\u202e".encode(), "contains the invisible character U+202E", (1, 5)),
+        ("a: 1\n\ufeffb: 2".encode(), "contains the invisible character U+FEFF", (2, 1)),
+        ("a: \u2028".encode(), "contains the invisible character U+2028", (1, 4)),
     ],
 )
 def test_bytes_that_are_no_text_are_one_problem(data: bytes, message: str, place: tuple[int, int]) -> None:
