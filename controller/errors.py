@@ -126,6 +126,10 @@ class ControllerUnwell(ControllerError):
     """A controller that was asked how it is does not answer, or says that it is not well."""
 
 
+class TextfileUnavailable(ControllerError):
+    """The file with the metrics cannot be written."""
+
+
 class LedgerError(ControllerError):
     """The memory of the controller; without it nothing is deleted."""
 

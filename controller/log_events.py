@@ -59,6 +59,8 @@ class LogEvent(StrEnum):
     """Degraded: the ledger was damaged and recreated."""
 
     HTTP_OPEN_TO_NETWORK = "http_open_to_network"
+    TEXTFILE_UNAVAILABLE = "textfile_unavailable"
+    """The file of `--textfile` cannot be written."""
     PASSWORDS_UNREADABLE = "passwords_unreadable"
 
     RESOLVED = "resolved"

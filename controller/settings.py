@@ -120,6 +120,9 @@ class Settings:
     allow_host: tuple[str, ...] = _setting(
         (), str, "NAME", "A name of this host in addresses of the page, or *.DOMAIN; addresses and localhost need none."
     )
+    textfile: Path | None = _setting(
+        None, Path, "FILE", "Also write all metrics to this file (.prom), for the textfile collector of node_exporter."
+    )
     settle: float = _setting(600.0, duration, "TIME", "Nothing goes so soon after a sign of life.")
     resync: float = _setting(300.0, duration, "TIME", "Look at least this often, whatever events say.")
     usage: str = _setting("any", one_of("any", "agent"), "any|agent", "Which containers count as use.")

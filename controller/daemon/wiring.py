@@ -22,6 +22,7 @@ from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.disk import ImageRootDisk
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
+from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
 from controller.adapters.node.node_file import which_node
@@ -38,7 +39,7 @@ from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
 from controller.daemon.vitals import Liveness
-from controller.errors import InvalidSettings, LedgerUnavailable
+from controller.errors import InvalidSettings, LedgerUnavailable, TextfileUnavailable
 from controller.log_events import LogEvent
 from controller.plan.verdict.planner import Terms
 from controller.settings import Settings, environment
@@ -78,6 +79,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         own_container = own_container_id()
         disk = _disk_of(settings, own_container)
         metrics = Metrics(disk)
+        if settings.textfile:
+            _continue(metrics, settings.ledger)
         address = address_of(settings)
         events = EventStream(Connection(address, metrics.request_answered), bell.ring, ledger.load().event_cursor)
         stack.callback(events.stop)
@@ -96,7 +99,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, signs.beat)
-        publish = _Publisher(signs, conditions.terms, ledger, overview)
+        publish = _Publisher(signs, conditions.terms, ledger, overview, settings.textfile)
         events.start(_STREAM_GETS_SECONDS)
         loop = Loop(reconciler.reconcile, publish, signs.beat, bell, clock, stopping, settings.resync)
         yield Controller(loop, stopping, bell, http, ledger, signs.service_manager)
@@ -124,25 +127,42 @@ class _SignsOfLife:
 class _Publisher:
     """Tells everybody who reads it of a new status."""
 
-    def __init__(self, signs: _SignsOfLife, terms: Terms, ledger: Ledger, overview: Overview) -> None:
+    def __init__(
+        self, signs: _SignsOfLife, terms: Terms, ledger: Ledger, overview: Overview, textfile: Path | None = None
+    ) -> None:
         self._signs = signs
         self._terms = terms
         self._ledger = ledger
         self._overview = overview
         self._written: StatusReport | None = None
         self._journal = Journal(terms.settle_seconds)
+        self._textfile = textfile
+        self._textfile_trouble = ""
 
     def __call__(self, status: Status) -> None:
         vitals = self._signs.vitals
         for line in self._journal.lines(status):
             _log.log(line.level, line.message, extra={"event": line.event, **line.fields})
         self._signs.metrics.publish(status)
+        self._write_textfile()
         vitals.status = status
         report = StatusReport(status, self._terms)
         self._overview.publish(report)
         with suppress(LedgerUnavailable):  # Which the next pass will tell, as it cannot save either.
             self._write(report)
         self._signs.service_manager.ready(headline(status))
+
+    def _write_textfile(self) -> None:
+        """All metrics for node_exporter. A failure is one log line; the pass itself is not affected."""
+        if self._textfile is None:
+            return
+        try:
+            write_textfile(self._textfile, self._signs.metrics.textfile())
+            self._textfile_trouble = ""
+        except TextfileUnavailable as error:
+            if str(error) != self._textfile_trouble:
+                _log.warning("%s", error, extra={"event": LogEvent.TEXTFILE_UNAVAILABLE})
+            self._textfile_trouble = str(error)
 
     def _write(self, report: StatusReport) -> None:
         """Where commands find it; all of it only if something has changed, which is seldom."""
@@ -151,6 +171,16 @@ class _Publisher:
             self._written = report
         else:
             self._ledger.report(report.summary)
+
+
+def _continue(metrics: Metrics, ledger: Path) -> None:
+    """Start the counters of removals at the totals of the ledger. Raises LedgerUnavailable."""
+    reader = HistoryReader(ledger)
+    try:
+        for total in reader.totals():
+            metrics.continue_from(total.document, total.outcome, total.removals, total.freed_bytes, total.unknown)
+    finally:
+        reader.close()
 
 
 def _served(settings: Settings, sources: Sources) -> HttpServer:

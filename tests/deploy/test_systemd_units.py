@@ -64,7 +64,7 @@ def test_both_ways_to_run_the_controller_are_hardened_alike() -> None:
     always, once = (
         section(SOURCE / "deploy" / "systemd" / f"image-controller{kind}.service") for kind in ("", "-once")
     )
-    of_each = {"Type", "NotifyAccess", "ExecStart", "ExecReload", "SuccessExitStatus"}
+    of_each = {"Type", "NotifyAccess", "ExecStart", "ExecReload", "ExecStopPost", "SuccessExitStatus"}
     of_each |= {"WatchdogSec", "TimeoutStopSec", "Restart", "RestartSec", "RestartPreventExitStatus"}
     assert {key: value for key, value in always.items() if key not in of_each} == {
         key: value for key, value in once.items() if key not in of_each
@@ -80,7 +80,11 @@ def test_the_watchdog_waits_longer_than_any_answer_of_the_engine() -> None:
 def test_the_timer_and_the_idle_time_that_counts_between_two_passes_agree() -> None:
     folder = SOURCE / "deploy" / "systemd"
     period = section(folder / "image-controller-once.timer", "Timer")["OnUnitInactiveSec"]
-    assert section(folder / "image-controller-once.service")["ExecStart"].endswith(f"run --once --resync {period}")
+    assert (
+        section(folder / "image-controller-once.service")["ExecStart"]
+        .split(" --textfile ")[0]
+        .endswith(f"run --once --resync {period}")
+    )
 
 
 def test_the_settings_that_are_installed_are_settings() -> None:

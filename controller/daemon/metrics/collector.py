@@ -6,18 +6,19 @@ No label names an image: the number of policy documents bounds the number of ser
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 
 from prometheus_client import (
     CollectorRegistry,
     Counter,
     Histogram,
+    Metric,
     ProcessCollector,
     disable_created_metrics,
     exposition,
 )
 
-from controller.daemon.metrics.families import FAMILIES
+from controller.daemon.metrics.families import FAMILIES, PREFIX
 from controller.daemon.metrics.gauges import Gauges
 from controller.daemon.ports import DiskPort
 from controller.daemon.status import PassResult, Status
@@ -57,10 +58,23 @@ class Metrics:
         self._steps = self._counter("clock_steps_total")
         self._start_at_zero()
         self._published: Status | None = None
+        self._base: dict[tuple[str, str], float] = {}
+        """Removals by outcome and document, before this process started; and bytes, under the outcome ""."""
         self._documents: set[str] = set()
         self._gauges = Gauges(disk)
         self.registry.register(self._gauges)
         ProcessCollector(registry=self.registry)
+
+    def continue_from(self, document: str, outcome: Outcome, removals: int, freed_bytes: int, unknown: int) -> None:
+        """Start the counters of a document at the totals of the ledger, once the document appears.
+
+        Otherwise `--once` would start them again at each run. Refusals and failures start at 0: the ledger has only
+        those that differ from the one before.
+        """
+        if outcome.is_success:
+            self._base["", document] = self._base.get(("", document), 0.0) + freed_bytes
+            self._base[outcome.value, document] = removals
+            self._unknown.inc(unknown)
 
     def publish(self, status: Status) -> None:
         """Count the results of a pass and show them from now on."""
@@ -91,6 +105,10 @@ class Metrics:
         encode, content_type = exposition.choose_encoder(accept)
         return encode(self.registry), content_type
 
+    def textfile(self) -> bytes:
+        """The same for the textfile collector of node_exporter, which has process metrics of its own."""
+        return exposition.generate_latest(_OwnFamilies(self.registry))
+
     def _count(self, document: str, freed: Freed) -> None:
         if freed.bytes:
             self._bytes.labels(document).inc(freed.bytes)
@@ -113,9 +131,9 @@ class Metrics:
         batches = {batch.document for batch in status.batches}
         now = {document.name for document in status.decision.scope.documents} | removals | batches
         for document in now - self._documents:
-            self._bytes.labels(document)
+            self._bytes.labels(document).inc(self._base.pop(("", document), 0.0))
             for outcome in Outcome:
-                self._removals.labels(outcome.value, document)
+                self._removals.labels(outcome.value, document).inc(self._base.pop((outcome.value, document), 0.0))
         for document in self._documents - now:
             self._bytes.remove(document)
             for outcome in Outcome:
@@ -129,3 +147,14 @@ class Metrics:
     def _histogram(self, name: str) -> Histogram:
         family = FAMILIES[name]
         return Histogram(family.full_name, family.help, family.labels, buckets=family.buckets, registry=self.registry)
+
+
+class _OwnFamilies(CollectorRegistry):
+    """The families of another registry that are the controller's own."""
+
+    def __init__(self, registry: CollectorRegistry) -> None:
+        super().__init__()
+        self._registry = registry
+
+    def collect(self) -> Iterator[Metric]:
+        return (family for family in self._registry.collect() if family.name.startswith(f"{PREFIX}_"))

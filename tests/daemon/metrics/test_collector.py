@@ -212,3 +212,27 @@ class TestForStrangers:
         body, content_type = Metrics().exposition("application/openmetrics-text; version=1.0.0")
         assert content_type.startswith("application/openmetrics-text")
         assert body.endswith(b"# EOF\n")
+
+
+class TestTextfile:
+    def test_it_has_the_controllers_own_metrics_and_no_timestamps(self, busy: Status) -> None:
+        """node_exporter has process metrics of its own: the same ones twice would fail its whole scrape."""
+        metrics = Metrics(StillDisk())
+        metrics.publish(busy)
+        families = list(text_string_to_metric_families(metrics.textfile().decode()))
+        assert {family.name for family in families} == {
+            family.full_name.removesuffix("_total") for family in FAMILIES.values()
+        }
+        assert all(sample.timestamp is None for family in families for sample in family.samples)
+
+    def test_counters_of_removals_continue_from_the_ledger(self, busy: Status) -> None:
+        metrics = Metrics()
+        metrics.continue_from("services", Outcome.REMOVED, 7, 7_000, 2)
+        metrics.continue_from("services", Outcome.FAILED, 5, 0, 0)
+        metrics.continue_from("removed long ago", Outcome.REMOVED, 1, 1, 0)
+        metrics.publish(replace(busy, removals=(a_removal(freed=Freed(10, Exactness.EXACT)),), batches=()))
+        assert value_of(metrics, "removals_total", outcome="removed", document="services") == 8
+        assert value_of(metrics, "removals_total", outcome="failed", document="services") == 0
+        assert value_of(metrics, "reclaimed_bytes_total", document="services") == 7_010
+        assert value_of(metrics, "removals_with_unknown_bytes_total") == 2
+        assert value_of(metrics, "removals_total", outcome="removed", document="removed long ago") is None
