@@ -127,4 +127,4 @@ def _store_total(api: docker.APIClient) -> int:
     """`docker system df`, without what containers have written."""
     answer = api.get(f"{api.base_url}/v{api.api_version}/system/df", params={"type": "image"})
     answer.raise_for_status()
-    return int(answer.json()["LayersSize"])
+    return int(answer.json().get("LayersSize", 0))

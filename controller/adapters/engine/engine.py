@@ -149,13 +149,20 @@ class DockerEngine:
 
 
 def _store_total(usage: Mapping[str, Any]) -> int:
-    """API 1.52 has `ImageUsage`; the older field is deprecated."""
-    return int(usage["LayersSize"] if "LayersSize" in usage else usage["ImageUsage"]["TotalSize"])
+    """API 1.52 has `ImageUsage`, and the older field is deprecated. An engine leaves out zeros.
+
+    Raises ValueError where the total says nothing: Podman 4.3 always counts 0.
+    """
+    total = (usage.get("ImageUsage") or {}).get("TotalSize", usage.get("LayersSize", 0))
+    images = usage.get("Images") or ()
+    if not total and any(image.get("Size") for image in images):
+        raise ValueError(f"the engine counts 0 bytes for {len(images)} images")
+    return int(total)
 
 
 def _written_total(usage: Mapping[str, Any]) -> int:
-    if "Containers" not in usage and "ContainerUsage" in usage:
-        return int(usage["ContainerUsage"]["TotalSize"])
+    if "Containers" not in usage:
+        return int((usage.get("ContainerUsage") or {}).get("TotalSize", 0))
     return sum(container.get("SizeRw") or 0 for container in usage["Containers"] or ())
 
 
