@@ -87,7 +87,7 @@ def node(
     eventually(lambda: node.tried("systemctl is-system-running")[1].strip() in ("running", "degraded"))
     gid, listen = Path(socket).stat().st_gid, free_address()
     settings = f"DOCKER_HOST=unix:///engine.sock\nIMAGECTL_SETTLE=1s\nIMAGECTL_LISTEN={listen}"
-    node.sh(f"groupadd --gid {gid} docker; echo '{settings}' >/etc/default/image-controller")
+    node.sh(f"groupadd --non-unique --gid {gid} docker; echo '{settings}' >/etc/default/image-controller")
     yield node
     docker_api.remove_container(node.container, force=True, v=True)
 

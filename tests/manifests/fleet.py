@@ -130,7 +130,7 @@ scrape_configs:
 def _answers(prometheus: Prometheus) -> bool:
     try:
         return len(prometheus.query("up")) > 0
-    except OSError:
+    except (OSError, AssertionError):  # it answers 503 while it starts
         return False
 
 
