@@ -30,7 +30,7 @@ engines:
 tools:
 	@deploy/local/tools.sh
 
-run: environment ## see it work: three sample images, the shipped policies, and why each image goes or stays
+run: environment ## see it work: three sample images, the shipped policies, and why each image is removed or kept
 	@deploy/local/run.sh
 
 unit: environment ## the tests that need neither root nor an engine, a browser or other programs; in parallel
@@ -65,20 +65,20 @@ format: environment ## put all files in form
 types: environment ## check the types
 	@$(python) -m mypy -p controller -p tests -p deploy.local
 
-dashboard: environment ## write the Grafana dashboard anew from deploy/local/dashboard.py
+dashboard: environment ## write the Grafana dashboard from deploy/local/dashboard.py
 	@$(python) -m deploy.local.dashboard > manifests/grafana/image-controller.json
 
-screenshots: environment tools ## take the pictures of the status page in manifests/screenshots anew
+screenshots: environment tools ## take the pictures of the status page in manifests/screenshots again
 	@$(python) -m tests.page.screenshots manifests/screenshots
 	@! command -v pngquant >/dev/null || pngquant --force --skip-if-larger --ext .png manifests/screenshots/*.png
 
 readme: environment ## write the generated tables of settings, metrics and engines
 	@$(python) -m deploy.local.readme
 
-lock: ## write the lock files anew; FLAGS=--upgrade takes newer versions
+lock: ## write the lock files again; FLAGS=--upgrade takes newer versions
 	@deploy/local/lock.sh $(FLAGS)
 
-clean: ## remove the environment, all caches and all private engines
+clean: ## remove the environment, all caches and all private engines; print the Debian packages that are left
 	@deploy/local/engine.sh clean
 	rm -rf .venv .venv-* .trial .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
 	find . -name __pycache__ -type d -prune -exec rm -rf {} +

@@ -4,8 +4,8 @@
 #   deliver.sh [FOLDER]        FOLDER is $STATE_DIRECTORY if it is not given
 #
 # FOLDER/current is a symlink to a tree that is named after its commit; the controller runs with `--policies
-# FOLDER/current`. It is swapped in one step when all of a new tree is on disk. Whatever goes wrong before that, the
-# tree in force stays. A tree that was replaced is kept for ten minutes, for whoever is reading it.
+# FOLDER/current`. It is swapped in one step when all of a new tree is on disk. If anything fails before
+# that, the tree in force is kept. A replaced tree is kept for ten minutes, because a pass may be reading it.
 #
 # Settings, from the environment:
 #   POLICIES_REPOSITORY   URL or path of the repository
@@ -73,7 +73,7 @@ remember_outcome() { # EXIT_CODE
 
 # ── one delivery ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
-settings() { # by what a tree was made: with others the same commit is delivered anew; a hash, as the URL may hold a password
+settings() { # what a tree was made with: after a change the same commit is delivered again; a hash, as the URL may hold a password
     printf '%s\n' "$POLICIES_REPOSITORY" "$branch" "${POLICIES_PATHS:-}" \
         "${POLICIES_SIGNERS:-}" "${POLICIES_GNUPGHOME:-}" "${POLICIES_CHECK:-}" | sha256sum | cut -d ' ' -f 1
 }

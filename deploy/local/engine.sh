@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Private container engines for tests and trials, beside each other and beside whatever else runs on this machine.
+# Private container engines for tests and trials, beside each other and beside all other engines of this machine.
 #
 #   engine.sh up NAME [--owner PID] [--insecure-registry HOST:PORT]...   start it, print its DOCKER_HOST
 #   engine.sh fetch KIND...   only install what these kinds need
@@ -105,7 +105,7 @@ write_docker_configuration() { # NAME FOLDER ROOT REGISTRY...
 JSON
 }
 
-docker_identity() { # FOLDER ROOT: Docker 20.10 takes its ID from a key of the whole machine unless it is told otherwise
+docker_identity() { # FOLDER ROOT: Docker 20.10 takes its ID from a key of the whole machine unless configured
     [[ $(chroot "$2" dockerd --version) != *"version 20."* ]] || printf '"deprecated-key-path": "%s/key.json", ' "$1"
 }
 
@@ -189,9 +189,21 @@ status() {
     done
 }
 
+tell_packages() { # that the scripts here have installed; the list is kept, since they stay installed
+    local names kilobytes
+    [[ -s $installed_list ]] || return 0
+    names=$(comm -12 <(sort -u "$installed_list") <(installed_packages))
+    [[ -n $names ]] || return 0
+    # shellcheck disable=SC2086  # one word for each package
+    kilobytes=$(dpkg-query -W -f '${Installed-Size}\n' $names | awk '{ sum += $1 } END { print sum }')
+    say "$(wc -w <<<"$names") Debian packages are left installed ($((kilobytes / 1024)) MB); the list is $installed_list"
+    say "to remove them too: xargs apt-get purge <$installed_list"
+}
+
 clean() {
     local dir
     for dir in "$services"/*/; do [[ ! -d $dir ]] || drop_service "${dir%/}"; done
+    tell_packages
     rm -rf "$services" "$home"/{roots,install.log,lock}
     rmdir "$home" 2>/dev/null || true
 }

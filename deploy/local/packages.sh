@@ -4,6 +4,7 @@
 
 PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin # which `su` alone leaves out
 export LC_ALL=C.UTF-8
+installed_list=${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/edge-image-controller/packages # by these scripts
 
 fail() { # one line for people, then an optional tail of a log
     echo "${0##*/}: $1" >&2
@@ -34,13 +35,14 @@ install_packages() { # LOG PACKAGE...: no service of a new package is started, n
     [[ -n $missing ]] || return 0
     need_root "installing $*"
     say "installing $*, once"
+    mkdir -p "$(dirname "$installed_list")"
     forbid_service_starts
     run_logged "$log" apt-get update
     run_logged "$log" apt-get -o DPkg::Lock::Timeout=300 install --yes --no-install-recommends --no-remove "$@"
-    comm -13 <(echo "$before") <(installed_packages) | silence_services
+    comm -13 <(echo "$before") <(installed_packages) | tee -a "$installed_list" | silence_services
 }
 
-forbid_service_starts() { # for as long as this process lives; a policy that is there already is somebody's decision
+forbid_service_starts() { # for as long as this process lives; an existing policy is kept
     local policy=/usr/sbin/policy-rc.d
     [[ ! -e $policy ]] || return 0
     printf '#!/bin/sh\n[ ! -d /proc/%s ] || exit 101\n' "$$" >"$policy"
@@ -61,7 +63,7 @@ silence_services() { # the packages on standard input: their services neither ru
     done
 }
 
-debian_mirror() { # LOG: whatever form the sources are written in; known to apt once it has read the lists
+debian_mirror() { # LOG: for sources in any format; apt knows it after it has read the lists
     local find=(apt-get indextargets --format "\$(REPO_URI)" 'Identifier: Packages' 'Origin: Debian' 'Label: Debian')
     [[ -n $("${find[@]}") ]] || run_logged "$1" apt-get update
     "${find[@]}" | sed -n 1p

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A first look: makes three sample images, then runs the controller on them with the shipped policies until Ctrl-C.
+# A demonstration: makes three sample images, then runs the controller on them with the shipped policies until Ctrl-C.
 #
 # The engine is that of DOCKER_HOST, else the one on the local socket, else a private one made for this run. On an
 # engine of yours only the sample images are touched, and they are gone again at the end.
@@ -9,7 +9,7 @@ cd "$(dirname "$0")/../.."
 source deploy/local/packages.sh
 local_socket=unix:///var/run/docker.sock
 trial=$PWD/.trial
-settle=5s # ten minutes by default; here somebody waits
+settle=5s # ten minutes by default; short, because the user waits
 private=''
 made=''
 

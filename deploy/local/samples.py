@@ -1,7 +1,7 @@
 """Images to play with, made from nothing on the engine of DOCKER_HOST: `python -m deploy.local.samples create|remove`.
 
-An application in an old version that nobody uses and a new one that a container runs, and a tool that no shipped rule
-names. All carry a label, and nothing without it is ever touched.
+An application in an old version that no container uses and a new one that a container runs, and a tool that no shipped
+rule names. All carry a label, and nothing without it is ever touched.
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ CONTAINER = "imagectl-sample-app"
 
 
 def create(api: docker.APIClient) -> None:
-    """Make the images anew, and a container that runs the newer application."""
+    """Create the images again, and a container that runs the newer application."""
     remove(api)
     for name in SAMPLES:
         if labels_of(api, name) is not None:

@@ -65,7 +65,7 @@ class _Timed(DockerEngine):
 
 @dataclass
 class _Bench:
-    """One engine, filled anew for each turn."""
+    """One engine, filled again for each turn."""
 
     engine: PrivateEngine
     api: docker.APIClient

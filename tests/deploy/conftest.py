@@ -42,7 +42,7 @@ def engine_called(name: str) -> Iterator[PrivateEngine]:
 
 @pytest.fixture(scope="session")
 def docker_api(engine: PrivateEngine) -> Iterator[docker.APIClient]:
-    """Its client; nobody wipes this engine."""
+    """Its client; this engine is never wiped."""
     api = engine.client()
     yield api
     api.close()

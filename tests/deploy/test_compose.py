@@ -151,7 +151,7 @@ def test_the_sample_scrape_configuration_is_valid() -> None:
     assert subprocess.run(["promtool", "check", "config", file], check=False, capture_output=True).returncode == 0
 
 
-def test_grafana_is_told_of_a_folder_that_holds_the_dashboard(compose: Compose) -> None:
+def test_grafana_reads_a_folder_that_holds_the_dashboard(compose: Compose) -> None:
     provisioning = DEPLOY / "monitoring" / "grafana"
     (provider,) = yaml.safe_load((provisioning / "dashboards" / "image-controller.yaml").read_text())["providers"]
     mounts = compose.configuration("monitoring")["services"]["grafana"]["volumes"]

@@ -80,7 +80,7 @@ def settings(docker_api: docker.APIClient, controller_image: str) -> dict[str, o
     return dict(images.inspect(docker_api, controller_image)["Config"])
 
 
-def test_it_runs_as_nobody_and_says_what_it_is(settings: dict[str, object]) -> None:
+def test_it_runs_without_privileges_and_has_labels(settings: dict[str, object]) -> None:
     assert settings["User"] == "65532:65532"
     assert settings["Labels"] == {
         "org.opencontainers.image.title": "image-controller",

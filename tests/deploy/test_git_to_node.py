@@ -51,7 +51,7 @@ def settings(delivery: Delivery, engine: PrivateEngine, tmp_path: Path) -> dict[
 
 @pytest.fixture
 def shop(docker_api: docker.APIClient) -> Iterator[None]:
-    """Two versions of an image that nobody uses."""
+    """Two versions of an image that no container uses."""
     images.load_image(docker_api, "shop:1.0")
     images.load_image(docker_api, "shop:2.0", variant="new")
     yield
@@ -60,7 +60,7 @@ def shop(docker_api: docker.APIClient) -> Iterator[None]:
 
 
 @pytest.mark.usefixtures("shop")
-def test_a_commit_removes_an_image_and_is_named_wherever_one_looks(
+def test_a_commit_removes_an_image_and_all_outputs_name_it(
     docker_api: docker.APIClient, delivery: Delivery, repository: Repository, settings: dict[str, str]
 ) -> None:
     delivery.run()

@@ -114,7 +114,7 @@ def test_a_folder_that_has_lost_its_last_policy_is_delivered_empty(delivery: Del
     assert delivery.files == set()
 
 
-def test_other_settings_deliver_the_same_commit_anew(delivery: Delivery) -> None:
+def test_other_settings_deliver_the_same_commit_again(delivery: Delivery) -> None:
     delivery.run()
     delivery.run(POLICIES_PATHS="sites/lyon")
     assert delivery.files == {"sites/lyon/more.yaml"}
@@ -155,7 +155,7 @@ def _readings(link: Path, names: list[str], stop: threading.Event) -> list[set[s
     return readings
 
 
-def test_whoever_reads_the_old_tree_is_not_cut_off(delivery: Delivery, repository: Repository) -> None:
+def test_a_process_that_reads_the_old_tree_can_finish(delivery: Delivery, repository: Repository) -> None:
     delivery.run()
     old = delivery.current.resolve()
     repository.commit({"common/new.yaml": POLICY})
@@ -202,7 +202,7 @@ def test_a_second_delivery_leaves_the_first_one_alone(delivery: Delivery) -> Non
 
 def test_a_repository_that_cannot_be_reached_leaves_the_last_tree(delivery: Delivery, repository: Repository) -> None:
     delivery.run()
-    done = delivery.run(POLICIES_REPOSITORY="https://somebody:secret@127.0.0.1:1/policies")
+    done = delivery.run(POLICIES_REPOSITORY="https://user:secret@127.0.0.1:1/policies")
     assert (done.returncode, delivery.commit) == (1, repository.head)
     assert (
         "branch main of https://127.0.0.1:1/policies cannot be fetched; what was delivered before stays" in done.stderr
@@ -288,7 +288,7 @@ def test_a_commit_without_a_signature_is_refused(delivery: Delivery, signer: Pat
     assert "bears no signature of a key that may sign" in done.stderr
 
 
-def test_a_commit_signed_by_somebody_else_is_refused(
+def test_a_commit_signed_by_another_key_is_refused(
     delivery: Delivery, repository: Repository, signer: Path, tmp_path: Path
 ) -> None:
     delivery.run()

@@ -15,7 +15,7 @@ FROM_GIT = 'policies = "/var/lib/image-controller-policies/current"'
 
 
 def install(*arguments: object, **environment: str) -> subprocess.CompletedProcess[str]:
-    """Run the script; whatever has started the tests has no say in which Python it takes."""
+    """Run the script with the Python of the system, not that of the tests."""
     return subprocess.run(
         [SOURCE / "deploy" / "systemd" / "install.sh", *map(str, arguments)],
         env={"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "PYTHON": PYTHON, **environment},
@@ -105,7 +105,7 @@ def test_uninstalling_leaves_settings_and_purging_leaves_nothing(wheel: Path, tm
 @pytest.mark.parametrize("arguments", [["--help"], ["--purge"], ["--once", "now"]])
 def test_what_it_does_not_understand_shows_how_it_is_used(arguments: list[str]) -> None:
     done = install(*arguments)
-    assert (done.returncode, "install.sh --uninstall [--purge] [--root FOLDER]" in done.stderr) == (2, True)
+    assert (done.returncode, "install.sh --uninstall [--purge] [--root FOLDER|--user]" in done.stderr) == (2, True)
 
 
 def test_a_python_that_the_service_could_not_see_is_refused(tmp_path: Path) -> None:

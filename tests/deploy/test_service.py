@@ -56,7 +56,7 @@ def test_it_is_ready_after_the_first_pass_and_shows_what_is_wrong(
     assert status.endswith("; 0 policies in force")
 
 
-def test_the_loop_gives_signs_of_life_before_it_is_ready_and_after(
+def test_the_loop_sends_watchdog_notices_before_and_after_it_is_ready(
     notices: socket.socket, environment: dict[str, str]
 ) -> None:
     with running(environment=environment):
@@ -70,7 +70,7 @@ def test_it_is_ready_even_if_the_engine_is_away(notices: socket.socket, environm
     assert any(line.startswith("STATUS=cannot connect to the engine at unix:///nowhere/docker.sock") for line in said)
 
 
-def test_a_reload_lasts_until_everything_was_read_anew(notices: socket.socket, environment: dict[str, str]) -> None:
+def test_a_reload_lasts_until_everything_was_read_again(notices: socket.socket, environment: dict[str, str]) -> None:
     with running(environment=environment) as process:
         hear(notices, "READY=1")
         process.send_signal(signal.SIGHUP)

@@ -58,7 +58,7 @@ class Node:
         )
         person = "-c user.name=Test -c user.email=test@example.org"
         self.sh(f"cd /srv/policies\n{writes}\ngit add --all\ngit {person} commit --quiet -m change")
-        self.sh("chown -R image-controller-policies: /srv/policies")  # Git trusts no folder of somebody else.
+        self.sh("chown -R image-controller-policies: /srv/policies")  # Git trusts no folder of another user.
         return self.sh("cd /srv/policies; git -c safe.directory=/srv/policies rev-parse HEAD")
 
 
@@ -140,7 +140,7 @@ def test_a_delivery_that_fails_shows_and_takes_nothing_away(node: Node) -> None:
     assert node.sh("readlink /var/lib/image-controller-policies/current") == before
 
 
-def test_a_reload_ends_when_everything_was_read_anew(node: Node) -> None:
+def test_a_reload_ends_when_everything_was_read_again(node: Node) -> None:
     node.sh("systemctl reload image-controller")
     eventually(lambda: node.shown("image-controller", "ActiveState") == "active")
 

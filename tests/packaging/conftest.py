@@ -1,4 +1,4 @@
-"""The wheel and the sdist, built once, and the wheel installed with each Python that can be had."""
+"""The wheel and the sdist, built once, and the wheel installed with each Python that is available."""
 
 from __future__ import annotations
 

@@ -67,7 +67,7 @@ def stop(api: docker.APIClient, container: str) -> None:
 
 
 def remove(api: docker.APIClient, container: str) -> None:
-    """Remove it in whatever state it is."""
+    """Remove it in any state."""
     api.remove_container(container, force=True, v=True)
 
 

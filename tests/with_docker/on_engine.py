@@ -103,7 +103,7 @@ class OnEngine:
     def hear_of_removals(self, of: set[ImageId], mark: int) -> None:
         """Wait until the event stream has told of the end of these images, after that place in it."""
         while of - {event.image for event in self.events.after(mark)[0] if event.kind is EventKind.DELETED}:
-            assert self.rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
+            assert self.rang.wait(_PATIENCE_SECONDS), "no event arrives"
             self.rang.clear()
 
     @property

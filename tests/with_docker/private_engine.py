@@ -26,7 +26,7 @@ class ScriptError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class PrivateEngine:
-    """An engine that nobody else uses: it may be filled, wiped, stopped and started at will."""
+    """An engine of these tests alone: it may be filled, wiped, stopped and started at will."""
 
     kind: str
     host: str
@@ -81,7 +81,7 @@ def drop_registry(address: str) -> None:
 
 
 def free_address() -> str:
-    """A place on loopback where nobody listens."""
+    """An unused address on loopback."""
     with socket.socket() as listener:
         listener.bind(("127.0.0.1", 0))
         return f"127.0.0.1:{listener.getsockname()[1]}"

@@ -123,7 +123,7 @@ class RealEngine:
         images.tag(self._api, self._marked(), marker)
         told: dict[Event, None] = {}
         while not any(reference_from_engine(event.name).familiar == marker for event in told):
-            assert self._rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
+            assert self._rang.wait(_PATIENCE_SECONDS), "no event arrives"
             self._rang.clear()
             told |= dict.fromkeys(self.stream.take().events)
         return [event for event in told if _MARKER not in event.name and event.image != self._marked()]
@@ -135,7 +135,7 @@ class RealEngine:
 
 
 def _recipe(layers: tuple[str, ...], labels: Mapping[str, str] | None, content: str) -> Recipe:
-    """Where no layers are told, the image has one of its own: equal ones would look like a build on each other."""
+    """Without layers the image has one of its own: equal ones would look like a build on each other."""
     return Recipe((), tuple(map(_layer, layers or (content,))), labels or {}, content)
 
 

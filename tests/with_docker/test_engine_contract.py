@@ -409,7 +409,7 @@ def test_a_container_created_from_an_id_names_it(world: World) -> None:
     assert event.name == (APP if world.kind is Kind.PODMAN else image)
 
 
-def test_an_untag_is_no_sign_of_life(world: World) -> None:
+def test_an_untag_is_not_activity(world: World) -> None:
     image = world.load(APP)
     world.tag(APP, OTHER)
     world.told()
@@ -421,7 +421,7 @@ def test_an_untag_is_no_sign_of_life(world: World) -> None:
     assert not any(event.kind.is_activity for event in events)
 
 
-def test_a_refused_removal_is_no_sign_of_life(world: World) -> None:
+def test_a_refused_removal_is_not_activity(world: World) -> None:
     world.load(APP)
     world.create(APP)
     world.told()
@@ -433,7 +433,7 @@ def test_a_refused_removal_is_no_sign_of_life(world: World) -> None:
     assert kinds(events) == ([EventKind.DELETED] if world.kind is Kind.PODMAN else [])
 
 
-def test_a_removal_is_told(world: World) -> None:
+def test_a_removal_is_an_event(world: World) -> None:
     image = world.load(APP)
     world.told()
     world.port.remove(APP)

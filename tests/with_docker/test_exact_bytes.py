@@ -3,7 +3,7 @@
 Two hundred random sequences over images that share layers in all ways: trees of layers, the same content on different
 parents, twins, images with several names, in use or not; the sum of what is reported equals the fall of the store's own
 total. On the containerd store and Podman the report is itself a difference of readings: there the test proves that a
-batch is told apart from everything else.
+batch is distinguished from everything else.
 """
 
 from __future__ import annotations

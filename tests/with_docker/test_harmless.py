@@ -1,4 +1,4 @@
-"""An image that a container uses keeps all its references, on every engine, whatever state the container is in."""
+"""An image that a container uses keeps all its references, on every engine, in every state of the container."""
 
 from __future__ import annotations
 

@@ -73,7 +73,7 @@ class Served:
 
 @pytest.fixture
 def place(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path) -> Place:
-    """Two versions that nobody uses, one that a container runs, one that must wait."""
+    """Two versions without a container, one that a container runs, one that must wait."""
     recipes = [images.Recipe((f"site.local/old/app:{n}",), (images.Layer(f"layer {n}", 50_000),)) for n in (1, 2, 3)]
     images.load(docker_api, recipes)
     images.load_image(docker_api, "site.local/later/app:1", variant="later")
@@ -193,7 +193,7 @@ def test_one_pass_on_a_terminal_shows_how_far_it_has_come(place: Place) -> None:
     try:
         while piece := os.read(ours, 65_536):
             written += piece
-    except OSError:  # Nobody writes to it any more.
+    except OSError:  # The writer has ended.
         pass
     os.close(ours)
     assert process.wait(60) == 0

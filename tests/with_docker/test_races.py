@@ -1,8 +1,8 @@
 """Containers that appear while the controller is about to remove their images, 200 times on every engine.
 
 What the controller can see it must heed, always. What happens within the very milliseconds of a delete is between the
-engine and whoever creates the container: engines check for use when a delete begins, and not again. The tests report
-how often an image survived that.
+engine and the process that creates the container: engines check for use when a delete begins, and not again. The tests
+report how often an image survived that.
 """
 
 from __future__ import annotations

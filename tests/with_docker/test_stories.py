@@ -51,12 +51,12 @@ class RealHost(Host):
             self.ledger.close()
 
     def hear(self) -> None:
-        """An image of our own comes and goes: once that is told, so is everything before."""
+        """An image of our own comes and goes: after its event every earlier event has arrived."""
         mark = self.events.mark()
         marker = image_id(images.load_image(self.api, _MARKER, variant="marker", layers=()))
         self.api.remove_image(_MARKER)
         while marker not in {event.image for event in self._after(mark) if event.kind is EventKind.DELETED}:
-            assert self._rang.wait(_PATIENCE_SECONDS), "the event stream stands still"
+            assert self._rang.wait(_PATIENCE_SECONDS), "no event arrives"
             self._rang.clear()
 
     def _after(self, mark: int) -> tuple[Event, ...]:
