@@ -48,6 +48,25 @@ def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
 
 
+def test_systemd_finds_nothing_wrong_with_the_unit_of_a_user_and_the_settings_for_podman(tmp_path: Path) -> None:
+    folder = SOURCE / "deploy" / "systemd"
+    (tmp_path / "image-controller.service.d").mkdir()
+    (tmp_path / "image-controller.service.d/podman.conf").write_text((folder / "podman.conf").read_text())
+    system, user = tmp_path / "image-controller.service", tmp_path / "image-controller-user.service"
+    system.write_text(_INSTALLED.sub(sys.executable, (folder / "image-controller.service").read_text()))
+    of_user = (folder / "user/image-controller.service").read_text()
+    user.write_text(of_user.replace("%h/.local/bin/imagectl", sys.executable))
+    for options, unit in (([], system), (["--user"], user)):
+        done = subprocess.run(
+            ["systemd-analyze", *options, "verify", unit],
+            check=False,
+            capture_output=True,
+            text=True,
+            env={"PATH": "/usr/bin:/bin", "HOME": str(tmp_path), "XDG_RUNTIME_DIR": str(tmp_path)},
+        )
+        assert (done.returncode, done.stderr) == (0, "")
+
+
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
 def test_it_is_exposed_no_more_than_it_must_be(unit: Path) -> None:
     done = subprocess.run(
