@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 from typing import Any
 
 from controller.adapters.ledger.ledger import record_downloads
@@ -171,13 +172,23 @@ class Teller:
     def service(self, image: str) -> None:
         """The agent has a service of this image."""
         named = {**self._said.named, self._full(image): NodeSource.SERVICE}
-        self._said = AgentAnswer(self._said.agreements, named)
+        self._said = replace(self._said, named=named)
+        self.agent("answers")
+
+    def definition(self, image: str) -> None:
+        """A service definition of this image becomes active."""
+        self._said = replace(self._said, needed=(*self._said.needed, self._full(image)))
+        self.service(image)
+
+    def end_of_definition(self, image: str) -> None:
+        """It is archived."""
+        self._said = replace(self._said, needed=tuple(each for each in self._said.needed if each != self._full(image)))
         self.agent("answers")
 
     def _says(self, agreements: Iterable[Agreement]) -> None:
         agreements = tuple(agreements)
         named = {name: NodeSource.AGREEMENT for each in agreements for name in each.images}
-        self._said = AgentAnswer(agreements, {**self._said.named, **named})
+        self._said = replace(self._said, agreements=agreements, named={**self._said.named, **named})
         self.agent("answers")
 
     def record_download(self, name: str) -> None:

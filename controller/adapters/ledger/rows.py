@@ -243,4 +243,8 @@ def _node(fields: dict[str, Any] | None) -> Node | None:
 
 def _agent(fields: dict[str, Any]) -> AgentAnswer:
     agreements = tuple(Agreement(each["id"], tuple(each["images"])) for each in fields["agreements"])
-    return AgentAnswer(agreements, {name: NodeSource(source) for name, source in fields["named"].items()})
+    return AgentAnswer(
+        agreements,
+        {name: NodeSource(source) for name, source in fields["named"].items()},
+        tuple(fields.get("needed", ())),
+    )

@@ -72,14 +72,22 @@ def read_agent_answer(agreements: object, services: object) -> AgentAnswer:
     active = [_agreement(each) for each in _states(by_state, "active", "/agreement: agreements")]
     archived = [image for each in _states(by_state, "archived", "/agreement: agreements") for image in _images(each)]
     definitions = _mapping(_mapping(services, "/service").get("definitions"), "/service: definitions")
-    named = {
-        image: NodeSource.SERVICE
-        for state in ("active", "archived")
-        for definition in _states(definitions, state, "/service: definitions")
-        for image in _images_of_definition(definition)
-    }
+    needed = [
+        image
+        for definition in _states(definitions, "active", "/service: definitions")
+        for image in _images_of_active(definition)
+    ]
+    of_services = [
+        *needed,
+        *(
+            image
+            for definition in _states(definitions, "archived", "/service: definitions")
+            for image in _images_of_archived(definition)
+        ),
+    ]
     in_agreements = [*(image for agreement in active for image in agreement.images), *archived]
-    return AgentAnswer(tuple(active), named | dict.fromkeys(in_agreements, NodeSource.AGREEMENT))
+    named = dict.fromkeys(of_services, NodeSource.SERVICE) | dict.fromkeys(in_agreements, NodeSource.AGREEMENT)
+    return AgentAnswer(tuple(active), named, tuple(dict.fromkeys(needed)))
 
 
 def _agreement(agreement: Json) -> Agreement:
@@ -96,20 +104,27 @@ def _images(agreement: Json) -> Iterator[str]:
             yield image
 
 
-def _images_of_definition(definition: Json) -> Iterator[str]:
-    """The images in a service's deployment, a JSON text; one that cannot be read, or is for clusters, names none.
-
-    They are evidence of a download and no more, so that what is missed here only keeps an image.
+def _images_of_active(definition: Json) -> list[str]:
+    """The images in the deployment (a JSON text) of a service that is needed now. Raises AgentUnavailable if it cannot
+    be read, because an unknown image cannot be kept. An empty one, as of a cluster service, names no image.
     """
+    where = "/service: the deployment of an active definition"
+    text = _text(definition.get("deployment") or "", where, may_be_empty=True)
     try:
-        deployment = json.loads(definition.get("deployment") or "{}")
-    except (TypeError, ValueError, RecursionError):
-        return
-    services = deployment.get("services") if isinstance(deployment, dict) else None
-    for service in services.values() if isinstance(services, dict) else ():
-        image = service.get("image") if isinstance(service, dict) else None
-        if isinstance(image, str) and image:
-            yield image
+        deployment = json.loads(text or "{}")
+    except (ValueError, RecursionError):
+        raise AgentUnavailable(f"gave an invalid answer: {where}: expected JSON") from None
+    services = _mapping(_mapping(deployment or {}, where).get("services") or {}, where)
+    images = (_text(_mapping(each, where).get("image") or "", where, may_be_empty=True) for each in services.values())
+    return [image for image in images if image]
+
+
+def _images_of_archived(definition: Json) -> list[str]:
+    """The same of a service that is not needed now; one that cannot be read names none, because it is only evidence."""
+    try:
+        return _images_of_active(definition)
+    except AgentUnavailable:
+        return []
 
 
 def _states(by_state: Json, state: str, where: str) -> list[Json]:

@@ -38,11 +38,15 @@ class AgentAnswer:
     agreements: tuple[Agreement, ...] = ()
     named: Mapping[str, NodeSource] = field(default_factory=dict)
     """Image names in agreements and services, active and archived: evidence of a download, not of use."""
+    needed: tuple[str, ...] = ()
+    """Image names in active service definitions. A definition is active before its images are pulled, and no other
+    record names the images of required and agreement-less services.
+    """
 
     @property
     def images_in_use(self) -> frozenset[str]:
-        """Names that active agreements need, whether their containers exist or not."""
-        return frozenset(image for agreement in self.agreements for image in agreement.images)
+        """Names that active agreements and service definitions need, whether their containers exist or not."""
+        return frozenset((*self.needed, *(image for agreement in self.agreements for image in agreement.images)))
 
 
 NO_AGENT = AgentAnswer()

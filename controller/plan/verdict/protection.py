@@ -12,7 +12,7 @@ from controller.image.selector import Selector, SelectorIndex, parse_selector
 from controller.plan.memory.names import spellings
 from controller.plan.memory.observation import Observation
 
-_OF_AGENT = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*")
+_OF_AGENT = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*", "openhorizon/*_edge-sync-service:*")
 AGENT_IMAGES = (*_OF_AGENT, *(f"localhost/{pattern}" for pattern in _OF_AGENT))
 """The agent in a container and the object store that it starts (anax, anax-in-container and the scripts of the
 management hub). Podman adds `localhost/` to the names of loaded images.

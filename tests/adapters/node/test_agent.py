@@ -125,22 +125,45 @@ def test_images_of_services_are_evidence(agent: FakeAgent) -> None:
     )
 
 
-@pytest.mark.parametrize(
-    "deployment",
-    [
-        "",
-        None,
-        7,
-        "half {",
-        "[" * 9999,
-        '["x"]',
-        '{"services": 1}',
-        '{"services": {"a": 1}}',
-        '{"services": {"a": {}}}',
-    ],
-)
-def test_a_deployment_that_cannot_be_read_is_no_evidence(agent: FakeAgent, deployment: object) -> None:
+def test_images_of_active_definitions_are_in_use_until_they_are_archived(agent: FakeAgent) -> None:
+    agent.define("required", "dep:1", "slow:1")
+    agent.define("old", "mysql:5", is_archived=True)
+    assert answers(agent).images_in_use == {"dep:1", "slow:1"}
+    agent.definitions[0]["archived"] = True
+    assert answers(agent).images_in_use == set()
+    assert answers(agent).named["dep:1"] is NodeSource.SERVICE
+
+
+@pytest.mark.parametrize("deployment", ["", None, "null", "{}", '{"services": {}}', '{"services": {"a": {}}}'])
+def test_an_active_definition_without_a_deployment_names_no_image(agent: FakeAgent, deployment: object) -> None:
     agent.definitions = [{"archived": False, "deployment": deployment}]
+    assert answers(agent) == NO_AGENT
+
+
+UNREADABLE = [
+    7,
+    "half {",
+    "[" * 9999,
+    '["x"]',
+    '{"services": 1}',
+    '{"services": {"a": 1}}',
+    '{"services": {"a": {"image": 1}}}',
+]
+
+
+@pytest.mark.parametrize("deployment", UNREADABLE)
+def test_an_active_definition_that_cannot_be_read_makes_the_answer_invalid(
+    agent: FakeAgent, deployment: object
+) -> None:
+    agent.definitions = [{"archived": False, "deployment": deployment}]
+    answer = ask(agent)
+    assert_silent(answer, agent)
+    assert "active definition" in answer.why
+
+
+@pytest.mark.parametrize("deployment", UNREADABLE)
+def test_an_archived_deployment_that_cannot_be_read_is_no_evidence(agent: FakeAgent, deployment: object) -> None:
+    agent.definitions = [{"archived": True, "deployment": deployment}]
     assert answers(agent).named == {}
 
 

@@ -60,6 +60,7 @@ def test_the_label_protects() -> None:
         "openhorizon/amd64_anax:2.31.0",
         "openhorizon/arm64_anax:latest",
         "openhorizon/amd64_cloud-sync-service:1",
+        "openhorizon/amd64_edge-sync-service:1",
         "localhost/openhorizon/amd64_anax:2.31.0",
     ],
 )
