@@ -127,6 +127,9 @@ class Settings:
     resync: float = _setting(300.0, duration, "TIME", "Look at least this often, whatever events say.")
     usage: str = _setting("any", one_of("any", "agent"), "any|agent", "Which containers count as use.")
     protect: tuple[str, ...] = _setting((), str, "PATTERN", "Never remove these images. May be given several times.")
+    protect_local: bool = _setting(
+        False, switch, "", "Never remove images that were built, loaded or imported here, or whose origin is unknown."
+    )
     parallel_removals: int = _setting(4, whole_number, "N", "Removals under way at once; 1 for slow cards.")
     max_removals_per_pass: int | None = _setting(None, whole_number, "N", "At most so many removals in one pass.")
     max_bytes_per_hour: int | None = _setting(None, size, "SIZE", "Free at most so many bytes in any hour.")
@@ -139,7 +142,7 @@ class Settings:
 DECLARED: Mapping[str, Field[Any]] = {each.name: each for each in fields(Settings)}
 """Every setting by name, with its metadata: parse, metavar, help."""
 REPEATABLE = ("protect", "allow_host")
-SWITCHES = ("dry_run", "once")
+SWITCHES = ("dry_run", "once", "protect_local")
 _PREFIX = "IMAGECTL_"
 _OF_OTHERS = ("EXCHANGE_", "ENGINES_", "TEST_", "PORT", "SERVICE_")
 """What `sync`, the scripts in deploy/ and the tests read; and what Kubernetes sets for a service called imagectl."""

@@ -21,7 +21,7 @@ from controller.settings import Settings
 
 @click.command()
 @click.argument("reference", metavar="REF", shell_complete=names_of("reference"))
-@with_settings(*LOOKING, "protect")
+@with_settings(*LOOKING, "protect", "protect_local")
 @output_option(*FORMATS)
 @click.option("--live", is_flag=True, help="Look and decide anew, not as the controller's last pass did.")
 def explain(reference: str, form: str, live: bool, **given: Any) -> None:
@@ -139,4 +139,5 @@ def _evidence(values: Values) -> Iterator[str]:
 
 
 def _origin(values: Values) -> str:
-    return f", {values['origin']}" if values["origin"] else ""
+    origin = f", {values['origin']}" if values["origin"] else ""
+    return f"{origin}; {values['local']}: cannot be pulled again" if values.get("local") else origin

@@ -37,7 +37,7 @@ def get() -> None:
 
 @get.command(short_help="References: idle time, origin, verdict.")
 @click.argument("references", metavar="[REF]...", nargs=-1, shell_complete=names_of("reference"))
-@with_settings(*LOOKING, "protect")
+@with_settings(*LOOKING, "protect", "protect_local")
 @listing(IMAGES)
 @_live
 def images(references: tuple[str, ...], wanted: Listing, live: bool, **given: Any) -> None:

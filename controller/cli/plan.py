@@ -34,7 +34,7 @@ def _from_now(context: click.Context, parameter: click.Parameter, value: str | N
 
 
 @click.command()
-@with_settings(*LOOKING, "protect", "max_removals_per_pass", "max_bytes_per_hour")
+@with_settings(*LOOKING, "protect", "protect_local", "max_removals_per_pass", "max_bytes_per_hour")
 @listing(PLAN)
 @click.option("--at", metavar="+TIME", callback=_from_now, help="What will be due then, if nothing happens until then.")
 @click.option("--exit-code", is_flag=True, help="Exit with 1 if anything is due.")
@@ -103,5 +103,12 @@ def _summary(rows: Sequence[Values], freed: Values) -> str:
     return (
         f"{count['remove']} go now ({about}{bytes_in_words(freed['due_bytes'])}), "
         f"{count['wait']} later ({about}{bytes_in_words(later)}), {count['keep']} stay"
-        f"{kept if freed['without_evidence_bytes'] else ''}."
+        f"{kept if freed['without_evidence_bytes'] else ''}.{_cannot_be_pulled_again(freed)}"
     )
+
+
+def _cannot_be_pulled_again(freed: Values) -> str:
+    count = freed["due_local_images"]
+    if not count:
+        return ""
+    return f" {count} of the due images ({bytes_in_words(freed['due_local_bytes'])}) cannot be pulled again."

@@ -13,7 +13,9 @@ from controller.settings import Settings
 
 def conditions_of(settings: Settings) -> Conditions:
     """What decides anything, out of the settings. Raises InvalidSettings."""
-    terms = Terms(settings.settle, Usage(settings.usage), tuple(map(_protected, settings.protect)))
+    terms = Terms(
+        settings.settle, Usage(settings.usage), tuple(map(_protected, settings.protect)), settings.protect_local
+    )
     limits = Limits(settings.max_removals_per_pass, settings.max_bytes_per_hour)
     return Conditions(terms, limits, settings.resync)
 

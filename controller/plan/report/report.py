@@ -15,6 +15,7 @@ from controller.plan.node.agent import NodeAnswer
 from controller.plan.report.moments import to_display
 from controller.plan.scope.in_force import DocumentStatus
 from controller.plan.verdict.decision import Decision
+from controller.plan.verdict.local import why_local
 from controller.plan.verdict.reclaim import freed_together, layer_tree
 from controller.plan.verdict.verdict import Action, Verdict
 from controller.policy.document.parse import FolderReading
@@ -70,6 +71,7 @@ def reference_at_rest(verdict: Verdict, memory: Memory, usage: Usage, tree: Laye
         "last_sign": record.touch.value if record.touch else None,
         "last_sign_at": record.last_touched,
         "origin": record.origin.value if record.origin else None,
+        "local": why_local_of(verdict, memory) or None,
         "agent_downloaded": f"{evidence.source.value}: {evidence.detail}" if evidence else None,
     }
 
@@ -109,7 +111,24 @@ def reclaimable(decision: Decision) -> Values:
         "due_and_waiting_bytes": both.at_least_bytes,
         "is_exact": due.is_exact and both.is_exact,
         "without_evidence_bytes": _without_evidence(decision),
+        **_due_local(decision),
     }
+
+
+def _due_local(decision: Decision) -> Values:
+    """The due images that cannot be pulled again."""
+    memory = decision.memory
+    local = [verdict for verdict in decision.plan.removals if why_local_of(verdict, memory)]
+    return {
+        "due_local_images": len({verdict.image for verdict in local}),
+        "due_local_bytes": freed_together(local, memory).at_least_bytes,
+    }
+
+
+def why_local_of(verdict: Verdict, memory: Memory) -> str:
+    """Why the image of a verdict cannot be pulled again; empty if it can."""
+    seen = memory.seen
+    return why_local(seen.images[verdict.image], memory.records[verdict.image], seen.engine.store) if seen else ""
 
 
 def _without_evidence(decision: Decision) -> int:

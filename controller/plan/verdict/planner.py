@@ -15,6 +15,7 @@ from controller.plan.memory.idleness import Usage, idle_since, last_activity, la
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import hold_of
+from controller.plan.verdict.local import why_local
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
 from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
@@ -27,6 +28,8 @@ class Terms:
     settle_seconds: float = 600.0
     usage: Usage = Usage.ANY
     protected: tuple[Selector, ...] = ()
+    protect_local: bool = False
+    """Protect images that cannot be pulled again?"""
 
 
 class RuleBook:
@@ -169,6 +172,8 @@ class Judge:
         """A reason to keep the image that no rule can change."""
         if why := self._protection.reason_for(image, names_of(image, record)):
             return Reason.PROTECTED, None, why
+        if self._terms.protect_local and (why := why_local(image, record, self._seen.engine.store)):
+            return Reason.PROTECTED, None, f"{why}: cannot be pulled again (--protect-local)"
         if record.last_used == IN_USE or image.id in self._seen.users:
             return Reason.IN_USE, None, self._users_in_words(image.id)
         children = self._seen.children.get(image.id, ())
