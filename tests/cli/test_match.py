@@ -252,7 +252,7 @@ def test_a_plan_of_another_node_is_refused() -> None:
     a_file("plan.json", a_plan({"org": "myorg", "id": "paris"}, "old:1"))
     done = run("--node", "nodes/lyon.json", "--plan", "plan.json")
     assert isinstance(done.exception, InvalidSettings)
-    assert str(done.exception) == "plan.json holds no plan of myorg/lyon"
+    assert str(done.exception) == "plan.json has no plan of myorg/lyon"
 
 
 def test_with_the_plans_of_a_fleet_the_images_are_told_by_node() -> None:
@@ -268,4 +268,4 @@ def test_a_plan_of_a_node_that_is_not_in_the_fleet_is_told() -> None:
     a_file("plans.json", a_plan({"org": "myorg", "id": "rome"}, "old:1"))
     done = run("--nodes", "nodes", "--plan", "plans.json")
     assert done.exit_code == 1
-    assert "plans.json holds a plan of myorg/rome, which is not among the nodes" in done.stderr
+    assert "plans.json has a plan of myorg/rome, which is not one of the nodes" in done.stderr

@@ -94,7 +94,7 @@ def test_several_documents_need_a_folder(sweep: Path) -> None:
     sweep.write_text(f"{SWEEP}---\n{SWEEP}")
     result = run(sweep)
     assert (result.exit_code, result.stdout) == (2, "")
-    assert result.stderr.endswith("Error: 2 documents: name a folder for them with --into\n")
+    assert result.stderr.endswith("Error: 2 documents: choose a folder with --into\n")
 
 
 def test_one_bad_document_and_nothing_is_written(sweep: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_document_without_an_image_policy_is_for_hzn_itself(sweep: Path, text:
     sweep.write_text(text)
     result = run(sweep)
     assert (result.exit_code, result.stdout) == (1, "")
-    assert "sweep has no image policy: give it to hzn as it is" in result.stderr
+    assert "sweep has no image policy: pass it to hzn unchanged" in result.stderr
 
 
 def test_an_empty_file_is_nothing_to_write(sweep: Path) -> None:

@@ -129,7 +129,7 @@ def test_only_what_has_changed_is_written_and_said(run: Run, exchange: FakeExcha
         f"removed {policies}/exchange/myorg/keep.json",
         f"1 policy in {policies}/exchange/myorg: 1 changed, 1 removed",
     ]
-    assert run().stdout == f"1 policy in {policies}/exchange/myorg: nothing new\n"
+    assert run().stdout == f"1 policy in {policies}/exchange/myorg: no change\n"
 
 
 def test_an_organisation_without_policies_empties_its_folder_and_no_other(
@@ -198,7 +198,7 @@ def test_a_file_of_somebody_else_is_left_alone(run: Run, exchange: FakeExchange,
     (folder / "sweep.json").write_text("by hand")
     result = run()
     assert result.exit_code == 1
-    assert "sweep.json was not delivered by this program and is left as it is" in result.stderr
+    assert "sweep.json was not delivered by this program and is not touched" in result.stderr
     assert visible(policies)["exchange/myorg/sweep.json"] == b"by hand"
     assert "exchange/myorg/keep.json" in visible(policies)
 
@@ -210,7 +210,7 @@ def test_a_file_that_did_not_come_from_the_exchange_is_told(run: Run, policies: 
     stray.write_text("{}")
     result = run()
     assert (result.exit_code, stray.read_text()) == (0, "{}")
-    assert result.stderr == f"warning: {stray} is not from the Exchange and is left as it is\n"
+    assert result.stderr == f"warning: {stray} was not delivered by sync and is not touched\n"
 
 
 def test_a_hostile_name_stays_in_the_folder(run: Run, exchange: FakeExchange, policies: Path) -> None:
@@ -225,7 +225,7 @@ def test_a_second_sync_into_one_folder_is_refused(run: Run, exchange: FakeExchan
     with exclusive_folder(policies, "exchange", "myorg"):
         result = run()
     assert (result.exit_code, exchange.requests) == (1, [])
-    assert result.stderr == f"imagectl: {policies}/exchange/myorg: another process is delivering into it\n"
+    assert result.stderr == f"imagectl: {policies}/exchange/myorg: another process delivers into it\n"
 
 
 def test_the_exchange_is_asked_for_policies_and_nothing_else(run: Run, exchange: FakeExchange) -> None:
@@ -252,7 +252,7 @@ def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path:
 @pytest.mark.parametrize(
     ("more", "auth", "words"),
     [
-        ([], "", "no credentials: set IMAGECTL_EXCHANGE_AUTH, or name a file with --auth-file"),
+        ([], "", "no credentials: set IMAGECTL_EXCHANGE_AUTH or use --auth-file"),
         ([], SECRETS[0], "the credentials for the Exchange must be written org/id:token"),
         (["--exchange-url", "http://exchange.example.org"], CREDENTIALS, "must begin with https://"),
         (["--exchange-url", f"https://x:{SECRETS[0]}@h"], CREDENTIALS, "must not hold credentials"),
@@ -337,7 +337,7 @@ def test_of_a_trouble_that_lasts_the_beginning_and_the_end_are_told(
     ]
     assert result.stdout.splitlines()[2:] == [
         f"2 policies in {policies}/exchange/myorg: 2 added",
-        f"2 policies in {policies}/exchange/myorg: nothing new",
+        f"2 policies in {policies}/exchange/myorg: no change",
     ]
 
 
@@ -351,7 +351,7 @@ def test_a_new_token_in_the_file_is_used_without_a_restart(run: Run, policies: P
 
 def test_a_folder_that_vanishes_is_not_made_anew(run: Run, policies: Path) -> None:
     result = live(run, Days(lambda: policies.rename(policies.with_name("gone"))))
-    assert result.stderr == f"error: {policies} is not a folder: make it first\n"
+    assert result.stderr == f"error: {policies}: not a directory (create it first)\n"
     assert not policies.exists()
 
 

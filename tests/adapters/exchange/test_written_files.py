@@ -66,7 +66,7 @@ def test_a_file_of_that_name_by_somebody_else_is_left_alone_and_told(tmp_path: P
     write(tmp_path, {"added.json": b"written by hand"})
     delivery = deliver(tmp_path, NEW)
     assert delivery.failures == [
-        f"{tmp_path / 'added.json'} was not delivered by this program and is left as it is: move it away"
+        f"{tmp_path / 'added.json'} was not delivered by this program and is not touched (move it away)"
     ]
     assert deliver(tmp_path, {}).removed == ["changed.json", "same.json"]
     assert visible(tmp_path) == {"added.json": b"written by hand"}
@@ -223,13 +223,13 @@ def test_one_file_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path
 
 def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
     (tmp_path / "exchange").write_text("")
-    with pytest.raises(DeliveryFailed, match="cannot be delivered into"), exclusive_folder(tmp_path, "exchange", "org"):
+    with pytest.raises(DeliveryFailed, match="cannot deliver"), exclusive_folder(tmp_path, "exchange", "org"):
         pass
 
 
 def test_the_folder_itself_is_never_made(tmp_path: Path) -> None:
     """It may be a disk that is not mounted."""
-    with pytest.raises(DeliveryFailed, match="is not a folder"), exclusive_folder(tmp_path / "policies", "exchange"):
+    with pytest.raises(DeliveryFailed, match="not a directory"), exclusive_folder(tmp_path / "policies", "exchange"):
         pass
     assert not (tmp_path / "policies").exists()
 
@@ -237,7 +237,7 @@ def test_the_folder_itself_is_never_made(tmp_path: Path) -> None:
 def test_two_deliveries_into_one_folder_exclude_each_other(tmp_path: Path) -> None:
     with (
         exclusive_folder(tmp_path, "exchange", "org"),
-        pytest.raises(DeliveryFailed, match="another process is delivering into it"),
+        pytest.raises(DeliveryFailed, match="another process delivers into it"),
         exclusive_folder(tmp_path, "exchange", "org"),
     ):
         pass
