@@ -69,7 +69,9 @@ _DECLARED = (
         "Passes, by result: removed, nothing_due, partial (a due reference could not be removed), failed.",
         ("result",),
     ),
-    Family("pass_duration_seconds", "histogram", "Duration of passes.", (), _SLOW),
+    Family(
+        "pass_duration_seconds", "histogram", "Duration of passes, from the first reading to the report.", (), _SLOW
+    ),
     Family(
         "last_successful_pass_timestamp_seconds",
         "gauge",
