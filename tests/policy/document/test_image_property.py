@@ -115,7 +115,7 @@ def test_what_is_wrong_in_the_property_makes_the_document_invalid(given_property
 )
 def test_two_image_policies_are_none(document: dict[str, Any]) -> None:
     policy = delivered(document)
-    assert policy.fault == "has 2 image policies and not one"
+    assert policy.fault == "has 2 image policies instead of one"
     assert parsed(policy.data) is None
 
 
