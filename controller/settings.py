@@ -164,8 +164,13 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
     chosen.setdefault("docker_host", environment.get("DOCKER_HOST") or LOCAL_SOCKET)
     if environment.get("DOCKER_TLS_VERIFY"):
         chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH", ""))
-    chosen.setdefault("ledger", _state_folder(environment) / "ledger.db")
+    chosen.setdefault("ledger", default_ledger(environment))
     return Settings(**chosen)
+
+
+def default_ledger(environment: Mapping[str, str]) -> Path:
+    """Where the ledger is if no setting names it."""
+    return _state_folder(environment) / "ledger.db"
 
 
 def misspelt_variables(environment: Mapping[str, str]) -> tuple[str, ...]:

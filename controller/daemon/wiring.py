@@ -74,7 +74,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
     conditions = conditions_of(settings)
     with ExitStack() as stack:
         clock, bell, stopping = SystemClock(), Bell(), threading.Event()
-        ledger = Ledger(settings.ledger)
+        ledger = Ledger(settings.ledger, settings.resync)
         stack.callback(ledger.close)
         own_container = own_container_id()
         disk = _disk_of(settings, own_container)

@@ -11,13 +11,18 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.ledger.file import connected, ledger_errors
+from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
 from controller.image.reference import ImageId
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
 
 INTENT = ["image", "reference", "target", "document", "rule", "text_hash", "idle_seconds", "size_bytes"]
 REMOVAL = [*INTENT, *["outcome", "freed_bytes", "exactness", "wall_seconds", "message", "batch"]]
 """Columns, in the order of the fields of Intent and Removal."""
+_CLOCK_IS_SET_SECONDS = 365 * 86_400
+"""An earlier wall time means that the host's clock was not set."""
+_NUMBER, _BYTES = (float, int), (int, type(None))
+_INTENT_TYPES = (str, str, str, str, int, str, _NUMBER, int)
+_REMOVAL_TYPES = (*_INTENT_TYPES, str, _BYTES, str, _NUMBER, str, str)
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,12 +38,11 @@ class Total:
 
 
 class HistoryReader:
-    """Reads the history. Every call may raise LedgerUnavailable."""
+    """Reads the history. The constructor may raise InvalidSettings; it and every call may raise LedgerUnavailable."""
 
     def __init__(self, file: Path) -> None:
         self._file = file
-        with ledger_errors(file):
-            self._db = connected(file, "ro")
+        self._db = reader_of(file)
 
     def close(self) -> None:
         """Close the file."""
@@ -47,38 +51,82 @@ class HistoryReader:
     def removals(
         self, since_wall_seconds: float = 0.0, outcomes: Iterable[Outcome] = tuple(Outcome)
     ) -> tuple[Removal, ...]:
-        """The history, oldest first."""
-        wanted = [outcome.value for outcome in outcomes]
+        """The history, oldest first, with all removals of times at which the host's clock was not set."""
+        words = [outcome.value for outcome in outcomes]
         query = f"""SELECT {", ".join(REMOVAL)} FROM removals
-            WHERE wall_seconds >= ? AND outcome IN ({", ".join("?" * len(wanted))}) ORDER BY id"""
+            WHERE (wall_seconds >= ? OR wall_seconds < {_CLOCK_IS_SET_SECONDS})
+            AND outcome IN ({", ".join("?" * len(words))}) ORDER BY id"""
         with ledger_errors(self._file):
-            return tuple(_removal(row) for row in self._db.execute(query, (since_wall_seconds, *wanted)))
+            return tuple(map(_removal, self._db.execute(query, (since_wall_seconds, *words))))
 
     def batches(self) -> dict[str, Batch]:
         """Measurements of several removals together, by name."""
         with ledger_errors(self._file):
-            rows = self._db.execute("SELECT batch, document, freed_bytes, exactness FROM batches").fetchall()
-        return {
-            name: Batch(name, document, Freed(freed, Exactness(exactness))) for name, document, freed, exactness in rows
-        }
+            return {batch.name: batch for batch in _batches(self._db)}
 
     def totals(self) -> tuple[Total, ...]:
         """All removals since the ledger was created, by document and outcome."""
         with ledger_errors(self._file):
-            rows = self._db.execute("SELECT * FROM totals ORDER BY document, outcome").fetchall()
-        return tuple(Total(document, Outcome(outcome), *rest) for document, outcome, *rest in rows)
+            return _totals(self._db)
 
 
 def open_intents(db: sqlite3.Connection) -> tuple[Intent, ...]:
     """Intents whose outcome was never written."""
-    return tuple(_intent(row) for row in db.execute(f"SELECT {', '.join(INTENT)} FROM intents").fetchall())
+    return tuple(map(_intent, db.execute(f"SELECT {', '.join(INTENT)} FROM intents").fetchall()))
+
+
+def require_readable_history(db: sqlite3.Connection) -> None:
+    """Read every row once. Raises DamagedError."""
+    open_intents(db)
+    _batches(db)
+    _totals(db)
+    for row in db.execute(f"SELECT {', '.join(REMOVAL)} FROM removals"):
+        _removal(row)
 
 
 def _intent(row: Sequence[Any]) -> Intent:
+    _require(row, _INTENT_TYPES)
     return Intent(ImageId(row[0]), *row[1:])
 
 
 def _removal(row: Sequence[Any]) -> Removal:
-    intent, rest = _intent(row[: len(INTENT)]), row[len(INTENT) :]
+    _require(row, _REMOVAL_TYPES)
+    intent, rest = Intent(ImageId(row[0]), *row[1 : len(INTENT)]), row[len(INTENT) :]
     outcome, freed, exactness, wall, message, batch = rest
-    return Removal(intent, Outcome(outcome), Freed(freed, Exactness(exactness)), wall, message, batch)
+    return Removal(intent, _outcome(outcome), Freed(freed, _exactness(exactness)), wall, message, batch)
+
+
+def _batches(db: sqlite3.Connection) -> list[Batch]:
+    batches = []
+    for row in db.execute("SELECT batch, document, freed_bytes, exactness FROM batches").fetchall():
+        _require(row, (str, str, _BYTES, str))
+        batches.append(Batch(row[0], row[1], Freed(row[2], _exactness(row[3]))))
+    return batches
+
+
+def _totals(db: sqlite3.Connection) -> tuple[Total, ...]:
+    totals = []
+    for row in db.execute("SELECT * FROM totals ORDER BY document, outcome").fetchall():
+        _require(row, (str, str, int, int, int))
+        totals.append(Total(row[0], _outcome(row[1]), *row[2:]))
+    return tuple(totals)
+
+
+def _require(row: Sequence[Any], types: Sequence[Any]) -> None:
+    for value, kind in zip(row, types, strict=True):
+        if not isinstance(value, kind):
+            raise DamagedError(f"{value!r:.80} in the history")
+
+
+def _outcome(word: str) -> Outcome:
+    try:
+        return Outcome(word)
+    except ValueError as error:
+        raise DamagedError(f"unknown outcome {word!r:.80}") from error
+
+
+def _exactness(word: str) -> Exactness:
+    try:
+        return Exactness(word)
+    except ValueError as error:
+        raise DamagedError(f"unknown exactness {word!r:.80}") from error

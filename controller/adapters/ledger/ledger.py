@@ -1,35 +1,66 @@
 """The ledger: the controller's memory and the history of its removals, in one SQLite file.
 
 Every change is one transaction, so a power cut between any two writes leaves a consistent ledger. A damaged ledger is
-moved aside and a new one is created: then every image counts as new, none as old. SQL is only in the ledger's modules.
+moved aside and a new one is created; a damaged row is left out. Then images count as new, none as older. SQL is only in
+the ledger's modules.
 """
 
 from __future__ import annotations
 
 import json
+import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
-from controller.adapters.ledger.file import DamagedError, FileLock, NewerError, connected, ledger_errors
-from controller.adapters.ledger.history import INTENT, REMOVAL, HistoryReader, open_intents
-from controller.adapters.ledger.report import CREATE as CREATE_REPORT
-from controller.adapters.ledger.report import Row, write_report
-from controller.adapters.ledger.reserve import CREATE as CREATE_ROOM
-from controller.adapters.ledger.reserve import Ballast, close_and_keep_room, make_room
-from controller.adapters.ledger.rows import TABLES, Table, facts_of, memory_from
+from controller.adapters.ledger.file import (
+    DamagedError,
+    FileLock,
+    connected,
+    create_private,
+    damage_found,
+    files_of,
+    is_full,
+    ledger_errors,
+    lock_of,
+    require_ours,
+)
+from controller.adapters.ledger.history import (
+    INTENT,
+    REMOVAL,
+    HistoryReader,
+    open_intents,
+    require_readable_history,
+)
+from controller.adapters.ledger.migrations import (
+    GUARD,
+    SCHEMA_VERSION,
+    guard_of,
+    put,
+    put_names,
+    require_known,
+    up_to_date,
+)
+from controller.adapters.ledger.report import Row, require_readable_report, write_report
+from controller.adapters.ledger.reserve import Ballast, close_and_keep_room, give_back, make_room, restart_log
+from controller.adapters.ledger.rows import ONLY_TIME, PARTS, Loaded, key_text, memory_from, row_of, sealed
+from controller.errors import LedgerUnavailable
+from controller.log_events import LogEvent
 from controller.plan.memory.memory import Memory
 from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Outcome, Removal
 
-SCHEMA_VERSION = 1
+_PAGE_BYTES = 1024
+"""Small, as a pass changes a few rows only: each changed page is written twice."""
 _PAGES_KEPT_KIB = 256
 """SQLite's default is 2,000. Each row is read once, at the start, and then only written."""
 HISTORY_KEEPS_REMOVALS = 20_000
 """Older ones are deleted; the totals still count them."""
 
+_log = logging.getLogger(__name__)
 _intent_row = attrgetter(*INTENT)
 
 T = TypeVar("T")
@@ -38,51 +69,62 @@ T = TypeVar("T")
 class Ledger:
     """The ledger as its one controller uses it.
 
-    The constructor may raise LedgerHeld; it and every call may raise LedgerUnavailable.
+    The constructor may raise InvalidSettings and LedgerHeld; it and every call may raise LedgerUnavailable.
     """
 
-    def __init__(self, file: Path) -> None:
+    def __init__(self, file: Path, may_lose_seconds: float = 0.0) -> None:
+        """A save that only tells that time passed waits until so much time has passed (one resync, design §5)."""
         self.resets = 0
-        """How often a damaged ledger was moved aside."""
+        """Number of times that a damaged ledger was moved aside or damaged rows were left out."""
+        require_ours(file)
         self._file = file
-        self._lock = FileLock(file.with_name(file.name + ".lock"))
+        self._may_lose_seconds = may_lose_seconds
+        self._lock = FileLock(lock_of(file))
         self._ballast = Ballast(file)
         self._db: sqlite3.Connection | None = None
-        self._saved = Memory()
+        self._saved = self._memory = Memory()
         try:
+            require_ours(file)
             self._transact(_give_up_unfinished_batches)
+            self._memory = self._saved
         except BaseException:
             self.close()
             raise
 
     def close(self) -> None:
-        """Close the file and release the lock."""
+        """Write what waits, close the file and release the lock."""
+        if self._db is not None and self._memory is not self._saved:
+            self._flush()
         self._close_file()
         self._lock.release()
 
     def load(self) -> Memory:
         """The memory as it was last saved."""
-        return self._saved
+        return self._memory
 
     def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
         """Write what differs from the file; delete the `record-download` names that this memory contains."""
+        if not inbox_read_to and self._can_wait(memory):
+            self._memory = memory
+            return
 
         def write(db: sqlite3.Connection) -> None:
-            for table in TABLES:
-                _save_table(db, table, table.part_of(self._saved), table.part_of(memory))
-            _save_facts(db, facts_of(self._saved), facts_of(memory))
+            _save_memory(db, self._saved, memory)
             db.execute("DELETE FROM inbox WHERE id <= ?", (inbox_read_to,))
 
         self._transact(write)
-        self._saved = memory
+        self._saved = self._memory = memory
         self._ballast.take_on()
         if self._db is not None:
             make_room(self._db, self._file)
 
     def inbox(self) -> tuple[int, tuple[str, ...]]:
         """Names given to `record-download` since the last save, with the ID of the last one."""
-        rows = self._transact(lambda db: db.execute("SELECT id, name FROM inbox ORDER BY id").fetchall())
-        return (rows[-1][0] if rows else 0), tuple(name for _, name in rows)
+        rows = self._transact(lambda db: db.execute("SELECT id, name, seal FROM inbox ORDER BY id").fetchall())
+        names = tuple(
+            name for _, name, seal in rows if isinstance(name, str) and sealed("inbox", "", name).seal == seal
+        )
+        return (rows[-1][0] if rows else 0), names
 
     def intend(self, intents: Sequence[Intent]) -> None:
         """Write the removals that are about to be requested; on a full disk, free a little room for the engine too."""
@@ -104,11 +146,12 @@ class Ledger:
 
     def record(self, removals: Sequence[Removal], batch: Batch | None = None) -> None:
         """Write outcomes into the history and close their intents."""
+        if not removals and batch is None:
+            return
 
         def write(db: sqlite3.Connection) -> None:
             _insert(db, "removals", REMOVAL, map(_removal_row, removals))
-            done = ((removal.intent.image, removal.intent.reference) for removal in removals)
-            db.executemany("DELETE FROM intents WHERE image = ? AND reference = ?", done)
+            _close_intents(db, removals)
             _add_to_totals(db, removals)
             if batch is not None:
                 _add_batch(db, batch)
@@ -118,27 +161,62 @@ class Ledger:
 
     def report(self, summary: Mapping[str, Any], rows: Iterable[Row] | None = None) -> None:
         """Write what differs from the last report; None: no row differs."""
+        if rows is None and self._memory is not self._saved:
+            return  # Nothing but time has passed; the summary waits with the memory.
+        rows = None if rows is None else list(rows)
         self._transact(lambda db: write_report(db, summary, rows))
+
+    def _can_wait(self, memory: Memory) -> bool:
+        passed = memory.clock.seconds - self._saved.clock.seconds
+        return passed <= self._may_lose_seconds and self._db is not None and _only_time_differs(self._saved, memory)
+
+    def _flush(self) -> None:
+        with suppress(LedgerUnavailable):
+            self._transact(lambda db: _save_memory(db, self._saved, self._memory))
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         with ledger_errors(self._file):
-            db = self._db or self._open()
             try:
-                with db:
-                    db.execute("BEGIN IMMEDIATE")
-                    return work(db)
-            except sqlite3.DatabaseError:
+                for make_free in (restart_log, self._give_back):
+                    try:
+                        return self._run(work)
+                    except sqlite3.Error as error:
+                        if not is_full(error):
+                            raise
+                        make_free(self._db)
+                return self._run(work)
+            except sqlite3.Error:
                 self._close_file()  # The next call opens it again, with all checks.
                 raise
 
+    def _run(self, work: Callable[[sqlite3.Connection], T]) -> T:
+        db = self._db or self._open()
+        with db:
+            db.execute("BEGIN IMMEDIATE")
+            return work(db)
+
     def _open(self) -> sqlite3.Connection:
         try:
-            self._db, self._saved = _opened(self._file)
-        except DamagedError:
+            self._db, loaded = _opened(self._file)
+        except DamagedError as error:
+            self._report_damage(
+                f"the ledger {self._file} is damaged ({error}); it is kept as {self._file.name}.damaged"
+            )
             _move_aside(self._file)
-            self.resets += 1
-            self._db, self._saved = _opened(self._file)
+            self._db, loaded = _opened(self._file)
+        if loaded.damaged_rows:
+            rows = f"{loaded.damaged_rows} damaged row{'s' * (loaded.damaged_rows > 1)}"
+            self._report_damage(f"the ledger {self._file} had {rows}; the images concerned count as first seen now")
+        self._saved = loaded.memory
         return self._db
+
+    def _report_damage(self, sentence: str) -> None:
+        self.resets += 1
+        _log.error("%s", sentence, extra={"event": LogEvent.LEDGER_RESET})
+
+    def _give_back(self, db: sqlite3.Connection | None) -> None:
+        self._ballast.give_up()
+        give_back(db)
 
     def _close_file(self) -> None:
         db, self._db = self._db, None
@@ -147,27 +225,29 @@ class Ledger:
 
 
 class LedgerReader(HistoryReader):
-    """A ledger as commands read it, beside a running controller or without one.
+    """A ledger as commands read it, whether a controller runs or not.
 
-    Every call may raise LedgerUnavailable.
+    The constructor may raise InvalidSettings; it and every call may raise LedgerUnavailable.
     """
 
     def load(self) -> Memory:
-        """The memory as the last pass saved it."""
+        """The memory as it was last saved."""
         with ledger_errors(self._file):
-            return _loaded(self._db)
+            require_known(self._db)
+            return _loaded(self._db).memory
 
 
 def record_downloads(file: Path, names: Iterable[str]) -> None:
     """Write names of images that the agent downloaded, for the next pass, whether a controller runs or not.
 
-    Raises LedgerUnavailable.
+    Raises InvalidSettings, LedgerUnavailable.
     """
+    require_ours(file)
     with ledger_errors(file):
         db, _ = _opened(file)
         try:
             with db:
-                db.executemany("INSERT INTO inbox (name) VALUES (?)", ((name,) for name in names))
+                put_names(db, names)
         finally:
             close_and_keep_room(db, file)
 
@@ -175,110 +255,110 @@ def record_downloads(file: Path, names: Iterable[str]) -> None:
 # ── the file ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _opened(file: Path) -> tuple[sqlite3.Connection, Memory]:
-    """The ledger and its memory; creates the file if it does not exist. Raises DamagedError."""
+def _opened(file: Path) -> tuple[sqlite3.Connection, Loaded]:
+    """The ledger and its memory; creates the file if it does not exist. Raises DamagedError, NewerError."""
+    create_private(file)
     db = connected(file, "rwc")
     try:
-        _check(db)
-        db.execute(f"PRAGMA cache_size = -{_PAGES_KEPT_KIB}")
-        db.execute("PRAGMA journal_mode = WAL")
-        db.execute("PRAGMA synchronous = FULL")
-        with db:
-            db.execute("BEGIN IMMEDIATE")
-            _create(db)
+        loaded = checked(db)
         make_room(db, file)
-        return db, _loaded(db)
-    except sqlite3.DatabaseError as error:
-        db.close()
-        if error.sqlite_errorcode & 0xFF in (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB):
-            raise DamagedError(str(error)) from error
-        raise
+        return db, loaded
     except BaseException:
         db.close()
         raise
 
 
-def _check(db: sqlite3.Connection) -> None:
-    (version,) = db.execute("PRAGMA user_version").fetchone()
-    if version > SCHEMA_VERSION:
-        raise NewerError(
-            f"it was written by a newer version (schema {version}, this version knows {SCHEMA_VERSION}):"
-            " upgrade, or use another --ledger"
-        )
+def checked(db: sqlite3.Connection) -> Loaded:
+    """The memory in the present schema, after every row was read. Raises DamagedError, NewerError."""
+    with damage_found():
+        _prepare(db)
+        loaded = _loaded(db)
+        require_readable_history(db)
+        require_readable_report(db)
+        if loaded.damaged_rows:
+            _rewrite(db, loaded.memory)
+    return loaded
+
+
+def _prepare(db: sqlite3.Connection) -> None:
+    db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise DamagedError(verdict)
-
-
-def _create(db: sqlite3.Connection) -> None:
-    for table in TABLES:
-        key = ", ".join(table.columns[: table.keys])
-        db.execute(
-            f"CREATE TABLE IF NOT EXISTS {table.name} ({', '.join(table.columns)}, PRIMARY KEY ({key})) WITHOUT ROWID"
-        )
-    db.execute("CREATE TABLE IF NOT EXISTS facts (name PRIMARY KEY, value) WITHOUT ROWID")
-    db.execute("CREATE TABLE IF NOT EXISTS inbox (id INTEGER PRIMARY KEY AUTOINCREMENT, name)")
-    db.execute(f"CREATE TABLE IF NOT EXISTS intents (id INTEGER PRIMARY KEY, {', '.join(INTENT)})")
-    db.execute("CREATE INDEX IF NOT EXISTS intents_by_name ON intents (image, reference)")
-    db.execute(f"CREATE TABLE IF NOT EXISTS removals (id INTEGER PRIMARY KEY AUTOINCREMENT, {', '.join(REMOVAL)})")
-    db.execute("CREATE TABLE IF NOT EXISTS batches (batch PRIMARY KEY, document, freed_bytes, exactness) WITHOUT ROWID")
-    columns = "document, outcome, removals, freed_bytes, unknown, PRIMARY KEY (document, outcome)"
-    db.execute(f"CREATE TABLE IF NOT EXISTS totals ({columns}) WITHOUT ROWID")
-    db.execute(CREATE_REPORT)
-    db.execute(CREATE_ROOM)
-    db.execute(f"PRAGMA user_version = {SCHEMA_VERSION}")
+    db.execute(f"PRAGMA cache_size = -{_PAGES_KEPT_KIB}")
+    db.execute("PRAGMA journal_mode = WAL")
+    db.execute("PRAGMA synchronous = FULL")
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        up_to_date(db)
 
 
 def _move_aside(file: Path) -> None:
     """Rename the damaged file, so that it can be examined; only the last one is kept."""
-    for suffix in ("", "-wal", "-shm"):
-        part = file.with_name(file.name + suffix)
+    for part in files_of(file):
         if part.exists():
-            part.replace(file.with_name(f"{file.name}.damaged{suffix}"))
+            part.replace(part.with_name(part.name.replace(file.name, f"{file.name}.damaged", 1)))
 
 
 # ── rows ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _loaded(db: sqlite3.Connection) -> Memory:
+def _loaded(db: sqlite3.Connection) -> Loaded:
+    number, total = guard_of(db)
+    db.text_factory = bytes
     try:
-        facts = {name: json.loads(value) for name, value in db.execute("SELECT name, value FROM facts")}
-        parts = {table.name: dict(_rows(db, table)) for table in TABLES}
-        return memory_from(parts, facts)
-    except (KeyError, TypeError, ValueError, AttributeError) as error:
-        raise DamagedError(f"rows cannot be read: {error!r}") from error
+        rows = db.execute("SELECT part, key, value, seal FROM memory WHERE part <> ?", (GUARD,)).fetchall()
+    finally:
+        db.text_factory = str
+    return memory_from(rows, lambda found, added: (found, added) == (number, total))
 
 
-def _rows(db: sqlite3.Connection, table: Table[Any, Any]) -> Iterator[tuple[Any, Any]]:
-    for row in db.execute(f"SELECT {', '.join(table.columns)} FROM {table.name}"):
-        yield table.from_row(*row)
+def _rewrite(db: sqlite3.Connection, memory: Memory) -> None:
+    """Replace all rows by those of this memory."""
+    with db:
+        db.execute("BEGIN IMMEDIATE")
+        db.execute("DELETE FROM memory")
+        db.execute("INSERT INTO memory VALUES (?, '', 0, 0)", (GUARD,))
+        put(db, [sealed("schema", "", str(SCHEMA_VERSION))])
+        put(db, (row_of(part, key, value) for part in PARTS.values() for key, value in part.of(memory).items()))
 
 
-def _save_table(
-    db: sqlite3.Connection, table: Table[Any, Any], before: Mapping[Any, Any], after: Mapping[Any, Any]
-) -> None:
-    if before is after:
-        return
-    changed = (
-        table.to_row(key, value)
-        for key, value in after.items()
-        if before.get(key) is not value and before.get(key) != value
-    )
-    db.executemany(f"INSERT OR REPLACE INTO {table.name} VALUES ({', '.join('?' * len(table.columns))})", changed)
-    gone = (table.to_key(key) for key in before.keys() - after.keys())
-    db.executemany(
-        f"DELETE FROM {table.name} WHERE {' AND '.join(f'{column} = ?' for column in table.columns[: table.keys])}",
-        gone,
-    )
+def _only_time_differs(before: Memory, after: Memory) -> bool:
+    """Do both differ at most in the clock and in the time of the last answer about the node?"""
+    return all(_is_same(part.of(before), part.of(after)) for part in PARTS.values() if part.name not in ONLY_TIME)
 
 
-def _save_facts(db: sqlite3.Connection, before: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    changed = ((name, json.dumps(value)) for name, value in after.items() if before.get(name) != value)
-    db.executemany("INSERT OR REPLACE INTO facts VALUES (?, ?)", changed)
+def _is_same(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
+    return before is after or before == after
+
+
+def _save_memory(db: sqlite3.Connection, before: Memory, after: Memory) -> None:
+    for part in PARTS.values():
+        old, new = part.of(before), part.of(after)
+        if old is new:
+            continue
+        put(
+            db,
+            (
+                row_of(part, key, value)
+                for key, value in new.items()
+                if key not in old or (old[key] is not value and old[key] != value)
+            ),
+        )
+        if gone := old.keys() - new.keys():
+            keys = json.dumps([key_text(key) for key in gone])
+            db.execute(
+                "DELETE FROM memory WHERE part = ? AND key IN (SELECT value FROM json_each(?))", (part.name, keys)
+            )
 
 
 def _insert(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:
     db.executemany(f"INSERT INTO {table} ({', '.join(columns)}) VALUES ({', '.join('?' * len(columns))})", rows)
+
+
+def _close_intents(db: sqlite3.Connection, removals: Sequence[Removal]) -> None:
+    done = json.dumps([f"{removal.intent.image} {removal.intent.reference}" for removal in removals])
+    db.execute("DELETE FROM intents WHERE image || ' ' || reference IN (SELECT value FROM json_each(?))", (done,))
 
 
 def _removal_row(removal: Removal) -> tuple[Any, ...]:

@@ -12,12 +12,13 @@ from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
+from zlib import crc32
 
-from controller.adapters.ledger.file import DamagedError, connected, ledger_errors
-from controller.instant import Instant
+from controller.adapters.ledger.codec import decoded
+from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
 from controller.plan.memory.ledger_clock import LedgerClock
 
-CREATE = "CREATE TABLE IF NOT EXISTS report (kind, key, value, PRIMARY KEY (kind, key)) WITHOUT ROWID"
+CREATE = "CREATE TABLE report (kind, key, value, PRIMARY KEY (kind, key)) WITHOUT ROWID"
 SUMMARY = ("summary", "")
 _WRITE = """INSERT INTO report VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value
     WHERE value <> excluded.value"""
@@ -39,16 +40,30 @@ def write_report(db: sqlite3.Connection, summary: Mapping[str, Any], rows: Itera
             yield *key, json.dumps(row)
 
     db.executemany(_WRITE, texts())
-    db.executemany("DELETE FROM report WHERE kind = ? AND key = ?", gone)
+    for kind in {kind for kind, _ in gone}:
+        keys = json.dumps([key for of, key in gone if of == kind])
+        db.execute("DELETE FROM report WHERE kind = ? AND key IN (SELECT value FROM json_each(?))", (kind, keys))
+
+
+def require_readable_report(db: sqlite3.Connection) -> None:
+    """Read every row once. Raises DamagedError."""
+    for row in db.execute("SELECT kind, key, value FROM report"):
+        if not all(isinstance(text, str) for text in row):
+            raise DamagedError("a row of the report is not text")
 
 
 class ReportReader:
-    """Reads the last report, whether a controller runs or not. Every call may raise LedgerUnavailable."""
+    """Reads the last report, whether a controller runs or not.
+
+    The constructor may raise InvalidSettings; it and every call may raise LedgerUnavailable. All calls see the ledger
+    as it was at the first one.
+    """
 
     def __init__(self, file: Path) -> None:
         self._file = file
+        self._db = reader_of(file)
         with ledger_errors(file):
-            self._db = connected(file, "ro")
+            self._db.execute("BEGIN")
 
     def close(self) -> None:
         """Close the file."""
@@ -56,11 +71,17 @@ class ReportReader:
 
     def clock(self) -> LedgerClock | None:
         """The ledger's clock at the reported pass; None before the first pass."""
-        if not self._select("SELECT 1 FROM sqlite_master WHERE name = 'report'"):
+        if len(self._select("SELECT name FROM sqlite_master WHERE name IN ('memory', 'report')")) < 2:
             return None
-        found = self._select("SELECT value FROM facts WHERE name = 'clock' AND EXISTS (SELECT 1 FROM report)")
+        query = "SELECT value, seal FROM memory WHERE part = 'clock' AND EXISTS (SELECT 1 FROM report)"
         with self._parsing():
-            return _clock(json.loads(found[0])) if found else None
+            found = self._db.execute(query).fetchone()
+            if found is None:
+                return None
+            if not isinstance(found[0], str) or crc32(f"clock\0\0{found[0]}".encode()) != found[1]:
+                raise DamagedError("the check of its clock fails")
+            clock: LedgerClock = decoded(LedgerClock, found[0])
+            return clock
 
     def rows(self, kind: str) -> list[dict[str, Any]]:
         """All rows of a kind, by their keys."""
@@ -83,7 +104,3 @@ class ReportReader:
                 yield
             except (TypeError, ValueError) as error:
                 raise DamagedError(f"the report cannot be read: {error}") from error
-
-
-def _clock(fields: dict[str, Any]) -> LedgerClock:
-    return LedgerClock(**{**fields, "last": Instant(**fields["last"]) if fields["last"] else None})

@@ -1,250 +1,182 @@
-"""Memory ↔ rows: the table of each part of the memory, and how each value is written.
+"""Memory ↔ rows: each row has a part of the memory, a key, a value as JSON and a check over all three.
 
-Executes no SQL and opens no file; `ledger` does that with these tables.
+A mapping with many entries has one row for each; every other field of the memory is one row. A new field of the memory
+needs no change here. No SQL is executed here.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import asdict, dataclass
-from typing import Any, Generic, TypeVar
+from dataclasses import dataclass, fields, replace
+from typing import Any, NamedTuple, get_args, get_type_hints
+from zlib import crc32
 
-from controller.constraint.property import Property
-from controller.image.image import Container, Image
-from controller.image.layers import ChainId, Layer
-from controller.image.reference import ImageId, reference_from_engine
+from controller.adapters.ledger.codec import UnknownValueError, decoded, encoded
+from controller.adapters.ledger.file import DamagedError, NewerError
+from controller.image.image import Image
 from controller.instant import Instant
-from controller.plan.memory.event import EventKind
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.memory.memory import (
-    Attempt,
-    Evidence,
-    ExpectedDownload,
-    Memory,
-    Pulls,
-    Record,
-    Setback,
-    Spending,
-    TextRecord,
-    Watch,
-)
-from controller.plan.memory.observation import Engine, Observation, Store
-from controller.plan.node.agent import AgentAnswer, Agreement, Beginning, KeptAnswer, NodeAnswer, NodeSource
-from controller.plan.node.node import Node
+from controller.plan.memory.memory import Memory
+from controller.plan.memory.observation import Observation
+from controller.plan.node.agent import KeptAnswer, NodeAnswer
 
-K = TypeVar("K")
-V = TypeVar("V")
-Row = tuple[Any, ...]
+_HINTS = get_type_hints(Memory)
+_BY_ROW = ("records", "layers", "evidence", "attempts", "texts", "agreements")
+"""Mappings of the memory with one row for each entry."""
+_NOWHERE = Instant(0.0, "", 0.0)
+CLOCK = "clock"
+NODE_AT = "node_at"
+ONLY_TIME = frozenset({CLOCK, NODE_AT})
+"""Parts that change with every pass and tell only that time passed."""
+_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts"})
+"""A lost row of these only makes its own image new, or lets something wait longer."""
+
+
+class StoredRow(NamedTuple):
+    """One row of the table `memory`."""
+
+    part: str
+    key: str
+    value: str
+    seal: int
 
 
 @dataclass(frozen=True, slots=True)
-class Table(Generic[K, V]):
-    """One mapping of the memory, stored as one table; the first `keys` columns identify a row."""
+class Part:
+    """A part of the memory that is stored as rows."""
 
     name: str
-    columns: tuple[str, ...]
-    keys: int
-    part_of: Callable[[Memory], Mapping[K, V]]
-    to_row: Callable[[K, V], Row]
-    from_row: Callable[..., tuple[K, V]]
-
-    def to_key(self, key: K) -> Row:
-        """The identifying columns of one row."""
-        return key if isinstance(key, tuple) else (key,)
+    kind: Any
+    """Type of a value."""
+    of: Callable[[Memory], Mapping[Any, Any]]
 
 
-def _images(memory: Memory) -> Mapping[ImageId, Image]:
-    return memory.seen.images if memory.seen else {}
+@dataclass(frozen=True, slots=True)
+class Loaded:
+    """A memory as it was read, and how many of its rows were damaged."""
+
+    memory: Memory
+    damaged_rows: int = 0
 
 
-def _image_row(key: ImageId, image: Image) -> Row:
-    return key, _names(image.tags), _names(image.digests), image.parent, image.size_bytes, image.keep
+def sealed(part: str, key: str, value: str) -> StoredRow:
+    """The row with its check, which no change of a single bit leaves valid."""
+    return StoredRow(part, key, value, crc32("\0".join((part, key, value)).encode()))
 
 
-def _image(key: str, tags: str, digests: str, parent: str | None, size: int, keep: int) -> tuple[ImageId, Image]:
-    image = ImageId(key)
-    names = [tuple(map(reference_from_engine, json.loads(text))) for text in (tags, digests)]
-    return image, Image(image, names[0], names[1], ImageId(parent) if parent else None, size, bool(keep))
+def row_of(part: Part, key: Any, value: Any) -> StoredRow:
+    """The row of one entry."""
+    return sealed(part.name, key_text(key), encoded(value))
 
 
-def _names(references: Iterable[Any]) -> str:
-    return json.dumps([reference.text for reference in references])
+def key_text(key: Any) -> str:
+    """A key of several texts is a JSON list."""
+    return key if isinstance(key, str) else json.dumps(key)
 
 
-def _record_row(key: ImageId, record: Record) -> Row:
-    return (
-        key,
-        record.first_seen,
-        record.last_used,
-        record.last_used_by_agent,
-        record.last_touched,
-        record.touch,
-        record.origin,
-        json.dumps(record.names),
-        record.tip,
-    )
+def _parts() -> Iterable[Part]:
+    yield Part("images", Image, lambda memory: memory.seen.images if memory.seen else {})
+    yield _single("seen", Observation | None, _without_images)
+    yield _single("node", NodeAnswer | None, lambda memory: memory.node.answer if memory.node else None)
+    yield _single(NODE_AT, float, lambda memory: memory.node.at if memory.node else 0.0)
+    for name in (each.name for each in fields(Memory)):
+        if name in _BY_ROW:
+            yield Part(name, get_args(_HINTS[name])[1], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
+        elif name not in ("seen", "node"):
+            yield _single(name, _HINTS[name], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
 
 
-def _record(
-    key: str,
-    first_seen: float,
-    last_used: float | None,
-    by_agent: float | None,
-    touched: float | None,
-    touch: str | None,
-    origin: str | None,
-    names: str,
-    tip: str | None,
-) -> tuple[ImageId, Record]:
-    return ImageId(key), Record(
-        first_seen,
-        last_used,
-        by_agent,
-        touched,
-        EventKind(touch) if touch else None,
-        EventKind(origin) if origin else None,
-        tuple(json.loads(names)),
-        None if tip is None else ChainId(tip),
-    )
+def _single(name: str, kind: Any, value_of: Callable[[Memory], Any]) -> Part:
+    return Part(name, kind, lambda memory: {"": value_of(memory)})
 
 
-TABLES: tuple[Table[Any, Any], ...] = (
-    Table("images", ("image", "tags", "digests", "parent", "size_bytes", "keep"), 1, _images, _image_row, _image),
-    Table(
-        "records",
-        ("image", "first_seen", "last_used", "last_used_by_agent", "last_touched", "touch", "origin", "names", "tip"),
-        1,
-        lambda memory: memory.records,
-        _record_row,
-        _record,
-    ),
-    Table(
-        "layers",
-        ("chain", "parent", "size_bytes"),
-        1,
-        lambda memory: memory.layers,
-        lambda chain, layer: (chain, layer.parent, layer.size_bytes),
-        lambda chain, parent, size: (ChainId(chain), Layer(ChainId(chain), ChainId(parent) if parent else None, size)),
-    ),
-    Table(
-        "evidence",
-        ("image", "source", "detail", "since"),
-        1,
-        lambda memory: memory.evidence,
-        lambda image, item: (image, item.source, item.detail, item.since),
-        lambda image, source, detail, since: (ImageId(image), Evidence(NodeSource(source), detail, since)),
-    ),
-    Table(
-        "attempts",
-        ("image", "reference", "setback", "message", "failures", "retry_at", "situation"),
-        2,
-        lambda memory: memory.attempts,
-        lambda key, item: (*key, item.setback, item.message, item.failures, item.retry_at, item.situation),
-        lambda image, reference, setback, *rest: ((ImageId(image), reference), Attempt(Setback(setback), *rest)),
-    ),
-    Table(
-        "texts",
-        ("document", "text_hash", "first_seen", "last_present", "started_at", "text"),
-        2,
-        lambda memory: memory.texts,
-        lambda key, item: (*key, item.first_seen, item.last_present, item.started_at, item.text),
-        lambda document, text_hash, *rest: ((document, text_hash), TextRecord(*rest)),
-    ),
-    Table(
-        "agreements",
-        ("agreement", "began_after", "first_seen"),
-        1,
-        lambda memory: memory.agreements,
-        lambda agreement, beginning: (agreement, beginning.after, beginning.first_seen),
-        lambda agreement, after, first_seen: (agreement, Beginning(after, first_seen)),
-    ),
-    Table(
-        "expected_downloads",
-        ("name", "since"),
-        1,
-        lambda memory: {expected.name: expected for expected in memory.expected},
-        lambda name, expected: (name, expected.since),
-        lambda name, since: (name, ExpectedDownload(name, since)),
-    ),
-)
+def _without_images(memory: Memory) -> Observation | None:
+    return replace(memory.seen, images={}, at=_NOWHERE) if memory.seen else None
 
 
-def facts_of(memory: Memory) -> dict[str, Any]:
-    """The single values of a memory, each stored as one line of JSON; the clock has its own, because it alone changes
-    with every pass.
+PARTS: Mapping[str, Part] = {part.name: part for part in _parts()}
+
+
+def memory_from(rows: Iterable[tuple[Any, Any, Any, Any]], is_complete: Callable[[int, int], bool]) -> Loaded:
+    """The memory in these rows of bytes. Rows whose check fails are left out, and what depended on them is new.
+
+    `is_complete` tells whether there should be so many rows with this sum of checks. Raises DamagedError, NewerError.
     """
-    seen = memory.seen
-    return {
-        "clock": asdict(memory.clock),
-        "engine": asdict(seen.engine) if seen else None,
-        "containers": [asdict(container) for container in seen.containers] if seen else [],
-        "around": {"services": sorted(seen.service_images), "own_container": seen.own_container} if seen else None,
-        "node": asdict(memory.node) if memory.node else None,
-        "watch": asdict(memory.watch),
-        "lost_names": {image: list(names) for image, names in memory.lost_names.items()},
-        "mounted": {container: list(images) for container, images in memory.mounted.items()},
-        "pulls": asdict(memory.pulls) if memory.pulls else None,
-        "spent": [asdict(each) for each in memory.spent],
-        "event_cursor": memory.event_cursor,
+    values: dict[str, dict[Any, Any]] = {name: {} for name in PARTS}
+    damaged, number, total = list[object](), 0, 0
+    for row in rows:
+        number, total = number + 1, total + (row[3] if isinstance(row[3], int) else 0)
+        found = _checked(row)
+        if found is None:
+            damaged.append(row[0])
+        elif found.part in PARTS:
+            values[found.part][_key(found)] = _value(found)
+    is_doubtful = not is_complete(number, total) or any(_name(part) not in _PASSIVE for part in damaged)
+    memory = _consistent(_assembled(values), CLOCK in damaged or not values[CLOCK])
+    if is_doubtful and number:
+        memory = without_records(memory, "a part of the ledger was damaged")
+    return Loaded(memory, len(damaged) + (is_doubtful and number > 0 and not damaged))
+
+
+def without_records(memory: Memory, gap: str) -> Memory:
+    """The memory in which every image is first seen at the next pass, and settles."""
+    return replace(memory, records={}, gap=gap)
+
+
+def _checked(row: tuple[Any, Any, Any, Any]) -> StoredRow | None:
+    if not all(isinstance(text, bytes) for text in row[:3]) or crc32(b"\0".join(row[:3])) != row[3]:
+        return None
+    return StoredRow(*(text.decode() for text in row[:3]), row[3])
+
+
+def _name(part: object) -> str:
+    return part.decode(errors="replace") if isinstance(part, bytes) else ""
+
+
+def _key(row: StoredRow) -> Any:
+    return tuple(json.loads(row.key)) if row.key.startswith("[") else row.key
+
+
+def _value(row: StoredRow) -> Any:
+    try:
+        return decoded(PARTS[row.part].kind, row.value)
+    except UnknownValueError as error:
+        raise NewerError(f"{row.part}: {error}") from error
+    except (ValueError, TypeError, RecursionError) as error:
+        raise DamagedError(f"{row.part}: {error}") from error
+
+
+def _assembled(values: Mapping[str, Mapping[Any, Any]]) -> Memory:
+    single = {name: found[""] for name, found in values.items() if name not in (*_BY_ROW, "images") and found}
+    seen, node, node_at = (single.pop(name, None) for name in ("seen", "node", NODE_AT))
+    memory = Memory(**{name: values[name] for name in _BY_ROW}, **single)
+    if seen and memory.clock.last:
+        memory = replace(memory, seen=replace(seen, images=values["images"], at=memory.clock.last))
+    return replace(memory, node=KeptAnswer(node, node_at) if node and node_at is not None else None)
+
+
+def _consistent(memory: Memory, has_lost_clock: bool) -> Memory:
+    """Without records of images that are not there, and without the tips of layers that are not there.
+
+    Without its clock the memory goes on from the latest time that it holds, so that nothing is older than it was.
+    """
+    images = memory.seen.images if memory.seen else {}
+    users = memory.seen.users if memory.seen else {}
+    records = {
+        image: record
+        if record.tip is None or not record.tip or record.tip in memory.layers
+        else replace(record, tip=None)
+        for image, record in memory.records.items()
+        if image in images or image in users
     }
+    if has_lost_clock:
+        memory = replace(memory, clock=LedgerClock(_latest_time(memory)))
+    return replace(memory, records=records)
 
 
-def memory_from(parts: Mapping[str, Mapping[Any, Any]], facts: Mapping[str, Any]) -> Memory:
-    """The saved memory. Raises KeyError, TypeError or ValueError if the rows cannot be read."""
-    facts = {**facts_of(Memory()), **facts}
-    last = facts["clock"]["last"]
-    clock = LedgerClock(**{**facts["clock"], "last": Instant(**last) if last else None})
-    return Memory(
-        clock=clock,
-        seen=_seen(parts["images"], facts, clock),
-        records=parts["records"],
-        layers=parts["layers"],
-        evidence=parts["evidence"],
-        expected=tuple(parts["expected_downloads"].values()),
-        attempts=parts["attempts"],
-        texts=parts["texts"],
-        node=_kept_answer(facts["node"]) if facts["node"] else None,
-        agreements=parts["agreements"],
-        watch=Watch(**facts["watch"]),
-        lost_names={ImageId(image): tuple(names) for image, names in facts["lost_names"].items()},
-        mounted={container: tuple(map(ImageId, images)) for container, images in facts["mounted"].items()},
-        pulls=Pulls(**facts["pulls"]) if facts["pulls"] else None,
-        spent=tuple(Spending(**each) for each in facts["spent"]),
-        event_cursor=facts["event_cursor"],
-    )
-
-
-def _seen(images: Mapping[ImageId, Image], facts: Mapping[str, Any], clock: LedgerClock) -> Observation | None:
-    if facts["engine"] is None or clock.last is None:
-        return None
-    engine = Engine(**{**facts["engine"], "store": Store(facts["engine"]["store"])})
-    containers = tuple(_container(fields) for fields in facts["containers"])
-    around = facts["around"]
-    return Observation(engine, images, containers, clock.last, frozenset(around["services"]), around["own_container"])
-
-
-def _container(fields: dict[str, Any]) -> Container:
-    return Container(**{**fields, "mounted_images": tuple(fields["mounted_images"])})
-
-
-def _kept_answer(fields: dict[str, Any]) -> KeptAnswer:
-    answer = fields["answer"]
-    node, agent = _node(answer["node"]), _agent(answer["agent"])
-    return KeptAnswer(NodeAnswer(**{**answer, "node": node, "agent": agent}), fields["at"])
-
-
-def _node(fields: dict[str, Any] | None) -> Node | None:
-    if fields is None:
-        return None
-    properties = tuple(Property(**each) for each in fields["properties"])
-    return Node(**{**fields, "properties": properties, "constraints": tuple(fields["constraints"])})
-
-
-def _agent(fields: dict[str, Any]) -> AgentAnswer:
-    agreements = tuple(Agreement(each["id"], tuple(each["images"])) for each in fields["agreements"])
-    return AgentAnswer(
-        agreements,
-        {name: NodeSource(source) for name, source in fields["named"].items()},
-        tuple(fields.get("needed", ())),
-    )
+def _latest_time(memory: Memory) -> float:
+    records = memory.records.values()
+    times = [1.0, *(each.since for each in memory.evidence.values()), *(each.first_seen for each in records)]
+    times += [time for each in records for time in (each.last_used, each.last_touched) if time]
+    return max(times + [time for text in memory.texts.values() for time in (text.first_seen, text.last_present)])

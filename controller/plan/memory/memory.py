@@ -144,6 +144,8 @@ class Memory:
     seen: Observation | None = None
     """The last successful look; None before the first."""
     watch: Watch = Watch()
+    gap: str = ""
+    """What may have hidden uses before the next pass, other than time; empty if nothing did."""
     records: Mapping[ImageId, Record] = field(default_factory=dict)
     lost_names: Mapping[ImageId, tuple[str, ...]] = field(default_factory=dict)
     """Names that images have lost a moment ago: an event that is still on its way may mean them by these."""
