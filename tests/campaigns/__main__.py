@@ -12,7 +12,7 @@ from tests import campaigns
 def main() -> int:
     """Run each module's `main`, which returns an exit code."""
     names = [each.name for each in pkgutil.iter_modules(campaigns.__path__) if each.name != "__main__"]
-    return max(import_module(f"tests.campaigns.{name}").main() for name in names)
+    return max(int(import_module(f"tests.campaigns.{name}").main()) for name in names)
 
 
 if __name__ == "__main__":

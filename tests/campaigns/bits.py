@@ -14,9 +14,9 @@ from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from unittest.mock import patch
 
-from controller.adapters.ledger import ledger as ledger_module
-from controller.adapters.ledger import rows
+from controller.adapters.ledger.codec import decoded
 from controller.adapters.ledger.file import DamagedError, NewerError
 from controller.adapters.ledger.ledger import Ledger, checked
 from controller.errors import ControllerError
@@ -40,19 +40,16 @@ def a_small_memory() -> Memory:
 
 def a_small_ledger(memory: Memory) -> bytes:
     """The file of a ledger that has a row in every table."""
-    make_room, ledger_module.make_room = ledger_module.make_room, lambda db, file: None
-    try:
-        with TemporaryDirectory(dir=IN_MEMORY) as folder:
-            file = Path(folder) / "ledger.db"
-            ledger = Ledger(file)
-            fill_every_table(ledger, file)
-            ledger.save(memory)
-            ledger.close()
-            with closing(sqlite3.connect(file)) as db:
-                db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-            data = file.read_bytes()
-    finally:
-        ledger_module.make_room = make_room
+    without_reserve = patch("controller.adapters.ledger.ledger.make_room")
+    with without_reserve, TemporaryDirectory(dir=IN_MEMORY) as folder:
+        file = Path(folder) / "ledger.db"
+        ledger = Ledger(file)
+        fill_every_table(ledger, file)
+        ledger.save(memory)
+        ledger.close()
+        with closing(sqlite3.connect(file)) as db:
+            db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+        data = file.read_bytes()
     return data[:18] + _ROLLBACK_JOURNAL + data[20:]
 
 
@@ -108,8 +105,9 @@ def main() -> int:
     """Flip every bit; prints the counts."""
     memory = a_small_memory()
     data = a_small_ledger(memory)
-    rows.decoded = lru_cache(rows.decoded)  # type: ignore[assignment] - Most flips leave most values as they are.
-    outcomes = flipped(data, range(len(data) * 8), memory)
+    # Most flips leave most values as they are, so each value is decoded once.
+    with patch("controller.adapters.ledger.rows.decoded", lru_cache(decoded)):
+        outcomes = flipped(data, range(len(data) * 8), memory)
     older = outcomes["older"]
     tracebacks = sum(number for outcome, number in outcomes.items() if outcome.startswith("traceback"))
     others = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(outcomes.items()) if outcome != "older")

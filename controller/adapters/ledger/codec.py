@@ -65,7 +65,8 @@ def _decoder(kind: Any) -> _Decode:
         return lambda value: reference_from_engine(_scalar(str, value))
     if is_dataclass(kind):
         hints = get_type_hints(kind)
-        return partial(_instance, kind, {each.name: _decoder(hints[each.name]) for each in fields(kind) if each.init})
+        make: Any = kind
+        return partial(_instance, make, {each.name: _decoder(hints[each.name]) for each in fields(kind) if each.init})
     return partial(_word if issubclass(kind, StrEnum) else _scalar, kind)
 
 
@@ -103,6 +104,6 @@ def _scalar(kind: type, value: Any) -> Any:
     """The value, if it has exactly this type; a whole number counts as a float too."""
     if kind is float and type(value) is int:
         return float(value)
-    if type(value) is not kind or (kind is float and not math.isfinite(value)):
+    if type(value) is not kind or (isinstance(value, float) and not math.isfinite(value)):
         raise ValueError(f"{value!r:.80} where {kind.__name__} is expected")
     return value

@@ -89,7 +89,7 @@ def put(db: sqlite3.Connection, rows: Iterable[StoredRow]) -> None:
 def guard_of(db: sqlite3.Connection) -> tuple[Any, Any]:
     """How many rows the memory should have, and the sum of their checks."""
     found = db.execute("SELECT value, seal FROM memory WHERE part = ?", (GUARD,)).fetchone()
-    return tuple(found) if found else (None, None)  # type: ignore[return-value]
+    return tuple(found) if found else (None, None)
 
 
 def _schema_of(db: sqlite3.Connection) -> int:

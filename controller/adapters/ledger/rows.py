@@ -127,7 +127,8 @@ def without_records(memory: Memory, gap: str) -> Memory:
 def _checked(row: tuple[Any, Any, Any, Any]) -> StoredRow | None:
     if not all(isinstance(text, bytes) for text in row[:3]) or crc32(b"\0".join(row[:3])) != row[3]:
         return None
-    return StoredRow(*(text.decode() for text in row[:3]), row[3])
+    part, key, value = (text.decode() for text in row[:3])
+    return StoredRow(part, key, value, row[3])
 
 
 def _name(part: object) -> str:
@@ -148,9 +149,11 @@ def _value(row: StoredRow) -> Any:
 
 
 def _assembled(values: Mapping[str, Mapping[Any, Any]]) -> Memory:
-    single = {name: found[""] for name, found in values.items() if name not in (*_BY_ROW, "images") and found}
+    single: dict[str, Any] = {
+        name: found[""] for name, found in values.items() if name not in (*_BY_ROW, "images") and found
+    }
     seen, node, node_at = (single.pop(name, None) for name in ("seen", "node", NODE_AT))
-    memory = Memory(**{name: values[name] for name in _BY_ROW}, **single)
+    memory = Memory(**single, **{name: values[name] for name in _BY_ROW})  # type: ignore[arg-type]
     if seen and memory.clock.last:
         memory = replace(memory, seen=replace(seen, images=values["images"], at=memory.clock.last))
     return replace(memory, node=KeptAnswer(node, node_at) if node and node_at is not None else None)
