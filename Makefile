@@ -15,7 +15,7 @@ needs := needs_root or needs_engine or needs_browser or needs_tools
 PROFILE := quick
 test: PROFILE := thorough
 
-.PHONY: help environment engines tools run unit test rest test-engines simulation bench lint format types dashboard screenshots readme lock clean
+.PHONY: help environment engines tools run unit test rest test-engines simulation campaign bench lint format types dashboard screenshots readme lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -48,6 +48,9 @@ rest: environment engines tools
 
 simulation: environment ## ten thousand days in the life of nodes, at random (a thousand of them are in `make test`)
 	@$(python) -m tests.simulation
+
+campaign: environment ## long runs over many faults: every bit of a ledger flipped, and others; hours on a small machine
+	@$(python) -m tests.campaigns
 
 bench: ENGINES := d26-gd d28-c8d podman
 bench: environment engines ## how fast, how small: side by side with other ways to do the same; FIGURES="removals memory" for some
