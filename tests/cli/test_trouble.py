@@ -217,7 +217,8 @@ def test_a_ledger_folder_that_cannot_be_written_exits_3(place: Place) -> None:
     place.folder.chmod(0o500)
     run = place.run("--once", without_rights=True)
     assert run.ends() == 3
-    assert run.lines == [f"imagectl: cannot create {place.folder}/ledger.db.lock: Permission denied"]
+    hint = "(run as root, or use another --ledger)"
+    assert run.lines == [f"imagectl: cannot create {place.folder}/ledger.db.lock: Permission denied {hint}"]
 
 
 def test_a_second_controller_on_the_same_ledger_exits_3_and_names_the_first(place: Place) -> None:
