@@ -6,8 +6,10 @@ _UNITS = ("B", "kB", "MB", "GB", "TB")
 _SPANS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
 
-def bytes_in_words(count: int) -> str:
-    """`12.4 MB`: decimal units, as Docker prints sizes."""
+def bytes_in_words(count: int | None) -> str:
+    """`12.4 MB`: decimal units, as Docker prints sizes; `unknown` for None."""
+    if count is None:
+        return "unknown"
     value, unit = float(count), 0
     while value >= 999.95 and unit < len(_UNITS) - 1:
         value, unit = value / 1000, unit + 1

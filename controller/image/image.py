@@ -17,8 +17,8 @@ class Image:
     """Repositories that the image was pulled from or pushed to, each with the digest it has there."""
     parent: ImageId | None
     """Set only for images built or committed on this host, and not by every engine."""
-    size_bytes: int
-    """From the engine; shared layers count in each image."""
+    size_bytes: int | None
+    """From the engine; shared layers count in each image. None if the engine's figure makes no sense."""
     keep: bool
     """Labelled `image-controller.keep=true`."""
     created: float = 0.0

@@ -30,10 +30,12 @@ _is_path = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*").fullmatch
 _is_domain = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::[0-9]+)?").fullmatch
 _is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*").fullmatch
 _is_digest = re.compile(r"sha256:[0-9a-f]{64}").fullmatch
+_is_any_digest = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,128}").fullmatch
 _is_image_id = re.compile(r"(?:sha256:)?[0-9a-f]{64}").fullmatch
 
 LONGEST_PATH = 255
 LONGEST_TAG = 128
+_LONGEST_REFERENCE = 1_024
 
 
 @total_ordering
@@ -121,6 +123,21 @@ def reference_from_engine(text: str) -> Reference:
     domain, path = _split_domain(name)
     # A node has thousands of names but few registries and repositories; keep each text once.
     return Reference(intern(domain), intern(path), tag, digest, text)
+
+
+def listed_reference(text: str) -> Reference:
+    """A name from an engine's list, with any digest algorithm. Raises InvalidReference, because it becomes part of a
+    request path.
+    """
+    name, tag, digest = split_reference(text)
+    try:
+        parse_repository(name)
+        check_tag("latest" if tag is None else tag)
+    except InvalidReference as error:
+        raise InvalidReference(f"{quoted(text)} is not the name of an image ({error})") from None
+    if len(text) > _LONGEST_REFERENCE or not (digest is None or _is_any_digest(digest)) or is_image_id(text):
+        raise InvalidReference(f"{quoted(text)} is not the name of an image")
+    return reference_from_engine(text)
 
 
 def parse_reference(text: str) -> Reference:

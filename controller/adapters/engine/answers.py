@@ -1,75 +1,262 @@
-"""Convert an engine's JSON to our values. Differences between engines end here. No requests, no decisions."""
+"""Convert an engine's JSON to our values. Differences between engines end here. No requests, no decisions.
+
+An answer may contain anything. A size that makes no sense is unknown; any other value of the wrong form is an error
+that names its place, and the pass ends.
+"""
 
 from __future__ import annotations
 
 import json
+import math
 import re
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from codecs import getincrementaldecoder
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import replace
 from functools import lru_cache
-from typing import Any
+from typing import TypeVar
 
+from controller.errors import InvalidReference
 from controller.image.image import Container, Image
 from controller.image.layers import Layer, layers_of
-from controller.image.reference import image_id, reference_from_engine
+from controller.image.reference import (
+    ImageId,
+    Reference,
+    image_id,
+    is_image_id,
+    listed_reference,
+    quoted,
+    reference_from_engine,
+)
 from controller.plan.memory.event import Event, EventKind
 from controller.plan.memory.observation import Engine, Store
+from controller.printable import printable
 
 KEEP_LABEL = "image-controller.keep"
 AGENT_SERVICE_LABEL = "openhorizon.anax.service_name"
 AGENT_DEV_LABEL = "openhorizon.anax.dev_service"
 """Labels that the agent sets on its containers (anax container/container.go)."""
 
+LONGEST_LIST = 250_000
+"""Images or containers of one engine."""
+_LONGEST_ROW = 4 * 2**20
+"""Characters of one element of a list."""
+_LONGEST_TEXT = 4_096
+_LARGEST_BYTES = 2**60
+_LATEST_NANOSECONDS = 2**63
 _NO_NAME = ("<none>:<none>", "<none>@<none>")
-_NO_LABELS: Mapping[str, str] = {}
+_NO_LABELS: Mapping[str, object] = {}
 _YEAR_10000 = 253_402_300_800
 
-_decode = json.JSONDecoder().raw_decode
-_skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(r"\s*").match  # type: ignore[assignment]
+Row = Mapping[str, object]
+T = TypeVar("T")
 
 # Every list repeats the same names: parse each once.
-_reference = lru_cache(maxsize=32_768)(reference_from_engine)
+_reference = lru_cache(maxsize=32_768)(listed_reference)
 
 
-def rows_of(answer: bytes) -> Iterator[Mapping[str, Any]]:
-    """The elements of a JSON list, one by one: a parsed list of thousands of images takes many megabytes.
+# ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    Raises ValueError if this is not a complete list.
+
+def _whole(digits: str) -> int | float:
+    """Python refuses to convert thousands of digits; no such number means anything here."""
+    return int(digits) if len(digits) <= 20 else math.inf
+
+
+_decoder = json.JSONDecoder(parse_int=_whole)
+_skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment]
+
+
+def mapping_of(answer: bytes) -> Row:
+    """A JSON object. Raises ValueError."""
+    return _mapping_of(value_of(answer), "the answer")
+
+
+def value_of(answer: bytes) -> object:
+    """A JSON value. Raises ValueError."""
+    try:
+        value: object = _decoder.decode(answer.decode())
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
+    return value
+
+
+class _Scanner:
+    """Reads JSON values one by one from text that arrives in pieces."""
+
+    def __init__(self, pieces: Iterable[bytes]) -> None:
+        self._pieces = iter(pieces)
+        self._decoder = getincrementaldecoder("utf-8")()
+        self._text = ""
+        self._at = 0
+        self._has_ended = False
+
+    def sign(self) -> str:
+        """The next character that is not blank, without reading past it; empty at the end."""
+        while True:
+            self._at = _skip_blanks(self._text, self._at).end()
+            if self._at < len(self._text) or not self._more():
+                return self._text[self._at : self._at + 1]
+
+    def skip(self, *expected: str) -> str:
+        """Read past one of these signs, and return it. Raises ValueError."""
+        if (sign := self.sign()) not in expected or not sign:
+            raise ValueError(f"expected {' or '.join(expected)}, found {quoted(sign) if sign else 'the end'}")
+        self._at += 1
+        return sign
+
+    def value(self) -> object:
+        """The next value. Raises ValueError."""
+        self.sign()
+        while True:
+            try:
+                value, self._at = _decoder.raw_decode(self._text, self._at)
+            except RecursionError:
+                raise ValueError("nested too deeply") from None
+            except ValueError:
+                if len(self._text) - self._at > _LONGEST_ROW or not self._more():
+                    raise
+            else:
+                return value
+
+    def _more(self) -> bool:
+        """Take in another piece; False at the end."""
+        if self._has_ended:
+            return False
+        piece = next(self._pieces, None)
+        self._has_ended = piece is None
+        self._text = self._text[self._at :] + self._decoder.decode(piece or b"", final=piece is None)
+        self._at = 0
+        return True
+
+
+def rows_of(pieces: Iterable[bytes]) -> Iterator[Row]:
+    """The elements of a JSON list of objects, one by one: a parsed list of thousands of images takes many megabytes.
+
+    Raises ValueError if this is not exactly one complete list.
     """
-    text = answer.decode()
-    at = _expected("[", text, 0)
-    if text.startswith("]", at):
-        return
-    while True:
-        row, at = _decode(text, at)
-        yield row
-        at = _skip_blanks(text, at).end()
-        if text.startswith("]", at):
-            return
-        at = _expected(",", text, at)
+    scanner = _Scanner(pieces)
+    scanner.skip("[")
+    if scanner.sign() == "]":
+        scanner.skip("]")
+    else:
+        for _ in range(LONGEST_LIST):
+            yield _mapping_of(scanner.value(), "the element")
+            if scanner.skip(",", "]") == "]":
+                break
+        else:
+            raise ValueError(f"more than {LONGEST_LIST} elements")
+    if sign := scanner.sign():
+        raise ValueError(f"text after the end of the list: {quoted(sign)}")
 
 
-def _expected(sign: str, text: str, at: int) -> int:
-    """Position of the text after this sign."""
-    at = _skip_blanks(text, at).end()
-    if not text.startswith(sign, at):
-        raise ValueError(f"expected {sign} at character {at}")
-    return _skip_blanks(text, at + 1).end()
+def _numbered(rows: Iterable[Row], convert: Callable[[Row], T], kind: str) -> Iterator[T]:
+    """Convert each row; an error says which row it was."""
+    count = 0
+    try:
+        for row in rows:
+            count += 1
+            yield convert(row)
+    except ValueError as error:
+        raise ValueError(f"{kind} {count or 1} of the list: {error}") from error
 
 
-def image_from(row: Mapping[str, Any]) -> Image:
-    """One row of `GET /images/json`. Raises KeyError or TypeError for a row of the wrong form."""
-    names = [name for name in row.get("RepoTags") or () if name not in _NO_NAME]
+# ── values of a row ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _mapping_of(value: object, place: str) -> Row:
+    if not isinstance(value, dict):
+        raise ValueError(f"{place} is not an object: {_shown(value)}")
+    return value
+
+
+def _mapping(row: Row, key: str) -> Row:
+    """An object; empty if it is missing."""
+    value = row.get(key)
+    return _NO_LABELS if value is None else _mapping_of(value, key)
+
+
+def _list(row: Row, key: str) -> list[object]:
+    """A list; empty if it is missing."""
+    value = row.get(key)
+    if value is None:
+        return []
+    if not isinstance(value, list):
+        raise ValueError(f"{key} is not a list: {_shown(value)}")
+    return value
+
+
+def _text(row: Row, key: str) -> str:
+    """A text; empty if it is missing."""
+    value = row.get(key)
+    return "" if value is None else _text_of(value, key)
+
+
+def _texts(row: Row, key: str) -> list[str]:
+    return [_text_of(value, key) for value in _list(row, key)]
+
+
+def _text_of(value: object, place: str) -> str:
+    if not isinstance(value, str):
+        raise ValueError(f"{place} is not a text: {_shown(value)}")
+    if len(value) > _LONGEST_TEXT:
+        raise ValueError(f"{place} is longer than {_LONGEST_TEXT} characters")
+    if not value.isascii() and not value.isprintable() and any("\ud800" <= letter <= "\udfff" for letter in value):
+        raise ValueError(f"{place} contains half a character: {quoted(value)}")
+    return value
+
+
+def _id(text: str, place: str) -> ImageId:
+    if not is_image_id(text):
+        raise ValueError(f"{place} is not an ID of 64 hexadecimal digits: {quoted(text)}")
+    return image_id(text)
+
+
+def _bytes(value: object) -> int | None:
+    """A size in bytes; None if it makes no sense."""
+    if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_BYTES:
+        return value
+    return None
+
+
+def _size(row: Row, key: str = "Size") -> int | None:
+    """A size in bytes; a missing one is 0, because engines leave out zeros."""
+    return _bytes(row.get(key, 0))
+
+
+def _shown(value: object) -> str:
+    return printable(repr(value), longest=100)
+
+
+# ── images and containers ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def images_from(rows: Iterable[Row], known: Mapping[ImageId, Image]) -> dict[ImageId, Image]:
+    """The answer to `GET /images/json?all=1`. An unchanged image is the one in `known`. Raises ValueError."""
+    images: dict[ImageId, Image] = {}
+    for image in _numbered(rows, image_from, "image"):
+        other = images.get(image.id)
+        # The containerd store of Docker 23 and 24 has a row for each name.
+        listed = _merged(other, image) if other else image
+        images[image.id] = listed
+    _check_names(images)
+    _check_parents(images)
+    return {key: before if (before := known.get(key)) == image else image for key, image in images.items()}
+
+
+def image_from(row: Row) -> Image:
+    """One row of `GET /images/json`. Raises ValueError for a row of the wrong form."""
+    names = [name for name in _texts(row, "RepoTags") if name not in _NO_NAME]
     # The containerd store, and Podman, list names by digest among the tags.
-    tags = tuple(_reference(name) for name in names if "@" not in name)
-    by_digest = (name for name in (*names, *(row.get("RepoDigests") or ())) if "@" in name and name not in _NO_NAME)
-    parent = row.get("ParentId")
+    tags = tuple(_named(name, "RepoTags") for name in names if "@" not in name)
+    by_digest = (name for name in (*names, *_texts(row, "RepoDigests")) if "@" in name and name not in _NO_NAME)
+    parent = _text(row, "ParentId")
     return Image(
-        id=image_id(row["Id"]),
+        id=_id(_text(row, "Id"), "Id"),
         tags=tags,
-        digests=tuple(dict.fromkeys(map(_reference, by_digest))),
-        parent=image_id(parent) if parent else None,
-        size_bytes=row["Size"],
-        keep=(row.get("Labels") or _NO_LABELS).get(KEEP_LABEL) == "true",
+        digests=tuple(dict.fromkeys(_named(name, "RepoDigests") for name in by_digest)),
+        parent=_id(parent, "ParentId") if parent else None,
+        size_bytes=_size(row),
+        keep=_mapping(row, "Labels").get(KEEP_LABEL) == "true",
         created=_date(row.get("Created")),
     )
 
@@ -79,54 +266,173 @@ def _date(value: object) -> float:
     return float(value) if type(value) is int and 0 < value < _YEAR_10000 else 0.0
 
 
-def container_from(row: Mapping[str, Any]) -> Container:
-    """One row of `GET /containers/json?all=1`. Raises KeyError or TypeError for a row of the wrong form."""
-    labels = row.get("Labels") or _NO_LABELS
-    names = row.get("Names") or [row["Id"][:12]]
-    return Container(
-        id=row["Id"],
-        name=names[0].removeprefix("/"),
-        image=image_id(row["ImageID"]),
-        state=row.get("State") or "unknown",
-        agent_service=AGENT_SERVICE_LABEL in labels,
-        agent_dev=AGENT_DEV_LABEL in labels,
-        mounted_images=tuple(_mounted_images(row.get("Mounts") or ())),
-        created_from=row.get("Image") or "",
+def _named(text: str, place: str) -> Reference:
+    try:
+        return _reference(text)
+    except InvalidReference as error:
+        raise ValueError(f"{place}: {error}") from error
+
+
+def _merged(one: Image, other: Image) -> Image:
+    return replace(
+        one,
+        tags=tuple(dict.fromkeys((*one.tags, *other.tags))),
+        digests=tuple(dict.fromkeys((*one.digests, *other.digests))),
+        parent=one.parent or other.parent,
+        size_bytes=one.size_bytes if one.size_bytes == other.size_bytes else None,
+        keep=one.keep or other.keep,
     )
 
 
-def _mounted_images(mounts: Iterable[Mapping[str, Any]]) -> Iterable[str]:
-    for mount in mounts:
+def _check_names(images: Mapping[ImageId, Image]) -> None:
+    """A tag names one image: with two, a removal by name could remove the wrong one."""
+    bearers: dict[Reference, ImageId] = {}
+    for image in images.values():
+        for tag in image.tags:
+            if bearers.setdefault(tag, image.id) != image.id:
+                raise ValueError(f"two images have the name {quoted(tag.text)}")
+
+
+def _check_parents(images: Mapping[ImageId, Image]) -> None:
+    """No image is its own ancestor."""
+    checked: set[ImageId] = set()
+    for start in images:
+        path: set[ImageId] = set()
+        image: ImageId | None = start
+        while image and image in images and image not in checked:
+            if image in path:
+                raise ValueError(f"the image {image} is its own ancestor (ParentId)")
+            path.add(image)
+            image = images[image].parent
+        checked |= path
+
+
+def containers_from(rows: Iterable[Row]) -> list[Container]:
+    """The answer to `GET /containers/json?all=1`. Raises ValueError."""
+    return list(_numbered(rows, container_from, "container"))
+
+
+def container_from(row: Row) -> Container:
+    """One row of `GET /containers/json?all=1`. Raises ValueError for a row of the wrong form."""
+    identity = _text(row, "Id")
+    _id(identity, "Id")
+    labels = _mapping(row, "Labels")
+    made_from, created_from = _text(row, "ImageID"), _text(row, "Image")
+    if not (made_from or created_from):
+        raise ValueError("neither Image nor ImageID says which image the container uses")
+    # Without an ID the image is protected by its name, as a mounted image is.
+    by_name = () if made_from else (created_from,)
+    return Container(
+        id=identity,
+        name=next(iter(_texts(row, "Names")), identity[:12]).removeprefix("/"),
+        image=_id(made_from, "ImageID") if made_from else ImageId(""),
+        state=_text(row, "State") or "unknown",
+        agent_service=AGENT_SERVICE_LABEL in labels,
+        agent_dev=AGENT_DEV_LABEL in labels,
+        mounted_images=(*_mounted_images(_list(row, "Mounts")), *by_name),
+        created_from=created_from,
+    )
+
+
+def _mounted_images(mounts: Iterable[object]) -> Iterator[str]:
+    for value in mounts:
+        mount = _mapping_of(value, "Mounts")
         if mount.get("Type") == "image":
-            yield from (text for text in (mount.get("Source"), mount.get("Name")) if text)
+            yield from filter(None, (_text(mount, "Source"), _text(mount, "Name")))
 
 
-def layers_from(inspected: Mapping[str, Any], history: Sequence[Mapping[str, Any]]) -> tuple[Layer, ...]:
-    """The layers of one image, lowest first, from its inspection and its history."""
-    diffs = (inspected.get("RootFS") or {}).get("Layers") or []
-    return layers_of(diffs, [entry.get("Size") or 0 for entry in history])
+def created_from(inspected: Row) -> str:
+    """The name that a container was created from, in `GET /containers/ID/json`. Raises ValueError."""
+    return _text(_mapping(inspected, "Config"), "Image")
 
 
-def engine_from(info: Mapping[str, Any], version: Mapping[str, Any]) -> Engine:
-    """Which engine this is, from `GET /info` and `GET /version`."""
-    components = {component.get("Name"): component for component in version.get("Components") or ()}
-    podman = "Podman Engine" in components
-    drivers = dict(pair[:2] for pair in info.get("DriverStatus") or () if len(pair) >= 2)
-    containerd = str(drivers.get("driver-type", "")).startswith("io.containerd.snapshotter")
+def service_image(service: Row) -> str:
+    """The name of the image of one swarm service, in `GET /services`; empty for a plugin. Raises ValueError."""
+    task = _mapping(_mapping(service, "Spec"), "TaskTemplate")
+    return _text(_mapping(task, "ContainerSpec"), "Image")
+
+
+def services_from(rows: Iterable[Row]) -> frozenset[str]:
+    """The answer to `GET /services`: names of images. Raises ValueError."""
+    return frozenset(filter(None, _numbered(rows, service_image, "service")))
+
+
+def layers_from(inspected: Row, history: Iterable[Row]) -> tuple[Layer, ...]:
+    """The layers of one image, lowest first, from its inspection and its history. Raises ValueError."""
+    diffs = [str(_id(diff, "RootFS.Layers")) for diff in _texts(_mapping(inspected, "RootFS"), "Layers")]
+    sizes = [_size(entry) for entry in history]
+    layers = layers_of(diffs, [size or 0 for size in sizes])
+    # A size that makes no sense could belong to any layer.
+    return tuple(replace(layer, size_bytes=None) for layer in layers) if None in sizes else layers
+
+
+# ── the engine itself ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def engine_from(info: Row, version: Row) -> Engine:
+    """Which engine this is, from `GET /info` and `GET /version`. Raises ValueError."""
+    components = [_mapping_of(component, "Components") for component in _list(version, "Components")]
+    podman = any(component.get("Name") == "Podman Engine" for component in components)
+    pairs = [pair for pair in _list(info, "DriverStatus") if isinstance(pair, list)]
+    containerd = any(
+        pair[0] == "driver-type" and str(pair[1]).startswith("io.containerd.snapshotter")
+        for pair in pairs
+        if len(pair) >= 2
+    )
     store = Store.PODMAN if podman else Store.CONTAINERD if containerd else Store.GRAPH_DRIVER
-    root, number = info.get("DockerRootDir") or "", version.get("Version") or ""
+    root, number = _text(info, "DockerRootDir"), _text(version, "Version")
+    if root and (not root.startswith("/") or "\0" in root):
+        raise ValueError(f"DockerRootDir is not a path: {quoted(root)}")
     # Podman returns a new random ID with each answer.
-    host = info.get("Name") if podman else info.get("ID")
+    host = _text(info, "Name" if podman else "ID")
     return Engine(
-        identity=f"{host} {store.value} {info.get('Driver')} {root}",
+        identity=f"{host} {store.value} {_text(info, 'Driver')} {root}",
         store=store,
         product="Podman" if podman else "Docker",
         version=number,
         data_root=root,
-        containerd_address=str((info.get("Containerd") or {}).get("Address") or ""),
-        manages_swarm=bool((info.get("Swarm") or {}).get("ControlAvailable")),
+        containerd_address=_text(_mapping(info, "Containerd"), "Address"),
+        manages_swarm=_mapping(info, "Swarm").get("ControlAvailable") is True,
         totals_are_lower_bounds=store is Store.CONTAINERD and number.partition(".")[0] in ("23", "24", "25", "26"),
     )
+
+
+def store_total(usage: Row) -> int:
+    """The size of the image store, in `GET /system/df?type=image`.
+
+    API 1.52 has `ImageUsage`, and the older field is deprecated. An engine leaves out zeros. Raises ValueError, also
+    where the total says nothing: Podman 4.3 always counts 0.
+    """
+    total = _total(_mapping(usage, "ImageUsage").get("TotalSize", usage.get("LayersSize", 0)))
+    images = [_mapping_of(image, "Images") for image in _list(usage, "Images")]
+    if not total and any(image.get("Size") for image in images):
+        raise ValueError(f"the engine counts 0 bytes for {len(images)} images")
+    return total
+
+
+def written_total(usage: Row) -> int:
+    """The size of all writable layers, in `GET /system/df?type=container`. Raises ValueError."""
+    if "Containers" not in usage:
+        return _total(_mapping(usage, "ContainerUsage").get("TotalSize", 0))
+    rows = (_mapping_of(container, "Containers") for container in _list(usage, "Containers"))
+    return sum(_total(row.get("SizeRw") or 0) for row in rows)
+
+
+def _total(value: object) -> int:
+    if (total := _bytes(value)) is None:
+        raise ValueError(f"not a size in bytes: {_shown(value)}")
+    return total
+
+
+def deleted_from(answer: bytes) -> tuple[str, ...]:
+    """The IDs that the answer to a removal lists as deleted. Raises ValueError."""
+    rows = value_of(answer)
+    if rows is None:
+        return ()
+    if not isinstance(rows, list):
+        raise ValueError(f"not a list: {_shown(rows)}")
+    deleted = (_text(_mapping_of(row, "the element"), "Deleted") for row in rows)
+    return tuple(str(_id(each, "Deleted")) for each in deleted if each)
 
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -154,15 +460,19 @@ EVENT_FILTER = {"type": ["container", "image"], "event": sorted(_CONTAINER_EVENT
 """Life-cycle events only: health checks would fill the engine's buffer of 256 events."""
 
 
-def event_from(row: Mapping[str, Any]) -> Event | None:
-    """One row of `GET /events` in the form of API 1.52 (`Type`, `Action`, `Actor`), which older versions send too."""
-    actor = row.get("Actor") or {}
-    attributes: Mapping[str, str] = actor.get("Attributes") or {}
-    if row.get("Type") == "container" and row.get("Action") in _CONTAINER_EVENTS:
+def event_from(row: Row) -> Event | None:
+    """One row of `GET /events` in the form of API 1.52 (`Type`, `Action`, `Actor`), which older versions send too.
+
+    Raises ValueError.
+    """
+    actor = _mapping(row, "Actor")
+    attributes = _mapping(actor, "Attributes")
+    kind, action = _text(row, "Type"), _text(row, "Action")
+    if kind == "container" and action in _CONTAINER_EVENTS:
         by_agent = AGENT_SERVICE_LABEL in attributes and AGENT_DEV_LABEL not in attributes
-        return Event(EventKind.USED, None, attributes.get("image", ""), by_agent, row["Action"] == "create")
-    if row.get("Type") == "image" and row.get("Action") in _IMAGE_EVENTS:
-        return _image_event(_IMAGE_EVENTS[row["Action"]], actor.get("ID") or "", attributes.get("name") or "")
+        return Event(EventKind.USED, None, _text(attributes, "image"), by_agent, action == "create")
+    if kind == "image" and action in _IMAGE_EVENTS:
+        return _image_event(_IMAGE_EVENTS[action], _text(actor, "ID"), _text(attributes, "name"))
     return None
 
 
@@ -173,6 +483,9 @@ def _image_event(kind: EventKind, actor: str, name: str) -> Event:
     return Event(kind, image_id(actor) if actor else None, name)
 
 
-def event_time_nanoseconds(row: Mapping[str, Any]) -> int:
-    """The engine's time of the event; 0 if it is missing."""
-    return int(row.get("timeNano") or 0)
+def event_time_nanoseconds(row: Row) -> int:
+    """The engine's time of the event; 0 if it is missing. Raises ValueError."""
+    at = row.get("timeNano") or 0
+    if not isinstance(at, int) or isinstance(at, bool) or not 0 <= at < _LATEST_NANOSECONDS:
+        raise ValueError(f"timeNano is not a time: {_shown(at)}")
+    return at

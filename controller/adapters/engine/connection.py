@@ -1,32 +1,52 @@
 """Connections to one engine: opened at the first request, kept alive, reopened after an error.
 
-Errors of the docker library become our own here. The requests are in `engine` and `events`.
+Every answer has a limit of size and of time, and only status 200 counts. Proxy and certificate settings in the
+environment of this process do not apply. The requests are in `engine` and `events`.
 """
 
 from __future__ import annotations
 
+import io
+import json
 import re
 import socket
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from contextlib import closing, contextmanager
+from dataclasses import dataclass, replace
+from http.client import HTTPException, HTTPResponse
+from pathlib import Path
 from typing import Any, TypeVar
 
-import docker
 import requests
-from docker.errors import APIError, DockerException, create_api_error_from_http_exception
-from docker.tls import TLSConfig
+import urllib3
 from docker.transport import UnixHTTPAdapter
+from docker.transport.unixconn import UnixHTTPConnection, UnixHTTPConnectionPool
 from requests.adapters import HTTPAdapter
+from requests.structures import CaseInsensitiveDict
+from urllib3.connection import HTTPConnection, HTTPSConnection
+from urllib3.exceptions import HTTPError, ReadTimeoutError
 
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
+from controller.printable import printable
 
 ANSWER_WITHIN_SECONDS = 600
-"""Docker's containerd store needs 7 s to list 1,000 images, and seconds for each delete among them."""
+"""For a whole answer. Docker's containerd store needs 7 s to list 1,000 images, and seconds for each delete."""
+LONGEST_ANSWER_BYTES = 256 * 2**20
+"""A list of 100,000 images has 50 to 100 MB."""
+HIGHEST_API = (1, 55)
+"""The highest API version that was tested."""
+_LONGEST_STREAM_BYTES = 64 * 2**20
+"""An event stream of this size (more than 100,000 events) is connected again."""
+_LONGEST_MESSAGE_BYTES = 65_536
+_PIECE_BYTES = 65_536
 _REACHED_WITHIN_SECONDS = 10
 _CONNECTIONS_KEPT = 16
+_MOUNTS = Path("/proc/self/mountinfo")
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
+_is_api_version = re.compile(r"(\d{1,3})\.(\d{1,3})").fullmatch
+_is_about_version = re.compile(r"client version [\d.]+ is too (?:old|new)", re.IGNORECASE).search
 _UNREACHABLE: dict[type[BaseException], str] = {
     FileNotFoundError: "no such socket (is it running? try: systemctl status docker)",
     ConnectionRefusedError: "connection refused (is it running? try: systemctl status docker)",
@@ -53,6 +73,80 @@ class Address:
         if not _is_address(self.url):
             raise InvalidSettings(f"--docker-host {self.url}: use unix:///path or tcp://host:port")
 
+    @property
+    def socket_path(self) -> str:
+        """The path of the socket; empty for another host."""
+        return self.url.removeprefix("unix://") if self.url.startswith("unix://") else ""
+
+    @property
+    def base_url(self) -> str:
+        """The URL that requests start with."""
+        if self.socket_path:
+            return "http+docker://localhost"
+        is_tls = bool(self.certificates) or self.url.startswith("https:")
+        return f"{'https' if is_tls else 'http'}://{self.url.partition('://')[2].rstrip('/')}"
+
+
+class ErrorAnswer(Exception):
+    """An answer of the engine with another status than 200; its text is the engine's message."""
+
+    def __init__(self, status: int, message: str) -> None:
+        super().__init__(message)
+        self.status = status
+
+    @property
+    def is_about_version(self) -> bool:
+        """Does this engine not support the API version of the request?"""
+        return self.status == 400 and _is_about_version(str(self)) is not None
+
+
+class AnswerTooLong(OSError):
+    """An answer that exceeds its size limit."""
+
+
+@dataclass(frozen=True, slots=True)
+class Client:
+    """Sends requests with one API version."""
+
+    base_url: str
+    adapter: HTTPAdapter
+    api_version: str
+    certificates: str = ""
+
+    def get(self, path: str) -> bytes:
+        """The whole answer to one GET request. Raises ErrorAnswer and what the libraries raise."""
+        with self.answer("GET", path) as pieces:
+            return b"".join(pieces)
+
+    @contextmanager
+    def answer(self, method: str, path: str) -> Iterator[Iterator[bytes]]:
+        """Send one request; the answer arrives in pieces. Raises ErrorAnswer and what the libraries raise."""
+        with closing(self.open(method, path, ANSWER_WITHIN_SECONDS)) as answer:
+            yield answer.iter_content(_PIECE_BYTES)
+
+    def open(self, method: str, path: str, timeout: float | None) -> requests.Response:
+        """Send one request; without a `timeout` the answer is a stream that may be silent.
+
+        There is no session: its extra work (merging settings, cookies, credentials, redirects) doubles the time of a
+        request, and a clean-up sends thousands.
+        """
+        request = requests.PreparedRequest()
+        version = f"/v{self.api_version}" if self.api_version else ""
+        request.method, request.url = method, f"{self.base_url}{version}{path}"
+        request.headers = CaseInsensitiveDict({"User-Agent": "imagectl", "Accept-Encoding": "identity"})
+        folder = self.certificates
+        answer = self.adapter.send(
+            request,
+            stream=True,
+            timeout=(_REACHED_WITHIN_SECONDS, timeout),  # type: ignore[arg-type]
+            verify=f"{folder}/ca.pem" if folder else True,
+            cert=(f"{folder}/cert.pem", f"{folder}/key.pem") if folder else None,
+        )
+        if answer.status_code != 200 or "Content-Encoding" in answer.headers:
+            with closing(answer):
+                raise ErrorAnswer(answer.status_code, _message_of(answer))
+        return answer
+
 
 class Connection:
     """Connections to one engine, for many threads at once."""
@@ -64,27 +158,35 @@ class Connection:
         self._api_version = api_version
         self._observe = observe
         self._lock = threading.Lock()
-        self._client: docker.APIClient | None = None
+        self._client: Client | None = None
+        self._under_way: dict[int, float] = {}
 
-    def request(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
-        """Run `ask` with a connected client and return its result. An APIError (an error answer) passes through.
+    @property
+    def waiting_seconds(self) -> float:
+        """How long the oldest request in flight has been waiting for its answer; 0 without one."""
+        return max((time.monotonic() - began for began in tuple(self._under_way.values())), default=0.0)
+
+    def request(self, operation: str, ask: Callable[[Client], T]) -> T:
+        """Run `ask` with a connected client and return its result. An ErrorAnswer passes through.
 
         Raises EngineUnreachable if no request was sent, EngineUnavailable if no valid answer came.
         """
         try:
             return self._measured(operation, ask)
-        except APIError:
-            raise
-        except (requests.RequestException, DockerException) as error:
+        except ErrorAnswer as answer:
+            if not answer.is_about_version:
+                raise
+            self.drop()  # The engine was upgraded or rolled back behind its socket: agree on a version again.
+            if operation == "remove_image":
+                raise EngineUnreachable(f"the engine at {self.address.url} has changed its version: {answer}") from None
+        except _TROUBLES as error:
             self.drop()
             trouble = self._trouble(error)
             if isinstance(trouble, EngineUnreachable) or not _is_broken(error):
                 raise trouble from error
         try:  # A kept connection may be stale: send the request again, once.
             return self._measured(operation, ask)
-        except APIError:
-            raise
-        except (requests.RequestException, DockerException) as error:
+        except _TROUBLES as error:
             self.drop()
             raise EngineUnavailable(str(self._trouble(error))) from error
 
@@ -93,21 +195,24 @@ class Connection:
         with self._lock:
             client, self._client = self._client, None
         if client is not None:
-            client.close()
+            client.adapter.close()
 
-    def _measured(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
+    def _measured(self, operation: str, ask: Callable[[Client], T]) -> T:
         began, code = time.monotonic(), "none"
+        key = threading.get_ident()
+        self._under_way[key] = began
         try:
             answer = ask(self._connected())
             code = "200"
-        except APIError as error:
-            code = str(error.status_code or "none")
+        except ErrorAnswer as error:
+            code = str(error.status)
             raise
         finally:
+            self._under_way.pop(key, None)
             self._observe(operation, code, time.monotonic() - began)
         return answer
 
-    def _connected(self) -> docker.APIClient:
+    def _connected(self) -> Client:
         with self._lock:
             if self._client is None:
                 self._client = _client(self.address, self._api_version)
@@ -117,41 +222,114 @@ class Connection:
     def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
         if reason := _why_unreachable(error):
+            if self.address.socket_path and _is_mount_point(self.address.socket_path):
+                reason = (
+                    "connection refused: this socket file is a bind mount, and the engine has created a new file"
+                    " (restart this container, and mount the folder of the socket instead of the file)"
+                )
             return EngineUnreachable(f"cannot connect to {where}: {reason}")
-        if isinstance(error, requests.Timeout) or "Read timed out" in str(error):
+        if any(isinstance(cause, AnswerTooLong) for cause in _causes(error)):
+            return EngineUnavailable(f"invalid response from {where}: longer than {LONGEST_ANSWER_BYTES >> 20} MiB")
+        if _is_timeout(error):
             return EngineUnavailable(f"{where} did not answer within {ANSWER_WITHIN_SECONDS} s")
-        return EngineUnavailable(f"invalid response from {where}: {error}")
+        return EngineUnavailable(f"invalid response from {where}: {printable(str(error))}")
 
 
-def send(client: docker.APIClient, method: str, path: str) -> bytes:
-    """Send one request and return the whole body. Raises the library's errors.
-
-    The extra work of a session (merging settings, cookies, credentials, redirects) doubles the time of a request, and a
-    clean-up sends thousands.
-    """
-    request = requests.PreparedRequest()
-    request.method, request.url = method, f"{client.base_url}/v{client.api_version}{path}"
-    request.headers = client.headers  # type: ignore[assignment]
-    verify = True if client.verify is None else client.verify
-    adapter = client.get_adapter(client.base_url)
-    answer = adapter.send(request, timeout=client.timeout, verify=verify, cert=client.cert)
-    raise_for_status(answer)
-    return answer.content
+_TROUBLES = (OSError, HTTPError, HTTPException)
+"""Errors of the libraries; those of requests are OSErrors."""
 
 
-def raise_for_status(answer: requests.Response) -> None:
-    """Raise the APIError that the library raises for its own requests."""
+def _message_of(answer: requests.Response) -> str:
+    """The engine's words for an error; else the start of the text."""
+    text = next(answer.iter_content(_LONGEST_MESSAGE_BYTES), b"").decode(errors="replace")
     try:
-        answer.raise_for_status()
-    except requests.HTTPError as error:
-        create_api_error_from_http_exception(error)
+        message = json.loads(text)["message"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        message = text or answer.reason or "no message"
+    return printable(str(message).strip(), longest=1_000)
+
+
+# ── connections whose answers have limits ────────────────────────────────────────────────────────────────────────────
+
+
+class _Bounded(io.RawIOBase):
+    """The bytes of one answer, up to its limits. A socket without a timeout carries a stream: no limit of time."""
+
+    def __init__(self, sock: socket.socket) -> None:
+        self.sock = sock
+        self._file = sock.makefile("rb", buffering=0)
+        timeout = sock.gettimeout()
+        self._ends_at = None if timeout is None else time.monotonic() + timeout
+        self._left = _LONGEST_STREAM_BYTES if timeout is None else LONGEST_ANSWER_BYTES
+
+    def makefile(self, *_: Any) -> io.BufferedReader:
+        """What http.client reads an answer from."""
+        return io.BufferedReader(self, 16_384)
+
+    def readable(self) -> bool:
+        return True
+
+    def readinto(self, buffer: Any) -> int | None:
+        """Read once from the socket. Raises TimeoutError and AnswerTooLong."""
+        if self._ends_at is not None:
+            left = self._ends_at - time.monotonic()
+            if left <= 0:
+                raise TimeoutError("the answer took too long")
+            self.sock.settimeout(left)
+        if self._left <= 0:
+            raise AnswerTooLong("the answer is too long")
+        count = self._file.readinto(buffer)
+        self._left -= count or 0
+        return count
+
+    def close(self) -> None:
+        self._file.close()
+        super().close()
+
+
+class _BoundedResponse(HTTPResponse):
+    def __init__(self, sock: socket.socket, *arguments: Any, **options: Any) -> None:
+        super().__init__(_Bounded(sock), *arguments, **options)  # type: ignore[arg-type]  # It only calls makefile.
+
+
+class _SocketConnection(UnixHTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _SocketPool(UnixHTTPConnectionPool):
+    def _new_conn(self) -> Any:
+        return _SocketConnection(self.base_url, self.socket_path, _REACHED_WITHIN_SECONDS)
 
 
 class _SocketAdapter(UnixHTTPAdapter):
     """One connection pool for all requests. The library has one for each URL, so a delete never reuses a connection."""
 
-    def get_connection(self, url: bytes | str, proxies: Any = None) -> Any:
-        return super().get_connection("http+docker://localhost", proxies)
+    def __init__(self, path: str) -> None:
+        super().__init__(f"http+unix://{path}")
+        self._pool = _SocketPool("http+docker://localhost", path, ANSWER_WITHIN_SECONDS, maxsize=_CONNECTIONS_KEPT)
+
+    def get_connection(self, url: Any, proxies: Any = None) -> _SocketPool:
+        return self._pool
+
+    def close(self) -> None:
+        super().close()
+        self._pool.close()
+
+
+class _HostConnection(HTTPConnection):
+    response_class = _BoundedResponse
+
+
+class _HostTlsConnection(HTTPSConnection):
+    response_class = _BoundedResponse
+
+
+class _HostPool(urllib3.HTTPConnectionPool):
+    ConnectionCls = _HostConnection
+
+
+class _HostTlsPool(urllib3.HTTPSConnectionPool):
+    ConnectionCls = _HostTlsConnection
 
 
 class _HostAdapter(HTTPAdapter):
@@ -165,27 +343,35 @@ class _HostAdapter(HTTPAdapter):
             *idle,
         ]
         super().init_poolmanager(*arguments, **options)
+        self.poolmanager.pool_classes_by_scheme = {"http": _HostPool, "https": _HostTlsPool}
 
 
-def _client(address: Address, api_version: str) -> docker.APIClient:
-    client = docker.APIClient(
-        address.url, version=api_version, timeout=ANSWER_WITHIN_SECONDS, tls=_tls(address.certificates)
+def _client(address: Address, api_version: str) -> Client:
+    path = address.socket_path
+    adapter = _SocketAdapter(path) if path else _HostAdapter(pool_maxsize=_CONNECTIONS_KEPT)
+    client = Client(address.base_url, adapter, api_version, address.certificates)
+    return (
+        replace(client, api_version=_agreed_version(replace(client, api_version="")))
+        if api_version == "auto"
+        else client
     )
-    client.get_adapter(client.base_url).close()  # Closes the connection that asked for the version.
-    if address.url.startswith("unix://"):
-        path = address.url.replace("unix://", "http+unix://")
-        client.mount("http+docker://", _SocketAdapter(path, ANSWER_WITHIN_SECONDS, max_pool_size=_CONNECTIONS_KEPT))
-        client.trust_env = False  # No proxy stands before a socket, and looking for one costs more than the request.
-    else:
-        client.mount(client.base_url, _HostAdapter(pool_maxsize=_CONNECTIONS_KEPT))
-    client.timeout = (_REACHED_WITHIN_SECONDS, ANSWER_WITHIN_SECONDS)  # type: ignore[assignment]
-    return client
 
 
-def _tls(folder: str) -> TLSConfig | bool:
-    if not folder:
-        return False
-    return TLSConfig(client_cert=(f"{folder}/cert.pem", f"{folder}/key.pem"), ca_cert=f"{folder}/ca.pem", verify=True)
+def _agreed_version(client: Client) -> str:
+    """The highest API version that both support. Raises EngineUnavailable."""
+    try:
+        highest = json.loads(client.get("/version"))["ApiVersion"]
+        numbers = _is_api_version(highest)
+    except (ValueError, TypeError, KeyError, RecursionError) as error:
+        raise EngineUnavailable(f"invalid response to version: {printable(repr(error))}") from error
+    except ErrorAnswer as answer:
+        raise EngineUnavailable(f"the engine answered version with {answer.status}: {answer}") from answer
+    if not numbers:
+        raise EngineUnavailable(f"invalid response to version: {printable(repr(highest))} is not an API version")
+    return "{}.{}".format(*min(HIGHEST_API, (int(numbers[1]), int(numbers[2]))))
+
+
+# ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _why_unreachable(error: Exception) -> str:
@@ -193,9 +379,23 @@ def _why_unreachable(error: Exception) -> str:
     return next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
 
 
+def _is_mount_point(path: str) -> bool:
+    """Is this file itself a mount, so that it stays the old one when the engine creates a new one?"""
+    try:
+        lines = _MOUNTS.read_text(errors="replace").splitlines()
+    except OSError:
+        return False
+    return any(line.split(" ")[4:5] in ([path], [path.replace("/var/run/", "/run/", 1)]) for line in lines)
+
+
 def _is_broken(error: Exception) -> bool:
-    """Did the connection break (and not time out)?"""
-    return isinstance(error, requests.ConnectionError) and not isinstance(error, requests.Timeout)
+    """Did the connection break (and not exceed a limit)?"""
+    is_bounded = _is_timeout(error) or any(isinstance(cause, AnswerTooLong) for cause in _causes(error))
+    return isinstance(error, requests.ConnectionError) and not is_bounded
+
+
+def _is_timeout(error: Exception) -> bool:
+    return any(isinstance(cause, (requests.Timeout, ReadTimeoutError, TimeoutError)) for cause in _causes(error))
 
 
 def _causes(error: BaseException) -> Iterator[BaseException]:

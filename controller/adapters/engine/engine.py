@@ -1,26 +1,35 @@
 """The container engine: list images and containers, measure the store, remove images. Returns our values and errors.
 
-Uses low-level calls only: the object layer of the docker library inspects every image that it lists.
+An answer of the wrong form ends the pass. Only a valid ID or a valid name becomes part of a request path.
 """
 
 from __future__ import annotations
 
-import json
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
-from typing import Any, TypeVar
+from typing import TypeVar
 from urllib.parse import quote
 
-import docker
-from docker.errors import APIError
-
-from controller.adapters.engine.answers import container_from, engine_from, image_from, layers_from, rows_of
-from controller.adapters.engine.connection import Connection, send
-from controller.errors import EngineUnavailable, ImageGone, RemovalFailed, RemovalRefused
+from controller.adapters.engine.answers import (
+    Row,
+    containers_from,
+    created_from,
+    deleted_from,
+    engine_from,
+    images_from,
+    layers_from,
+    mapping_of,
+    rows_of,
+    services_from,
+    store_total,
+    written_total,
+)
+from controller.adapters.engine.connection import Client, Connection, ErrorAnswer
+from controller.errors import EngineUnavailable, ImageGone, InvalidReference, RemovalFailed, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.layers import Layer
-from controller.image.reference import ImageId
+from controller.image.reference import ImageId, is_image_id, listed_reference
 from controller.plan.memory.observation import Engine
 
 _LOST_A_RACE = re.compile(r"unrecognized image ID|no such image|image not known", re.IGNORECASE)
@@ -46,67 +55,53 @@ class DockerEngine:
 
     def identify(self) -> Engine:
         """Identity of the engine. Raises EngineUnavailable, as every call does."""
-        return self._sensible("info", lambda client: engine_from(client.info(), client.version()))
+        return self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
 
     def images(self) -> Mapping[ImageId, Image]:
         """All images, with hidden parents. An unchanged image is the same object as last time."""
 
-        def ask(client: docker.APIClient) -> dict[ImageId, Image]:
-            images = map(image_from, rows_of(send(client, "GET", "/images/json?all=1")))
-            return {image.id: self._as_known(image) for image in images}
-
-        self._images = self._sensible("list_images", ask)
+        known = self._images
+        self._images = self._list("list_images", "/images/json?all=1", lambda rows: images_from(rows, known))
         return self._images
-
-    def _as_known(self, image: Image) -> Image:
-        known = self._images.get(image.id)
-        return known if known == image else image
 
     def containers(self) -> tuple[Container, ...]:
         """All containers, in any state."""
-        address = "/containers/json?all=1"
-        listed = self._sensible(
-            "list_containers", lambda client: list(map(container_from, rows_of(send(client, "GET", address))))
-        )
+        listed = self._list("list_containers", "/containers/json?all=1", containers_from)
         return tuple(self._as_created(each) if each.id == self._own_container else each for each in listed)
 
     def _as_created(self, own: Container) -> Container:
         """Our own container with the name that it was created from: Docker lists the ID once that name has moved."""
         if not self._own_name:
-            self._own_name = self._sensible(
-                "inspect_container", lambda client: str(client.inspect_container(own.id)["Config"]["Image"])
-            )
+            path = f"/containers/{own.id}/json"
+            self._own_name = self._valid("inspect_container", lambda client: created_from(_object(client, path)))
         return replace(own, created_from=self._own_name)
 
     def service_images(self) -> frozenset[str]:
         """Image names of swarm services; call this on a swarm manager only."""
-
-        def ask(client: Any) -> frozenset[str]:
-            specs = (service["Spec"]["TaskTemplate"] for service in client.services())
-            return frozenset(spec["ContainerSpec"]["Image"] for spec in specs if "ContainerSpec" in spec)
-
-        return self._sensible("list_services", ask)
+        return self._list("list_services", "/services", services_from)
 
     def layers(self, image: ImageId) -> tuple[Layer, ...]:
         """The layers of one image, lowest first. Raises ImageGone too."""
 
-        def ask(client: Any) -> tuple[Layer, ...]:
-            return layers_from(client.inspect_image(image), client.history(image))
+        path = _image_path(image)
 
-        return self._sensible("inspect_image", ask)
+        def ask(client: Client) -> tuple[Layer, ...]:
+            inspected = _object(client, f"{path}/json")
+            with client.answer("GET", f"{path}/history") as history:
+                return layers_from(inspected, rows_of(history))
+
+        return self._valid("inspect_image", ask)
 
     def store_bytes(self) -> int:
         """Size of the image store, as the engine counts it."""
-        return self._disk_usage("image", _store_total)
+        return self._disk_usage("image", store_total)
 
     def written_bytes(self) -> int:
         """Size of the writable layers of all containers, as the engine counts it."""
-        return self._disk_usage("container", _written_total)
+        return self._disk_usage("container", written_total)
 
-    def _disk_usage(self, of: str, total: Callable[[Mapping[str, Any]], int]) -> int:
-        """The docker library always asks for all sizes, with volumes and build cache."""
-        address = f"/system/df?type={of}"
-        return self._sensible("measure_store", lambda client: total(json.loads(send(client, "GET", address))))
+    def _disk_usage(self, of: str, total: Callable[[Row], int]) -> int:
+        return self._valid("measure_store", lambda client: total(_object(client, f"/system/df?type={of}")))
 
     def remove(self, target: str) -> tuple[str, ...]:
         """Remove one name, or the image with one ID; never with force, never with its parents.
@@ -115,66 +110,63 @@ class DockerEngine:
         RemovalRefused or RemovalFailed for an error answer; EngineUnreachable if no request was sent;
         EngineUnavailable if the result is unknown.
         """
-        times_asked = 0
+        times_asked, path = 0, f"{_image_path(target)}?force=False&noprune=True"
 
-        def ask(client: docker.APIClient) -> tuple[str, ...]:
+        def ask(client: Client) -> tuple[str, ...]:
             nonlocal times_asked
             times_asked += 1
-            rows = json.loads(send(client, "DELETE", f"/images/{quote(target, safe='/:')}?force=False&noprune=True"))
-            return tuple(deleted for row in rows or () if (deleted := row.get("Deleted")))
+            with client.answer("DELETE", path) as pieces:
+                return deleted_from(b"".join(pieces))
 
         try:
             return self._connection.request("remove_image", ask)
-        except APIError as error:
+        except ErrorAnswer as error:
             refusal = _refusal(error)
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
-            refusal = EngineUnavailable(f"invalid response to remove_image: {error!r}")
+        except ValueError as error:
+            refusal = EngineUnavailable(f"invalid response to remove_image: {error}")
         if times_asked > 1 and isinstance(refusal, ImageGone):
             raise EngineUnavailable(f"the connection broke; the second request got: {refusal}") from refusal
         raise refusal
 
-    def _sensible(self, operation: str, ask: Callable[[docker.APIClient], T]) -> T:
+    def _list(self, operation: str, path: str, convert: Callable[[Iterable[Row]], T]) -> T:
+        def ask(client: Client) -> T:
+            with client.answer("GET", path) as pieces:
+                return convert(rows_of(pieces))
+
+        return self._valid(operation, ask)
+
+    def _valid(self, operation: str, ask: Callable[[Client], T]) -> T:
         """A valid answer, or EngineUnavailable: half a list is not a list."""
         try:
             return self._connection.request(operation, ask)
-        except APIError as error:
-            if error.status_code == 404 and operation == "inspect_image":
-                raise ImageGone(_words(error)) from error
-            raise EngineUnavailable(
-                f"the engine answered {operation} with {error.status_code}: {_words(error)}"
-            ) from error
-        except (KeyError, TypeError, ValueError, AttributeError) as error:
+        except ErrorAnswer as error:
+            if error.status == 404 and operation == "inspect_image":
+                raise ImageGone(str(error)) from error
+            raise EngineUnavailable(f"the engine answered {operation} with {error.status}: {error}") from error
+        except ValueError as error:
             self._connection.drop()
-            raise EngineUnavailable(f"invalid response to {operation}: {error!r}") from error
+            raise EngineUnavailable(f"invalid response to {operation}: {error}") from error
 
 
-def _store_total(usage: Mapping[str, Any]) -> int:
-    """API 1.52 has `ImageUsage`, and the older field is deprecated. An engine leaves out zeros.
-
-    Raises ValueError where the total says nothing: Podman 4.3 always counts 0.
-    """
-    total = (usage.get("ImageUsage") or {}).get("TotalSize", usage.get("LayersSize", 0))
-    images = usage.get("Images") or ()
-    if not total and any(image.get("Size") for image in images):
-        raise ValueError(f"the engine counts 0 bytes for {len(images)} images")
-    return int(total)
+def _object(client: Client, path: str) -> Row:
+    return mapping_of(client.get(path))
 
 
-def _written_total(usage: Mapping[str, Any]) -> int:
-    if "Containers" not in usage:
-        return int((usage.get("ContainerUsage") or {}).get("TotalSize", 0))
-    return sum(container.get("SizeRw") or 0 for container in usage["Containers"] or ())
+def _image_path(target: str) -> str:
+    """The path of an ID or a name. Raises RemovalFailed for any other text: it could address something else."""
+    try:
+        if not is_image_id(target):
+            listed_reference(target)
+    except InvalidReference as error:
+        raise RemovalFailed(f"no request was sent: {error}") from error
+    return f"/images/{quote(target, safe='/:')}"
 
 
-def _refusal(error: APIError) -> Exception:
+def _refusal(error: ErrorAnswer) -> Exception:
     """The error for an answer other than 200. Engines differ in their codes (measured on six)."""
-    words, status = _words(error), error.status_code
+    words, status = str(error), error.status
     if status == 404 or (status == 500 and _LOST_A_RACE.search(words)):
         return ImageGone(words)
     if status == 409 or (status == 500 and _SEVERAL_NAMES.search(words)):
         return RemovalRefused(words)
     return RemovalFailed(f"{status}: {words}")
-
-
-def _words(error: APIError) -> str:
-    return str(error.explanation or error).strip()

@@ -15,11 +15,9 @@ from contextlib import suppress
 from dataclasses import replace
 from functools import partial
 from itertools import takewhile
+from urllib.parse import urlencode
 
-import docker
-from docker.errors import APIError
 from docker.types.daemon import CancellableStream
-from docker.utils import convert_filters
 from tenacity import (
     RetryError,
     Retrying,
@@ -29,13 +27,14 @@ from tenacity import (
     wait_exponential,
 )
 
-from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds
-from controller.adapters.engine.connection import Connection, raise_for_status
+from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds, mapping_of
+from controller.adapters.engine.connection import Client, Connection, ErrorAnswer
 from controller.errors import EngineUnavailable
 from controller.log_events import LogEvent
 from controller.plan.memory.event import Event, ReceivedEvents
 
 _LONGEST_PIECE_BYTES = 65_536
+_LONGEST_LINE_BYTES = 2**20
 _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
 _REPLAY_ENDS_AFTER_SECONDS = 0.5
@@ -143,7 +142,7 @@ class EventStream:
     def _subscribed(self) -> CancellableStream[bytes]:
         """The stream from the end of the last one; retries until it succeeds. Raises RetryError when stopping."""
         attempts = Retrying(
-            retry=retry_if_exception_type((EngineUnavailable, APIError)),
+            retry=retry_if_exception_type((EngineUnavailable, ErrorAnswer)),
             wait=wait_exponential(_SHORTEST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
@@ -160,11 +159,17 @@ class EventStream:
         self._tried.set()
         self._ring()
         taken_in, replays, last = self._cursor, bool(self._cursor), time.monotonic()
-        for event_read, at in _events_of(stream):
+        for line in _lines_of(stream):
             now = time.monotonic()
             replays, last = replays and now - last < _REPLAY_ENDS_AFTER_SECONDS, now
+            try:
+                row = mapping_of(line)
+                event, at = event_from(row), event_time_nanoseconds(row)
+            except ValueError as error:
+                self._skip(line, error)
+                continue
             is_new = at != taken_in or not at  # A replay starts with the last known event.
-            event = replace(event_read, is_replayed=replays) if event_read and is_new else None
+            event = replace(event, is_replayed=replays) if event and is_new else None
             with self._lock:
                 if not is_new:  # So the replay is complete.
                     self._has_missed = had_missed
@@ -176,36 +181,33 @@ class EventStream:
             if event is not None:
                 self._ring()
 
+    def _skip(self, line: bytes, error: ValueError) -> None:
+        """An invalid event may be any event: from now on some are missing."""
+        invalid = {"event": LogEvent.ENGINE_EVENT_INVALID}
+        _log.debug("skipped an invalid event (%s): %.200r", error, line, extra=invalid)
+        with self._lock:
+            self._has_missed = True
+            self._count += 1
+        self._ring()
 
-def _stream_of(client: docker.APIClient, cursor: int) -> CancellableStream[bytes]:
-    """The library's own `events` returns an error answer as the first event."""
-    parameters = {"filters": convert_filters(EVENT_FILTER)}
+
+def _stream_of(client: Client, cursor: int) -> CancellableStream[bytes]:
+    query = {"filters": json.dumps(EVENT_FILTER)}
     if cursor:
         since = max(cursor - _REPLAY_OVERLAP_NANOSECONDS, 1)
-        parameters["since"] = f"{since // 10**9}.{since % 10**9:09}"
-    address = f"{client.base_url}/v{client.api_version}/events"
-    response = client.get(address, params=parameters, stream=True, timeout=None)
-    raise_for_status(response)
+        query["since"] = f"{since // 10**9}.{since % 10**9:09}"
+    response = client.open("GET", f"/events?{urlencode(query)}", None)
     return CancellableStream(response.raw.stream(_LONGEST_PIECE_BYTES), response)
 
 
-def _events_of(stream: Iterable[bytes]) -> Iterator[tuple[Event | None, int]]:
-    """The event of each line (None if it does not matter) and its time. Lines may be split between pieces.
-
-    An invalid line is skipped: an event only wakes the loop, and a pass reads everything again.
-    """
+def _lines_of(stream: Iterable[bytes]) -> Iterator[bytes]:
+    """The lines of a stream. Lines may be split between pieces. Raises ValueError for an endless line."""
     rest = b""
     for piece in stream:
         *lines, rest = (rest + piece).split(b"\n")
-        for line in filter(None, lines):
-            try:
-                row = json.loads(line)
-                event = event_from(row), event_time_nanoseconds(row)
-            except (ValueError, TypeError, AttributeError):
-                invalid = {"event": LogEvent.ENGINE_EVENT_INVALID}
-                _log.debug("skipped an invalid event: %.200r", line, extra=invalid)
-            else:
-                yield event
+        if len(rest) > _LONGEST_LINE_BYTES:
+            raise ValueError(f"an event is longer than {_LONGEST_LINE_BYTES} bytes")
+        yield from filter(None, lines)
 
 
 def cursor_after(cursor: int, at: int) -> int:

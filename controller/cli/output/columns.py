@@ -60,7 +60,7 @@ _OUTCOME_COLOURS = {"refused": "red", "failed": "red"}
 
 NAME = Column("REFERENCE", _name)
 IMAGE = Column("IMAGE ID", lambda row: short_id(row["image"]), is_wide=True)
-SIZE = Column("SIZE", lambda row: bytes_in_words(row["size_bytes"] or 0), order=lambda row: row["size_bytes"])
+SIZE = Column("SIZE", lambda row: bytes_in_words(row["size_bytes"]), order=lambda row: row["size_bytes"] or 0)
 FREES = Column(
     "FREES ALONE", lambda row: bytes_in_words(row["frees_alone_bytes"]), True, lambda row: row["frees_alone_bytes"]
 )

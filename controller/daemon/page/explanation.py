@@ -19,7 +19,7 @@ def explanation(found: Sequence[Values]) -> Html:
 
 def _article(row: Values) -> Html:
     frees = bytes_in_words(row["frees_alone_bytes"])
-    size = bytes_in_words(row["size_bytes"] or 0)
+    size = bytes_in_words(row["size_bytes"])
     facts = [_fact(title, said) for title, said in _facts(row) if said]
     return el(
         "article",

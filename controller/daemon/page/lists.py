@@ -135,7 +135,7 @@ def _row(row: Values) -> Html:
         el("td", verdict(row["verdict"]), role="cell", class_="verdict-cell", title=row["detail"] or None),
         el("td", _moment(goes, row["due_at"]), role="cell", class_="goes", data_label="Goes"),
         el("td", idle, role="cell", class_="idle", data_label="Idle"),
-        el("td", bytes_in_words(row["size_bytes"] or 0), role="cell", class_="size", data_label="Size"),
+        el("td", bytes_in_words(row["size_bytes"]), role="cell", class_="size", data_label="Size"),
         el("td", rule(row), role="cell", class_="rule", data_label="Rule"),
         role="row",
     )

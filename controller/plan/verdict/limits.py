@@ -55,15 +55,15 @@ def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -
     )
 
 
-def charges_of(removals: Sequence[Verdict], memory: Memory) -> list[int]:
-    """Bytes that count against the hourly limit before the removal: the exact figure, else the size of the image."""
+def charges_of(removals: Sequence[Verdict], memory: Memory) -> list[int | None]:
+    """Bytes that count against the hourly limit before the removal: the exact figure, else the size of the image (None: unknown)."""
     return [
         _charge(verdict, freed, memory)
         for verdict, freed in zip(removals, freed_in_turn(removals, memory), strict=True)
     ]
 
 
-def _charge(verdict: Verdict, freed: Reclaim, memory: Memory) -> int:
+def _charge(verdict: Verdict, freed: Reclaim, memory: Memory) -> int | None:
     if memory.seen is None:
         return 0
     exact = freed.is_exact and memory.seen.engine.store is Store.GRAPH_DRIVER
@@ -74,7 +74,7 @@ def bytes_spent(removal: Removal) -> int:
     """Bytes that count against the hourly limit after the removal; the size of the image if the figure is unknown."""
     if removal.outcome is not Outcome.REMOVED:
         return 0
-    return removal.intent.size_bytes if removal.freed.bytes is None else removal.freed.bytes
+    return (removal.intent.size_bytes or 0) if removal.freed.bytes is None else removal.freed.bytes
 
 
 def spent_after(spent: Sequence[Spending], freed: int, now: float) -> tuple[Spending, ...]:
@@ -93,12 +93,14 @@ class _Budget:
         self._bytes_left = (limits.bytes_per_hour or 0) - sum(each.bytes for each in self._spent)
         self._is_exhausted = False
 
-    def held(self, verdict: Verdict, charge: int) -> Verdict | None:
+    def held(self, verdict: Verdict, charge: int | None) -> Verdict | None:
         """The verdict on a removal that exceeds a limit; None if it fits, and the budget shrinks."""
         if self._removals_left is not None and self._removals_left <= 0:
             most = self._limits.removals_per_pass
             return _held_back(verdict, None, f"limit: {most} removal{'s' * (most != 1)} a pass")
         if self._limits.bytes_per_hour is not None:
+            if charge is None:
+                return _held_back(verdict, None, "its size is unknown, and bytes per hour are limited")
             if charge > self._limits.bytes_per_hour:
                 return _held_back(
                     verdict,

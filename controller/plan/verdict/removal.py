@@ -63,7 +63,7 @@ class Intent:
     rule: int
     text_hash: str
     idle_seconds: float
-    size_bytes: int
+    size_bytes: int | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,7 +90,7 @@ class Batch:
     freed: Freed
 
 
-def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int) -> Intent:
+def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> Intent:
     """The removal that a verdict asks for. Raises ValueError if it asks for none."""
     rule = verdict.rule
     if rule is None or verdict.reason is not Reason.DUE:

@@ -4,25 +4,22 @@ from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from functools import partial
 from pathlib import Path
 
-import docker
 import pytest
 import requests
 import responses
-from docker.errors import APIError
 from urllib3.exceptions import ProtocolError
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.connection import Address, Client, Connection, ErrorAnswer
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 from tests.adapters.engine.unix_server import Handler, serving
 
 PING = "http+docker://localhost/v1.41/_ping"
 
 
-def ask(client: docker.APIClient) -> bool:
-    return bool(client.ping())
+def ask(client: Client) -> bytes:
+    return client.get("/_ping")
 
 
 @pytest.fixture
@@ -137,7 +134,7 @@ def test_a_time_out_is_not_tried_again(http: responses.RequestsMock) -> None:
 def test_an_error_answer_passes_through(http: responses.RequestsMock) -> None:
     observed = Requests()
     http.get(PING, status=503, json={"message": "not ready"})
-    with pytest.raises(APIError, match="not ready"):
+    with pytest.raises(ErrorAnswer, match="not ready"):
         Connection(Address(), observed, "1.41").request("ping", ask)
     assert observed.seen == [("ping", "503")]
 
@@ -159,8 +156,8 @@ def test_the_generation_counts_reconnects(http: responses.RequestsMock) -> None:
 def test_all_requests_of_a_thread_share_one_connection(tmp_path: Path) -> None:
     with serving(tmp_path / "s", lambda handler: handler.answer({"ApiVersion": "1.41"})) as said:
         connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
-        for name in (f"app:{number}" for number in range(20)):
-            connection.request("inspect", partial(docker.APIClient.inspect_image, image=name))
+        for _ in range(20):
+            connection.request("inspect", lambda client: client.get("/images/app:1/json"))
         assert (len(said.requests), said.connections) == (20, 1)
         connection.drop()
 
@@ -173,7 +170,7 @@ def test_a_connection_that_the_engine_closed_is_reopened(tmp_path: Path) -> None
     with serving(tmp_path / "s", answer_once) as said:
         connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
         for _ in range(3):
-            connection.request("version", lambda client: client.version(api_version=False))
+            connection.request("version", lambda client: client.get("/version"))
         assert said.connections == 3
 
 
@@ -181,7 +178,7 @@ def test_an_engine_that_comes_back_is_connected_again(tmp_path: Path) -> None:
     connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
     for _ in range(2):
         with serving(tmp_path / "s", lambda handler: handler.answer({})):
-            connection.request("version", lambda client: client.version(api_version=False))
+            connection.request("version", lambda client: client.get("/version"))
             connection.drop()
         with pytest.raises(EngineUnreachable):
             connection.request("ping", ask)
@@ -196,4 +193,76 @@ def test_a_truncated_answer_is_an_error(tmp_path: Path) -> None:
         handler.hang_up()
 
     with serving(tmp_path / "s", cut), pytest.raises(EngineUnavailable, match="invalid response"):
-        Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41").request("images", lambda c: c.images())
+        Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41").request(
+            "images", lambda client: client.get("/images/json")
+        )
+
+
+# ── limits and versions ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("theirs", "agreed"), [("1.41", "1.41"), ("1.55", "1.55"), ("1.99", "1.55"), ("2.0", "1.55"), ("1.9", "1.9")]
+)
+def test_the_highest_version_that_both_support_is_used(http: responses.RequestsMock, theirs: str, agreed: str) -> None:
+    http.get("http+docker://localhost/version", json={"ApiVersion": theirs})
+    http.get(f"http+docker://localhost/v{agreed}/_ping", body="OK")
+    assert Connection(Address()).request("ping", ask) == b"OK"
+
+
+@pytest.mark.parametrize(
+    "words", ["client version 1.52 is too new. Maximum supported", "client version 1.41 is too old"]
+)
+def test_an_engine_of_another_version_behind_the_same_socket_is_connected_again(
+    http: responses.RequestsMock, words: str
+) -> None:
+    versions = http.get("http+docker://localhost/version", json={"ApiVersion": "1.52"})
+    http.get("http+docker://localhost/v1.52/_ping", status=400, json={"message": words})
+    connection = Connection(Address())
+    with pytest.raises(ErrorAnswer, match="client version"):
+        connection.request("ping", ask)
+    assert versions.call_count == 2
+    http.replace("GET", "http+docker://localhost/version", json={"ApiVersion": "1.41"})
+    http.get("http+docker://localhost/v1.41/_ping", body="OK")
+    assert connection.request("ping", ask) == b"OK"
+
+
+def test_the_environment_has_no_influence_on_the_way_to_the_engine(
+    http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:1")
+    monkeypatch.setenv("REQUESTS_CA_BUNDLE", "/nowhere")
+    http.get("http://far:2375/v1.41/_ping", body="OK")
+    assert Connection(Address("tcp://far:2375"), api_version="1.41").request("ping", ask) == b"OK"
+    (kwargs,) = (call.request.req_kwargs for call in http.calls)  # type: ignore[attr-defined]
+    assert (kwargs.get("proxies"), kwargs["verify"]) == (None, True)
+
+
+def test_the_time_of_the_oldest_request_in_flight_is_known(tmp_path: Path) -> None:
+    connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+    waited: list[bool] = []
+
+    def answer(handler: Handler) -> None:
+        waited.append(connection.waiting_seconds > 0)
+        handler.answer({})
+
+    with serving(tmp_path / "s", answer):
+        connection.request("version", lambda client: client.get("/version"))
+        connection.drop()
+    assert waited == [True]
+    assert connection.waiting_seconds == 0
+
+
+def test_a_socket_file_that_was_mounted_and_created_again_says_so(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "s"))
+    table = tmp_path / "mountinfo"
+    table.write_text(f"36 35 98:0 /run/docker.sock//deleted {tmp_path}/s rw - tmpfs tmpfs rw\n")
+    monkeypatch.setattr("controller.adapters.engine.connection._MOUNTS", table)
+    with pytest.raises(
+        EngineUnreachable, match="this socket file is a bind mount, and the engine has created a new file"
+    ):
+        Connection(Address(f"unix://{tmp_path}/s")).request("ping", ask)

@@ -26,6 +26,8 @@ from controller.plan.memory.observation import Store
 
 API = "http+docker://localhost/v1.41"
 ID = ImageId("sha256:" + "1" * 64)
+US = "c" * 64
+LAYER = "sha256:" + "a" * 64
 ROW: dict[str, Any] = {"Id": ID, "RepoTags": ["app:1"], "RepoDigests": None, "Size": 5, "ParentId": "", "Labels": None}
 
 
@@ -92,7 +94,7 @@ def test_a_name_by_digest_among_the_tags_is_not_a_tag(engine: DockerEngine, http
 
 
 def test_containers_of_every_state_are_listed(engine: DockerEngine, http: Http) -> None:
-    row = {"Id": "c1", "Names": ["/one"], "Image": "app:1", "ImageID": ID, "State": "created", "Labels": {}}
+    row = {"Id": "c" * 64, "Names": ["/one"], "Image": "app:1", "ImageID": ID, "State": "created", "Labels": {}}
     http.get(
         f"{API}/containers/json",
         json=[row],
@@ -103,9 +105,9 @@ def test_containers_of_every_state_are_listed(engine: DockerEngine, http: Http) 
 
 
 def test_our_own_image_name_is_known_after_the_name_has_moved(http: Http) -> None:
-    engine = DockerEngine(Connection(Address("unix:///engine.sock"), api_version="1.41"), own_container="us")
-    http.get(f"{API}/containers/json", json=[{"Id": "us", "Image": ID, "ImageID": ID, "State": "running"}])
-    inspection = http.get(f"{API}/containers/us/json", json={"Config": {"Image": "site.local/imagectl:1"}})
+    engine = DockerEngine(Connection(Address("unix:///engine.sock"), api_version="1.41"), own_container=US)
+    http.get(f"{API}/containers/json", json=[{"Id": US, "Image": ID, "ImageID": ID, "State": "running"}])
+    inspection = http.get(f"{API}/containers/{US}/json", json={"Config": {"Image": "site.local/imagectl:1"}})
     assert [engine.containers()[0].created_from for _ in range(2)] == ["site.local/imagectl:1"] * 2
     assert inspection.call_count == 1
 
@@ -205,9 +207,9 @@ TARGET = f"{API}/images/app:1"
 
 
 def test_a_removal_is_never_forced_and_prunes_nothing(engine: DockerEngine, http: Http) -> None:
-    rows = [{"Untagged": "app:1"}, {"Deleted": ID}, {"Deleted": "sha256:layer"}]
+    rows = [{"Untagged": "app:1"}, {"Deleted": ID}, {"Deleted": LAYER}]
     http.delete(TARGET, json=rows, match=[matchers.query_param_matcher({"force": False, "noprune": True})])
-    assert engine.remove("app:1") == (ID, "sha256:layer")
+    assert engine.remove("app:1") == (ID, LAYER)
 
 
 def test_an_untag_deletes_nothing(engine: DockerEngine, http: Http) -> None:
