@@ -2,35 +2,28 @@
 
 from __future__ import annotations
 
+import re
 import unicodedata
 
 _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 """Categories of Unicode: control and format characters (bidi marks, zero width), half characters, private and
 unassigned ones, separators of lines and paragraphs.
 """
-_INVISIBLE = frozenset("\u034f\u115f\u1160\u17b4\u17b5\u180b\u180c\u180d\u180f\u2800\u3164\uffa0")
-"""Letters and marks that show nothing, besides the variation selectors."""
+_INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
+"""Letters and marks that show nothing."""
+_is_invisible = re.compile(f"[{_INVISIBLE}]").search
 
 
-def printable(text: str, longest: int = 4_096) -> str:
-    """The text on one line: hidden characters as escapes (`\\n`, `\\x1b`, `\\u202e`), cut at `longest` characters."""
-    if len(text) > longest:
+def printable(text: str, longest: int | None = None) -> str:
+    """The text on one line: hidden characters become escapes such as `\\u000a`. Cut after `longest` characters."""
+    if longest is not None and len(text) > longest:
         text = f"{text[: longest - 1]}…"
-    if text.isascii() and text.isprintable():
+    if text.isprintable() and (text.isascii() or not _is_invisible(text)):
         return text
     return "".join(map(_shown, text))
 
 
-def has_hidden(text: str) -> bool:
-    """Does the text contain characters that `printable` escapes?"""
-    return not (text.isascii() and text.isprintable()) and any(_is_hidden(character) for character in text)
-
-
 def _shown(character: str) -> str:
-    return character.encode("unicode_escape").decode() if _is_hidden(character) else character
-
-
-def _is_hidden(character: str) -> bool:
-    if unicodedata.category(character) in _HIDDEN or character in _INVISIBLE:
-        return True
-    return "\ufe00" <= character <= "\ufe0f" or "\U000e0100" <= character <= "\U000e01ef"
+    if unicodedata.category(character) not in _HIDDEN and not _is_invisible(character):
+        return character
+    return f"\\u{ord(character):04x}" if character <= "\uffff" else f"\\U{ord(character):08x}"

@@ -10,11 +10,12 @@ import click
 from controller.cli.completion import names_of
 from controller.cli.options import LOOKING, settings_from, with_settings
 from controller.cli.output.columns import moment, short_id
-from controller.cli.output.render import FORMATS, Values, dumped, output_option, plain
+from controller.cli.output.render import FORMATS, Values, dumped, output_option
 from controller.cli.output.selection import nearest
 from controller.cli.reported import last_report
 from controller.errors import NotFound
 from controller.plan.report.meaning import explained_rows
+from controller.printable import printable
 from controller.quantity import bytes_in_words, seconds_in_words
 from controller.settings import Settings
 
@@ -24,7 +25,7 @@ from controller.settings import Settings
 @with_settings(*LOOKING, "protect", "protect_local")
 @output_option(*FORMATS)
 @click.option("--live", is_flag=True, help="Look and decide anew, not as the controller's last pass did.")
-def explain(reference: str, form: str, live: bool, **given: Any) -> None:
+def exprintable(reference: str, form: str, live: bool, **given: Any) -> None:
     """Say why an image goes or stays: every rule that touches it, which of them decides, and on what evidence.
 
     REF is a name, a name by digest, or an image's ID or the beginning of one.
@@ -41,9 +42,9 @@ def explain(reference: str, form: str, live: bool, **given: Any) -> None:
     if form in ("json", "yaml"):
         click.echo(dumped(found, form))
     elif form == "name":
-        click.echo("\n".join(plain(values["reference"]) for values in found))
+        click.echo("\n".join(printable(values["reference"]) for values in found))
     else:
-        click.echo("\n\n".join("\n".join(map(plain, _lines(values))) for values in found))
+        click.echo("\n\n".join("\n".join(map(printable, _lines(values))) for values in found))
         click.echo(said, err=True)
 
 

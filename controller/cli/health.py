@@ -10,6 +10,7 @@ import click
 
 from controller.cli.options import settings_from, with_settings
 from controller.errors import ControllerUnwell
+from controller.printable import printable
 
 _ANSWER_WITHIN_SECONDS = 4.0
 _LOOPBACK = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
@@ -46,7 +47,7 @@ def _ask(connection: http.client.HTTPConnection, path: str) -> str:
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        said = answer.read(2_000).decode(errors="replace").strip()
+        said = printable(answer.read(2_000).decode(errors="replace").strip())
     except (OSError, http.client.HTTPException) as error:
         why = getattr(error, "strerror", None) or error
         raise ControllerUnwell(f"no controller answers at {where}: {why}") from error

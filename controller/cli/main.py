@@ -20,6 +20,7 @@ from controller import settings
 from controller.cli.output.selection import nearest
 from controller.cli.shells import VARIABLE, register
 from controller.errors import ControllerError, EngineUnavailable, LedgerError, UserError
+from controller.printable import printable
 
 COMMANDS = {
     "run": ("controller.cli.run:run", "Watch policies and the engine, and remove what is due."),
@@ -152,7 +153,8 @@ def run(arguments: list[str]) -> int:
 
 
 def _say(text: str, code: int) -> int:
-    return _told(lambda: click.echo(f"imagectl: {text}", err=True), code)
+    lines = "\n".join(map(printable, text.split("\n")))  # All problems of a document are one line each.
+    return _told(lambda: click.echo(f"imagectl: {lines}", err=True), code)
 
 
 def _told(tell: Callable[[], None], code: int) -> int:

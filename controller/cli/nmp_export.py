@@ -13,7 +13,7 @@ from controller.policy.document.document import NodeManagementPolicy
 from controller.policy.document.exchange_answer import file_name
 from controller.policy.document.image_property import folded, text_for_hzn
 from controller.policy.document.parse import Parsed, parse_documents, refuse_duplicates
-from controller.policy.problem import printable
+from controller.printable import printable
 
 STOCK_AGENTS = (
     "warning: a stock Open Horizon agent that such a policy applies to takes it for an upgrade policy, "

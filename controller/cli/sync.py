@@ -17,7 +17,7 @@ import click
 from controller.cli.options import settings_from
 from controller.errors import ControllerError, DeliveryFailed, InvalidSettings
 from controller.policy.document.exchange_answer import ExchangePolicy, file_name
-from controller.policy.problem import printable
+from controller.printable import printable
 from controller.settings import duration, environment
 
 if TYPE_CHECKING:
@@ -186,9 +186,9 @@ def _round(folder: Path, policies: Sequence[ExchangePolicy], delivery: FolderDel
 
 def _say(done: Round, troubles: Sequence[str]) -> None:
     for line in (*done.news, *filter(None, [done.summary])):
-        click.echo(line)
+        click.echo(printable(line))
     for line in troubles:
-        click.echo(line, err=True)
+        click.echo(printable(line), err=True)
 
 
 def _credentials_text(file: Path | None) -> str:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import dataclass
 from typing import Literal
+
+from controller.printable import printable
 
 Severity = Literal["error", "warning"]
 
 LONGEST_QUOTE = 100
 """Characters of a document that a message quotes at most."""
-
-_unprintable = re.compile(r"[\x00-\x1f\x7f-\x9f\u2028\u2029\u202a-\u202e\u2066-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(frozen=True, slots=True, order=True)
@@ -47,8 +46,3 @@ def quoted(text: str) -> str:
     """Text of a document for a message: in double quotes, on one line, shortened."""
     shown = text if len(text) <= LONGEST_QUOTE else f"{text[: LONGEST_QUOTE - 3]}..."
     return printable(json.dumps(shown, ensure_ascii=False))
-
-
-def printable(text: str) -> str:
-    """The text with control, invisible and unencodable characters escaped."""
-    return _unprintable.sub(lambda found: f"\\u{ord(found[0]):04x}", text)

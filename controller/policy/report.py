@@ -10,7 +10,8 @@ from typing import Any
 
 import controller
 from controller.policy.document.parse import Document
-from controller.policy.problem import Problem, printable
+from controller.policy.problem import Problem
+from controller.printable import printable
 
 _SAFE_IN_A_URI = re.compile(rb"[^A-Za-z0-9/._~-]")
 

@@ -10,7 +10,7 @@ import yaml
 
 from controller.policy.document import fields
 from controller.policy.document.mapping import Field
-from controller.policy.problem import printable
+from controller.printable import printable
 
 _HEAD = """\
 # yaml-language-server: $schema=nmp.schema.json

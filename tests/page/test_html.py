@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.page.html import Html, el, joined
-from controller.policy.problem import printable
+from controller.printable import printable
 
 
 class _Reader(HTMLParser):

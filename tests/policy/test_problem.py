@@ -1,6 +1,7 @@
 from __future__ import annotations
 
-from controller.policy.problem import LONGEST_QUOTE, Problem, printable, quoted
+from controller.policy.problem import LONGEST_QUOTE, Problem, quoted
+from controller.printable import printable
 
 
 def test_a_problem_is_one_line_that_editors_understand() -> None:

@@ -20,7 +20,7 @@ from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait
 from controller import __version__
 from controller.errors import ExchangeBusy, ExchangeUnavailable, InvalidSettings
 from controller.policy.document.exchange_answer import ExchangePolicy, read_answer
-from controller.policy.problem import printable
+from controller.printable import printable
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes: some ten thousand policies."""

@@ -15,7 +15,7 @@ from typing import Any
 from controller.errors import AgentUnavailable
 from controller.plan.node.agent import AgentAnswer, Agreement, NodeSource
 from controller.plan.node.node import Node, full_pattern, management_view
-from controller.policy.problem import printable
+from controller.printable import printable
 
 _CONFIGURED = "configured"
 _CLUSTER = "cluster"

@@ -13,9 +13,10 @@ from typing import Any
 import click
 
 from controller.cli.completion import names_of
-from controller.cli.output.render import FORMATS, TABLES, Column, Sheet, Values, dumped, output_option, plain
+from controller.cli.output.render import FORMATS, TABLES, Column, Sheet, Values, dumped, output_option
 from controller.cli.output.selection import Fields, nearest, parse_selection
 from controller.errors import ControllerError, InvalidSettings, NotFound
+from controller.printable import printable
 
 LOOKS_EVERY_SECONDS = 2.0
 _GONE = "gone"
@@ -82,7 +83,7 @@ class Listing:
         if self.form in TABLES:
             self._print_table(rows, shown, sheet)
         elif self.form == "name":
-            click.echo("\n".join(str(row[self.kind.name]) for row in rows), nl=bool(rows))
+            click.echo("\n".join(printable(str(row[self.kind.name])) for row in rows), nl=bool(rows))
         else:
             click.echo(dumped(rows if shown.around is None else {"references": rows, **shown.around}, self.form))
         if self.watch:
@@ -98,9 +99,9 @@ class Listing:
     def _print_table(self, rows: Sequence[Values], shown: Rows, sheet: Sheet) -> None:
         lines = [sheet.cells(row) for row in rows]
         sheet.fit(lines)
-        click.echo("\n".join((sheet.title_line(), *map(sheet.line, lines), *map(plain, shown.below()))))
+        click.echo("\n".join((sheet.title_line(), *map(sheet.line, lines), *map(printable, shown.below()))))
         for note in shown.notes:
-            click.echo(plain(note), err=True)
+            click.echo(printable(note), err=True)
 
     def _follow(self, read: Callable[[], Rows], rows: Sequence[Values], sheet: Sheet) -> None:
         """What hinders a look is told once, and may be over by the next."""
@@ -113,7 +114,7 @@ class Listing:
                 except ControllerError as error:
                     trouble = str(error)
                 if trouble and trouble != told:
-                    click.echo(f"imagectl: {plain(trouble)}", err=True)
+                    click.echo(f"imagectl: {printable(trouble)}", err=True)
                 told = trouble
                 known = known if trouble else self._print_changes(known, rows, sheet)
 
@@ -135,7 +136,7 @@ class Listing:
         if self.form in TABLES:
             return sheet.line(sheet.cells(row))
         if self.form == "name":
-            return str(row[self.kind.name])
+            return printable(str(row[self.kind.name]))
         return json.dumps(row, ensure_ascii=False) if self.form == "json" else f"---\n{dumped(row, self.form)}"
 
     def _line_of_gone(self, row: Values, sheet: Sheet) -> str:

@@ -6,7 +6,6 @@ Columns are plain and left-aligned, as kubectl's; nothing is cut off. Colour is 
 from __future__ import annotations
 
 import json
-import re
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -15,12 +14,12 @@ from typing import Any
 import click
 
 from controller import settings
+from controller.printable import printable
 
 Values = dict[str, Any]
 FORMATS = ("table", "wide", "json", "yaml", "name")
 TABLES = ("table", "wide")
 _BETWEEN = "   "
-_control = re.compile(r"[\x00-\x1f\x7f-\x9f\u200b-\u200f\u2028-\u202e\u2060-\u2069\ud800-\udfff\ufeff]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +72,7 @@ class Sheet:
 
     def cells(self, row: Values) -> list[str]:
         """The texts of one line."""
-        return [plain(column.text(row)) for column in self._columns]
+        return [printable(column.text(row)) for column in self._columns]
 
     def cells_left(self, row: Values) -> list[str]:
         """The same of a row of which only few fields are left."""
@@ -100,7 +99,7 @@ class Sheet:
 
 def _cell_if_known(column: Column, row: Values) -> str:
     try:
-        return plain(column.text(row))
+        return printable(column.text(row))
     except KeyError:
         return "-"
 
@@ -119,8 +118,3 @@ def dumped(values: Any, form: str) -> str:
     import yaml
 
     return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).rstrip()
-
-
-def plain(text: str) -> str:
-    """On one line, and without characters that do something to a terminal: names and labels are other people's."""
-    return _control.sub("?", text)

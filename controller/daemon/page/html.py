@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 from html import escape
 
-from controller.policy.problem import printable
+from controller.printable import printable
 
 
 class Html(str):

@@ -56,7 +56,7 @@ def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -
 
 
 def charges_of(removals: Sequence[Verdict], memory: Memory) -> list[int | None]:
-    """Bytes that count against the hourly limit before the removal: the exact figure, else the size of the image (None: unknown)."""
+    """Bytes that count against the hourly limit before the removal: exact, else the image's size (None: unknown)."""
     return [
         _charge(verdict, freed, memory)
         for verdict, freed in zip(removals, freed_in_turn(removals, memory), strict=True)

@@ -17,9 +17,10 @@ from controller.policy.document.document import ImageRemovalPolicy, NodeManageme
 from controller.policy.document.findings import Allowance, Findings
 from controller.policy.document.languages import NOW
 from controller.policy.document.mapping import Field, Values, check_keys, check_own_keys, joined
-from controller.policy.problem import Problem, printable, quoted
+from controller.policy.problem import Problem, quoted
 from controller.policy.text.source import read_source
 from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, SourcePosition, is_null
+from controller.printable import printable
 
 T = TypeVar("T")
 
