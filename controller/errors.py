@@ -19,6 +19,7 @@ ControllerError
 │   │   └── ExchangeBusy            worth asking again in a moment
 │   └── DeliveryFailed          a folder cannot be delivered into
 ├── AddressUnavailable      cannot be listened on, now: exit 1, and whoever restarts us tries again
+├── CertificateUnavailable  the page's certificate cannot be loaded: exit 1, and a restart tries again
 ├── NotFound                nothing here is called so: exit 1
 ├── ControllerUnwell        the controller that was asked is not well, or there is none: exit 1
 └── LedgerError             without a memory nothing is deleted
@@ -76,6 +77,10 @@ class InvalidConstraint(UserError):
 
 class AddressUnavailable(ControllerError):
     """Another program has it, or this host does not have it yet."""
+
+
+class CertificateUnavailable(ControllerError):
+    """The certificate of the page or its key cannot be loaded now; a restart tries again."""
 
 
 class NotFound(ControllerError):

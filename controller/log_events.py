@@ -62,6 +62,9 @@ class LogEvent(StrEnum):
     TEXTFILE_UNAVAILABLE = "textfile_unavailable"
     """The file of `--textfile` cannot be written."""
     PASSWORDS_UNREADABLE = "passwords_unreadable"
+    CERTIFICATE_RENEWED = "certificate_renewed"
+    CERTIFICATE_INVALID = "certificate_invalid"
+    """The changed certificate or key cannot be loaded; the old one stays in use."""
 
     RESOLVED = "resolved"
     """A degraded state has ended; the field `resolved` has its event."""

@@ -20,6 +20,7 @@ LOCAL_SOCKET = "unix:///var/run/docker.sock"
 CONFIG_FILE = Path("/etc/image-controller/config.toml")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
+_HOST_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*\.?", re.ASCII)
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]i?)?B?")
 _BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
@@ -57,6 +58,13 @@ def address(text: str) -> tuple[str, int]:
     if not colon or not port.isdigit() or not int(port) < 65_536:
         raise ValueError("write an address as 127.0.0.1:9847, or :9847 for every address of this host")
     return host.strip("[]"), int(port)
+
+
+def host_name(text: str) -> str:
+    """A host name, or `*.DOMAIN`. Raises ValueError."""
+    if not _HOST_NAME.fullmatch(text):
+        raise ValueError(f"{text} is not a host name: use gateway-7.example or *.example, without a scheme and a port")
+    return text
 
 
 def switch(text: str) -> bool:
@@ -118,7 +126,10 @@ class Settings:
         None, Path, "FILE", "Ask for a password: lines of user:password or user:sha256:HEX. Read for every request."
     )
     allow_host: tuple[str, ...] = _setting(
-        (), str, "NAME", "A name of this host in addresses of the page, or *.DOMAIN; addresses and localhost need none."
+        (),
+        host_name,
+        "NAME",
+        "A name of this host in addresses of the page, or *.DOMAIN; addresses and localhost need none.",
     )
     textfile: Path | None = _setting(
         None, Path, "FILE", "Also write all metrics to this file (.prom), for the textfile collector of node_exporter."

@@ -29,7 +29,8 @@ from controller.adapters.node.node_file import which_node
 from controller.daemon.conditions import conditions_of
 from controller.daemon.http.access import Access
 from controller.daemon.http.app import HttpApp, Sources
-from controller.daemon.http.server import HttpServer, tls_context
+from controller.daemon.http.certificate import Certificate
+from controller.daemon.http.server import HttpServer
 from controller.daemon.journal import Journal, headline
 from controller.daemon.loop import Bell, Loop
 from controller.daemon.metrics.collector import Metrics
@@ -86,10 +87,11 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)
-        vitals = Liveness(clock, lambda: events.is_alive)
+        connection = Connection(address, lambda *answer: signs.request_answered(*answer))
+        vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
         signs = _SignsOfLife(vitals, ServiceManager(environment()), metrics)
         signs.beat()
-        engine = DockerEngine(Connection(address, signs.request_answered), own_container)
+        engine = DockerEngine(connection, own_container)
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
         if not settings.once:
@@ -186,7 +188,7 @@ def _continue(metrics: Metrics, ledger: Path) -> None:
 def _served(settings: Settings, sources: Sources) -> HttpServer:
     """The HTTP server as it is wanted. Raises InvalidSettings."""
     host, port = settings.listen
-    tls = tls_context(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
+    tls = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     if settings.basic_auth:
         read_passwords(settings.basic_auth)
     if not (tls or settings.basic_auth or _is_loopback(host)):
@@ -197,20 +199,29 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
             port,
             extra={"event": LogEvent.HTTP_OPEN_TO_NETWORK},
         )
-    return HttpServer(HttpApp(sources, lambda: _access(settings)), settings.listen, tls)
+    return HttpServer(HttpApp(sources, _AccessRules(settings)), settings.listen, tls)
 
 
-def _access(settings: Settings) -> Access:
-    """Current access rules. Passwords are read again; an unreadable file admits no one."""
-    own = os.uname().nodename.lower()
-    names = (own, f"{own}.local", settings.listen[0].lower(), *(name.lower() for name in settings.allow_host))
-    if settings.basic_auth is None:
-        return Access(names, any_name=settings.tls_certificate is not None)
-    try:
-        return Access(names, any_name=True, passwords=read_passwords(settings.basic_auth))
-    except InvalidSettings as error:
-        _log.error("all requests are refused: %s", error, extra={"event": LogEvent.PASSWORDS_UNREADABLE})
-        return Access(names, any_name=True, passwords={})
+class _AccessRules:
+    """Current access rules. Passwords are read again for each request; an unreadable file admits no one."""
+
+    def __init__(self, settings: Settings) -> None:
+        own = os.uname().nodename.lower()
+        self._names = (own, f"{own}.local", settings.listen[0].lower(), *(name.lower() for name in settings.allow_host))
+        self._settings = settings
+        self._trouble = ""
+
+    def __call__(self) -> Access:
+        if self._settings.basic_auth is None:
+            return Access(self._names, any_name=self._settings.tls_certificate is not None)
+        try:
+            passwords, trouble = read_passwords(self._settings.basic_auth), ""
+        except InvalidSettings as error:
+            passwords, trouble = {}, str(error)
+        if trouble and trouble != self._trouble:  # Once per change, not once per request.
+            _log.error("all requests are refused: %s", trouble, extra={"event": LogEvent.PASSWORDS_UNREADABLE})
+        self._trouble = trouble
+        return Access(self._names, any_name=True, passwords=passwords)
 
 
 def _is_loopback(host: str) -> bool:

@@ -78,7 +78,7 @@ class HttpApp:
             "/explain": self._explanation,
             "/api/status": self._status,
             "/metrics": self._scrape,
-            "/healthz": lambda _: _health(sources.vitals.health()),
+            "/healthz": lambda _: _health(sources.vitals.health(), sources.vitals.waiting()),
             "/readyz": lambda _: _health(sources.vitals.readiness()),
             **{path: _asset(path) for path in assets.PATHS},
         }
@@ -142,8 +142,10 @@ def _json(values: Mapping[str, Any]) -> bytes:
     return json.dumps(values, ensure_ascii=False).encode(errors="replace")
 
 
-def _health(trouble: str) -> Response:
-    return plain("503 Service Unavailable", trouble) if trouble else plain("200 OK", "ok")
+def _health(trouble: str, note: str = "") -> Response:
+    if trouble:
+        return plain("503 Service Unavailable", trouble)
+    return plain("200 OK", f"ok, {note}" if note else "ok")
 
 
 def _asset(path: str) -> Callable[[Environ], Response]:

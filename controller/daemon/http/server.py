@@ -13,18 +13,24 @@ import threading
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from pathlib import Path
+from functools import partial
 from typing import Any
 
 from waitress import wasyncore
+from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
-from waitress.server import create_server
+from waitress.server import TcpWSGIServer
+from waitress.task import ThreadedTaskDispatcher
 
-from controller.errors import AddressUnavailable, InvalidSettings
+from controller.daemon.http.certificate import Certificate
+from controller.errors import AddressUnavailable
 
 _THREADS = 4
 _IDLE_SECONDS = 30
-_MOST_CONNECTIONS = 1_000
+_MOST_CONNECTIONS = 100
+"""With more, the longest idle are closed, so that a health check is answered under any number of idle connections."""
+_ACCEPTED_AT_ONCE = 50
+"""Fewer than may be open: a new connection is read before later ones can displace it."""
 _MOST_HEADER_BYTES = 16_384
 _MOST_BODY_BYTES = 65_536
 """No request needs a body. A small one is read, so that the client reads the answer."""
@@ -38,7 +44,7 @@ _ENDS_WITHIN_SECONDS = 2.0
 class HttpServer:
     """Serves one WSGI application in a thread."""
 
-    def __init__(self, app: Callable[..., Any], listen: tuple[str, int], tls: ssl.SSLContext | None = None) -> None:
+    def __init__(self, app: Callable[..., Any], listen: tuple[str, int], tls: Certificate | None = None) -> None:
         """`listen` is a host (empty: all addresses) and a port (0: any free port).
 
         Raises AddressUnavailable.
@@ -46,15 +52,14 @@ class HttpServer:
         listener = _listener(*listen)
         self.port = int(listener.getsockname()[1])
         if tls is not None:
-            listener = tls.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
-        server = create_server(
-            app,
+            listener = tls.context.wrap_socket(listener, server_side=True, do_handshake_on_connect=False)
+        settings = Adjustments(
             sockets=[listener],
             threads=_THREADS,
             backlog=_BACKLOG,
             channel_timeout=_IDLE_SECONDS,
             cleanup_interval=_IDLE_SECONDS // 3,
-            connection_limit=_MOST_CONNECTIONS,
+            connection_limit=100 * _MOST_CONNECTIONS,  # _Server limits them instead of accepting none.
             asyncore_use_poll=True,
             max_request_header_size=_MOST_HEADER_BYTES,
             max_request_body_size=_MOST_BODY_BYTES,
@@ -63,9 +68,13 @@ class HttpServer:
             log_socket_errors=False,
             ident=None,
         )
-        if tls is not None:
-            server.channel_class = _TlsChannel  # type: ignore[union-attr]  # One socket makes a server, no group.
-        self._server: Any = server
+        threads = ThreadedTaskDispatcher()
+        threads.set_thread_count(_THREADS)
+        place = (listener.family, listener.type, listener.proto, listener.getsockname())
+        kind = _Server if tls is None else partial(_TlsServer, certificate=tls)
+        self._server: Any = kind(
+            app, {}, True, listener, dispatcher=threads, adj=settings, bind_socket=False, sockinfo=place
+        )
         self._thread = threading.Thread(target=self._server.run, name="http", daemon=True)
         self._thread.start()
 
@@ -84,6 +93,30 @@ class HttpServer:
     def _close_all(self) -> None:
         """Runs in the server's thread, which ends when no connection is left."""
         wasyncore.close_all(self._server._map)
+
+
+class _Server(TcpWSGIServer):
+    """Accepts every connection; beyond a number, it closes those that have been idle longest."""
+
+    def handle_accept(self) -> None:
+        """Accept some of the waiting connections."""
+        for _ in range(_ACCEPTED_AT_ONCE):
+            try:
+                accepted = self.accept()
+                if accepted is None:
+                    break
+                connection, client = accepted
+                self.set_socket_options(connection)
+            except OSError:  # The client is gone, or there is no descriptor left.
+                break
+            self.channel_class(self, connection, client, self.adj, map=self._map)
+        self._close_idle()
+
+    def _close_idle(self) -> None:
+        idle = [each for each in self.active_channels.values() if not (each.requests or each.total_outbufs_len)]
+        idle.sort(key=lambda channel: channel.last_activity)
+        for channel in idle[: max(0, len(self.active_channels) - _MOST_CONNECTIONS)]:
+            channel.will_close = True
 
 
 class _TlsChannel(HTTPChannel):
@@ -132,15 +165,18 @@ class _TlsChannel(HTTPChannel):
         return bool(self.received(data))
 
 
-def tls_context(certificate: Path, key: Path | None) -> ssl.SSLContext:
-    """TLS 1.2 and later with this certificate. Raises InvalidSettings."""
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
-    context.minimum_version = ssl.TLSVersion.TLSv1_2
-    try:
-        context.load_cert_chain(certificate, key)
-    except (OSError, ssl.SSLError) as error:
-        raise InvalidSettings(f"--tls-certificate {certificate}: cannot load: {error.strerror or error}") from error
-    return context
+class _TlsServer(_Server):
+    """Uses a renewed certificate for new connections."""
+
+    channel_class = _TlsChannel
+
+    def __init__(self, *arguments: Any, certificate: Certificate, **named: Any) -> None:
+        self._certificate = certificate
+        super().__init__(*arguments, **named)
+
+    def handle_accept(self) -> None:
+        self._certificate.renew()
+        super().handle_accept()
 
 
 def _listener(host: str, port: int) -> socket.socket:

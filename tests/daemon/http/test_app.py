@@ -133,6 +133,28 @@ class TestHealth:
         site.vitals.threads_alive = lambda: False
         assert ask(site, "/healthz").text == "the thread that reads engine events has ended\n"
 
+    def test_a_slow_engine_call_is_not_a_dead_loop(self) -> None:
+        site = Site()
+        site.clock.later_by += 500
+        site.vitals.engine_waits_seconds = lambda: 490.0
+        assert (ask(site, "/healthz").status, ask(site, "/healthz").text) == (
+            200,
+            "ok, waiting for the engine for 8m 10s\n",
+        )
+        assert (ask(site, "/readyz").status, ask(site, "/readyz").text) == (503, "waiting for the engine for 8m 10s\n")
+
+    def test_an_engine_call_that_exceeds_its_limit_is_not_healthy(self) -> None:
+        site = Site()
+        site.clock.later_by += 700
+        site.vitals.engine_waits_seconds = lambda: 700.0
+        assert ask(site, "/healthz").status == 503
+
+    def test_a_loop_that_hangs_outside_the_engine_is_not_healthy(self) -> None:
+        site = Site()
+        site.clock.later_by += 500
+        site.vitals.engine_waits_seconds = lambda: 5.0
+        assert ask(site, "/healthz").status == 503
+
     def test_without_an_engine_it_is_healthy_and_not_ready_with_the_reason(self, tmp_path: Path) -> None:
         site = Site()
         lost = "cannot connect to the engine: connection refused"

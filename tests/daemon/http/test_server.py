@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import resource
 import socket
 import ssl
 import subprocess
@@ -13,13 +14,15 @@ from pathlib import Path
 
 import pytest
 
-from controller.daemon.http.server import HttpServer, tls_context
-from controller.errors import AddressUnavailable, InvalidSettings
+from controller.daemon.http import server as http_server
+from controller.daemon.http.certificate import Certificate
+from controller.daemon.http.server import HttpServer
+from controller.errors import AddressUnavailable, CertificateUnavailable
 from tests.page.site import Site, busy_status
 
 
 @contextmanager
-def serving(site: Site, tls: ssl.SSLContext | None = None, host: str = "127.0.0.1") -> Iterator[int]:
+def serving(site: Site, tls: Certificate | None = None, host: str = "127.0.0.1") -> Iterator[int]:
     server = HttpServer(site.app, (host, 0), tls)
     try:
         yield server.port
@@ -69,17 +72,24 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 
 @pytest.fixture(scope="module")
 def certificate(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return a_certificate(tmp_path_factory.mktemp("tls"))
+
+
+def a_certificate(folder: Path) -> Path:
     """A self-signed certificate for localhost, with its key beside it."""
-    folder = tmp_path_factory.mktemp("tls")
     command = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -days 2 -subj /CN=localhost"
     files = f"-addext subjectAltName=DNS:localhost -keyout {folder}/key.pem -out {folder}/cert.pem"
     subprocess.run([*command.split(), *files.split()], check=True, capture_output=True)
     return folder / "cert.pem"
 
 
+def shown_certificate(port: int) -> str:
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+
+
 @pytest.fixture(scope="module")
-def tls(certificate: Path) -> ssl.SSLContext:
-    return tls_context(certificate, certificate.with_name("key.pem"))
+def tls(certificate: Path) -> Certificate:
+    return Certificate(certificate, certificate.with_name("key.pem"))
 
 
 @pytest.fixture(scope="module")
@@ -98,8 +108,20 @@ def test_three_hundred_half_open_connections_use_few_threads_and_do_not_block_a_
         assert threading.active_count() - before <= 8
 
 
+def test_a_health_check_is_answered_under_any_number_of_idle_connections(
+    site: Site, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They are never closed for being idle, so a server that waits for that never answers."""
+    monkeypatch.setattr(http_server, "_IDLE_SECONDS", 3_600)
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (max(soft, min(hard, 4_096)), hard))
+    with serving(site) as port, ExitStack() as stack:
+        half_open(port, stack, 1_100, b"GET /healthz HTTP/1.1\r\n")
+        assert scrape(port)[0] == 200
+
+
 def test_three_hundred_unfinished_handshakes_do_not_block_a_scrape(
-    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+    site: Site, tls: Certificate, trusting: ssl.SSLContext
 ) -> None:
     before = threading.active_count()
     with serving(site, tls) as port, ExitStack() as stack:
@@ -125,16 +147,14 @@ def sending_without_reading(port: int) -> Iterator[None]:
 
 
 def test_a_client_that_reads_no_answer_does_not_block_a_scrape_over_tls(
-    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
+    site: Site, tls: Certificate, trusting: ssl.SSLContext
 ) -> None:
     with serving(site, tls) as port, sending_without_reading(port):
         for _ in range(20):  # By then all buffers are full.
             assert scrape(port, trusting)[0] == 200
 
 
-def test_pipelined_requests_are_all_answered_over_tls(
-    site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
-) -> None:
+def test_pipelined_requests_are_all_answered_over_tls(site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
     with serving(site, tls) as port, ExitStack() as stack:
         raw = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
         client = stack.enter_context(trusting.wrap_socket(raw, server_hostname="localhost"))
@@ -190,13 +210,11 @@ def test_an_answer_with_many_images_is_complete(tmp_path: Path) -> None:
 
 
 class TestTls:
-    def test_a_scrape_over_tls(self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext) -> None:
+    def test_a_scrape_over_tls(self, site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
         with serving(site, tls) as port:
             assert scrape(port, trusting)[0] == 200
 
-    def test_several_requests_on_one_connection(
-        self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
-    ) -> None:
+    def test_several_requests_on_one_connection(self, site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
         with serving(site, tls) as port:
             connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=trusting)
             for path in ("/", "/metrics", "/api/status", "/page.js") * 3:
@@ -204,7 +222,7 @@ class TestTls:
                 assert connection.getresponse().read()
             connection.close()
 
-    def test_a_large_answer_is_complete(self, tls: ssl.SSLContext, trusting: ssl.SSLContext, tmp_path: Path) -> None:
+    def test_a_large_answer_is_complete(self, tls: Certificate, trusting: ssl.SSLContext, tmp_path: Path) -> None:
         site = Site()
         site.publish(busy_status(1_500, tmp_path))
         with serving(site, tls) as port:
@@ -214,9 +232,7 @@ class TestTls:
             assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
             connection.close()
 
-    def test_a_request_in_many_pieces_is_answered(
-        self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
-    ) -> None:
+    def test_a_request_in_many_pieces_is_answered(self, site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
         with (
             serving(site, tls) as port,
             socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
@@ -226,22 +242,35 @@ class TestTls:
                 client.sendall(piece)
             assert b"200 OK" in client.recv(65_536)
 
-    def test_a_client_without_tls_is_disconnected(
-        self, site: Site, tls: ssl.SSLContext, trusting: ssl.SSLContext
-    ) -> None:
+    def test_a_client_without_tls_is_disconnected(self, site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
         with serving(site, tls) as port:
             assert b"HTTP" not in answer_to(port, b"GET /metrics HTTP/1.1\r\nHost: localhost\r\n\r\n")
             assert scrape(port, trusting)[0] == 200
 
-    def test_old_versions_of_tls_are_refused(self, tls: ssl.SSLContext) -> None:
-        assert tls.minimum_version == ssl.TLSVersion.TLSv1_2
+    def test_old_versions_of_tls_are_refused(self, tls: Certificate) -> None:
+        assert tls.context.minimum_version == ssl.TLSVersion.TLSv1_2
 
     def test_a_certificate_that_cannot_be_loaded_is_named(self, tmp_path: Path) -> None:
         (tmp_path / "cert.pem").write_text("nonsense")
-        with pytest.raises(InvalidSettings, match=r"--tls-certificate .*cert\.pem"):
-            tls_context(tmp_path / "cert.pem", None)
-        with pytest.raises(InvalidSettings, match="No such file"):
-            tls_context(tmp_path / "missing.pem", None)
+        with pytest.raises(CertificateUnavailable, match=r"--tls-certificate .*cert\.pem"):
+            Certificate(tmp_path / "cert.pem", None)
+        with pytest.raises(CertificateUnavailable, match="No such file"):
+            Certificate(tmp_path / "missing.pem", None)
+
+    def test_a_key_that_does_not_match_is_an_error(self, certificate: Path, tmp_path: Path) -> None:
+        other = a_certificate(tmp_path)
+        with pytest.raises(CertificateUnavailable, match="cannot load"):
+            Certificate(certificate, other.with_name("key.pem"))
+
+    def test_a_renewed_certificate_is_used_for_new_connections(self, site: Site, tmp_path: Path) -> None:
+        certificate = a_certificate(tmp_path)
+        with serving(site, Certificate(certificate, certificate.with_name("key.pem"))) as port:
+            before = certificate.read_text()
+            assert shown_certificate(port) == before
+            certificate.write_text("half of a renewed")
+            assert shown_certificate(port) == before
+            a_certificate(tmp_path)
+            assert shown_certificate(port) == certificate.read_text() != before
 
 
 def test_an_address_in_use_is_an_error_with_a_hint(site: Site) -> None:
