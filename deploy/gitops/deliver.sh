@@ -6,11 +6,13 @@
 # FOLDER/current is a symlink to a tree that is named after its commit; the controller runs with `--policies
 # FOLDER/current`. It is swapped in one step when all of a new tree is on disk. If anything fails before
 # that, the tree in force is kept. A replaced tree is kept for ten minutes, because a pass may be reading it.
+# FOLDER/delivered has the time of the last run that succeeded.
 #
 # Settings, from the environment:
 #   POLICIES_REPOSITORY   URL or path of the repository
 #   POLICIES_BRANCH       the branch to follow; main if it is not set
-#   POLICIES_PATHS        folders of the repository to deliver, with blanks between; all of it if it is not set
+#   POLICIES_PATHS        folders of the repository to deliver, with blanks between; all of it if it is not set.
+#                         One that no delivered commit ever had is an error
 #   POLICIES_SIGNERS      file of the SSH keys that may sign, as in ssh-keygen(1), ALLOWED SIGNERS
 #   POLICIES_GNUPGHOME    the same for OpenPGP: a GnuPG home whose keyring holds the keys that may sign
 #                         (with neither of the two, signatures are not looked at)
@@ -25,6 +27,8 @@ umask 022
 readonly longest_wait_seconds=1800 kept_minutes=10
 branch=${POLICIES_BRANCH:-main}
 read -ra paths <<<"${POLICIES_PATHS:-}"
+filter=() # of a large repository, only the files that are delivered
+((${#paths[@]} == 0)) || filter=(--filter=blob:none)
 
 say() { echo "${0##*/}: $*" >&2; }
 
@@ -33,9 +37,9 @@ fail() {
     exit 1
 }
 
-git_here() {
-    git --git-dir=repository.git -c core.hooksPath=/dev/null -c gc.autoDetach=false \
-        -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=60 "$@"
+git_in() { # CLONE COMMAND...: the URL is never an option, and not written into the clone, as it may hold a password
+    git --git-dir="$1" -c "remote.origin.url=$POLICIES_REPOSITORY" -c core.hooksPath=/dev/null -c gc.autoDetach=false \
+        -c http.lowSpeedLimit=1000 -c http.lowSpeedTime=60 "${@:2}"
 }
 
 # ── after a failure: 1 minute, doubling up to half an hour, by the uptime, which no clock can fake ───────────────────
@@ -78,11 +82,31 @@ settings() { # what a tree was made with: after a change the same commit is deli
         "${POLICIES_SIGNERS:-}" "${POLICIES_GNUPGHOME:-}" "${POLICIES_CHECK:-}" | sha256sum | cut -d ' ' -f 1
 }
 
-fetch() { # prints the commit
-    [[ -d repository.git ]] || git init --quiet --bare repository.git
-    git_here fetch --quiet --force --no-tags --depth=1 "$POLICIES_REPOSITORY" "refs/heads/$branch:refs/heads/fetched" ||
-        fail "branch $branch of $(without_password "$POLICIES_REPOSITORY") cannot be fetched"
-    git_here rev-parse --verify --quiet 'refs/heads/fetched^{commit}'
+fetch() { # CLONE: prints the commit
+    [[ -d $1 ]] || git init --quiet --bare "$1" || return
+    mkdir -p "$1/info" || return
+    # Whatever .gitattributes says, the bytes on disk are those of the commit.
+    echo '* -text !eol -ident -filter !working-tree-encoding' >"$1/info/attributes"
+    git_in "$1" fetch --quiet --force --no-tags --depth=1 "${filter[@]}" -- origin "refs/heads/$branch:refs/heads/fetched" &&
+        git_in "$1" rev-parse --verify --quiet 'refs/heads/fetched^{commit}'
+}
+
+# The clone is only a cache, which a killed fetch or a power cut may have broken: after a failure it is made again, once.
+obtain() { # CLONE: fetches, verifies and unpacks, unless the commit is delivered already; sets commit and tree
+    commit=$(fetch "$1") || return
+    is_delivered "$commit" && return
+    verify "$1" "$commit"
+    check_paths "$1" "$commit" || return
+    tree=$(mktemp -d tree.XXXXXXXX) && chmod 755 "$tree" && unpack "$1" "$commit" "$tree/$commit"
+}
+
+obtain_again() {
+    say "the fetch failed; trying again with a new clone"
+    rm -rf repository.new "${tree:-repository.new}"
+    tree=''
+    obtain repository.new || fail "branch $branch of $(without_password "$POLICIES_REPOSITORY") cannot be fetched and unpacked"
+    rm -rf repository.git
+    mv repository.new repository.git
 }
 
 without_password() { sed -E 's|//[^/@]*@|//|' <<<"$1"; }
@@ -92,25 +116,55 @@ is_delivered() { # COMMIT
     tree=$(readlink current) && [[ ${tree##*/} == "$1" ]] && cmp --quiet "${tree%%/*}/settings" <(settings)
 }
 
-verify() { # COMMIT
+verify() { # CLONE COMMIT
     local trust=()
     if [[ -n ${POLICIES_SIGNERS:-} ]]; then # of SSH keys, only one that the file names is trusted fully
         trust=(-c "gpg.ssh.allowedSignersFile=$POLICIES_SIGNERS" -c gpg.minTrustLevel=fully)
     elif [[ -z ${POLICIES_GNUPGHOME:-} ]]; then
         return 0
     fi
-    GNUPGHOME=${POLICIES_GNUPGHOME:-/nonexistent} git_here "${trust[@]}" verify-commit "$1" ||
-        fail "commit $1 bears no signature of a key that may sign"
+    GNUPGHOME=${POLICIES_GNUPGHOME:-/nonexistent} git_in "$1" "${trust[@]}" verify-commit "$2" ||
+        fail "commit $2 bears no signature of a key that may sign"
 }
 
-unpack() { # COMMIT FOLDER: the files of the wanted paths; a path that the commit does not have is an empty one
-    local index=$PWD/${2%%/*}/index
-    mkdir "$2"
-    settings >"${2%%/*}/settings"
-    GIT_INDEX_FILE=$index git_here read-tree "$1"
-    git_here ls-tree -r -z --name-only --full-tree "$1" -- "${paths[@]}" |
-        GIT_INDEX_FILE=$index git_here --work-tree=. checkout-index --quiet -z --stdin --prefix="$PWD/$2/"
+# A path that no delivered commit ever had is a typing error; one that an earlier one had was emptied on purpose.
+check_paths() { # CLONE COMMIT
+    local path entry
+    for path in "${paths[@]}"; do
+        entry=$(git_in "$1" ls-tree --full-tree "$2" -- "${path%/}") || return
+        [[ -n $entry ]] || was_delivered "$path" ||
+            fail "commit $2 has no path $path, and no delivered commit had it (check POLICIES_PATHS)"
+    done
+}
+
+origin() { printf '%s\n' "$POLICIES_REPOSITORY" "$branch" | sha256sum | cut -d ' ' -f 1; }
+
+was_delivered() { # PATH
+    [[ -e paths ]] && grep --quiet --line-regexp --fixed-strings -- "$(origin) ${1%/}" paths
+}
+
+remember_paths() {
+    local path
+    for path in "${paths[@]}"; do
+        was_delivered "$path" || echo "$(origin) ${path%/}" >>paths
+    done
+}
+
+unpack() { # CLONE COMMIT FOLDER: the files of the wanted paths; a path that the commit does not have is an empty one
+    local index=$PWD/${3%%/*}/index
+    mkdir "$3" && settings >"${3%%/*}/settings" || return
+    prefetch "$1" "$2" || return
+    GIT_INDEX_FILE=$index git_in "$1" read-tree "$2" || return
+    git_in "$1" ls-tree -r -z --name-only --full-tree "$2" -- "${paths[@]}" |
+        GIT_INDEX_FILE=$index git_in "$1" --work-tree=. checkout-index --quiet -z --stdin --prefix="$PWD/$3/" || return
     rm -f "$index"
+}
+
+prefetch() { # CLONE COMMIT: all missing files in one request; git itself asks for them one by one
+    local missing
+    missing=$(git_in "$1" rev-list --objects --missing=print --max-count=1 "$2" -- "${paths[@]}" | sed -n 's/^?//p') || return
+    [[ -z $missing ]] || git_in "$1" -c fetch.negotiationAlgorithm=noop fetch --quiet --no-tags --no-write-fetch-head \
+        --recurse-submodules=no "${filter[@]}" --stdin origin <<<"$missing"
 }
 
 check() { # FOLDER
@@ -137,17 +191,14 @@ drop_undelivered() { # what was refused, or cut short
 }
 
 deliver() {
-    local commit
-    commit=$(fetch)
-    if ! is_delivered "$commit"; then
-        verify "$commit"
-        tree=$(mktemp -d tree.XXXXXXXX)
-        chmod 755 "$tree"
-        unpack "$commit" "$tree/$commit"
+    obtain repository.git || obtain_again
+    if [[ -n $tree ]]; then
         check "$tree/$commit"
         swap "$tree/$commit"
+        remember_paths
         say "delivered commit $commit of branch $branch"
     fi
+    touch delivered # the time of the last success, whether or not there was something new
     drop_old_trees
 }
 
@@ -163,6 +214,6 @@ flock --nonblock 9 || {
     exit 0
 }
 wait_out_failures
-tree=''
+tree='' commit=''
 trap 'outcome=$?; drop_undelivered; remember_outcome $outcome' EXIT
 deliver

@@ -7,7 +7,7 @@ import os
 import re
 import subprocess
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from textwrap import dedent
@@ -103,8 +103,85 @@ def test_history_that_was_rewritten_is_followed(delivery: Delivery, repository: 
 
 
 def test_only_the_wanted_folders_are_delivered(delivery: Delivery) -> None:
-    delivery.run(POLICIES_PATHS="common sites/oslo")
+    delivery.run(POLICIES_PATHS="common sites/lyon/")
+    assert delivery.files == {"common/sweep.yaml", "sites/lyon/more.yaml"}
+    delivery.run(POLICIES_PATHS="common")
     assert delivery.files == {"common/sweep.yaml"}
+
+
+def test_a_path_that_no_commit_had_is_an_error_and_the_old_tree_stays(delivery: Delivery) -> None:
+    delivery.run(POLICIES_PATHS="common")
+    done = delivery.run(POLICIES_PATHS="comon")
+    assert (done.returncode, delivery.files) == (1, {"common/sweep.yaml"})
+    assert "has no path comon, and no delivered commit had it (check POLICIES_PATHS)" in done.stderr
+
+
+def test_of_some_folders_only_their_files_are_fetched(delivery: Delivery, repository: Repository) -> None:
+    repository.git("config", "uploadpack.allowFilter", "true")
+    repository.git("config", "uploadpack.allowAnySHA1InWant", "true")
+    repository.commit({"large/a.bin": "x" * 10_000})
+    delivery.run(POLICIES_REPOSITORY=f"file://{repository.folder}", POLICIES_PATHS="common")
+    blob = repository.git("rev-parse", "HEAD:large/a.bin")
+    assert delivery.files == {"common/sweep.yaml"}
+    assert not list((delivery.folder / "repository.git" / "objects").glob(f"{blob[:2]}/{blob[2:]}"))
+    delivery.run(POLICIES_REPOSITORY=f"file://{repository.folder}")
+    assert "large/a.bin" in delivery.files
+
+
+def test_attributes_do_not_change_the_bytes(delivery: Delivery, repository: Repository) -> None:
+    attributes = "*.yaml text eol=crlf ident\n"
+    repository.commit({".gitattributes": attributes, "a.yaml": "label: $Id$\n"})
+    delivery.run()
+    assert (delivery.current / "a.yaml").read_bytes() == b"label: $Id$\n"
+
+
+def test_a_repository_is_never_an_option(delivery: Delivery, tmp_path: Path) -> None:
+    done = delivery.run(POLICIES_REPOSITORY=f"--upload-pack=touch {tmp_path}/made;")
+    assert done.returncode == 1
+    assert not (tmp_path / "made").exists()
+
+
+# ── a clone that a killed fetch has left ─────────────────────────────────────────────────────────────────────────────
+
+
+def _empty_objects(clone: Path) -> None:
+    for file in (clone / "objects").rglob("*"):
+        if file.is_file():
+            file.chmod(0o644)
+            file.write_bytes(b"")
+
+
+@pytest.mark.parametrize(
+    "spoil",
+    [
+        lambda clone: (clone / "shallow.lock").touch(),
+        lambda clone: (clone / "refs" / "heads" / "fetched.lock").touch(),
+        lambda clone: (clone / "HEAD").write_text(""),
+        lambda clone: (clone / "config").write_text("[core"),
+        _empty_objects,
+    ],
+    ids=["shallow.lock", "a lock of the branch", "an empty HEAD", "a broken config", "empty objects"],
+)
+def test_a_clone_that_a_killed_fetch_has_left_is_made_again(
+    delivery: Delivery, repository: Repository, spoil: Callable[[Path], object]
+) -> None:
+    delivery.run()
+    commit = repository.commit({"common/sweep.yaml": None})
+    spoil(delivery.folder / "repository.git")
+    done = delivery.run()
+    assert (done.returncode, delivery.commit) == (0, commit), done.stderr
+    assert delivery.run().stderr == ""
+
+
+def test_every_success_is_dated(delivery: Delivery) -> None:
+    delivery.run()
+    dated = delivery.folder / "delivered"
+    os.utime(dated, (0, 0))
+    delivery.run()
+    assert dated.stat().st_mtime > 0
+    os.utime(dated, (0, 0))
+    delivery.run(POLICIES_BRANCH="missing")
+    assert dated.stat().st_mtime == 0
 
 
 def test_a_folder_that_has_lost_its_last_policy_is_delivered_empty(delivery: Delivery, repository: Repository) -> None:

@@ -18,7 +18,7 @@ class Certificate:
 
     def __init__(self, certificate: Path, key: Path | None) -> None:
         """Raises CertificateUnavailable."""
-        self._files = tuple(filter(None, (certificate, key)))
+        self._certificate, self._key = certificate, key
         self._stamp = self._current()
         self.context = self._loaded()
 
@@ -30,18 +30,18 @@ class Certificate:
         self._stamp = stamp
         try:
             self._loaded()  # A failed load would spoil the context in use.
-            self.context.load_cert_chain(*self._files)
+            self.context.load_cert_chain(self._certificate, self._key)
         except (CertificateUnavailable, OSError) as error:
             _log.error("%s; the old certificate stays in use", error, extra={"event": LogEvent.CERTIFICATE_INVALID})
         else:
             _log.info(
-                "loaded the renewed certificate %s", self._files[0], extra={"event": LogEvent.CERTIFICATE_RENEWED}
+                "loaded the renewed certificate %s", self._certificate, extra={"event": LogEvent.CERTIFICATE_RENEWED}
             )
 
     def _current(self) -> _Stamp:
         """What changes when a file is written or replaced; empty while one is missing."""
         try:
-            found = [file.stat() for file in self._files]
+            found = [file.stat() for file in (self._certificate, self._key) if file]
         except OSError:
             return ()
         return tuple((each.st_ino, each.st_size, each.st_mtime_ns) for each in found)
@@ -50,8 +50,8 @@ class Certificate:
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         context.minimum_version = ssl.TLSVersion.TLSv1_2
         try:
-            context.load_cert_chain(*self._files)
+            context.load_cert_chain(self._certificate, self._key)
         except OSError as error:
             reason = error.strerror or error
-            raise CertificateUnavailable(f"--tls-certificate {self._files[0]}: cannot load: {reason}") from error
+            raise CertificateUnavailable(f"--tls-certificate {self._certificate}: cannot load: {reason}") from error
         return context

@@ -109,13 +109,14 @@ class _Server(TcpWSGIServer):
                 self.set_socket_options(connection)
             except OSError:  # The client is gone, or there is no descriptor left.
                 break
-            self.channel_class(self, connection, client, self.adj, map=self._map)
+            self.channel_class(self, connection, client, self.adj, map=self._map)  # type: ignore[attr-defined]
         self._close_idle()
 
     def _close_idle(self) -> None:
-        idle = [each for each in self.active_channels.values() if not (each.requests or each.total_outbufs_len)]
+        channels: Any = self.active_channels
+        idle = [each for each in channels.values() if not (each.requests or each.total_outbufs_len)]
         idle.sort(key=lambda channel: channel.last_activity)
-        for channel in idle[: max(0, len(self.active_channels) - _MOST_CONNECTIONS)]:
+        for channel in idle[: max(0, len(channels) - _MOST_CONNECTIONS)]:
             channel.will_close = True
 
 

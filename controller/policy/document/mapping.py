@@ -136,6 +136,9 @@ class MappingShape(Shape[Values]):
 
     def _find_unknown(self, key: Scalar, path: str, found: Findings) -> Field[Any] | None:
         """Report an unknown field; returns the known field that was probably meant."""
+        if found.is_full:
+            found.skip(key)
+            return None
         message = f"unknown field in {self.title}"
         if any(_folded(stray.name) == _folded(key.text) for stray in self.strays):
             found.error(key, path, message, "it is a field of the policy itself: check the indentation")
@@ -174,7 +177,9 @@ def check_own_keys(node: Node, path: str, found: Findings) -> None:
     """The same, in this mapping only."""
     first: dict[str, Scalar] = {}
     for key, _ in node.entries if isinstance(node, Mapping) else ():
-        if key.text in first:
+        if found.is_full and (key.text in first or key.text == MERGE_KEY):
+            found.skip(key)
+        elif key.text in first:
             message = f"duplicate field, first in line {first[key.text].line}"
             found.error(key, joined(path, key.text), message, "YAML readers disagree on which one counts")
         elif key.text == MERGE_KEY:

@@ -93,9 +93,9 @@ class Whole(Shape[int]):
             message = f"must be a whole number of {self.unit} in decimal digits, not {_kind(node)}"
             found.error(node, path, message, self._hint(node))
         elif value < 0:
-            found.error(node, path, "must not be negative")
+            found.error(node, path, f"must be 0 or more, not the number {value}")
         elif value > self.most:
-            found.error(node, path, f"must not be greater than {self.most}")
+            found.error(node, path, f"must be at most {self.most}, not the number {value}")
         else:
             return value
         return None

@@ -17,6 +17,8 @@ from controller.policy.text.yaml_reader import read_yaml
 
 MOST_BYTES = 2**20
 MOST_DOCUMENTS = 1_000
+MOST_LINES = 100_000
+"""The YAML parser without libyaml takes two microseconds for an empty line."""
 
 # After `...`, directives (and blanks and comments between them) belong to the next document.
 _document_start = re.compile(
@@ -93,6 +95,8 @@ def _decode(data: bytes) -> str:
         message = f"byte 0x{data[error.start]:02x} is not UTF-8"
         raise InvalidText(message, *_place(data[: error.start]), "save it as UTF-8") from None
     text = text.replace("\r\n", "\n").replace("\r", "\n")
+    if text.count("\n") > MOST_LINES:
+        raise InvalidText(f"more than {MOST_LINES} lines", MOST_LINES + 1, 1, "divide it into several files")
     if found := _unreadable.search(text):
         before = text[: found.start()].encode()
         raise InvalidText(f"contains the invisible character U+{ord(found[0]):04X}", *_place(before), "remove it")

@@ -12,7 +12,8 @@ from hypothesis import strategies as st
 from controller.constraint import parser
 from controller.constraint.expression import Comparison, Expression
 from controller.constraint.property import Property
-from controller.policy.document.findings import MOST_OF_CONSTRAINTS
+from controller.policy.document import mapping
+from controller.policy.document.findings import MOST_OF_CONSTRAINTS, MOST_PROBLEMS
 from controller.policy.document.parse import State, duplicate_names, parse_documents, refuse_duplicates
 from tests.policy.drafts import (
     ENVELOPE,
@@ -415,3 +416,53 @@ def test_yaml_and_json_of_the_same_values_have_the_same_outcome(draft: dict[str,
     assert {(one.field, one.message) for one in as_json.problems} == {
         (one.field, one.message) for one in as_yaml.problems
     }
+
+
+# ── many problems ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
+    """Counts the calls of a function of the module that reads mappings."""
+    real, calls = getattr(mapping, name), [0]
+
+    def counted(*arguments: Any, **named: Any) -> Any:
+        calls[0] += 1
+        return real(*arguments, **named)
+
+    monkeypatch.setattr(mapping, name, counted)
+    return calls
+
+
+@pytest.mark.parametrize("is_json", [True, False])
+def test_of_many_unknown_keys_only_the_first_hundred_cost_a_hint(
+    monkeypatch: pytest.MonkeyPatch, is_json: bool
+) -> None:
+    hints = _counted(monkeypatch, "get_close_matches")
+    keys = {f"key{number}": 1 for number in range(4_500)}
+    text = json.dumps(keys) if is_json else "".join(f"{key}: 1\n" for key in keys)
+    parsed = parse_documents(text.encode(), "x.yaml")
+    assert parsed.policies == ()
+    assert hints[0] <= MOST_PROBLEMS
+    assert len(parsed.problems) == MOST_PROBLEMS + 1
+    assert any("more problems from here on; only 100 of a file" in problem.message for problem in parsed.problems)
+
+
+def test_of_many_repeated_keys_only_the_first_hundred_are_described(monkeypatch: pytest.MonkeyPatch) -> None:
+    described = _counted(monkeypatch, "joined")
+    parsed = parse_documents(("label: x\n" * 4_500).encode(), "x.yaml")
+    assert len(parsed.problems) <= MOST_PROBLEMS + 1
+    assert described[0] < 3 * 4_500
+
+
+def test_the_limit_is_shared_by_the_documents_of_a_file() -> None:
+    documents = "---\n".join(f"key{number}: 1\n" * 30 for number in range(20))
+    parsed = parse_documents(documents.encode(), "x.yaml")
+    in_full = [problem for problem in parsed.problems if "from here on" not in problem.message]
+    assert len(in_full) == MOST_PROBLEMS
+    assert all(document.problems for document in parsed.documents)
+    assert parsed.policies == ()
+
+
+def test_a_file_of_very_many_lines_is_not_read() -> None:
+    (problem,) = parse_documents(b"\n" * 200_000, "x.yaml").problems
+    assert problem.message == "more than 100000 lines"

@@ -122,8 +122,8 @@ def test_what_is_no_whole_number_is_told_apart(node: Scalar, rest: str) -> None:
 
 
 def test_a_whole_number_has_limits() -> None:
-    assert the_sentence(MINUTES, unquoted("-1")) == "field: must not be negative"
-    assert the_sentence(MINUTES, unquoted("101")) == "field: must not be greater than 100"
+    assert the_sentence(MINUTES, unquoted("-1")) == "field: must be 0 or more, not the number -1"
+    assert the_sentence(MINUTES, unquoted("101")) == "field: must be at most 100, not the number 101"
 
 
 @pytest.mark.parametrize(
