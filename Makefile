@@ -56,11 +56,6 @@ bench: ENGINES := d26-gd d28-c8d podman
 bench: environment engines ## how fast, how small: side by side with other ways to do the same; FIGURES="removals memory" for some
 	@$(python) -m tests.bench $(FIGURES)
 
-campaign: environment ## long runs with random input: mutated documents, the lying engine, HTTP abuse; a line of counts each
-	@$(python) -m tests.campaigns.documents
-	@$(python) -m tests.campaigns.lies
-	@$(python) -m tests.campaigns.http
-
 lint: environment ## style, form and who may import whom
 	@$(python) -m ruff check $(sources)
 	@$(python) -m ruff format --check $(sources)

@@ -71,14 +71,14 @@ def run(count: int, seed: int) -> Counter[str]:
     return counts
 
 
-def main() -> None:
-    """Run, and print one closing line."""
+def main() -> int:
+    """Run, and print one closing line; returns an exit code."""
     count, seed = (int(text) for text in (*sys.argv[1:], *("20000", "1")[len(sys.argv) - 1 :]))
     counts = run(count, seed)
     deeds = ", ".join(f"{number} {deed}" for deed, number in sorted(counts.items()) if deed != "unanswered")
     print(f"http: {count} clients (seed {seed}: {deeds}), {counts['unanswered']} health checks without an answer")
-    sys.exit(counts["unanswered"] > 0)
+    return int(counts["unanswered"] > 0)
 
 
 if __name__ == "__main__":
-    main()
+    sys.exit(main())
