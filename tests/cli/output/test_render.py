@@ -12,7 +12,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.cli.output.render import Column, plain, table
+from controller.cli.output.render import Column, table
+from controller.printable import printable
 
 COLUMNS = (Column("NAME", lambda row: row["name"]), Column("STATE", lambda row: row["state"], is_wide=True))
 
@@ -32,7 +33,7 @@ def test_a_table_without_rows_has_its_titles() -> None:
 
 @given(st.text())
 def test_no_text_moves_the_cursor_or_adds_a_line(text: str) -> None:
-    shown = plain(text)
+    shown = printable(text)
     assert len(shown.splitlines()) <= 1
     assert "\x1b" not in shown
     shown.encode()

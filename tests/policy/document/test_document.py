@@ -147,9 +147,9 @@ def test_both_spellings_of_the_optional_fields_mean_the_same() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
-        ({"keep_last": 1001}, "must not be greater than 1000"),
+        ({"keep_last": 1001}, "must be at most 1000, not the number 1001"),
         ({"keep_last": "3d"}, "must be a whole number of images"),
-        ({"keep_lost": 3}, "is not a field of a removal rule"),
+        ({"keep_lost": 3}, "unknown field in a removal rule"),
     ],
 )
 def test_a_wrong_optional_field_makes_the_document_invalid(changes: dict[str, object], problem: str) -> None:
