@@ -192,6 +192,7 @@ def _listener(host: str, port: int) -> socket.socket:
 
 
 def _reason(error: OSError) -> str:
-    words = (error.strerror or str(error)).lower()
+    # create_server adds the address to the text of an error.
+    words = (error.strerror or str(error)).partition(" (while")[0].lower()
     is_taken = error.errno == errno.EADDRINUSE
     return words + " (is another controller running? choose another port)" * is_taken

@@ -34,9 +34,9 @@ def serving(site: Site, tls: Certificate | None = None, host: str = "127.0.0.1")
 def scrape(port: int, context: ssl.SSLContext | None = None) -> tuple[int, bytes]:
     connection: http.client.HTTPConnection
     if context:
-        connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=context)
+        connection = http.client.HTTPSConnection("localhost", port, timeout=60, context=context)
     else:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
     try:
         connection.request("GET", "/metrics")
         answer = connection.getresponse()
@@ -47,7 +47,7 @@ def scrape(port: int, context: ssl.SSLContext | None = None) -> tuple[int, bytes
 
 def answer_to(port: int, request: bytes) -> bytes:
     """The complete answer to these bytes."""
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as client:
+    with socket.create_connection(("127.0.0.1", port), timeout=60) as client:
         client.sendall(request)
         answer = b""
         with suppress(ConnectionResetError):  # An answer before the whole request was read may end in a reset.
@@ -59,7 +59,7 @@ def answer_to(port: int, request: bytes) -> bytes:
 def half_open(port: int, stack: ExitStack, count: int, begin: bytes) -> None:
     """Clients that connect, send little or nothing, and wait."""
     for _ in range(count):
-        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        client = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
         client.sendall(begin)
 
 
@@ -84,7 +84,7 @@ def a_certificate(folder: Path) -> Path:
 
 
 def shown_certificate(port: int) -> str:
-    return ssl.get_server_certificate(("127.0.0.1", port), timeout=10)
+    return ssl.get_server_certificate(("127.0.0.1", port), timeout=60)
 
 
 @pytest.fixture(scope="module")
@@ -156,7 +156,7 @@ def test_a_client_that_reads_no_answer_does_not_block_a_scrape_over_tls(
 
 def test_pipelined_requests_are_all_answered_over_tls(site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
     with serving(site, tls) as port, ExitStack() as stack:
-        raw = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=10))
+        raw = stack.enter_context(socket.create_connection(("127.0.0.1", port), timeout=60))
         client = stack.enter_context(trusting.wrap_socket(raw, server_hostname="localhost"))
         client.sendall(b"GET /nothing HTTP/1.1\r\nHost: localhost\r\n\r\n" * 300)
         answers = b""
@@ -202,7 +202,7 @@ def test_an_answer_with_many_images_is_complete(tmp_path: Path) -> None:
     site = Site()
     site.publish(busy_status(1_500, tmp_path))
     with serving(site) as port:
-        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=10)
+        connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/api/status")
         answer = connection.getresponse()
         assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
@@ -216,7 +216,7 @@ class TestTls:
 
     def test_several_requests_on_one_connection(self, site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
         with serving(site, tls) as port:
-            connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=trusting)
+            connection = http.client.HTTPSConnection("localhost", port, timeout=60, context=trusting)
             for path in ("/", "/metrics", "/api/status", "/page.js") * 3:
                 connection.request("GET", path)
                 assert connection.getresponse().read()
@@ -226,7 +226,7 @@ class TestTls:
         site = Site()
         site.publish(busy_status(1_500, tmp_path))
         with serving(site, tls) as port:
-            connection = http.client.HTTPSConnection("localhost", port, timeout=10, context=trusting)
+            connection = http.client.HTTPSConnection("localhost", port, timeout=60, context=trusting)
             connection.request("GET", "/api/status")
             answer = connection.getresponse()
             assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
@@ -235,7 +235,7 @@ class TestTls:
     def test_a_request_in_many_pieces_is_answered(self, site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
         with (
             serving(site, tls) as port,
-            socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+            socket.create_connection(("127.0.0.1", port), timeout=60) as raw,
             trusting.wrap_socket(raw, server_hostname="localhost") as client,
         ):
             for piece in (b"GET /healthz HT", b"TP/1.1\r\nHo", b"st: localhost\r\n", b"Connection: close\r\n\r\n"):
