@@ -90,11 +90,15 @@ class FakeEngine:
         self.is_down = False
         self.services: frozenset[str] = frozenset()
         self.calls: list[str] = []
-        """What the controller has asked, `remove app:1` and the like with their argument."""
+        """The requests of the controller; `remove app:1` has the name of the image also where its ID is sent."""
         self.on_call: Callable[[str], None] = _nothing
         """Called with the same words before each answer: whatever else happens at that very moment."""
         self.troubles: dict[str, deque[Exception | None]] = {}
-        """By target of a removal: an error to answer with, or None to answer well and do nothing; one each time."""
+        """By name of an image, or ID of one without a name: an error as the answer to its removal, or None for an
+        answer without an effect; one each time.
+        """
+        self.targets: list[str] = []
+        """What removals were really sent for: names and IDs."""
         self.hub = "registry.local:5000"
         """From where it pulls."""
         self.history: deque[Row] = deque(maxlen=256)
@@ -164,15 +168,28 @@ class FakeEngine:
         self._called("written_bytes")
         return 0
 
+    def image_named(self, name: str) -> ImageId:
+        self._called("image_named")
+        return self.id_of(name)
+
     def remove(self, target: str) -> tuple[str, ...]:
-        self._called(f"remove {target}")
+        word = self._word_for(target)
+        self._called(f"remove {word}")
         with self._lock:
-            if outcomes := self.troubles.get(target):
+            self.targets.append(target)
+            if outcomes := self.troubles.get(word):
                 trouble = outcomes.popleft()
                 if trouble is not None:
                     raise trouble
                 return ()
             return tuple(row["Deleted"] for row in self._delete(target) if "Deleted" in row)
+
+    def _word_for(self, target: str) -> str:
+        """By what word a removal is known to tests: the first name of the image whose ID is the target."""
+        with self._lock:
+            stored = self._images.get(ImageId(target))
+            names = self._image(stored).removable_references if stored else ()
+            return names[0].text if names else target
 
     def _called(self, what: str) -> None:
         self.on_call(what)

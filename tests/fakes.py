@@ -67,6 +67,9 @@ class FakeEvents:
         """`on_delivery` is called with every row that arrives."""
         self.generation = 0
         self.is_up = False
+        self.is_late = False
+        """Events wait until `flush`, and then arrive in one burst."""
+        self._waiting: list[Row] = []
         self.is_deaf = False
         """Whatever happens now is lost, as for a client that was too slow."""
         self._engine = engine
@@ -91,6 +94,7 @@ class FakeEvents:
 
     def disconnect(self) -> None:
         self.is_up = False
+        self._waiting.clear()
 
     def close(self) -> None:
         """The controller's process ends."""
@@ -114,8 +118,18 @@ class FakeEvents:
         newest_first = reversed(self._arrived.items())
         return tuple(event for event, place in newest_first if place > mark), self._count
 
+    def flush(self) -> None:
+        """Late events arrive, all at once."""
+        waiting, self._waiting = self._waiting, []
+        for row in waiting:
+            self._take_in(row)
+
     def _heard(self, row: Row) -> None:
-        if self.is_up and not self.is_deaf:
+        if not self.is_up or self.is_deaf:
+            return
+        if self.is_late:
+            self._waiting.append(row)
+        else:
             self._take_in(row)
 
     def _take_in(self, row: Row, *, is_replayed: bool = False) -> None:

@@ -424,6 +424,11 @@ def _total(value: object) -> int:
     return total
 
 
+def id_from(inspected: Row) -> ImageId:
+    """The ID in `GET /images/{name}/json`. Raises ValueError."""
+    return _id(_text(inspected, "Id"), "Id")
+
+
 def deleted_from(answer: bytes) -> tuple[str, ...]:
     """The IDs that the answer to a removal lists as deleted. Raises ValueError."""
     rows = value_of(answer)
