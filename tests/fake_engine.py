@@ -103,6 +103,8 @@ class FakeEngine:
         """From where it pulls."""
         self.history: deque[Row] = deque(maxlen=256)
         """The events that `since` can replay."""
+        self.process = 1
+        """Counts starts."""
         self.rows_told = 0
         """Events so far; each row bears its number, which real ones do not."""
         self.listeners: list[Callable[[Row], None]] = []
@@ -338,6 +340,7 @@ class FakeEngine:
                 if container.state == "running":
                     self._in_state(identity, "exited")
             self.history.clear()
+            self.process += 1
             self.generation += 1
 
     def id_of(self, text: str) -> ImageId:
@@ -559,6 +562,18 @@ class FakeEngine:
         events = [event for row in self._told if (event := event_from(row))]
         self._told = []
         return list(dict.fromkeys(events))
+
+    def event_cursor(self) -> tuple[int, str]:
+        """Where a first stream begins: at the last event, or else at the time of now in this process."""
+        if self.history:
+            return max(row["timeNano"] for row in self.history), ""
+        return int(self._clock.now().wall_seconds * 1e9), f"process {self.process}"
+
+    def is_same_run(self, run: str, since_nanoseconds: int) -> bool:
+        """Has the process kept all events since that time, as far as its replay shows?"""
+        kept = self.replay(since_nanoseconds)
+        now = int(self._clock.now().wall_seconds * 1e9)
+        return run == f"process {self.process}" and now >= since_nanoseconds and len(kept) < (self.history.maxlen or 0)
 
     def replay(self, since_nanoseconds: int) -> list[Row]:
         """The events from that moment on, as far as they are still known: back to the first older one."""

@@ -166,4 +166,6 @@ class Memory:
     """Bytes freed in the last hour, for `--max-bytes-per-hour`."""
     event_cursor: int = 0
     """The engine's time, in nanoseconds, up to which its events have been taken in."""
+    event_run: str = ""
+    """The engine's process, if that is a time without an event."""
     texts: Mapping[TextKey, TextRecord] = field(default_factory=dict)

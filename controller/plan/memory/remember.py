@@ -83,6 +83,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         mounted=mounted,
         pulls=_pulls(known.pulls, news.events, now),
         event_cursor=news.received.cursor if news.received else known.event_cursor,
+        event_run=news.received.run if news.received else known.event_run,
     )
 
 
