@@ -20,7 +20,12 @@ from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Fre
 QUIET_FOR_SECONDS = 1.0
 """Events may arrive late; after this time without a foreign one the figure is final."""
 
-_CHANGES_THE_STORE = frozenset(EventKind) - {EventKind.USED, EventKind.BUILT_UPON}
+_CHANGES_THE_STORE = frozenset(EventKind) - {
+    EventKind.USED,
+    EventKind.BUILT_UPON,
+    EventKind.SAVED,
+    EventKind.PUSHED,
+}
 
 
 @dataclass(frozen=True, slots=True)

@@ -23,6 +23,8 @@ class EventKind(StrEnum):
     IMPORTED = "imported"
     BUILT = "built"
     BUILT_UPON = "built upon"
+    SAVED = "saved"
+    PUSHED = "pushed"
     UNTAGGED = "untagged"
     DELETED = "deleted"
 

@@ -242,7 +242,7 @@ def test_only_events_that_matter_are_asked_for(stream: EventStream, teller: Tell
     (asked,) = teller.subscriptions
     wanted = json.loads(asked["filters"][0])
     assert wanted["type"] == ["container", "image"]
-    assert not {"exec_start", "health_status", "top", "save", "push"} & set(wanted["event"])
+    assert not {"exec_start", "health_status", "top"} & set(wanted["event"])
     assert "since" not in asked
 
 
