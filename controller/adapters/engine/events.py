@@ -87,6 +87,7 @@ class EventStream:
         """Start reading. Returns when the stream is up and has replayed the missed events, when the engine is not
         reachable, or after `wait_seconds`.
         """
+        self._last_beat = time.monotonic()
         self._thread.start()
         self._heartbeat.start()
         self._tried.wait(wait_seconds)
