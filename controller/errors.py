@@ -11,6 +11,7 @@ ControllerError
 ├── ExternalError           the outside world; the next pass tries again
 │   ├── EngineUnavailable       no answer, half an answer, or one that makes no sense: the pass ends
 │   │   └── EngineUnreachable       nobody there to be asked
+│   ├── ObservationOutdated     events or answers may be missing since the observation: no further removal in this pass
 │   ├── RemovalRefused          the engine said no (409): an answer, not a fault
 │   ├── RemovalFailed           the engine tried and could not (5xx)
 │   ├── ImageGone               there is nothing to remove (404): as good as done
@@ -97,6 +98,10 @@ class EngineUnavailable(ExternalError):
 
 class EngineUnreachable(EngineUnavailable):
     """Nobody listens where the engine should be, or we may not speak to it: nothing was asked."""
+
+
+class ObservationOutdated(ExternalError):
+    """The engine or its event stream was interrupted since the observation, so what was judged may have changed."""
 
 
 class RemovalRefused(ExternalError):

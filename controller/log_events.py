@@ -17,6 +17,8 @@ class LogEvent(StrEnum):
     """Another process removed it first."""
     REMOVAL_REFUSED = "removal_refused"
     REMOVAL_FAILED = "removal_failed"
+    UNEXPECTED_DELETION = "unexpected_deletion"
+    """The engine deleted more than it was asked to."""
     REMOVAL_SKIPPED_DRY_RUN = "removal_skipped_dry_run"
     BYTES_MEASURED = "bytes_measured"
     """The measurement of several removals is final."""

@@ -90,15 +90,21 @@ class FakeEngine:
         self.is_down = False
         self.services: frozenset[str] = frozenset()
         self.calls: list[str] = []
-        """What the controller has asked, `remove app:1` and the like with their argument."""
+        """The requests of the controller; `remove app:1` has the name of the image also where its ID is sent."""
         self.on_call: Callable[[str], None] = _nothing
         """Called with the same words before each answer: whatever else happens at that very moment."""
         self.troubles: dict[str, deque[Exception | None]] = {}
-        """By target of a removal: an error to answer with, or None to answer well and do nothing; one each time."""
+        """By name of an image, or ID of one without a name: an error as the answer to its removal, or None for an
+        answer without an effect; one each time.
+        """
+        self.targets: list[str] = []
+        """What removals were really sent for: names and IDs."""
         self.hub = "registry.local:5000"
         """From where it pulls."""
         self.history: deque[Row] = deque(maxlen=256)
         """The events that `since` can replay."""
+        self.process = 1
+        """Counts starts."""
         self.rows_told = 0
         """Events so far; each row bears its number, which real ones do not."""
         self.listeners: list[Callable[[Row], None]] = []
@@ -164,15 +170,28 @@ class FakeEngine:
         self._called("written_bytes")
         return 0
 
+    def image_named(self, name: str) -> ImageId:
+        self._called("image_named")
+        return self.id_of(name)
+
     def remove(self, target: str) -> tuple[str, ...]:
-        self._called(f"remove {target}")
+        word = self._word_for(target)
+        self._called(f"remove {word}")
         with self._lock:
-            if outcomes := self.troubles.get(target):
+            self.targets.append(target)
+            if outcomes := self.troubles.get(word):
                 trouble = outcomes.popleft()
                 if trouble is not None:
                     raise trouble
                 return ()
             return tuple(row["Deleted"] for row in self._delete(target) if "Deleted" in row)
+
+    def _word_for(self, target: str) -> str:
+        """By what word a removal is known to tests: the first name of the image whose ID is the target."""
+        with self._lock:
+            stored = self._images.get(ImageId(target))
+            names = self._image(stored).removable_references if stored else ()
+            return names[0].text if names else target
 
     def _called(self, what: str) -> None:
         self.on_call(what)
@@ -321,6 +340,7 @@ class FakeEngine:
                 if container.state == "running":
                     self._in_state(identity, "exited")
             self.history.clear()
+            self.process += 1
             self.generation += 1
 
     def id_of(self, text: str) -> ImageId:
@@ -542,6 +562,18 @@ class FakeEngine:
         events = [event for row in self._told if (event := event_from(row))]
         self._told = []
         return list(dict.fromkeys(events))
+
+    def event_cursor(self) -> tuple[int, str]:
+        """Where a first stream begins: at the last event, or else at the time of now in this process."""
+        if self.history:
+            return max(row["timeNano"] for row in self.history), ""
+        return int(self._clock.now().wall_seconds * 1e9), f"process {self.process}"
+
+    def is_same_run(self, run: str, since_nanoseconds: int) -> bool:
+        """Has the process kept all events since that time, as far as its replay shows?"""
+        kept = self.replay(since_nanoseconds)
+        now = int(self._clock.now().wall_seconds * 1e9)
+        return run == f"process {self.process}" and now >= since_nanoseconds and len(kept) < (self.history.maxlen or 0)
 
     def replay(self, since_nanoseconds: int) -> list[Row]:
         """The events from that moment on, as far as they are still known: back to the first older one."""

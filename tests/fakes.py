@@ -62,16 +62,22 @@ class FakeEvents:
     """The event stream of a fake engine, taken in without a thread; it can break, lose, repeat and reorder."""
 
     def __init__(
-        self, engine: FakeEngine, cursor: int = 0, on_delivery: Callable[[Row], None] = lambda _: None
+        self, engine: FakeEngine, cursor: int = 0, run: str = "", on_delivery: Callable[[Row], None] = lambda _: None
     ) -> None:
         """`on_delivery` is called with every row that arrives."""
         self.generation = 0
         self.is_up = False
+        self.is_complete = False
+        """Could nothing be missed before the last connection?"""
+        self.is_late = False
+        """Events wait until `flush`, and then arrive in one burst."""
+        self._waiting: list[Row] = []
         self.is_deaf = False
         """Whatever happens now is lost, as for a client that was too slow."""
         self._engine = engine
         self._on_delivery = on_delivery
         self._cursor = cursor
+        self._run = run
         self._arrived: dict[Event, int] = {}
         self._count = 0
         self._has_missed = False
@@ -82,15 +88,21 @@ class FakeEvents:
         """Begin, with a replay from where the last stream ended."""
         self.generation += 1
         self.is_up = True
+        is_first = not self._cursor
+        known = self._cursor in map(event_time_nanoseconds, self._engine.replay(self._cursor))
+        self.is_complete = not is_first and (known or self._engine.is_same_run(self._run, self._cursor))
+        self._has_missed |= not self.is_complete
+        if is_first:
+            self._cursor, self._run = self._engine.event_cursor()
         taken_in = self._cursor
-        replayed = self._engine.replay(taken_in) if taken_in else []
-        self._has_missed |= taken_in not in map(event_time_nanoseconds, replayed)
+        replayed = self._engine.replay(taken_in)
         for row in replayed:
             if event_time_nanoseconds(row) != taken_in:
                 self._take_in(row, is_replayed=True)
 
     def disconnect(self) -> None:
         self.is_up = False
+        self._waiting.clear()
 
     def close(self) -> None:
         """The controller's process ends."""
@@ -105,7 +117,7 @@ class FakeEvents:
     def take(self) -> ReceivedEvents:
         events, self._arrived = tuple(self._arrived), {}
         has_hole, self._has_missed = self._has_missed, False
-        return ReceivedEvents(events, self._cursor, self.is_up, has_hole)
+        return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run)
 
     def mark(self) -> int:
         return self._count
@@ -114,13 +126,24 @@ class FakeEvents:
         newest_first = reversed(self._arrived.items())
         return tuple(event for event, place in newest_first if place > mark), self._count
 
+    def flush(self) -> None:
+        """Late events arrive, all at once."""
+        waiting, self._waiting = self._waiting, []
+        for row in waiting:
+            self._take_in(row)
+
     def _heard(self, row: Row) -> None:
-        if self.is_up and not self.is_deaf:
+        if not self.is_up or self.is_deaf:
+            return
+        if self.is_late:
+            self._waiting.append(row)
+        else:
             self._take_in(row)
 
     def _take_in(self, row: Row, *, is_replayed: bool = False) -> None:
         self._on_delivery(row)
-        self._cursor = cursor_after(self._cursor, event_time_nanoseconds(row))
+        cursor = cursor_after(self._cursor, event_time_nanoseconds(row))
+        self._cursor, self._run = cursor, self._run if cursor == self._cursor else ""
         self._count += 1
         if (told := event_from(row)) is not None:
             event = replace(told, is_replayed=is_replayed)

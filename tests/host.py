@@ -46,7 +46,8 @@ class Host:
     def start(self) -> None:
         """The controller's process begins."""
         self.ledger = self.open_ledger()
-        self.events = self.listen(self.ledger.load().event_cursor)
+        memory = self.ledger.load()
+        self.events = self.listen(memory.event_cursor, memory.event_run)
         self.reconciler = Reconciler(self._ports(), self.options, self.stopping, heartbeat=lambda: None)
 
     def make_engine(self) -> FakeEngine:
@@ -55,8 +56,8 @@ class Host:
     def open_ledger(self) -> LedgerPort:
         return Ledger(self.ledger_file)
 
-    def listen(self, cursor: int) -> FakeEvents:
-        return FakeEvents(self.engine, cursor)
+    def listen(self, cursor: int, run: str) -> FakeEvents:
+        return FakeEvents(self.engine, cursor, run)
 
     def _ports(self) -> Ports:
         return Ports(

@@ -133,7 +133,7 @@ def _removals(settings: Settings, beginning: float, failed: bool) -> Rows:
     from controller.plan.report.history import removals
     from controller.plan.verdict.removal import Outcome
 
-    outcomes = (Outcome.REFUSED, Outcome.FAILED) if failed else tuple(Outcome)
+    outcomes = (Outcome.REFUSED, Outcome.FAILED, Outcome.UNEXPECTED) if failed else tuple(Outcome)
     reader = HistoryReader(settings.ledger)
     try:
         return Rows(removals(reader.removals(beginning, outcomes), reader.batches()))

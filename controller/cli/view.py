@@ -92,7 +92,7 @@ def _looked_at(settings: Settings, memory: Memory, desired: DesiredState) -> Dec
     connection = Connection(Address(settings.docker_host, settings.docker_certificates))
     observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
     try:
-        seen = observer.look(streams_generation=0)
+        seen = observer.observe(stream_generation=0)
         news = News(layers=observer.new_layers(seen, memory))
     finally:
         connection.drop()

@@ -23,6 +23,7 @@ _EVENT_OF = {
     Outcome.GONE: LogEvent.IMAGE_GONE,
     Outcome.REFUSED: LogEvent.REMOVAL_REFUSED,
     Outcome.FAILED: LogEvent.REMOVAL_FAILED,
+    Outcome.UNEXPECTED: LogEvent.UNEXPECTED_DELETION,
 }
 _WORDS_OF = {Outcome.REMOVED: "removed", Outcome.UNTAGGED: "untagged", Outcome.GONE: "already removed"}
 _REASON_OF = {Outcome.REFUSED: "the engine refused", Outcome.FAILED: "the engine failed"}
@@ -177,6 +178,8 @@ def _removals(after: Status) -> Iterator[Line]:
     for removal in after.news:
         if removal.outcome.is_success:
             yield _removed(removal)
+        elif removal.outcome is Outcome.UNEXPECTED:
+            yield _unexpected(removal)
         else:
             setbacks.setdefault((removal.outcome, removal.intent.document), []).append(removal)
     for alike in setbacks.values():
@@ -192,6 +195,13 @@ def _removed(removal: Removal) -> Line:
     freed = "" if removal.outcome is Outcome.GONE else f", {freed_in_words(removal.freed)}"
     message = f"{sentence}{freed} ({intent.document}#{intent.rule})"
     return Line(_EVENT_OF[removal.outcome], logging.INFO, message, _fields(removal))
+
+
+def _unexpected(removal: Removal) -> Line:
+    intent = removal.intent
+    sentence = f"unexpected deletion at the removal of {intent.reference}: {removal.message}"
+    message = f"{sentence} ({intent.document}#{intent.rule})"
+    return Line(_EVENT_OF[removal.outcome], logging.ERROR, message, _fields(removal))
 
 
 def _setback(removal: Removal, after: Status) -> Line:

@@ -1,4 +1,4 @@
-"""Look once at the engine. A look is complete or it is none: a list that failed is not an empty list."""
+"""One observation of the engine. It is complete or there is none: a list that failed is not an empty list."""
 
 from __future__ import annotations
 
@@ -16,11 +16,13 @@ from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Engine, Observation
 
 _INSPECTIONS_AT_ONCE = 4
+_ATTEMPTS = 2
+"""Of one observation, if the connection breaks during it."""
 
 
 @dataclass
 class Observer:
-    """Looks at one engine again and again; knows which engine it is, so that it need not ask each time."""
+    """Observes one engine again and again; it asks which engine answers only after a new connection."""
 
     engine: EnginePort
     clock: Clock
@@ -29,30 +31,34 @@ class Observer:
     _known: Engine | None = None
     _generation: int = -1
 
-    def look(self, streams_generation: int) -> Observation:
-        """Everything as it is now: two calls, unless the engine may have changed. Raises EngineUnavailable."""
-        engine = self._identified(streams_generation)
-        images = self.engine.images()
-        containers = tuple(self.engine.containers())
-        services = self.engine.service_images() if engine.manages_swarm else frozenset[str]()
-        return Observation(engine, images, containers, self.clock.now(), services, self.own_container)
+    def observe(self, stream_generation: int) -> Observation:
+        """The engine as it is now: two requests, unless it may be another engine. Raises EngineUnavailable."""
+        for _ in range(_ATTEMPTS):
+            engine, connection = self._identified(stream_generation), self.engine.generation
+            images = self.engine.images()
+            containers = tuple(self.engine.containers())
+            services = self.engine.service_images() if engine.manages_swarm else frozenset[str]()
+            if self.engine.generation == connection:  # Else the lists may be those of two engines.
+                return Observation(engine, images, containers, self.clock.now(), services, self.own_container)
+        raise EngineUnavailable("the connection to the engine broke while images and containers were listed")
 
-    def is_same_engine(self, seen: Observation) -> bool:
-        """Is it still the engine of that look, in the same role? Asked before anything is removed from it."""
+    def is_same_engine(self, observation: Observation) -> bool:
+        """Is it still the engine of that observation, in the same role? Asked before anything is removed from it."""
         self._known = self.engine.identify()
-        return self._known == seen.engine
+        return self._known == observation.engine
 
-    def _identified(self, streams_generation: int) -> Engine:
-        generation = self.engine.generation + streams_generation
+    def _identified(self, stream_generation: int) -> Engine:
+        generation = self.engine.generation + stream_generation
         if self._known is None or self._generation != generation:
             self._known = self.engine.identify()
-            self._generation = self.engine.generation + streams_generation
+            self._generation = self.engine.generation + stream_generation
         return self._known
 
-    def new_layers(self, seen: Observation, memory: Memory) -> Mapping[ImageId, tuple[Layer, ...]]:
-        """The layers of images that were never inspected. One that cannot be inspected is asked for again next time."""
-        known = memory.records if memory.seen and memory.seen.engine.identity == seen.engine.identity else {}
-        unknown = [image for image in seen.images if image not in known or known[image].tip is None]
+    def new_layers(self, observation: Observation, memory: Memory) -> Mapping[ImageId, tuple[Layer, ...]]:
+        """The layers of images that were never inspected. One that cannot be inspected is tried again next time."""
+        is_known = memory.seen and memory.seen.engine.identity == observation.engine.identity
+        known = memory.records if is_known else {}
+        unknown = [image for image in observation.images if image not in known or known[image].tip is None]
         if not unknown:
             return {}
         with ThreadPoolExecutor(_INSPECTIONS_AT_ONCE, thread_name_prefix="inspection") as pool:

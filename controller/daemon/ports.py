@@ -1,4 +1,4 @@
-"""What a pass needs of the outside, and nothing more. The adapters fit these protocols and know nothing of them."""
+"""What a pass needs of the outside, and nothing more. The adapters fit these protocols and do not import them."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ class EnginePort(Protocol):
         ...
 
     def identify(self) -> Engine:
-        """Which engine answers."""
+        """The engine that answers."""
         ...
 
     def images(self) -> Mapping[ImageId, Image]:
@@ -36,7 +36,7 @@ class EnginePort(Protocol):
         ...
 
     def containers(self) -> Sequence[Container]:
-        """All containers, in whatever state."""
+        """All containers, in every state."""
         ...
 
     def service_images(self) -> frozenset[str]:
@@ -47,8 +47,12 @@ class EnginePort(Protocol):
         """The layers of one image, lowest first; raises ImageGone too."""
         ...
 
+    def image_named(self, name: str) -> ImageId:
+        """The image that has this name now; raises ImageGone too."""
+        ...
+
     def store_bytes(self) -> int:
-        """What the image store occupies, by its own count."""
+        """The size of the image store, by the engine's count."""
         ...
 
     def written_bytes(self) -> int:
@@ -56,28 +60,29 @@ class EnginePort(Protocol):
         ...
 
     def remove(self, target: str) -> tuple[str, ...]:
-        """Remove one name, or the image of one ID; raises ImageGone, RemovalRefused and RemovalFailed too.
+        """Remove one name, or the image of one ID, and return what the answer names as deleted.
 
-        EngineUnreachable: nobody was asked. EngineUnavailable: no answer tells whether it was done.
+        The request is sent once. Raises ImageGone, RemovalRefused and RemovalFailed too; EngineUnreachable: it was not
+        sent; EngineUnavailable: no answer shows whether it was done.
         """
         ...
 
 
 class EventsPort(Protocol):
-    """The engine's event stream, read by somebody else all the time."""
+    """The event stream of the engine, read by a thread of its own."""
 
     @property
     def generation(self) -> int:
-        """Changes whenever the stream was connected anew."""
+        """Changes whenever the stream is connected again."""
         ...
 
     @property
     def is_up(self) -> bool:
-        """Does the stream stand?"""
+        """Is the stream connected, and is it read?"""
         ...
 
     def take(self) -> ReceivedEvents:
-        """What was told since the last call."""
+        """The events since the last call."""
         ...
 
     def mark(self) -> int:
@@ -94,7 +99,7 @@ class LedgerPort(Protocol):
 
     @property
     def resets(self) -> int:
-        """How often a damaged ledger was moved aside and begun anew."""
+        """How often a damaged ledger was moved aside and recreated."""
         ...
 
     def load(self) -> Memory:
@@ -110,7 +115,7 @@ class LedgerPort(Protocol):
         ...
 
     def intend(self, intents: Sequence[Intent]) -> None:
-        """Write down what is about to be asked of the engine."""
+        """Write down what is about to be requested from the engine."""
         ...
 
     def open_intents(self) -> tuple[Intent, ...]:
@@ -131,7 +136,7 @@ class FolderPort(Protocol):
 
     @property
     def is_watched(self) -> bool:
-        """Do changes ring the bell, or only the clock?"""
+        """Do changes wake the loop, or only the timer?"""
         ...
 
     @property
@@ -140,15 +145,15 @@ class FolderPort(Protocol):
         ...
 
     def read(self) -> FolderReading:
-        """Everything in it, anew; never raises."""
+        """Everything in it; never raises."""
         ...
 
 
 class NodePort(Protocol):
-    """Whoever knows which node this is."""
+    """The source of the node's identity."""
 
     def ask(self) -> NodeAnswer:
-        """The answer of this moment; never raises."""
+        """The current answer; never raises."""
         ...
 
 
@@ -161,14 +166,14 @@ class DiskPort(Protocol):
 
 
 class ProgressPort(Protocol):
-    """Somebody who waits for a long row of removals."""
+    """Shows the progress of many removals."""
 
     def began(self, removals: int) -> None:
-        """So many are about to be asked for."""
+        """So many are about to be requested."""
         ...
 
     def answered(self, freed_bytes: int) -> None:
-        """One was answered, by whatever outcome; bytes that are not known yet are 0. Called from several threads."""
+        """One was answered; bytes that are not known yet are 0. Called from several threads."""
         ...
 
 
@@ -187,4 +192,4 @@ class Ports:
     own_container: str = ""
     """ID of the container in which this program runs, or empty."""
     progress: ProgressPort | None = None
-    """Whoever wants to hear of removals while they are under way."""
+    """Shows the progress of removals, if set."""

@@ -1,4 +1,4 @@
-"""One pass: observe, remember, plan, execute, report. May be run at any moment and any number of times.
+"""One pass: observe, remember, plan, remove, confirm, report. It may run at any time and any number of times.
 
 Nothing is removed unless the folder, the images and the containers were all read successfully in this very pass.
 """
@@ -11,7 +11,9 @@ from dataclasses import dataclass, replace
 
 from controller.daemon.observe import Observer
 from controller.daemon.ports import Ports
-from controller.daemon.removal.remover import RemovalResults, Remover, confirmed
+from controller.daemon.removal.checks import Position
+from controller.daemon.removal.measurement import Measurements
+from controller.daemon.removal.remover import RemovalResults, Remover
 from controller.daemon.removal.requests import RemovalContext
 from controller.daemon.status import PassResult, Status
 from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
@@ -32,18 +34,37 @@ from controller.plan.verdict.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class PassOptions:
-    """How passes are run, as the operator has set it."""
+    """How passes run, as the operator has set it."""
 
     conditions: Conditions = Conditions()
     dry_run: bool = False
     parallel_removals: int = 4
 
 
-_ANOTHER_ENGINE = "another engine than before, or one in another role, answers here; everything is read anew"
+@dataclass(frozen=True, slots=True)
+class PassState:
+    """What a pass hands to the next one, besides what is in the ledger."""
+
+    decision: Decision
+    received: ReceivedEvents = ReceivedEvents()
+    """Events that no successful pass has used yet."""
+    measurements: Measurements = Measurements()
+    intents_may_be_open: bool = True
+    unwritten: tuple[Removal, ...] = ()
+    """Results that the ledger could not write."""
+    last_success: Instant | None = None
+    clock_steps: int = 0
+
+    @property
+    def memory(self) -> Memory:
+        return self.decision.memory
+
+
+_ANOTHER_ENGINE = "another engine answers at this address, or it changed its role; the next pass reads everything again"
 
 
 class Reconciler:
-    """Runs passes. Between them it keeps the last decision, and what it could not deal with yet."""
+    """Runs passes."""
 
     def __init__(
         self, ports: Ports, options: PassOptions, stopping: threading.Event, heartbeat: Callable[[], None]
@@ -52,7 +73,7 @@ class Reconciler:
         self._options = options
         self._stopping = stopping
         self._observer = Observer(ports.engine, ports.clock, stopping, ports.own_container)
-        hands = RemovalContext(
+        context = RemovalContext(
             ports.engine,
             ports.events,
             stopping,
@@ -61,162 +82,196 @@ class Reconciler:
             ports.progress,
             lambda: ports.folder.is_stopped,
         )
-        self._remover = Remover(hands, ports.ledger, ports.clock)
-        self._decision = Decision(memory=ports.ledger.load())
-        self._heard = ReceivedEvents()
-        self._intents_may_be_open = True
-        self._unwritten: tuple[Removal, ...] = ()
-        """Outcomes that the ledger could not take."""
-        self._last_success: Instant | None = None
-        self._clock_steps = 0
+        self._remover = Remover(context, ports.ledger, ports.clock)
+        self._state = PassState(Decision(memory=ports.ledger.load()))
 
     def reconcile(self) -> Status:
-        """One pass; whatever goes wrong outside is told in its status."""
+        """One pass; an error of the outside is reported in its status."""
         began = self._ports.clock.now()
         desired = DesiredState(replace(self._ports.folder.read(), at=began.uptime_seconds), self._ports.node.ask())
-        batches: tuple[Batch, ...] = ()
-        found_done: tuple[Removal, ...] = ()
-        asked = RemovalResults()
-        trouble: ControllerError | None
+        state, trouble = self._state, None
+        batches, found_done, results = tuple[Batch, ...](), tuple[Removal, ...](), RemovalResults()
         try:
-            batches = self._finish_measurements()
-            mark = self._take_events()
-            seen = self._observer.look(self._ports.events.generation)
-            found_done = self._resolve_open_intents(seen)
-            self._decide(desired, seen)
-            asked = self._act(desired, seen, mark)
-            result, trouble = _result_of(asked), asked.trouble
-            self._last_success = seen.at
+            state, batches = self._final_measurements(state)
+            state, position = self._with_events(state)
+            observation, position = self._observed(position)
+            state, found_done = self._resolve_open_intents(state, observation)
+            state, inbox = self._planned(state, desired, observation)
+            state = self._saved(state, inbox)
+            state, results = self._removed(state, desired, observation, position)
+            state, results = self._confirmed(state, results, desired, observation, position)
+            state, results = self._written(state, results, desired)
+            state, trouble = replace(state, last_success=observation.at), results.trouble
+            result = _result_of(results)
         except (EngineUnavailable, LedgerUnavailable) as error:
             result, trouble = PassResult.FAILED, error
-        return Status(
-            at=began,
-            result=result,
-            duration_seconds=self._ports.clock.now().uptime_seconds - began.uptime_seconds,
-            decision=self._decision,
-            reading=desired.reading,
-            removals=(*found_done, *asked.removals),
-            news=(*found_done, *asked.news),
-            batches=batches,
-            next_figure_at=self._remover.next_figure_at(),
-            trouble=str(trouble or ""),
-            last_success=self._last_success,
-            dry_run=self._options.dry_run,
-            engine_is_up=not isinstance(trouble, EngineUnavailable),
-            ledger_resets=self._ports.ledger.resets,
-            event_stream_is_up=self._ports.events.is_up,
-            watcher_is_up=self._ports.folder.is_watched,
-            clock_steps=self._clock_steps,
-        )
+        self._state = state
+        return self._report(began, desired, result, batches, found_done, results, trouble)
 
-    def _finish_measurements(self) -> tuple[Batch, ...]:
-        batches = self._remover.finished_measurements()
+    def _final_measurements(self, state: PassState) -> tuple[PassState, tuple[Batch, ...]]:
+        """Figures that are final now. The removals that they belong to are written first."""
+        state = self._without_unwritten(state)
+        measurements = state.measurements.with_events(self._ports.events)
+        batches = measurements.final(self._ports.clock.now().uptime_seconds)
         for batch in batches:
             self._ports.ledger.record((), batch)
-            self._remover.forget(batch)
-        return batches
+        return replace(state, measurements=measurements.without(batches)), batches
 
-    def _take_events(self) -> int:
-        """Keep events until a pass has succeeded with them; returns the place in the stream where this pass begins."""
-        mark = self._ports.events.mark()
-        self._heard = self._heard.followed_by(self._ports.events.take())
-        return mark
+    def _without_unwritten(self, state: PassState) -> PassState:
+        if state.unwritten:
+            self._ports.ledger.record(state.unwritten)
+        return replace(state, unwritten=())
 
-    def _resolve_open_intents(self, seen: Observation) -> tuple[Removal, ...]:
+    def _with_events(self, state: PassState) -> tuple[PassState, Position]:
+        """Keep the events until a pass has succeeded with them."""
+        position = Position(self._ports.events.mark(), self._ports.events.generation, self._ports.engine.generation)
+        return replace(state, received=state.received.followed_by(self._ports.events.take())), position
+
+    def _observed(self, position: Position) -> tuple[Observation, Position]:
+        observation = self._observer.observe(self._ports.events.generation)
+        return observation, replace(position, connection=self._ports.engine.generation)
+
+    def _resolve_open_intents(
+        self, state: PassState, observation: Observation
+    ) -> tuple[PassState, tuple[Removal, ...]]:
         """What became of removals whose answers were never received: by a killed controller, or by this one."""
-        if not self._intents_may_be_open:
-            return ()
-        memory = self._decision.memory
-        self._write_down()
-        is_of_this_engine = memory.seen is not None and memory.seen.engine.identity == seen.engine.identity
-        done = tuple(resolved(self._ports.ledger.open_intents(), seen)) if is_of_this_engine else ()
+        if not state.intents_may_be_open:
+            return state, ()
+        state = self._without_unwritten(state)
+        seen = state.memory.seen
+        is_same_engine = seen is not None and seen.engine.identity == observation.engine.identity
+        done = tuple(resolved(self._ports.ledger.open_intents(), observation)) if is_same_engine else ()
         # Charged before the intents are forgotten: after a crash in between they are charged twice, and never not.
-        self._decision = replace(self._decision, memory=_with_spending(memory, done))
-        self._ports.ledger.save(self._decision.memory)
+        charged = replace(state, decision=replace(state.decision, memory=_with_spending(state.memory, done)))
+        self._ports.ledger.save(charged.memory)
         self._ports.ledger.record(done)
         self._ports.ledger.drop_intents()
-        self._intents_may_be_open = False
-        return done
+        return replace(charged, intents_may_be_open=False), done
 
-    def _write_down(self) -> None:
-        self._ports.ledger.record(self._unwritten)
-        self._unwritten = ()
-
-    def _decide(self, desired: DesiredState, seen: Observation) -> None:
-        before = self._decision
+    def _planned(self, state: PassState, desired: DesiredState, observation: Observation) -> tuple[PassState, int]:
+        """The decision of this pass, and how far `record-download` names were read for it."""
         read_to, recorded = self._ports.ledger.inbox()
-        layers = self._observer.new_layers(seen, before.memory)
-        news = News(self._heard, layers, recorded)
-        self._clock_steps += before.memory.clock.stepped(seen.at)
-        self._decision = decide(before, desired, seen, news, self._options.conditions)
-        self._ports.ledger.save(self._decision.memory, read_to)
-        self._heard = ReceivedEvents()
+        layers = self._observer.new_layers(observation, state.memory)
+        news = News(state.received, layers, recorded)
+        decision = decide(state.decision, desired, observation, news, self._options.conditions)
+        steps = state.clock_steps + state.memory.clock.stepped(observation.at)
+        return replace(state, decision=decision, clock_steps=steps), read_to
 
-    def _act(self, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
-        """Ask for what is due, look again, and remember what came of it."""
-        plan, memory = self._decision.plan, self._decision.memory
-        if self._options.dry_run or desired.reading.is_stopped or not plan.removals:
-            return RemovalResults()
-        if not self._observer.is_same_engine(seen):
+    def _saved(self, state: PassState, inbox_read_to: int) -> PassState:
+        """Nothing is removed before this."""
+        self._ports.ledger.save(state.memory, inbox_read_to)
+        return replace(state, received=ReceivedEvents())
+
+    def _removed(
+        self, state: PassState, desired: DesiredState, observation: Observation, position: Position
+    ) -> tuple[PassState, RemovalResults]:
+        """Request what is due."""
+        removals = state.decision.plan.removals
+        if self._options.dry_run or desired.reading.is_stopped or not removals:
+            return state, RemovalResults()
+        if not self._observer.is_same_engine(observation):
             raise EngineUnavailable(_ANOTHER_ENGINE)
-        intents = [self._intent(verdict, memory, seen) for verdict in plan.removals]
-        asked = self._remover.ask(intents, memory, seen, mark)
-        return self._conclude(asked, desired, seen, mark)
+        intents = [self._intent(verdict, state.memory, observation) for verdict in removals]
+        results, measurements = self._remover.remove(intents, state.memory, observation, position, state.measurements)
+        return replace(state, measurements=measurements, intents_may_be_open=True), results
 
-    def _intent(self, verdict: Verdict, memory: Memory, seen: Observation) -> Intent:
+    def _intent(self, verdict: Verdict, memory: Memory, observation: Observation) -> Intent:
         since = idle_since(memory.records[verdict.image], self._options.conditions.terms.usage)
-        return intent_of(verdict, memory.clock.seconds - since, seen.images[verdict.image].size_bytes)
+        return intent_of(verdict, memory.clock.seconds - since, observation.images[verdict.image].size_bytes)
 
-    def _conclude(self, asked: RemovalResults, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
-        """Look again, so that what is told is what is; and write it all down."""
-        before = self._decision.memory.attempts
-        asked = self._confirmed(asked, desired, seen, mark)
-        asked = replace(asked, news=tuple(removal for removal in asked.removals if is_news(removal, before)))
-        memory = self._with_consequences(self._decision.memory, asked.removals)
-        self._decision = decide_again(
-            replace(self._decision, memory=memory), desired.reading, self._options.conditions, len(asked.removals)
-        )
-        self._intents_may_be_open, self._unwritten = True, asked.news
-        try:
-            self._ports.ledger.save(self._decision.memory)
-            self._write_down()
-            self._ports.ledger.drop_intents(but=asked.in_flight)
-        except LedgerUnavailable as error:
-            return replace(asked, trouble=asked.trouble or error)
-        self._intents_may_be_open = bool(asked.in_flight)
-        return asked
-
-    def _confirmed(self, asked: RemovalResults, desired: DesiredState, seen: Observation, mark: int) -> RemovalResults:
-        """What came of it by another look. Without one, nobody knows what became of what was not answered."""
+    def _confirmed(
+        self,
+        state: PassState,
+        results: RemovalResults,
+        desired: DesiredState,
+        observation: Observation,
+        position: Position,
+    ) -> tuple[PassState, RemovalResults]:
+        """Compare the results with a second observation. Without one, unanswered removals stay open."""
+        if not results.is_requested:
+            return state, results
         if self._stopping.is_set():
-            return asked.without_unanswered()
+            return state, results.without_unanswered()
         try:
-            closing = self._observer.look(self._ports.events.generation)
-            if closing.engine.identity != seen.engine.identity:
+            closing = self._observer.observe(self._ports.events.generation)
+            if closing.engine.identity != observation.engine.identity:
                 raise EngineUnavailable(_ANOTHER_ENGINE)
         except EngineUnavailable as error:
-            return replace(asked.without_unanswered(), trouble=asked.trouble or error)
-        self._remover.compare(asked, closing)
-        self._decision = decide(self._decision, desired, closing, News(), self._options.conditions)
-        return replace(asked, removals=confirmed(asked, closing, self._alive_since(mark, seen)))
+            return state, replace(results.without_unanswered(), trouble=results.trouble or error)
+        measurements = state.measurements.compared(closing.images.keys(), results.done_without_answer(closing))
+        decision = decide(state.decision, desired, closing, News(), self._options.conditions)
+        state = replace(state, decision=decision, measurements=measurements)
+        return state, results.confirmed_by(closing, self._active_since(position, observation))
 
-    def _alive_since(self, mark: int, seen: Observation) -> set[ImageId]:
-        """Images of which the event stream has shown signs of life since that place in it."""
-        events, _ = self._ports.events.after(mark)
-        return Names(seen.images).images_of_all(event for event in events if event.kind.is_activity)
+    def _active_since(self, position: Position, observation: Observation) -> set[ImageId]:
+        """Images with activity in the event stream since that position."""
+        events, _ = self._ports.events.after(position.mark)
+        return Names(observation.images).images_of_all(event for event in events if event.kind.is_activity)
+
+    def _written(
+        self, state: PassState, results: RemovalResults, desired: DesiredState
+    ) -> tuple[PassState, RemovalResults]:
+        """Save the failures, the spending and the history of this pass."""
+        if not results.is_requested:
+            return state, results
+        before = state.memory.attempts
+        results = replace(results, news=tuple(removal for removal in results.removals if is_news(removal, before)))
+        memory = self._with_consequences(state.memory, results.removals)
+        decision = decide_again(
+            replace(state.decision, memory=memory), desired.reading, self._options.conditions, len(results.removals)
+        )
+        state = replace(state, decision=decision, unwritten=results.news)
+        try:
+            self._ports.ledger.save(state.memory)
+            state = self._without_unwritten(state)
+            self._ports.ledger.drop_intents(but=results.in_flight)
+        except LedgerUnavailable as error:
+            return state, replace(results, trouble=results.trouble or error)
+        return replace(state, intents_may_be_open=bool(results.in_flight)), results
 
     def _with_consequences(self, memory: Memory, removals: Sequence[Removal]) -> Memory:
-        """The memory with the setbacks and the spending of this pass."""
+        """The memory with the failures and the spending of this pass."""
         seen, now = memory.seen, memory.clock.seconds
 
         def situation(image: ImageId) -> str:
             there = seen.images.get(image) if seen else None
             return situation_of(there, seen) if seen and there else ""
 
-        # Drawn once: what came to nothing together is tried again together, in one pass and not in a thousand.
+        # Drawn once: what failed together is tried again together, in one pass and not in a thousand.
         jitter = self._ports.jitter()
         attempts = attempts_after(memory.attempts, removals, situation, now, lambda: jitter)
         return replace(_with_spending(memory, removals), attempts=attempts)
+
+    def _report(
+        self,
+        began: Instant,
+        desired: DesiredState,
+        result: PassResult,
+        batches: tuple[Batch, ...],
+        found_done: tuple[Removal, ...],
+        results: RemovalResults,
+        trouble: ControllerError | None,
+    ) -> Status:
+        state = self._state
+        return Status(
+            at=began,
+            result=result,
+            duration_seconds=self._ports.clock.now().uptime_seconds - began.uptime_seconds,
+            decision=state.decision,
+            reading=desired.reading,
+            removals=(*found_done, *results.removals),
+            news=(*found_done, *results.news),
+            batches=batches,
+            next_figure_at=state.measurements.next_final_at,
+            trouble=str(trouble or ""),
+            last_success=state.last_success,
+            dry_run=self._options.dry_run,
+            engine_is_up=not isinstance(trouble, EngineUnavailable),
+            ledger_resets=self._ports.ledger.resets,
+            event_stream_is_up=self._ports.events.is_up,
+            watcher_is_up=self._ports.folder.is_watched,
+            clock_steps=state.clock_steps,
+        )
 
 
 def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:
@@ -225,8 +280,8 @@ def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:
     return replace(memory, spent=spent_after(memory.spent, freed, memory.clock.seconds))
 
 
-def _result_of(asked: RemovalResults) -> PassResult:
-    if not asked.removals and not asked.trouble:
+def _result_of(results: RemovalResults) -> PassResult:
+    if not results.removals and not results.trouble:
         return PassResult.NOTHING_DUE
-    all_went = all(removal.outcome.is_success for removal in asked.removals)
-    return PassResult.REMOVED if all_went and not asked.trouble else PassResult.PARTIAL
+    all_succeeded = all(removal.outcome.is_success for removal in results.removals)
+    return PassResult.REMOVED if all_succeeded and not results.trouble else PassResult.PARTIAL

@@ -83,7 +83,9 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         if settings.textfile:
             _continue(metrics, settings.ledger)
         address = address_of(settings)
-        events = EventStream(Connection(address, metrics.request_answered), bell.ring, ledger.load().event_cursor)
+        memory = ledger.load()
+        connection = Connection(address, metrics.request_answered)
+        events = EventStream(connection, bell.ring, memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)

@@ -20,7 +20,7 @@ class Image:
     size_bytes: int | None
     """From the engine; shared layers count in each image. None if the engine's figure makes no sense."""
     keep: bool
-    """Labelled `image-controller.keep=true`."""
+    """Has the label `image-controller.keep`, with any value but an explicit false."""
     created: float = 0.0
     """Build date in Unix time, as the engine reports it; 0 if it does not. It makes no image older."""
 
@@ -54,3 +54,5 @@ class Container:
     """Names or IDs of images that it mounts."""
     created_from: str
     """The name or ID it was created from, as written; some engines replace the name by the ID later."""
+    swarm_service: bool = False
+    """Labelled `com.docker.swarm.service.id`: it belongs to a swarm service."""

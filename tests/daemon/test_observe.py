@@ -27,31 +27,31 @@ def observer(engine: FakeEngine) -> Observer:
 
 
 def test_the_first_look_finds_out_which_engine_answers(engine: FakeEngine, observer: Observer) -> None:
-    observer.look(1)
+    observer.observe(1)
     assert engine.calls == ["identify", "images", "containers"]
 
 
 def test_a_later_look_is_two_questions(engine: FakeEngine, observer: Observer) -> None:
-    observer.look(1)
+    observer.observe(1)
     engine.calls.clear()
-    observer.look(1)
+    observer.observe(1)
     assert engine.calls == ["images", "containers"]
 
 
 @pytest.mark.parametrize("who", ["connection", "stream"])
 def test_after_a_new_connection_another_engine_may_answer(engine: FakeEngine, observer: Observer, who: str) -> None:
-    observer.look(1)
+    observer.observe(1)
     engine.calls.clear()
     engine.generation += who == "connection"
     engine.identity = "another"
-    seen = observer.look(2 if who == "stream" else 1)
+    seen = observer.observe(2 if who == "stream" else 1)
     assert engine.calls[0] == "identify"
     assert seen.engine.identity.startswith("another")
 
 
 def test_a_swarm_manager_is_asked_for_its_services_too(engine: FakeEngine, observer: Observer) -> None:
     engine.services = frozenset({"app:1"})
-    assert observer.look(1).service_images == {"app:1"}
+    assert observer.observe(1).service_images == {"app:1"}
 
 
 @pytest.mark.parametrize("question", ["identify", "images", "containers"])
@@ -62,11 +62,11 @@ def test_a_look_with_a_failed_question_is_none(engine: FakeEngine, observer: Obs
 
     engine.on_call = fail
     with pytest.raises(EngineUnavailable):
-        observer.look(1)
+        observer.observe(1)
 
 
 def test_it_is_the_same_engine_until_another_answers(engine: FakeEngine, observer: Observer) -> None:
-    seen = observer.look(1)
+    seen = observer.observe(1)
     assert observer.is_same_engine(seen)
     engine.identity = "another"
     assert not observer.is_same_engine(seen)
@@ -77,7 +77,7 @@ def test_it_is_the_same_engine_until_another_answers(engine: FakeEngine, observe
 
 def test_an_image_is_inspected_once(engine: FakeEngine, observer: Observer) -> None:
     image = engine.load("app:1", "one")
-    seen = observer.look(1)
+    seen = observer.observe(1)
     layers = observer.new_layers(seen, Memory())
     memory = a_memory(seen, {image: a_record(tip=layers[image][-1].chain)})
     assert observer.new_layers(seen, memory) == {}
@@ -86,7 +86,7 @@ def test_an_image_is_inspected_once(engine: FakeEngine, observer: Observer) -> N
 
 def test_an_image_that_could_not_be_inspected_is_asked_for_next_time(engine: FakeEngine, observer: Observer) -> None:
     engine.load("app:1", "one")
-    seen = observer.look(1)
+    seen = observer.observe(1)
     errors = [ImageGone("gone"), EngineUnavailable("no")]
 
     def fail(asked: str) -> None:
@@ -99,21 +99,21 @@ def test_an_image_that_could_not_be_inspected_is_asked_for_next_time(engine: Fak
 
 def test_another_engines_layers_are_not_believed(engine: FakeEngine, observer: Observer) -> None:
     image = engine.load("app:1", "one")
-    memory = a_memory(observer.look(1), {image: a_record(tip="sha256:known")})
+    memory = a_memory(observer.observe(1), {image: a_record(tip="sha256:known")})
     engine.identity = "another"
-    assert set(observer.new_layers(observer.look(2), memory)) == {image}
+    assert set(observer.new_layers(observer.observe(2), memory)) == {image}
 
 
 def test_who_is_told_to_stop_inspects_no_more(engine: FakeEngine) -> None:
     stopping = threading.Event()
     observer = Observer(engine, FakeClock(), stopping)
     engine.load("app:1", "one")
-    seen = observer.look(1)
+    seen = observer.observe(1)
     stopping.set()
     assert observer.new_layers(seen, Memory()) == {}
 
 
 def test_layers_are_what_the_engine_says(engine: FakeEngine, observer: Observer) -> None:
     image = engine.load("app:1", "one", "two")
-    found: dict[ImageId, tuple[Layer, ...]] = dict(observer.new_layers(observer.look(1), Memory()))
+    found: dict[ImageId, tuple[Layer, ...]] = dict(observer.new_layers(observer.observe(1), Memory()))
     assert found == {image: engine.layers(image)}

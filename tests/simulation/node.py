@@ -71,14 +71,13 @@ class Tally:
 class WatchedEvents(FakeEvents):
     """The truth sees what a pass takes."""
 
-    def __init__(self, engine: FakeEngine, cursor: int, truth: Truth) -> None:
+    def __init__(self, engine: FakeEngine, cursor: int, run: str, truth: Truth) -> None:
         self._truth = truth
-        super().__init__(engine, cursor, truth.told)
+        super().__init__(engine, cursor, run, truth.told)
 
     def connect(self) -> None:
-        known = {row["timeNano"] for row in self._engine.replay(self._cursor)}
-        self._truth.has_hole |= self._cursor not in known  # What came after it may be forgotten, too.
         super().connect()
+        self._truth.has_hole |= not self.is_complete
 
     def take(self) -> ReceivedEvents:
         self._truth.taken()
@@ -95,8 +94,8 @@ class WatchedHost(Host):
     def open_ledger(self) -> FragileLedger:
         return FragileLedger(self.ledger_file, self.random)
 
-    def listen(self, cursor: int) -> FakeEvents:
-        return WatchedEvents(self.engine, cursor, self.truth)
+    def listen(self, cursor: int, run: str) -> FakeEvents:
+        return WatchedEvents(self.engine, cursor, run, self.truth)
 
     def stop(self) -> None:
         self.events.close()

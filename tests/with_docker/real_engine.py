@@ -34,7 +34,9 @@ class _Noted(DockerEngine):
         self._calls = calls
 
     def remove(self, target: str) -> tuple[str, ...]:
-        self._calls.append(f"remove {target}")
+        image = self._images.get(ImageId(target))
+        names = image.removable_references if image else ()
+        self._calls.append(f"remove {names[0].text if names else target}")
         return super().remove(target)
 
 
@@ -45,7 +47,7 @@ class RealEngine:
         self.kind = kind
         self.hub = registry
         self.calls: list[str] = []
-        """What the controller has asked to remove, `remove app:1` and the like."""
+        """The removals that were requested; `remove app:1` has the name of the image also where its ID is sent."""
         self.port = _Noted(host, self.calls)
         self._api = api
         self._rang = threading.Event()

@@ -39,9 +39,9 @@ class RealHost(Host):
     def make_engine(self) -> RealEngine:  # type: ignore[override]
         return self.world
 
-    def listen(self, cursor: int) -> EventStream:  # type: ignore[override]
+    def listen(self, cursor: int, run: str) -> EventStream:  # type: ignore[override]
         self._rang = threading.Event()
-        self._stream = EventStream(Connection(Address(self.address)), self._rang.set, cursor)
+        self._stream = EventStream(Connection(Address(self.address)), self._rang.set, cursor, run)
         self._stream.start(_PATIENCE_SECONDS)
         return self._stream
 

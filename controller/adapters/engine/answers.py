@@ -35,6 +35,7 @@ KEEP_LABEL = "image-controller.keep"
 AGENT_SERVICE_LABEL = "openhorizon.anax.service_name"
 AGENT_DEV_LABEL = "openhorizon.anax.dev_service"
 """Labels that the agent sets on its containers (anax container/container.go)."""
+SWARM_SERVICE_LABEL = "com.docker.swarm.service.id"
 
 LONGEST_LIST = 250_000
 """Images or containers of one engine."""
@@ -43,6 +44,7 @@ _LONGEST_ROW = 4 * 2**20
 _LONGEST_TEXT = 4_096
 _LARGEST_BYTES = 2**60
 _LATEST_NANOSECONDS = 2**63
+_FALSE = ("false", "0", "no", "off")
 _NO_NAME = ("<none>:<none>", "<none>@<none>")
 _NO_LABELS: Mapping[str, object] = {}
 _YEAR_10000 = 253_402_300_800
@@ -256,9 +258,14 @@ def image_from(row: Row) -> Image:
         digests=tuple(dict.fromkeys(_named(name, "RepoDigests") for name in by_digest)),
         parent=_id(parent, "ParentId") if parent else None,
         size_bytes=_size(row),
-        keep=_mapping(row, "Labels").get(KEEP_LABEL) == "true",
+        keep=_keeps(_mapping(row, "Labels")),
         created=_date(row.get("Created")),
     )
+
+
+def _keeps(labels: Row) -> bool:
+    """Every value keeps the image, the empty one included, except an explicit false."""
+    return KEEP_LABEL in labels and str(labels[KEEP_LABEL]).strip().lower() not in _FALSE
 
 
 def _date(value: object) -> float:
@@ -331,6 +338,7 @@ def container_from(row: Row) -> Container:
         agent_dev=AGENT_DEV_LABEL in labels,
         mounted_images=(*_mounted_images(_list(row, "Mounts")), *by_name),
         created_from=created_from,
+        swarm_service=SWARM_SERVICE_LABEL in labels,
     )
 
 
@@ -424,6 +432,11 @@ def _total(value: object) -> int:
     return total
 
 
+def id_from(inspected: Row) -> ImageId:
+    """The ID in `GET /images/{name}/json`. Raises ValueError."""
+    return _id(_text(inspected, "Id"), "Id")
+
+
 def deleted_from(answer: bytes) -> tuple[str, ...]:
     """The IDs that the answer to a removal lists as deleted. Raises ValueError."""
     rows = value_of(answer)
@@ -447,6 +460,8 @@ _CONTAINER_EVENTS = {
 _IMAGE_EVENTS = {
     "pull": EventKind.PULLED,
     "tag": EventKind.TAGGED,
+    "save": EventKind.SAVED,
+    "push": EventKind.PUSHED,
     "load": EventKind.LOADED,
     "loadfromarchive": EventKind.LOADED,
     "import": EventKind.IMPORTED,

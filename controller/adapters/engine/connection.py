@@ -166,8 +166,10 @@ class Connection:
         """How long the oldest request in flight has been waiting for its answer; 0 without one."""
         return max((time.monotonic() - began for began in tuple(self._under_way.values())), default=0.0)
 
-    def request(self, operation: str, ask: Callable[[Client], T]) -> T:
+    def request(self, operation: str, ask: Callable[[Client], T], *, sends_again: bool = True) -> T:
         """Run `ask` with a connected client and return its result. An ErrorAnswer passes through.
+
+        If a connection breaks, the request is sent once more, unless it must not be repeated.
 
         Raises EngineUnreachable if no request was sent, EngineUnavailable if no valid answer came.
         """
@@ -177,12 +179,12 @@ class Connection:
             if not answer.is_about_version:
                 raise
             self.drop()  # The engine was upgraded or rolled back behind its socket: agree on a version again.
-            if operation == "remove_image":
+            if not sends_again:
                 raise EngineUnreachable(f"the engine at {self.address.url} has changed its version: {answer}") from None
         except _TROUBLES as error:
             self.drop()
             trouble = self._trouble(error)
-            if isinstance(trouble, EngineUnreachable) or not _is_broken(error):
+            if not sends_again or isinstance(trouble, EngineUnreachable) or not _is_broken(error):
                 raise trouble from error
         try:  # A kept connection may be stale: send the request again, once.
             return self._measured(operation, ask)

@@ -17,6 +17,7 @@ from controller.adapters.engine.answers import (
     created_from,
     deleted_from,
     engine_from,
+    id_from,
     images_from,
     layers_from,
     mapping_of,
@@ -92,6 +93,11 @@ class DockerEngine:
 
         return self._valid("inspect_image", ask)
 
+    def image_named(self, name: str) -> ImageId:
+        """The image that has this name now. Raises ImageGone too."""
+        path = f"{_image_path(name)}/json"
+        return self._valid("inspect_image", lambda client: id_from(_object(client, path)))
+
     def store_bytes(self) -> int:
         """Size of the image store, as the engine counts it."""
         return self._disk_usage("image", store_total)
@@ -104,29 +110,24 @@ class DockerEngine:
         return self._valid("measure_store", lambda client: total(_object(client, f"/system/df?type={of}")))
 
     def remove(self, target: str) -> tuple[str, ...]:
-        """Remove one name, or the image with one ID; never with force, never with its parents.
+        """Remove one name, or the image with one ID; never with force, never with its parents. It is sent once.
 
         Returns the IDs that the answer lists as deleted: the image, and on graph drivers each layer. Raises ImageGone,
         RemovalRefused or RemovalFailed for an error answer; EngineUnreachable if no request was sent;
         EngineUnavailable if the result is unknown.
         """
-        times_asked, path = 0, f"{_image_path(target)}?force=False&noprune=True"
+        path = f"{_image_path(target)}?force=False&noprune=True"
 
         def ask(client: Client) -> tuple[str, ...]:
-            nonlocal times_asked
-            times_asked += 1
             with client.answer("DELETE", path) as pieces:
                 return deleted_from(b"".join(pieces))
 
         try:
-            return self._connection.request("remove_image", ask)
+            return self._connection.request("remove_image", ask, sends_again=False)
         except ErrorAnswer as error:
-            refusal = _refusal(error)
+            raise _refusal(error) from error
         except ValueError as error:
-            refusal = EngineUnavailable(f"invalid response to remove_image: {error}")
-        if times_asked > 1 and isinstance(refusal, ImageGone):
-            raise EngineUnavailable(f"the connection broke; the second request got: {refusal}") from refusal
-        raise refusal
+            raise EngineUnavailable(f"invalid response to remove_image: {error}") from error
 
     def _list(self, operation: str, path: str, convert: Callable[[Iterable[Row]], T]) -> T:
         def ask(client: Client) -> T:

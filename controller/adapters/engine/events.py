@@ -13,12 +13,12 @@ import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import suppress
 from dataclasses import replace
-from functools import partial
 from itertools import takewhile
 from urllib.parse import urlencode
 
 from docker.types.daemon import CancellableStream
 from tenacity import (
+    RetryCallState,
     RetryError,
     Retrying,
     retry_if_exception_type,
@@ -29,6 +29,7 @@ from tenacity import (
 
 from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds, mapping_of
 from controller.adapters.engine.connection import Client, Connection, ErrorAnswer
+from controller.adapters.engine.replay import ReplayStart, in_seconds, replay_start
 from controller.errors import EngineUnavailable
 from controller.log_events import LogEvent
 from controller.plan.memory.event import Event, ReceivedEvents
@@ -43,23 +44,36 @@ _REPLAY_OVERLAP_NANOSECONDS = 1_000
 _CLOCK_STEP_NANOSECONDS = 60 * 10**9
 """A smaller step back is two events in the wrong order."""
 
+_BEAT_SECONDS = 1.0
+_LATE_SECONDS = 5.0
+
 _log = logging.getLogger(__name__)
 
 
 class EventStream:
     """Events since the last `take`; calls `ring` when a pass should run."""
 
-    def __init__(self, connection: Connection, ring: Callable[[], None], cursor: int = 0) -> None:
-        """`cursor` is the engine's time (ns) of the last event that a pass used; 0: none."""
+    def __init__(self, connection: Connection, ring: Callable[[], None], cursor: int = 0, run: str = "") -> None:
+        """`cursor` is the engine's time (ns) up to which a pass used its events; 0: none. `run` is the engine's
+        process, if that is a time without an event.
+        """
         self.generation = 0
         """Counts reconnects: after one, another engine may answer and events may be missing."""
         self._connection = connection
         self._ring = ring
         self._cursor = cursor
+        self._run_of_cursor = run
+        self._cursor_at_beat = cursor
+        self._last_beat = time.monotonic()
+        self._is_stale = False
+        """The stream was not read for some seconds, in which the engine may have dropped events."""
+        self.refusal = ""
+        """The answer of an engine that refuses the stream."""
         self._arrived: dict[Event, int] = {}
         self._count = 0
         self._taken_to = 0
         self._lock = threading.Lock()
+        self._is_complete = False
         self._has_missed = False
         """Events since the last `take` may be missing."""
         self._up = threading.Event()
@@ -67,12 +81,15 @@ class EventStream:
         self._stopping = threading.Event()
         self._stream: CancellableStream[bytes] | None = None
         self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
+        self._heartbeat = threading.Thread(target=self._beat_on, name="engine-events-heartbeat", daemon=True)
 
     def start(self, wait_seconds: float) -> None:
         """Start reading. Returns when the stream is up and has replayed the missed events, when the engine is not
         reachable, or after `wait_seconds`.
         """
+        self._last_beat = time.monotonic()
         self._thread.start()
+        self._heartbeat.start()
         self._tried.wait(wait_seconds)
         if self._up.is_set() and self._cursor:
             replayed = -1
@@ -93,8 +110,8 @@ class EventStream:
 
     @property
     def is_up(self) -> bool:
-        """Is the stream connected?"""
-        return self._up.is_set()
+        """Is the stream connected, and is it read?"""
+        return self._up.is_set() and not self._is_late(time.monotonic())
 
     @property
     def is_alive(self) -> bool:
@@ -110,7 +127,8 @@ class EventStream:
             self._arrived = {event: place for event, place in self._arrived.items() if place > self._taken_to}
             self._taken_to = self._count
             has_hole, self._has_missed = self._has_missed, False
-            return ReceivedEvents(tuple(self._arrived), self._cursor, self._up.is_set(), has_hole)
+            is_up, run = self.is_up, self._run_of_cursor
+            return ReceivedEvents(tuple(self._arrived), self._cursor, is_up, has_hole, run, self.refusal)
 
     def mark(self) -> int:
         """The current position in the stream, for `after`."""
@@ -122,6 +140,27 @@ class EventStream:
         with self._lock:
             newest_first = reversed(self._arrived.items())
             return tuple(event for event, _ in takewhile(lambda item: item[1] > mark, newest_first)), self._count
+
+    def beat(self, now: float) -> None:
+        """Once a second. If that is late, this process did not run: Docker drops the events of a client that does not
+        read, so the stream starts again from the last event that was certainly received in time.
+        """
+        with self._lock:
+            if self._is_late(now) and self._up.is_set():
+                self._is_stale, self._cursor = True, self._cursor_at_beat
+                self._up.clear()
+            self._last_beat, self._cursor_at_beat = now, self._cursor
+            is_stale = self._is_stale
+        if is_stale and self._stream is not None:
+            with suppress(OSError, AttributeError):
+                self._stream.close()
+
+    def _is_late(self, now: float) -> bool:
+        return now - self._last_beat > _BEAT_SECONDS + _LATE_SECONDS
+
+    def _beat_on(self) -> None:
+        while not self._stopping.wait(_BEAT_SECONDS):
+            self.beat(time.monotonic())
 
     def _run(self) -> None:
         empty_streams = 0
@@ -146,15 +185,35 @@ class EventStream:
             wait=wait_exponential(_SHORTEST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS),
             stop=stop_when_event_set(self._stopping),
             sleep=sleep_using_event(self._stopping),
-            before_sleep=lambda _: self._tried.set(),
+            before_sleep=self._refused,
         )
-        self._stream = attempts(self._connection.request, "events", partial(_stream_of, cursor=self._cursor))
+        self._stream, start = attempts(self._connection.request, "events", self._begin)
+        with self._lock:
+            self._cursor, self._run_of_cursor, self._is_stale = start.cursor, start.run, False
+            self._is_complete, self.refusal = start.is_complete, ""
         return self._stream
+
+    def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
+        start = replay_start(client, self._connection.address.url, self._cursor, self._run_of_cursor)
+        return _stream_of(client, start.cursor), start
+
+    def _refused(self, attempt: RetryCallState) -> None:
+        """An answer other than a stream is a fact to show; that the engine cannot be reached is known elsewhere."""
+        error = attempt.outcome.exception() if attempt.outcome else None
+        refusal = f"{error.status}: {error}" if isinstance(error, ErrorAnswer) else ""
+        if refusal and refusal != self.refusal:
+            _log.warning(
+                "the engine refuses its event stream (%s); nothing is removed without events",
+                refusal,
+                extra={"event": LogEvent.ENGINE_EVENTS_BROKEN},
+            )
+        self.refusal = refusal
+        self._tried.set()
 
     def _read(self, stream: Iterable[bytes]) -> None:
         self.generation += 1
         with self._lock:
-            had_missed, self._has_missed = self._has_missed, True
+            had_missed, self._has_missed = self._has_missed, self._has_missed or not self._is_complete
         self._up.set()
         self._tried.set()
         self._ring()
@@ -171,9 +230,11 @@ class EventStream:
             is_new = at != taken_in or not at  # A replay starts with the last known event.
             event = replace(event, is_replayed=replays) if event and is_new else None
             with self._lock:
+                if self._is_stale:
+                    return
                 if not is_new:  # So the replay is complete.
                     self._has_missed = had_missed
-                self._cursor = cursor_after(self._cursor, at)
+                self._move_cursor(at)
                 self._count += 1
                 if event is not None:
                     self._arrived.pop(event, None)
@@ -190,12 +251,16 @@ class EventStream:
             self._count += 1
         self._ring()
 
+    def _move_cursor(self, at: int) -> None:
+        cursor = cursor_after(self._cursor, at)
+        if cursor != self._cursor:
+            self._cursor, self._run_of_cursor = cursor, ""
+
 
 def _stream_of(client: Client, cursor: int) -> CancellableStream[bytes]:
     query = {"filters": json.dumps(EVENT_FILTER)}
     if cursor:
-        since = max(cursor - _REPLAY_OVERLAP_NANOSECONDS, 1)
-        query["since"] = f"{since // 10**9}.{since % 10**9:09}"
+        query["since"] = in_seconds(max(cursor - _REPLAY_OVERLAP_NANOSECONDS, 1))
     response = client.open("GET", f"/events?{urlencode(query)}", None)
     return CancellableStream(response.raw.stream(_LONGEST_PIECE_BYTES), response)
 

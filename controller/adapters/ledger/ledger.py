@@ -403,8 +403,8 @@ def _give_up_unfinished_batches(db: sqlite3.Connection) -> None:
 
 def _add_batch(db: sqlite3.Connection, batch: Batch) -> None:
     row = (batch.name, batch.document, batch.freed.bytes, batch.freed.exactness)
-    db.execute("INSERT OR REPLACE INTO batches VALUES (?, ?, ?, ?)", row)
-    _add_to_totals(db, (), batch)
+    if db.execute("INSERT OR IGNORE INTO batches VALUES (?, ?, ?, ?)", row).rowcount:  # Else it is counted already.
+        _add_to_totals(db, (), batch)
 
 
 def _trim_history(db: sqlite3.Connection) -> None:

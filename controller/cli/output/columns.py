@@ -56,7 +56,7 @@ _VERDICT_COLOURS = {
     "SETTLING": "cyan",
 }
 _STATE_COLOURS = {"in_force": "green", "waiting": "cyan", "invalid": "red"}
-_OUTCOME_COLOURS = {"refused": "red", "failed": "red"}
+_OUTCOME_COLOURS = {"refused": "red", "failed": "red", "unexpected": "red"}
 
 NAME = Column("REFERENCE", _name)
 IMAGE = Column("IMAGE ID", lambda row: short_id(row["image"]), is_wide=True)

@@ -49,6 +49,7 @@ class Metrics:
         self._passes = self._counter("passes_total")
         self._pass_seconds = self._histogram("pass_duration_seconds")
         self._removals = self._counter("removals_total")
+        self._unexpected = self._counter("unexpected_deletions_total")
         self._bytes = self._counter("reclaimed_bytes_total")
         self._unknown = self._counter("removals_with_unknown_bytes_total")
         self._removal_seconds = self._histogram("removal_duration_seconds")
@@ -83,6 +84,7 @@ class Metrics:
         self._follow_documents(status)
         for removal in status.removals:
             self._removals.labels(removal.outcome.value, removal.intent.document).inc()
+            self._unexpected.inc(removal.outcome is Outcome.UNEXPECTED)
             self._count(removal.intent.document, removal.freed)
         for batch in status.batches:
             self._count(batch.document, batch.freed)

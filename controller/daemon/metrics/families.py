@@ -109,6 +109,11 @@ _DECLARED = (
         ("outcome", "document"),
     ),
     Family(
+        "unexpected_deletions_total",
+        "counter",
+        "Removals in which the engine deleted more than it was asked to. Each is an error in the log and the history.",
+    ),
+    Family(
         "reclaimed_bytes_total",
         "counter",
         "Bytes that removals freed: measured, or the sum of the removed layers; a lower bound on Docker 26 with the"

@@ -1,8 +1,8 @@
-"""How much a batch of removals freed, where only the store's own total can tell: the fall between two readings around
-it.
+"""How many bytes a batch of removals freed, where only the total of the store can show it: the difference of two
+readings around the batch.
 
-A reading is costly, and worth nothing if anything else changed the store in between or within a second after; then
-the figure is unknown, and said to be unknown.
+A reading is slow, and it means nothing if something else changed the store in between or within a second after; then
+the figure is unknown, and is reported as unknown.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable
 from dataclasses import dataclass, replace
 
-from controller.daemon.ports import EnginePort
+from controller.daemon.ports import EnginePort, EventsPort
 from controller.errors import EngineUnavailable
 from controller.image.reference import ImageId
 from controller.plan.memory.event import Event, EventKind
@@ -18,23 +18,28 @@ from controller.plan.memory.observation import Store
 from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Freed
 
 QUIET_FOR_SECONDS = 1.0
-"""Events may come late; after this long without a foreign one the figure counts."""
+"""Events may arrive late; after this time without a foreign one the figure is final."""
 
-_CHANGES_THE_STORE = frozenset(EventKind) - {EventKind.USED, EventKind.BUILT_UPON}
+_CHANGES_THE_STORE = frozenset(EventKind) - {
+    EventKind.USED,
+    EventKind.BUILT_UPON,
+    EventKind.SAVED,
+    EventKind.PUSHED,
+}
 
 
 @dataclass(frozen=True, slots=True)
 class StoreReading:
-    """The store's total, and what containers have written: the containerd store counts that in."""
+    """The total of the store, and what containers have written: the containerd store includes it in the total."""
 
     total_bytes: int
     written_bytes: int
 
 
 def reading_before(engine: EnginePort, store: Store) -> StoreReading | None:
-    """What containers have written is read first here and last after the batch: if both agree, none wrote between.
+    """What containers have written is read first here and last after the batch: if both are equal, none wrote between.
 
-    None if the engine cannot tell, as the containerd store cannot while images come and go (moby#51978).
+    None if the engine gives no figure, as the containerd store does while images are added or removed (moby#51978).
     """
     try:
         written = _written_bytes(engine, store)
@@ -53,7 +58,7 @@ def reading_after(engine: EnginePort, store: Store) -> StoreReading | None:
 
 
 def fall(before: StoreReading | None, after: StoreReading | None) -> int | None:
-    """By how much the store's total fell; None if nobody knows, or if something else changed it meanwhile."""
+    """By how much the total of the store fell; None if it is not known, or if something else changed it meanwhile."""
     if before is None or after is None or before.written_bytes != after.written_bytes:
         return None
     fell = before.total_bytes - after.total_bytes
@@ -66,7 +71,7 @@ def _written_bytes(engine: EnginePort, store: Store) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A batch whose figure does not count yet."""
+    """A batch whose figure is not final yet."""
 
     name: str
     document: str
@@ -74,24 +79,24 @@ class Measurement:
     images_before: Collection[ImageId]
     mark: int
     """Up to where the event stream has been searched for foreign changes."""
-    counts_at: float
+    final_at: float
     """Uptime."""
     is_lower_bound: bool
     is_spoiled: bool = False
 
     def with_events(self, events: Iterable[Event], mark: int, own: Collection[ImageId]) -> Measurement:
-        """The same after more of the event stream was seen; `own` are the images that we ask to remove ourselves."""
+        """The same after more events were read; `own` are the images that the controller removes itself."""
         foreign = any(event.kind in _CHANGES_THE_STORE and not _is_own(event, own) for event in events)
         return replace(self, mark=mark, is_spoiled=self.is_spoiled or foreign)
 
-    def with_look(self, images: Collection[ImageId], own: Collection[ImageId]) -> Measurement:
-        """The same after one more look: not every engine tells of every image that comes or goes."""
+    def with_images(self, images: Collection[ImageId], own: Collection[ImageId]) -> Measurement:
+        """The same after one more observation: not every engine has an event for every change."""
         foreign = (set(self.images_before) ^ set(images)) - set(own)
         return replace(self, is_spoiled=self.is_spoiled or bool(foreign))
 
     @property
     def is_hopeless(self) -> bool:
-        """Will there never be a figure?"""
+        """Is it certain that the figure stays unknown?"""
         return self.is_spoiled or self.fell_bytes is None
 
     @property
@@ -105,3 +110,47 @@ class Measurement:
 
 def _is_own(event: Event, own: Collection[ImageId]) -> bool:
     return event.kind in (EventKind.DELETED, EventKind.UNTAGGED) and event.image in own
+
+
+@dataclass(frozen=True, slots=True)
+class Measurements:
+    """The batches whose figures are not final yet; kept from pass to pass."""
+
+    pending: tuple[Measurement, ...] = ()
+    own: frozenset[ImageId] = frozenset()
+    """Images that the controller requested to remove since the oldest of them began."""
+
+    def before(self, images: Iterable[ImageId]) -> Measurements:
+        """The same before these images are removed."""
+        return replace(self, own=frozenset(images) | (self.own if self.pending else frozenset()))
+
+    def spoiled(self) -> Measurements:
+        """The same after something else removed images."""
+        return replace(self, pending=tuple(replace(each, is_spoiled=True) for each in self.pending))
+
+    def compared(self, images: Collection[ImageId], spoiled_batches: Collection[str]) -> Measurements:
+        """The same after the observation that follows all batches of a pass."""
+        pending = (
+            replace(each, is_spoiled=each.is_spoiled or each.name in spoiled_batches).with_images(images, self.own)
+            for each in self.pending
+        )
+        return replace(self, pending=tuple(pending))
+
+    def with_events(self, events: EventsPort) -> Measurements:
+        """The same after the events that have arrived meanwhile."""
+        pending = (each.with_events(*events.after(each.mark), self.own) for each in self.pending)
+        return replace(self, pending=tuple(pending))
+
+    def final(self, now: float) -> tuple[Batch, ...]:
+        """Batches whose figures are final at this uptime."""
+        return tuple(each.batch for each in self.pending if each.final_at <= now or each.is_hopeless)
+
+    def without(self, batches: Iterable[Batch]) -> Measurements:
+        """The same once these figures are in the ledger."""
+        names = {batch.name for batch in batches}
+        return replace(self, pending=tuple(each for each in self.pending if each.name not in names))
+
+    @property
+    def next_final_at(self) -> float | None:
+        """Uptime at which the first figure may be final."""
+        return min((each.final_at for each in self.pending), default=None)

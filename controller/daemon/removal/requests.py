@@ -1,59 +1,37 @@
-"""Ask the engine for removals: once for every reference, never with force; what came of it is a value.
+"""The requests of one batch: one for every reference, never with force, children before parents.
 
-The engine's refusal is a last guard and not a lock: it takes one of several names from under a running container, and
-an image from under a mount, without a word. So containers are asked for again right before, and an image that the event
-stream shows alive is left alone.
+Images with several names lose the others by name first. The last name is removed by the image ID, so that the image
+that was judged is removed even if its name moves to another image in the same moment.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence, Set
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
 from controller.daemon.ports import EnginePort, EventsPort, ProgressPort
-from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
-from controller.image.layers import ChainId, freed_bytes
-from controller.image.reference import ImageId, image_id
-from controller.plan.memory.event import EventKind
-from controller.plan.memory.names import LostNames, Names, renamed
-from controller.plan.memory.observation import Observation, Store, users_of
-from controller.plan.verdict.removal import (
-    FREED_IN_BATCH,
-    NOTHING_FREED,
-    UNKNOWN_BYTES,
-    Exactness,
-    Freed,
-    Intent,
-    Outcome,
-)
+from controller.daemon.removal.answers import Expectation, RemovalAnswer, RemovalRequest
+from controller.daemon.removal.checks import Checks
+from controller.errors import EngineUnavailable, ExternalError, ImageGone, ObservationOutdated
+from controller.image.reference import ImageId
+from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
 
 IN_FLIGHT_GETS_SECONDS = 8.0
-"""After SIGTERM, for removals that the engine is already at."""
+"""After SIGTERM, for requests that the engine has not answered yet."""
 _HEARTBEAT_SECONDS = 0.5
-
-
-@dataclass(frozen=True, slots=True)
-class RemovalAnswer:
-    """What came of asking for one reference."""
-
-    intent: Intent
-    outcome: Outcome
-    freed: Freed
-    message: str = ""
-    is_silence: bool = False
-    """The engine gave no answer: whether it did what it was asked is for the next look to tell."""
+_NOT_ANSWERED = "the engine did not answer a removal ({}), so the removals left wait"
 
 
 @dataclass(frozen=True, slots=True)
 class Task:
-    """All that goes of one image, one name after the other."""
+    """All removals of one image, one name after the other."""
 
     image: ImageId
     intents: tuple[Intent, ...]
     children: frozenset[ImageId]
-    """Images built on it that go first; it goes only if all of them went."""
+    """Images built on it that are removed first; it is removed only if all of them were."""
 
 
 def tasks_of(intents: Iterable[Intent], children: Mapping[ImageId, Iterable[ImageId]]) -> list[Task]:
@@ -67,7 +45,7 @@ def tasks_of(intents: Iterable[Intent], children: Mapping[ImageId, Iterable[Imag
 
 
 def waves_of(tasks: Iterable[Task]) -> list[list[Task]]:
-    """Tasks that may run beside each other: an image in a later wave than its children (`tasks` has children first)."""
+    """Tasks that may run in parallel: an image in a later wave than its children (`tasks` has children first)."""
     height: dict[ImageId, int] = {}
     waves: list[list[Task]] = []
     for task in tasks:
@@ -86,7 +64,7 @@ class RemovalContext:
     stopping: threading.Event
     heartbeat: Callable[[], None]
     parallel: int = 4
-    """Removals under way at once."""
+    """Requests in flight at once."""
     progress: ProgressPort | None = None
     is_stopped: Callable[[], bool] = lambda: False
     """Is there a file STOP in the policy folder now? Checked before each request."""
@@ -94,146 +72,97 @@ class RemovalContext:
 
 @dataclass
 class Execution:
-    """Removals under way: what is known of the engine, and what was answered so far."""
+    """The requests of one batch and the answers so far."""
 
-    hands: RemovalContext
-    seen: Observation
-    sizes: Mapping[ChainId, int | None]
-    mark: int
-    """Where the event stream stood before the look that the plan rests on."""
-    lost_names: LostNames = field(default_factory=dict)
-    """Names that images had lost by that look: what was used by them just before may be told only now."""
+    context: RemovalContext
+    checks: Checks
+    expectation: Expectation
     in_flight: set[Intent] = field(default_factory=set)
-    """Asked for and not answered yet; each leaves this set only after its answer is among `answers`."""
+    """Sent and not answered yet; each leaves this set only after its answer is among `answers`."""
     answers: list[RemovalAnswer] = field(default_factory=list)
-    trouble: EngineUnavailable | None = None
-    """Why the rest was not asked for."""
-
-    def __post_init__(self) -> None:
-        self._names = Names(self.seen.images, lost=self.lost_names)
-        self._removed: set[ImageId] = set()
-        self._lively: set[ImageId] = set()
-        self._keeps_clear = False
-        self._lock = threading.Lock()
+    trouble: ExternalError | None = None
+    """Why the rest was not requested."""
+    _removed: set[ImageId] = field(init=False, default_factory=set)
 
     def run(self, tasks: Iterable[Task]) -> None:
-        """Ask for everything, as far as nothing gets in the way."""
-        pool = ThreadPoolExecutor(self.hands.parallel, thread_name_prefix="removal")
+        """Send all requests that the checks permit."""
+        pool = ThreadPoolExecutor(self.context.parallel, thread_name_prefix="removal")
         try:
             for wave in waves_of(tasks):
                 if self._must_stop():
                     break
-                self._lively |= self._used_now()
+                self.checks.before_batch()
                 ahead = iter(wave)
-                self._await([pool.submit(self._remove_images, ahead) for _ in range(self.hands.parallel)])
-        except EngineUnavailable as error:
+                self._await([pool.submit(self._remove_images, ahead) for _ in range(self.context.parallel)])
+        except (EngineUnavailable, ObservationOutdated) as error:
             self.trouble = error
         finally:
             pool.shutdown(wait=False, cancel_futures=True)
 
     def _await(self, futures: Iterable[Future[None]]) -> None:
         pending = set(futures)
-        while pending and not self.hands.stopping.is_set():
+        while pending and not self.context.stopping.is_set():
             done, pending = wait(pending, _HEARTBEAT_SECONDS)
             _raise_if_broken(done)
-            self.hands.heartbeat()
+            self.context.heartbeat()
         done, _ = wait(pending, IN_FLIGHT_GETS_SECONDS)
         _raise_if_broken(done)
 
     def _must_stop(self) -> bool:
-        return self.hands.stopping.is_set() or self.trouble is not None or self._keeps_clear or self.hands.is_stopped()
+        if self.context.stopping.is_set() or self.context.is_stopped():
+            return True
+        return self.trouble is not None or self.checks.pauses_for_pull
 
     def _remove_images(self, ahead: Iterator[Task]) -> None:
-        """One after the other, whichever nobody else has begun yet."""
+        """One image after the other; each is taken by one thread."""
         for task in ahead:
-            self._remove_image(task)
+            try:
+                self._remove_image(task)
+            except (EngineUnavailable, ObservationOutdated) as error:
+                self.trouble = error
 
     def _remove_image(self, task: Task) -> None:
-        """Every name of one image that is to go, as long as nothing tells against it."""
-        names_left = len(self.seen.images[task.image].removable_references)
+        """Every name of one image that is due, as long as the checks permit it."""
+        names_left = len(self.expectation.observation.images[task.image].removable_references)
+        for intent in task.intents:
+            if self._must_stop() or not task.children <= self._removed:
+                return
+            answer = self._answer(RemovalRequest(intent, is_last_name=names_left <= 1))
+            names_left -= 1
+            if answer is None or not answer.outcome.is_success:
+                return
+            if answer.outcome is Outcome.REMOVED:
+                self._removed.add(task.image)
+
+    def _answer(self, request: RemovalRequest) -> RemovalAnswer | None:
+        """The checked answer; None if the checks do not permit the request."""
         try:
-            for intent in task.intents:
-                is_last_name = names_left <= 1
-                if self._must_stop() or not self._may_go(task, is_last_name):
-                    return
-                answer = self._ask(intent, is_last_name)
-                names_left -= 1
-                if answer.outcome is Outcome.REMOVED:
-                    self._removed.add(task.image)
-                if not answer.outcome.is_success:
-                    return
-        except EngineUnavailable as error:
-            self.trouble = error
-
-    def _may_go(self, task: Task, is_last_name: bool) -> bool:
-        """Is the image still as unwanted as the plan found it, and do its names still mean it?
-
-        Asks for containers where the engine would not: before one of several names goes, and after a container was
-        made, which may mount anything. Asks for images after an event that may have moved names without telling them.
-        """
-        if not task.children <= self._removed:
-            return False
-        used = frozenset[ImageId]() if is_last_name else self._used_now()
-        with self._lock:
-            self._lively |= used
-            while self._hear():  # Asking takes its time, too.
-                pass
-            return task.image not in self._lively and not self._keeps_clear
-
-    def _hear(self) -> bool:
-        """Take in what the event stream has told since it was last asked; was there anything?"""
-        events, self.mark = self.hands.events.after(self.mark)
-        alive = [event for event in events if event.kind.is_activity]
-        self._lively.update(*map(self._names.affected_by, alive))
-        if self.seen.engine.store is Store.PODMAN and any(event.kind is EventKind.PULLED for event in alive):
-            self._keeps_clear = True  # The next pull may share layers with what is left to be removed.
-        if any(event.is_creation for event in alive):
-            self._lively |= self._used_now()
-        if any(map(self._names.may_move_others, alive)):
-            self._lively |= renamed(self.seen.images, self.hands.engine.images())
-        return bool(alive)
-
-    def _used_now(self) -> Set[ImageId]:
-        return users_of(self.seen.images, self.hands.engine.containers()).keys()
-
-    def _ask(self, intent: Intent, is_last_name: bool) -> RemovalAnswer:
-        self.in_flight.add(intent)
-        try:
-            answer = self._answer(intent, is_last_name)
-            self.answers.append(answer)
-            if self.hands.progress:
-                self.hands.progress.answered(answer.freed.bytes or 0)
-            return answer
-        finally:
-            self.in_flight.discard(intent)
-
-    def _answer(self, intent: Intent, is_last_name: bool) -> RemovalAnswer:
-        """Raises EngineUnreachable: nobody was asked."""
-        try:
-            deleted = [image_id(row) for row in self.hands.engine.remove(intent.target)]
+            if not self._permits(request):
+                return None
         except ImageGone as gone:
-            return RemovalAnswer(intent, Outcome.GONE, NOTHING_FREED, str(gone))
-        except RemovalRefused as refusal:
-            return RemovalAnswer(intent, Outcome.REFUSED, NOTHING_FREED, str(refusal))
-        except RemovalFailed as failure:
-            return RemovalAnswer(intent, Outcome.FAILED, NOTHING_FREED, str(failure))
-        except EngineUnreachable:
-            raise
-        except EngineUnavailable as silence:
-            return RemovalAnswer(intent, Outcome.FAILED, UNKNOWN_BYTES, str(silence), is_silence=True)
-        # Podman drops a parent with the last of its names and says only that it was untagged.
-        is_gone = intent.image in deleted or (is_last_name and self.seen.engine.store is Store.PODMAN)
-        return RemovalAnswer(intent, Outcome.REMOVED if is_gone else Outcome.UNTAGGED, self._freed(deleted))
+            return self._answered(RemovalAnswer(request.intent, Outcome.GONE, NOTHING_FREED, str(gone)))
+        self.in_flight.add(request.intent)
+        try:
+            return self._answered(self.expectation.answer(request, self.context.engine.remove))
+        finally:
+            self.in_flight.discard(request.intent)
 
-    def _freed(self, deleted: Sequence[str]) -> Freed:
-        """Graph drivers name each layer that is gone; other stores can only be measured around the whole batch."""
-        if self.seen.engine.store is not Store.GRAPH_DRIVER:
-            return FREED_IN_BATCH
-        freed = freed_bytes(deleted, self.sizes)
-        return Freed(freed, Exactness.UNKNOWN if freed is None else Exactness.EXACT)
+    def _permits(self, request: RemovalRequest) -> bool:
+        image = request.intent.image
+        if request.is_last_name:
+            return self.checks.permit_image(image)
+        return self.checks.permit_name(image, request.intent.target)
+
+    def _answered(self, answer: RemovalAnswer) -> RemovalAnswer:
+        self.answers.append(answer)
+        if answer.is_silence:
+            self.trouble = ObservationOutdated(_NOT_ANSWERED.format(answer.message))
+        if self.context.progress:
+            self.context.progress.answered(answer.freed.bytes or 0)
+        return answer
 
 
 def _raise_if_broken(futures: Iterable[Future[None]]) -> None:
-    """A task answers for all that can go wrong outside; anything else is our own mistake and must be seen."""
+    """A task handles everything that can fail outside; any other error is a bug and must be seen."""
     for future in futures:
         future.result()

@@ -7,7 +7,7 @@ spoils a reading of the store's total.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.image.reference import ImageId
@@ -23,6 +23,8 @@ class EventKind(StrEnum):
     IMPORTED = "imported"
     BUILT = "built"
     BUILT_UPON = "built upon"
+    SAVED = "saved"
+    PUSHED = "pushed"
     UNTAGGED = "untagged"
     DELETED = "deleted"
 
@@ -60,6 +62,11 @@ class ReceivedEvents:
     has_hole: bool = False
     """It began anew, and not with the last known event: some have come that nobody will ever tell."""
 
+    run: str = ""
+    """The engine's process, if the cursor is a time without an event."""
+    refusal: str = ""
+    """The answer of an engine that refuses the stream."""
+
     @property
     def is_all(self) -> bool:
         """Can nothing have been missed?"""
@@ -68,4 +75,4 @@ class ReceivedEvents:
     def followed_by(self, later: ReceivedEvents) -> ReceivedEvents:
         """Both together, each kind of event once."""
         events = tuple(dict.fromkeys((*self.events, *later.events)))
-        return ReceivedEvents(events, later.cursor, later.is_up, self.has_hole or later.has_hole)
+        return replace(later, events=events, has_hole=self.has_hole or later.has_hole)

@@ -161,9 +161,13 @@ class Memory:
     """Containers that mount images, by ID: every image that the names of their mounts have meant since.
 
     Engines show the text of a mount and never what it meant, and remove a mounted image once its name has moved on."""
+    swarm: Mapping[ImageId, float] = field(default_factory=dict)
+    """When an image last had a container of a swarm service: a swarm worker does not know the services."""
     pulls: Pulls | None = None
     spent: tuple[Spending, ...] = ()
     """Bytes freed in the last hour, for `--max-bytes-per-hour`."""
     event_cursor: int = 0
     """The engine's time, in nanoseconds, up to which its events have been taken in."""
+    event_run: str = ""
+    """The engine's process, if that is a time without an event."""
     texts: Mapping[TextKey, TextRecord] = field(default_factory=dict)

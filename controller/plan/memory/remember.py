@@ -55,11 +55,16 @@ class _Inputs:
     names: Names
 
 
+SWARM_IMAGES_ARE_KEPT_SECONDS = 30 * 86_400.0
+"""After the last container of a service: a worker does not know whether the service will start another one here."""
+
+
 def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, resync_seconds: float) -> Memory:
     """The memory after a successful look; `node` is the answer to go by."""
     clock = memory.clock.advanced(seen.at, resync_seconds)
     known = memory if _is_same_engine(memory, seen) else _of_another_engine(memory)
     before = known.seen.images if known.seen else {}
+    seen = _with_known_labels(seen, before)
     names = Names(before, seen.images, lost=known.lost_names, events=news.events)
     now = clock.seconds
     inputs = _Inputs(known, seen, news, node.agent, now, names)
@@ -81,8 +86,10 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         node=kept_after(known.node, node, now),
         agreements=beginnings_after(known.agreements, node.agent.agreements, _last_heard(known, now), now),
         mounted=mounted,
+        swarm=_swarm(inputs),
         pulls=_pulls(known.pulls, news.events, now),
         event_cursor=news.received.cursor if news.received else known.event_cursor,
+        event_run=news.received.run if news.received else known.event_run,
     )
 
 
@@ -100,10 +107,54 @@ def _of_another_engine(memory: Memory) -> Memory:
     return replace(memory, seen=None, records={}, lost_names={}, layers={}, attempts={}, evidence={}, pulls=None)
 
 
+def _with_known_labels(seen: Observation, before: Mapping[ImageId, Image]) -> Observation:
+    """With the keep labels that the engine no longer shows, as on the containerd store once content is missing. The
+    labels of an image ID never change.
+    """
+    kept = (image for image, was in before.items() if was.keep and image in seen.images)
+    hidden = {image: replace(seen.images[image], keep=True) for image in kept if not seen.images[image].keep}
+    if not hidden:
+        return seen
+    images = {**seen.images, **hidden}
+    return Observation(seen.engine, images, seen.containers, seen.at, seen.service_images, seen.own_container)
+
+
+def _swarm(inputs: _Inputs) -> Mapping[ImageId, float]:
+    """Images that swarm services used within the last 30 days."""
+    before, now = inputs.known.swarm, inputs.now
+    used = {container.image: now for container in inputs.seen.containers if container.swarm_service}
+    if not used and not before:
+        return before
+    recent = {image: at for image, at in before.items() if now - at < SWARM_IMAGES_ARE_KEPT_SECONDS}
+    return {**recent, **used}
+
+
+def _pinned(inputs: _Inputs) -> dict[ImageId, set[str]]:
+    """Names of the form `repo:tag@digest` by image: the engine keeps the digest, and only containers and pulls show the
+    tag.
+    """
+    pinned: dict[ImageId, set[str]] = {}
+    for container in inputs.seen.containers:
+        if _is_pinned(container.created_from):
+            pinned.setdefault(container.image, set()).add(reference_from_engine(container.created_from).canonical)
+    for event in inputs.news.events:
+        if event.kind in (EventKind.PULLED, EventKind.USED) and _is_pinned(event.name):
+            reference = reference_from_engine(event.name)
+            for image in inputs.names.bearers_of(f"{reference.repository}@{reference.digest}"):
+                pinned.setdefault(image, set()).add(reference.canonical)
+    return pinned
+
+
+def _is_pinned(name: str) -> bool:
+    repository, at, _ = name.partition("@")
+    return bool(at) and ":" in repository.rpartition("/")[2]
+
+
 def _watch(inputs: _Inputs, gap: str) -> Watch:
     """Whoever did not watch cannot say what was used; from here on it counts."""
     if not gap and inputs.known.seen and inputs.news.received and not inputs.news.received.is_all:
-        gap = "not all events of the engine were heard"
+        refusal = inputs.news.received.refusal
+        gap = f"engine events not available: {refusal}" if refusal else "not all events of the engine were heard"
     return Watch(inputs.now, gap) if gap else inputs.known.watch
 
 
@@ -130,6 +181,7 @@ def _names(image: Image) -> set[str]:
 def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Record]:
     activities, origins, returned = _activities(inputs, mounted), _origins(inputs), _returned(inputs)
     images_before = inputs.known.seen.images if inputs.known.seen else {}
+    pinned = _pinned(inputs)
     records: dict[ImageId, Record] = {}
     for image_id, image in inputs.seen.images.items():
         record = inputs.known.records.get(image_id)
@@ -138,8 +190,8 @@ def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dic
             record = first_record(activity, origins.get(image_id), inputs.now, record)
         else:
             record = updated(record, activity, inputs.now)
-        if images_before.get(image_id) is not image:
-            record = _named(record, image)
+        if images_before.get(image_id) is not image or image_id in pinned:
+            record = _named(record, image, pinned.get(image_id, set()))
         if image_id in inputs.news.layers:
             record = replace(record, tip=_tip(inputs.news.layers[image_id]))
         records[image_id] = record
@@ -158,12 +210,13 @@ def _tip(layers: Sequence[Layer]) -> ChainId:
     return layers[-1].chain if layers else NO_LAYERS
 
 
-def _named(record: Record, image: Image) -> Record:
+def _named(record: Record, image: Image, pinned: set[str]) -> Record:
     """With the names that the image bears now; where it has lost all tags, or all digests, it keeps the last."""
     before = [reference_from_engine(name) for name in record.names]
-    tags = image.tags or [name for name in before if not name.is_digest]
+    tags = image.tags or [name for name in before if name.digest is None]
     digests = image.digests or [name for name in before if name.is_digest]
-    names = tuple(name.canonical for name in (*tags, *digests))
+    pinned = pinned | {name.canonical for name in before if name.tag and name.digest}
+    names = (*(name.canonical for name in (*tags, *digests)), *sorted(pinned))
     return replace(record, names=names) if names != record.names else record
 
 

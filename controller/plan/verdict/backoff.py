@@ -1,4 +1,4 @@
-"""What is remembered of removals that came to nothing, and when to try again. Nobody sleeps: the next pass asks."""
+"""What is remembered of removals that failed, and when to try again. Nothing sleeps: the next pass decides."""
 
 from __future__ import annotations
 
@@ -25,11 +25,11 @@ def attempts_after(
     now: float,
     jitter: Callable[[], float],
 ) -> Mapping[AttemptKey, Attempt]:
-    """The attempts that count after these removals were asked for; `luck` gives numbers from 0 to 1."""
+    """The attempts that count after these removals were requested; `jitter` gives numbers from 0 to 1."""
     after = dict(before)
     for removal in removals:
         key = (removal.intent.image, removal.intent.reference)
-        if removal.outcome.is_success:
+        if removal.outcome.is_success or removal.outcome is Outcome.UNEXPECTED:  # The reference is removed.
             after.pop(key, None)
         else:
             after[key] = _attempt(before.get(key), removal, situation(removal.intent.image), now, jitter())
@@ -37,7 +37,7 @@ def attempts_after(
 
 
 def _attempt(before: Attempt | None, removal: Removal, situation: str, now: float, jitter: float) -> Attempt:
-    """A refusal is an answer: only a change of the situation, or the longest wait, makes it worth asking again."""
+    """A refusal is an answer: it is requested again after a change of the situation, or after the longest wait."""
     setback = Setback.REFUSED if removal.outcome is Outcome.REFUSED else Setback.FAILED
     failures = before.failures + 1 if before is not None and before.situation == situation else 1
     wait = LONGEST_SECONDS if setback is Setback.REFUSED else backoff_seconds(failures)
@@ -52,6 +52,6 @@ def backoff_seconds(failures: int) -> float:
 
 
 def is_news(removal: Removal, before: Mapping[AttemptKey, Attempt]) -> bool:
-    """Is the outcome another one than last time, and so worth a line in the log and the history?"""
+    """Is the outcome another one than last time, so that it belongs in the log and the history?"""
     last = before.get((removal.intent.image, removal.intent.reference))
     return removal.outcome.is_success or last is None or last.setback.value != removal.outcome.value

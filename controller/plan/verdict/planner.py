@@ -122,7 +122,7 @@ class Judge:
         self._memory = memory
         self._seen = seen
         self._terms = terms
-        self._protection = protection_on(seen, terms.protected)
+        self._protection = protection_on(seen, terms.protected, memory.swarm)
         self._hold_for_agreements = (
             hold_of(memory.node.answer.agent, memory.agreements, self.now) if memory.node else None
         )
@@ -272,11 +272,18 @@ def has_lost_tag(image: Image, record: Record) -> bool:
 def names_of(image: Image, record: Record) -> tuple[Reference, ...]:
     """The names of the image; where it has lost all tags or all digests, its last ones."""
     tags = image.tags or _last_names(record, is_digest=False)
-    return (*tags, *(image.digests or _last_names(record, is_digest=True)))
+    return (*tags, *(image.digests or _last_names(record, is_digest=True)), *_pinned_names(record))
 
 
 def _last_names(record: Record, *, is_digest: bool) -> tuple[Reference, ...]:
-    return tuple(reference_from_engine(name) for name in record.names if ("@" in name) is is_digest)
+    names = map(reference_from_engine, record.names)
+    return tuple(name for name in names if (name.is_digest if is_digest else name.digest is None))
+
+
+def _pinned_names(record: Record) -> tuple[Reference, ...]:
+    """Names of the form `repo:tag@digest` that containers were created from, or that were pulled."""
+    names = (reference_from_engine(name) for name in record.names if "@" in name)
+    return tuple(name for name in names if name.tag)
 
 
 def names_for_rules(image: Image, record: Record, reference: Reference | None) -> tuple[Reference | None, ...]:
@@ -285,12 +292,12 @@ def names_for_rules(image: Image, record: Record, reference: Reference | None) -
     A tag is found by itself only. After the last tag has moved on, a digest is also found by the last tags of its
     repository, and an image without any name by all its last names.
     """
-    if image.tags:
-        return (reference,)
     if reference is None:
         return (None, *names_of(image, record))
-    last_tags = _last_names(record, is_digest=False)
-    return (reference, *(name for name in last_tags if name.repository == reference.repository))
+    if reference.tag is not None:
+        return (reference,)
+    last = (*([] if image.tags else _last_names(record, is_digest=False)), *_pinned_names(record))
+    return (reference, *(name for name in last if name.repository == reference.repository))
 
 
 def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:

@@ -1,8 +1,8 @@
-"""One removal: what was intended, what came of it, and what it really freed."""
+"""One removal: the intent, the outcome, and the bytes that it freed."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -12,31 +12,33 @@ from controller.plan.verdict.verdict import Reason, Verdict
 
 
 class Outcome(StrEnum):
-    """What came of asking the engine to remove a reference."""
+    """The result of one request to remove a reference."""
 
     REMOVED = "removed"
-    """The image is gone."""
+    """The image is removed."""
     UNTAGGED = "untagged"
-    """The name is gone; the image stays under another one."""
+    """The name is removed; the image is kept under another one."""
     GONE = "gone"
-    """There was nothing to remove: somebody else was faster."""
+    """There was nothing to remove: another program removed it first."""
     REFUSED = "refused"
     FAILED = "failed"
+    UNEXPECTED = "unexpected"
+    """The engine deleted more than it was asked to."""
 
     @property
     def is_success(self) -> bool:
-        """Is the reference gone?"""
+        """Is the reference removed, and nothing else?"""
         return self in (Outcome.REMOVED, Outcome.UNTAGGED, Outcome.GONE)
 
 
 class Exactness(StrEnum):
-    """How a figure of freed bytes is to be read."""
+    """How exact a figure of freed bytes is."""
 
     EXACT = "exact"
     LOWER_BOUND = "lower bound"
     UNKNOWN = "unknown"
     IN_BATCH = "in the batch's figure"
-    """The store can only be measured around several removals: the figure stands with the batch."""
+    """The store can only be measured around several removals: the batch has the figure."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,7 +56,7 @@ FREED_IN_BATCH = Freed(None, Exactness.IN_BATCH)
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A removal that is about to be asked for; written down first, so that a power cut leaves a trace."""
+    """A removal that is about to be requested; it is in the ledger first, so that a power cut leaves a trace."""
 
     image: ImageId
     reference: str
@@ -68,7 +70,7 @@ class Intent:
 
 @dataclass(frozen=True, slots=True)
 class Removal:
-    """An intent and what came of it."""
+    """An intent and its result."""
 
     intent: Intent
     outcome: Outcome
@@ -76,7 +78,7 @@ class Removal:
     wall_seconds: float
     """When, as far as the host knows the date."""
     message: str = ""
-    """The engine's words where it refused or failed."""
+    """The engine's message if it refused or failed; what else it deleted if that was unexpected."""
     batch: str = ""
     """Names the batch whose bytes were measured together; empty where each removal has its own figure."""
 
@@ -91,10 +93,10 @@ class Batch:
 
 
 def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> Intent:
-    """The removal that a verdict asks for. Raises ValueError if it asks for none."""
+    """The removal that a verdict requires. Raises ValueError if the verdict is not DUE."""
     rule = verdict.rule
     if rule is None or verdict.reason is not Reason.DUE:
-        raise ValueError(f"nothing removes {verdict.reference}: {verdict.reason}")
+        raise ValueError(f"{verdict.reference} is not due: {verdict.reason}")
     return Intent(
         image=verdict.image,
         reference=verdict.reference,
@@ -107,24 +109,32 @@ def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> 
     )
 
 
-def resolved(intents: Iterable[Intent], seen: Observation) -> list[Removal]:
-    """Intents of a controller that was killed: where the reference is absent now, it was removed, and the bytes are
-    unknown.
+def resolved(intents: Sequence[Intent], seen: Observation) -> list[Removal]:
+    """Intents of a controller that was killed: a reference that is absent now was removed, and the bytes are unknown.
 
-    Where it is still there, nothing happened that anybody could tell.
+    An image that is gone with several names was removed once, with the last of them. A reference that is still there
+    has no result.
     """
-    return [
-        Removal(intent, outcome, UNKNOWN_BYTES, seen.at.wall_seconds, "found done after a restart")
-        for intent in intents
-        if (outcome := what_became_of(intent, seen)) is not None
-    ]
+    last = {intent.image: intent for intent in intents}
+    removals: list[Removal] = []
+    for intent in intents:
+        outcome = what_became_of(intent, seen)
+        if outcome is Outcome.REMOVED and last[intent.image] is not intent:
+            outcome = Outcome.UNTAGGED
+        if outcome is not None:
+            freed = UNKNOWN_BYTES if outcome is Outcome.REMOVED else NOTHING_FREED
+            removals.append(Removal(intent, outcome, freed, seen.at.wall_seconds, "found done after a restart"))
+    return removals
 
 
 def what_became_of(intent: Intent, seen: Observation) -> Outcome | None:
-    """REMOVED if the image is no longer there, UNTAGGED if it has lost the name; None: all is as it was."""
+    """REMOVED if the image is no longer there, UNTAGGED if it lost the name; None: nothing has changed.
+
+    The reference decides, and not what was sent: the last name of an image is removed by the image ID.
+    """
     image = seen.images.get(intent.image)
     if image is None:
         return Outcome.REMOVED
-    if intent.target == image.id or any(name.familiar == intent.reference for name in (*image.tags, *image.digests)):
+    if intent.reference == image.id or any(name.familiar == intent.reference for name in (*image.tags, *image.digests)):
         return None
     return Outcome.UNTAGGED

@@ -8,7 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.engine.answers import image_from, rows_of
+from controller.adapters.engine.answers import KEEP_LABEL, container_from, event_from, image_from, rows_of
+from controller.plan.memory.event import Event, EventKind
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
 values = st.recursive(st.none() | st.booleans() | st.integers() | texts, lambda inner: st.dictionaries(texts, inner))
@@ -55,3 +56,34 @@ def test_a_list_of_too_many_elements_is_an_error(monkeypatch: pytest.MonkeyPatch
 def test_any_row_is_an_image_or_an_error(row: dict[str, object]) -> None:
     with pytest.raises(ValueError, match=r"."):
         image_from({"Id": "not an ID", **row})
+
+
+# ── what protects ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("value", ["true", "True", "1", "yes", "", "because I say so"])
+def test_every_value_of_the_keep_label_keeps(value: str) -> None:
+    assert image_from({"Id": "1" * 64, "Size": 1, "Labels": {KEEP_LABEL: value}}).keep
+
+
+@pytest.mark.parametrize("value", ["false", " False ", "0", "no", "OFF"])
+def test_only_an_explicit_false_does_not_keep(value: str) -> None:
+    assert not image_from({"Id": "1" * 64, "Size": 1, "Labels": {KEEP_LABEL: value}}).keep
+
+
+def test_a_container_without_the_id_of_its_image_uses_what_its_name_means() -> None:
+    container = container_from({"Id": "c" * 64, "ImageID": "", "Image": "app:1"})
+    assert (container.image, container.mounted_images) == ("", ("app:1",))
+
+
+@pytest.mark.parametrize("image", ["sha256:" + "1" * 12, "sha256:" + "A" * 64, "app:1"])
+def test_a_container_whose_image_is_no_id_fails_the_pass(image: str) -> None:
+    with pytest.raises(ValueError, match="ImageID is not an ID"):
+        container_from({"Id": "c" * 64, "ImageID": image, "Image": "app:1"})
+
+
+@pytest.mark.parametrize(("action", "kind"), [("save", EventKind.SAVED), ("push", EventKind.PUSHED)])
+def test_save_and_push_are_activity(action: str, kind: EventKind) -> None:
+    event = event_from({"Type": "image", "Action": action, "Actor": {"ID": "app:1", "Attributes": {"name": "app"}}})
+    assert event == Event(kind, None, "app:1")
+    assert kind.is_activity

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import queue
 import threading
+import time
 from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
@@ -32,6 +33,9 @@ class Script:
         self._streams = deque(streams)
 
     def __call__(self, handler: Handler) -> None:
+        if handler.path.endswith("/info"):
+            handler.answer({})
+            return
         self.asked.extend(parse_qs(urlparse(handler.path).query).get("since") or [None])
         rows = self._streams.popleft()
         handler.begin_stream()
@@ -181,6 +185,9 @@ class Teller:
         self._lines.put(None)
 
     def __call__(self, handler: Handler) -> None:
+        if handler.path.endswith("/info"):
+            handler.answer({})
+            return
         self.subscriptions.append(parse_qs(urlparse(handler.path).query))
         handler.begin_stream()
         self.subscribed.release()
@@ -235,7 +242,7 @@ def test_only_events_that_matter_are_asked_for(stream: EventStream, teller: Tell
     (asked,) = teller.subscriptions
     wanted = json.loads(asked["filters"][0])
     assert wanted["type"] == ["container", "image"]
-    assert not {"exec_start", "health_status", "top", "save", "push"} & set(wanted["event"])
+    assert not {"exec_start", "health_status", "top"} & set(wanted["event"])
     assert "since" not in asked
 
 
@@ -320,6 +327,43 @@ def test_stopping_hangs_up_at_once(teller: Teller, bell: Bell, tmp_path: Path) -
     stream.stop()
     stream.join(10)
     assert not stream.is_alive
+
+
+# ── a reader that did not run ────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_received_in_time(
+    stream: EventStream, teller: Teller, bell: Bell
+) -> None:
+    """Docker drops events of a client that does not read, and the connection stays whole."""
+    teller.tell(a_line("app:1", SECOND))
+    heard(stream, bell, 1)
+    assert teller.subscribed.acquire(timeout=10)
+    now = time.monotonic()
+    stream.beat(now)
+    teller.tell(a_line("app:9", 9 * SECOND))
+    heard(stream, bell, 2)
+    stream.beat(now + 6.5)
+    assert not stream.is_up
+    teller.hang_up()
+    assert teller.subscribed.acquire(timeout=10)
+    assert teller.subscriptions[1]["since"] == ["0.999999000"]
+    assert not stream.take().is_all
+
+
+def test_a_stream_that_was_not_read_for_seconds_is_not_up(stream: EventStream, monkeypatch: pytest.MonkeyPatch) -> None:
+    later = time.monotonic() + 6.5
+    monkeypatch.setattr("controller.adapters.engine.events.time.monotonic", lambda: later)
+    assert not stream.is_up
+
+
+def test_an_engine_that_refuses_its_events_is_shown_with_its_answer(tmp_path: Path, bell: Bell) -> None:
+    with serving(tmp_path / "s", lambda handler: handler.answer({"message": "Forbidden"}, 403)):
+        stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+        stream.start(10)
+        received = stream.take()
+        stream.stop()
+    assert (received.is_up, received.refusal) == (False, "403: Forbidden")
 
 
 def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(

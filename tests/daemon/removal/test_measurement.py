@@ -104,9 +104,9 @@ def test_what_spoilt_it_once_spoils_it_for_good() -> None:
 
 def test_images_that_came_or_went_without_a_word_spoil_it() -> None:
     measurement = a_measurement(images=[OWN, OTHER])
-    assert not measurement.with_look([OTHER], {OWN}).is_spoiled
-    assert measurement.with_look([OWN], {OWN}).is_spoiled
-    assert measurement.with_look([OTHER, an_id("new")], {OWN}).is_spoiled
+    assert not measurement.with_images([OTHER], {OWN}).is_spoiled
+    assert measurement.with_images([OWN], {OWN}).is_spoiled
+    assert measurement.with_images([OTHER, an_id("new")], {OWN}).is_spoiled
 
 
 # ── how it is told ───────────────────────────────────────────────────────────────────────────────────────────────────

@@ -8,12 +8,21 @@ from collections.abc import Callable
 
 import pytest
 
+from controller.daemon.removal.answers import Expectation
+from controller.daemon.removal.checks import Checks, Position
 from controller.daemon.removal.requests import Execution, RemovalContext, Task, tasks_of, waves_of
-from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
+from controller.errors import (
+    EngineUnavailable,
+    EngineUnreachable,
+    ImageGone,
+    ObservationOutdated,
+    RemovalFailed,
+    RemovalRefused,
+)
 from controller.image.layers import merge_layers
 from controller.image.reference import ImageId
 from controller.plan.memory.observation import Observation
-from controller.plan.verdict.removal import FREED_IN_BATCH, NOTHING_FREED, Exactness, Intent, Outcome
+from controller.plan.verdict.removal import FREED_IN_BATCH, NOTHING_FREED, UNKNOWN_BYTES, Exactness, Intent, Outcome
 from tests.builders import an_id, an_instant
 from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock, FakeEvents
@@ -68,19 +77,23 @@ class Scene:
         self.beats = 0
         self._parallel = parallel
 
-    def look(self) -> Observation:
+    def observe(self) -> Observation:
         images, containers = dict(self.engine.images_now()), tuple(self.engine.containers_now())
         return Observation(self.engine.identify(), images, containers, an_instant())
 
-    def run(self, *, before: Callable[[], object] = lambda: None) -> Execution:
-        """Remove every name that a look finds; `before` happens between the look and the removal."""
-        mark, seen = self.events.mark(), self.look()
+    def run(
+        self, *, before: Callable[[], object] = lambda: None, only: Callable[[Intent], bool] = lambda _: True
+    ) -> Execution:
+        """Remove every observed name, or only some; `before` happens between the observation and the removal."""
+        position = Position(self.events.mark(), self.events.generation, self.engine.generation)
+        seen = self.observe()
         before()
         layers = merge_layers(layer for image in seen.images for layer in self.engine.layers(image))
         self.engine.calls.clear()
-        hands = RemovalContext(self.engine, self.events, self.stopping, self._beat, self._parallel)
-        execution = Execution(hands, seen, {layer.chain: layer.size_bytes for layer in layers.values()}, mark)
-        execution.run(tasks_of(_all_of(seen), seen.children))
+        context = RemovalContext(self.engine, self.events, self.stopping, self._beat, self._parallel)
+        sizes = {layer.chain: layer.size_bytes for layer in layers.values()}
+        execution = Execution(context, Checks(self.engine, self.events, seen, position), Expectation(seen, sizes))
+        execution.run(tasks_of(filter(only, _all_of(seen)), seen.children))
         return execution
 
     def _beat(self) -> None:
@@ -193,7 +206,6 @@ def test_a_name_that_is_refused_keeps_the_other_names(scene: Scene) -> None:
         (ImageGone("404"), Outcome.GONE),
         (RemovalRefused("409"), Outcome.REFUSED),
         (RemovalFailed("500"), Outcome.FAILED),
-        (EngineUnavailable("no answer in 600 s"), Outcome.FAILED),
     ],
 )
 def test_one_failure_does_not_stop_the_others(scene: Scene, trouble: Exception, outcome: Outcome) -> None:
@@ -203,11 +215,22 @@ def test_one_failure_does_not_stop_the_others(scene: Scene, trouble: Exception, 
     assert outcomes(scene.run()) == {"a:1": outcome, "b:1": Outcome.REMOVED}
 
 
-def test_only_what_was_not_answered_is_marked_so(scene: Scene) -> None:
+def test_only_a_removal_without_an_answer_is_marked_so(scene: Scene) -> None:
     scene.engine.load("a:1", content="1")
     scene.engine.load("b:1", content="2")
-    scene.engine.troubles = {"a:1": deque([EngineUnavailable("silence")]), "b:1": deque([RemovalFailed("500")])}
-    assert [answer.is_silence for answer in scene.run().answers] == [True, False]
+    scene.engine.troubles = {"a:1": deque([RemovalFailed("500")]), "b:1": deque([EngineUnavailable("silence")])}
+    assert [answer.is_silence for answer in scene.run().answers] == [False, True]
+
+
+def test_after_a_removal_without_an_answer_no_other_is_requested(scene: Scene) -> None:
+    """The request may still run, and the next one would be sent over a new connection."""
+    scene.engine.load("a:1", content="1")
+    scene.engine.load("b:1", content="2")
+    scene.engine.troubles["a:1"] = deque([EngineUnavailable("no answer in 600 s")])
+    execution = scene.run()
+    assert outcomes(execution) == {"a:1": Outcome.FAILED}
+    assert isinstance(execution.trouble, ObservationOutdated)
+    assert scene.engine.has("b:1")
 
 
 def test_an_engine_that_is_gone_stops_everything(scene: Scene) -> None:
@@ -225,6 +248,118 @@ def test_a_mistake_of_our_own_is_not_hidden(scene: Scene) -> None:
     scene.engine.troubles["a:1"] = deque([ZeroDivisionError()])
     with pytest.raises(ZeroDivisionError):
         scene.run()
+
+
+# ── by ID ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_an_image_with_one_name_is_removed_by_its_id(scene: Scene) -> None:
+    image = scene.engine.load("app:1")
+    scene.run()
+    assert scene.engine.targets == [image]
+
+
+def test_an_image_with_a_tag_and_a_digest_of_the_same_repository_is_removed_by_its_id(scene: Scene) -> None:
+    image = scene.engine.pull("app:1")
+    scene.run()
+    assert scene.engine.targets == [image]
+
+
+def test_of_several_names_the_last_is_removed_by_id(scene: Scene) -> None:
+    image = scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    scene.run()
+    assert scene.engine.targets == ["app:1", image]
+
+
+def test_a_name_whose_image_keeps_others_is_removed_by_name(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    assert outcomes(scene.run(only=lambda intent: intent.reference == "app:1")) == {"app:1": Outcome.UNTAGGED}
+    assert scene.engine.targets == ["app:1"]
+
+
+@pytest.mark.parametrize("kind", Kind)
+def test_a_tag_that_moves_as_the_request_is_sent_keeps_its_new_image(kind: Kind) -> None:
+    scene = Scene(kind)
+    scene.engine.pull("app:1", content="old")
+    _when(scene.engine, "remove app:1", lambda: scene.engine.pull("app:1", content="new"))
+    scene.run()
+    assert scene.engine.has("app:1")
+
+
+def test_a_name_that_moved_without_an_event_keeps_its_new_image(scene: Scene) -> None:
+    scene.engine.load("app:1", content="old")
+    scene.engine.tag("app:1", "app:2")
+    scene.engine.load("base:1", content="new")
+    scene.events.is_deaf = True
+    only = lambda intent: intent.reference == "app:1"  # noqa: E731
+    assert outcomes(scene.run(before=lambda: scene.engine.tag("base:1", "app:1"), only=only)) == {}
+    assert scene.engine.names == ["app:1", "app:2", "base:1"]
+
+
+# ── blindness ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _connect_again(scene: Scene) -> None:
+    scene.events.disconnect()
+    scene.events.connect()
+
+
+interruptions: dict[str, Callable[[Scene], object]] = {
+    "the event stream is down": lambda scene: setattr(scene.events, "is_up", False),
+    "the event stream was connected again": _connect_again,
+    "the engine was connected again": lambda scene: setattr(scene.engine, "generation", 2),
+}
+
+
+@pytest.mark.parametrize("kind", [Kind.DEBIAN, Kind.D28_C8D, Kind.PODMAN])
+@pytest.mark.parametrize("interruption", interruptions)
+def test_after_an_interruption_nothing_is_requested(kind: Kind, interruption: str) -> None:
+    scene = Scene(kind)
+    scene.engine.load("app:1")
+    execution = scene.run(before=lambda: interruptions[interruption](scene))
+    assert isinstance(execution.trouble, ObservationOutdated)
+    assert scene.engine.targets == []
+
+
+@pytest.mark.parametrize("interruption", interruptions)
+def test_an_interruption_ends_a_batch_before_its_next_request(scene: Scene, interruption: str) -> None:
+    for number in range(3):
+        scene.engine.load(f"app:{number}", content=str(number))
+    _when(scene.engine, "remove app:0", lambda: interruptions[interruption](scene))
+    execution = scene.run()
+    assert outcomes(execution) == {"app:0": Outcome.REMOVED}
+    assert isinstance(execution.trouble, ObservationOutdated)
+
+
+# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_name_that_takes_its_image_along_although_others_were_left_is_unexpected(scene: Scene) -> None:
+    image = scene.engine.load("app:1")
+    scene.engine.tag("app:1", "app:2")
+    _when(scene.engine, "remove app:1", lambda: scene.engine.rmi("app:2"))
+    execution = scene.run(only=lambda intent: intent.reference == "app:1")
+    assert outcomes(execution) == {"app:1": Outcome.UNEXPECTED}
+    assert image in execution.answers[0].message
+
+
+def test_another_known_image_in_the_answer_is_unexpected(scene: Scene) -> None:
+    image, other = scene.engine.load("app:1"), scene.engine.load("other:1")
+    remove = scene.engine.remove
+    scene.engine.remove = lambda target: (*remove(target), other)  # type: ignore[method-assign]
+    execution = scene.run(only=lambda intent: intent.image == image)
+    assert outcomes(execution) == {"app:1": Outcome.UNEXPECTED}
+    assert other in execution.answers[0].message
+
+
+def test_an_unknown_id_in_the_answer_makes_the_bytes_unknown(scene: Scene) -> None:
+    scene.engine.load("app:1")
+    remove = scene.engine.remove
+    scene.engine.remove = lambda target: (*remove(target), an_id("a layer"))  # type: ignore[method-assign]
+    (answer,) = scene.run().answers
+    assert (answer.outcome, answer.freed) == (Outcome.REMOVED, UNKNOWN_BYTES)
 
 
 # ── being told to stop ───────────────────────────────────────────────────────────────────────────────────────────────

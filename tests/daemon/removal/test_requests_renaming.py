@@ -3,9 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from itertools import count
 
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
+from controller.image.reference import ImageId
+from controller.plan.verdict.removal import Outcome
 from tests.builders import HOUR, MINUTE
 from tests.daemon.removal.test_requests import Scene, outcomes
 from tests.fake_engine import FakeEngine, Kind
@@ -35,6 +40,34 @@ def test_what_takes_over_a_name_during_the_batch_stays(kind: Kind, move: str) ->
     scene.run(before=lambda: moves[move](scene.engine))
 
     assert scene.engine.has("app:1")
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.sampled_from(Kind), st.integers(0, 9), st.sampled_from(sorted(moves)), st.booleans(), st.sampled_from((1, 2)))
+def test_a_tag_that_moves_at_any_moment_keeps_its_new_image(
+    kind: Kind, moment: int, move: str, is_late: bool, names: int
+) -> None:
+    """With one name that is certain. With two, the moment between the inspection of a name and the request is left, and
+    then the loss is reported.
+    """
+    scene = Scene(kind)
+    scene.engine.load("base:1")
+    scene.engine.load("there:1", content="there")
+    scene.engine.pull("app:1", content="old")
+    if names == 2:
+        scene.engine.tag("app:1", "app:2")
+    scene.events.is_late = is_late
+    calls, moved = count(), list[ImageId]()
+
+    def on_call(_: str) -> None:
+        if next(calls) == moment:
+            moves[move](scene.engine)
+            moved.append(scene.engine.id_of("app:1"))
+
+    scene.engine.on_call = on_call
+    execution = scene.run(only=lambda intent: intent.reference.startswith("app"))
+    is_kept = all(map(scene.engine.has, moved))
+    assert is_kept or (names == 2 and Outcome.UNEXPECTED in outcomes(execution).values())
 
 
 @pytest.mark.parametrize("kind", KINDS)

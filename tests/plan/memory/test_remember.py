@@ -485,3 +485,46 @@ def test_ages_survive_any_number_of_restarts() -> None:
 
 def test_an_engine_without_images_is_remembered_too() -> None:
     assert remember(Memory(), an_observation(), QUIET, NodeAnswer(), RESYNC).seen is not None
+
+
+# ── names of the form repo:tag@digest, hidden labels, swarm services ─────────────────────────────────────────────────
+
+DIGEST = "sha256:" + "d" * 64
+PINNED = an_image(id="app", digests=[f"app@{DIGEST}"])
+PINNED_NAME = f"docker.io/library/app:1.2@{DIGEST}"
+
+
+def test_the_tag_of_a_pinned_name_is_known_from_a_container() -> None:
+    memory = after(Memory(), [PINNED], [a_container(PINNED, created_from=f"app:1.2@{DIGEST}")])
+    assert PINNED_NAME in record_of(memory, PINNED).names
+
+
+@pytest.mark.parametrize("kind", [EventKind.PULLED, EventKind.USED])
+def test_the_tag_of_a_pinned_name_is_known_from_events(kind: EventKind) -> None:
+    memory = after(Memory(), [PINNED], news=heard(an_event(kind, f"app:1.2@{DIGEST}")))
+    assert PINNED_NAME in record_of(memory, PINNED).names
+
+
+def test_the_tag_of_a_pinned_name_is_kept_after_its_container() -> None:
+    used = after(Memory(), [PINNED], [a_container(PINNED, created_from=f"app:1.2@{DIGEST}")])
+    assert PINNED_NAME in record_of(after(used, [replace(PINNED, size_bytes=2)]), PINNED).names
+
+
+def test_a_keep_label_that_the_engine_no_longer_shows_is_remembered() -> None:
+    labelled = after(Memory(), [replace(APP, keep=True)])
+    memory = after(after(labelled, [APP]), [APP])
+    assert memory.seen is not None
+    assert memory.seen.images[APP.id].keep
+
+
+def test_images_of_swarm_services_are_remembered_for_30_days() -> None:
+    service = replace(a_container(APP), swarm_service=True)
+    memory = after(Memory(), [APP], [service], seconds=RESYNC)
+    assert after(memory, [APP], seconds=RESYNC).swarm == {APP.id: memory.clock.seconds}
+    later = replace(memory, clock=replace(memory.clock, seconds=memory.clock.seconds + 30 * DAY))
+    assert after(later, [APP]).swarm == {}
+
+
+def test_an_engine_that_refuses_its_events_is_the_reason_for_the_gap() -> None:
+    memory = after(KNOWN, news=heard(is_up=False, refusal="403: Forbidden"))
+    assert memory.watch.gap == "engine events not available: 403: Forbidden"

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 
 from controller.image.image import Image
 from controller.image.reference import Reference, reference_from_engine
 from controller.image.selector import parse_selector
+from controller.plan.memory.observation import Store
 from controller.plan.verdict.protection import protection_on
-from tests.builders import a_container, an_image, an_observation
+from tests.builders import a_container, an_engine, an_image, an_observation
 
 
 def why(image: Image, *protected: str, names: tuple[Reference, ...] | None = None, **look: object) -> str:
@@ -101,3 +104,35 @@ def test_we_are_protected_even_if_our_image_is_hidden() -> None:
 
 def test_whoever_runs_in_no_container_protects_nothing_by_that() -> None:
     assert not why(OWN, containers=[a_container(OWN)])
+
+
+# ── Podman ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("name", ["localhost/app:1", "registry.local:5000/app:1", "app:1"])
+def test_on_podman_a_pattern_without_a_registry_protects_under_any_registry(name: str) -> None:
+    assert why(an_image(name), "app:1", store=Store.PODMAN) == "protected by --protect app:1"
+
+
+@pytest.mark.parametrize("name", ["localhost/team/app:1", "localhost/app:2"])
+def test_on_podman_a_pattern_still_covers_no_other_repository_or_tag(name: str) -> None:
+    assert why(an_image(name), "app:1", store=Store.PODMAN) == ""
+
+
+def test_on_podman_a_pattern_with_a_registry_protects_under_that_registry_only() -> None:
+    assert why(an_image("localhost/app:1"), "docker.io/library/app:1", store=Store.PODMAN) == ""
+
+
+def test_on_docker_a_name_under_another_registry_is_another_name() -> None:
+    assert why(an_image("localhost/app:1"), "app:1") == ""
+
+
+# ── doubt ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("is_manager", "is_protected"), [(False, True), (True, False)])
+def test_a_swarm_worker_keeps_what_services_used_lately(is_manager: bool, is_protected: bool) -> None:
+    image = an_image("app:1")
+    engine = replace(an_engine(Store.GRAPH_DRIVER), manages_swarm=is_manager)
+    protection = protection_on(an_observation([image], engine=engine), (), {image.id: 1.0})
+    assert ("swarm worker" in protection.reason_for(image, image.tags)) is is_protected

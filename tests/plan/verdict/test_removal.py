@@ -18,7 +18,7 @@ def test_an_intent_says_what_by_which_rule_of_which_text() -> None:
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.DUE])
 def test_nothing_but_a_due_verdict_asks_for_a_removal(reason: Reason) -> None:
-    with pytest.raises(ValueError, match="nothing removes app:1"):
+    with pytest.raises(ValueError, match="app:1 is not due"):
         intent_of(Verdict(APP.id, "app:1", "app:1", reason, a_rule("*")), 60.0, 1_000)
 
 
@@ -44,3 +44,13 @@ def test_of_what_is_still_there_nobody_can_tell_anything(intent: Intent) -> None
 def test_a_name_that_another_image_bears_by_now_is_gone_from_this_one() -> None:
     (removal,) = resolved([an_intent("app:1")], an_observation([an_image("app:1", id="new")]))
     assert removal.outcome is Outcome.REMOVED
+
+
+def test_an_image_that_is_gone_with_two_names_was_removed_once() -> None:
+    outcomes = [removal.outcome for removal in resolved([an_intent("app:1"), an_intent("app:2")], an_observation())]
+    assert outcomes == [Outcome.UNTAGGED, Outcome.REMOVED]
+
+
+def test_the_reference_shows_what_became_of_a_removal_and_not_the_id_that_was_sent() -> None:
+    (removal,) = resolved([an_intent("app:2", target=APP.id)], an_observation([APP]))
+    assert removal.outcome is Outcome.UNTAGGED

@@ -1,0 +1,137 @@
+"""Can events since the last known one be missing? Asked as an event stream begins.
+
+Docker keeps the last 256 events of all kinds in memory and loses them when its process ends. Podman keeps a log file,
+or the journal, for as long as the host runs. The last known event proves a replay that contains it. A replay without
+events proves itself only if the engine's process is the same and its clock did not go back.
+"""
+
+from __future__ import annotations
+
+import re
+import socket
+import struct
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import Any
+
+from controller.adapters.engine.answers import event_time_nanoseconds, mapping_of
+from controller.adapters.engine.connection import Client, ErrorAnswer
+
+_MOST_EVENTS_KEPT = 256
+_ENGINES = ("dockerd", "podman")
+_PID_FILE = Path("/run/docker.pid")
+_RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
+
+
+@dataclass(frozen=True, slots=True)
+class ReplayStart:
+    """Where an event stream begins."""
+
+    cursor: int
+    """The engine's time in nanoseconds; 0: it is not known."""
+    run: str
+    """The process that answers, if the cursor is a time without an event; else empty."""
+    is_complete: bool
+    """No event since the cursor that was given can be missing."""
+
+
+def replay_start(client: Client, address: str, cursor: int, run: str) -> ReplayStart:
+    """Where a stream begins that goes on from this cursor; 0: it is the first."""
+    info = mapping_of(client.get("/info"))
+    now = nanoseconds_of(info.get("SystemTime"))
+    if not now:
+        return ReplayStart(cursor, run, is_complete=False)
+    if "BuildahVersion" in info:  # Podman; its replay has no end.
+        return _without_count(cursor, run, f"podman {_boot()}", now)
+    return _with_count(client, cursor, run, process_behind(address), now)
+
+
+def _without_count(cursor: int, run: str, answers: str, now: int) -> ReplayStart:
+    if not cursor:
+        return ReplayStart(now, answers, is_complete=False)
+    return ReplayStart(cursor, run, is_complete=run == answers and now >= cursor)
+
+
+def _with_count(client: Client, cursor: int, run: str, answers: str, now: int) -> ReplayStart:
+    kept = _kept_event_times(client, cursor or 1, now)
+    if not cursor:
+        return ReplayStart(max(kept), "", False) if kept else ReplayStart(now, answers, is_complete=False)
+    is_same_process = bool(run) and run == answers
+    is_complete = cursor in kept or (is_same_process and now >= cursor and len(kept) < _MOST_EVENTS_KEPT)
+    return ReplayStart(cursor, run, is_complete)
+
+
+def _kept_event_times(client: Client, since: int, until: int) -> list[int]:
+    """The times of all events in the engine's memory, of every kind."""
+    address = f"/events?since={in_seconds(since - 1)}&until={in_seconds(until)}"
+    try:
+        lines = client.get(address).splitlines()
+        return [event_time_nanoseconds(mapping_of(line)) for line in lines if line.strip()]
+    except (ErrorAnswer, ValueError):
+        return []
+
+
+def in_seconds(nanoseconds: int) -> str:
+    """As the API writes a time."""
+    return f"{max(nanoseconds, 0) // 10**9}.{max(nanoseconds, 0) % 10**9:09}"
+
+
+def nanoseconds_of(text: Any) -> int:
+    """A time of RFC 3339 in nanoseconds; 0 if it is none."""
+    match = _RFC3339.fullmatch(str(text))
+    if match is None:
+        return 0
+    whole, fraction, zone = match.groups()
+    try:
+        seconds = int(datetime.fromisoformat(whole + zone.replace("Z", "+00:00")).timestamp())
+    except (ValueError, OverflowError):
+        return 0
+    return seconds * 10**9 + int((fraction or "").ljust(9, "0")[:9])
+
+
+def process_behind(address: str, pid_file: Path = _PID_FILE) -> str:
+    """The engine's process behind a socket of this host: its ID, start and the boot; empty if it cannot be shown.
+
+    With socket activation the socket belongs to systemd, and then only Docker's own file has the process ID.
+    """
+    path = address.partition("://")[2]
+    for pid in (_owner_of(path), _pid_in(pid_file) if path.endswith("/run/docker.sock") else 0):
+        if started := _start_of(pid):
+            return f"{pid} {started} {_boot()}"
+    return ""
+
+
+def _owner_of(path: str) -> int:
+    """The process that listens on a socket; 0 if it is in another process namespace, or not to be found."""
+    try:
+        with socket.socket(socket.AF_UNIX) as client:
+            client.settimeout(5)
+            client.connect(path)
+            credentials = client.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, struct.calcsize("3i"))
+            return int(struct.unpack("3i", credentials)[0])
+    except OSError:
+        return 0
+
+
+def _pid_in(file: Path) -> int:
+    try:
+        return int(file.read_text())
+    except (OSError, ValueError):
+        return 0
+
+
+def _start_of(pid: int) -> str:
+    """When an engine's process started, in ticks since the boot; empty if the process is no engine."""
+    try:
+        name, _, fields = Path(f"/proc/{pid}/stat").read_text().partition("(")[2].rpartition(")")
+        return fields.split()[19] if name in _ENGINES else ""
+    except (OSError, IndexError):
+        return ""
+
+
+def _boot() -> str:
+    try:
+        return Path("/proc/sys/kernel/random/boot_id").read_text().strip()
+    except OSError:
+        return ""

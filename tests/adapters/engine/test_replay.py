@@ -1,0 +1,113 @@
+"""Can events since the last known one be missing? Against recorded answers."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+from pathlib import Path
+from typing import Any
+
+import pytest
+import responses
+
+from controller.adapters.engine import replay
+from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.replay import ReplayStart, nanoseconds_of, process_behind, replay_start
+
+API = "http://engine:2375/v1.41"
+SECOND = 10**9
+NOW = 1_800_000_000 * SECOND
+DOCKER: dict[str, Any] = {"SystemTime": "2027-01-15T08:00:00Z"}
+PODMAN = {**DOCKER, "BuildahVersion": "1.39.0"}
+
+
+@pytest.fixture
+def http(monkeypatch: pytest.MonkeyPatch) -> Any:
+    monkeypatch.setattr(replay, "process_behind", lambda _: "process 1")
+    with responses.RequestsMock(assert_all_requests_are_fired=False) as mock:
+        yield mock
+
+
+def start(
+    http: responses.RequestsMock, info: dict[str, Any], *times: int, cursor: int = 0, run: str = ""
+) -> ReplayStart:
+    http.get(f"{API}/info", json=info)
+    http.get(f"{API}/events", body="".join(json.dumps({"timeNano": at}) + "\n" for at in times))
+    connection = Connection(Address("tcp://engine:2375"), api_version="1.41")
+    return connection.request("events", lambda client: replay_start(client, "", cursor, run))
+
+
+def test_the_first_stream_begins_at_the_last_event_that_the_engine_knows(http: responses.RequestsMock) -> None:
+    assert start(http, DOCKER, 1 * SECOND, 2 * SECOND) == ReplayStart(2 * SECOND, "", is_complete=False)
+
+
+def test_on_an_engine_without_events_the_first_stream_begins_now(http: responses.RequestsMock) -> None:
+    assert start(http, DOCKER) == ReplayStart(NOW, "process 1", is_complete=False)
+
+
+def test_a_replay_with_the_last_known_event_is_complete(http: responses.RequestsMock) -> None:
+    assert start(http, DOCKER, SECOND, cursor=SECOND).is_complete
+
+
+def test_a_replay_without_the_last_known_event_is_not_complete(http: responses.RequestsMock) -> None:
+    assert not start(http, DOCKER, 2 * SECOND, cursor=SECOND).is_complete
+
+
+@pytest.mark.parametrize("times", [(), (NOW - 1,)])
+def test_a_replay_since_a_time_is_complete_if_the_process_is_the_same(
+    http: responses.RequestsMock, times: tuple[int, ...]
+) -> None:
+    assert start(http, DOCKER, *times, cursor=NOW - SECOND, run="process 1").is_complete
+
+
+@pytest.mark.parametrize(
+    ("cursor", "run", "times"),
+    [
+        (NOW - SECOND, "process 2", ()),
+        (NOW - SECOND, "", ()),
+        (NOW + SECOND, "process 1", ()),
+        (NOW - SECOND, "process 1", range(NOW - 256, NOW)),
+    ],
+    ids=["another process", "an unknown process", "a clock that went back", "more events than are kept"],
+)
+def test_otherwise_it_is_not_complete(
+    http: responses.RequestsMock, cursor: int, run: str, times: tuple[int, ...]
+) -> None:
+    assert not start(http, DOCKER, *times, cursor=cursor, run=run).is_complete
+
+
+def test_on_podman_an_empty_replay_is_complete_within_a_boot(http: responses.RequestsMock) -> None:
+    first = start(http, PODMAN)
+    assert first.cursor == NOW
+    assert start(http, PODMAN, cursor=first.cursor, run=first.run).is_complete
+    assert not start(http, PODMAN, cursor=first.cursor, run="podman another boot").is_complete
+
+
+@pytest.mark.parametrize(
+    ("text", "nanoseconds"),
+    [
+        ("2027-01-15T08:00:00.123456789Z", NOW + 123_456_789),
+        ("2027-01-15T09:00:00.5+01:00", NOW + 500_000_000),
+        ("2027-01-15T08:00:00Z", NOW),
+        ("today", 0),
+        (None, 0),
+        ("2027-99-15T08:00:00Z", 0),
+    ],
+)
+def test_the_time_of_an_engine_is_read_to_the_nanosecond(text: str | None, nanoseconds: int) -> None:
+    assert nanoseconds_of(text) == nanoseconds
+
+
+def test_only_the_process_of_an_engine_proves_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(tmp_path / "s"))
+        server.listen()
+        assert process_behind(f"unix://{tmp_path}/s", tmp_path / "none") == ""
+        name = Path("/proc/self/comm").read_text().strip()
+        monkeypatch.setattr(replay, "_ENGINES", (name,))
+        assert process_behind(f"unix://{tmp_path}/s", tmp_path / "none").startswith(f"{os.getpid()} ")
+
+
+def test_behind_an_address_of_another_host_no_process_is_known(tmp_path: Path) -> None:
+    assert process_behind("tcp://engine:2375", tmp_path / "none") == ""
