@@ -1,42 +1,42 @@
-"""Every error raised on purpose, by what is done about it.
+"""Every error raised on purpose, by what follows from it.
 
 ControllerError
-├── UserError               said to the user, exit 2; the daemon shows it and waits for the next edit
+├── UserError               shown to the user, exit 2; the daemon shows it and waits for the next edit
 │   ├── InvalidSettings         a flag, a variable or the configuration file
-│   ├── InvalidDocument         carries every problem of a policy or node document
-│   ├── InvalidText             not YAML or JSON that can be read on, and where
-│   ├── InvalidReference        not the name of an image
-│   ├── InvalidSelector         not a pattern over names of images
-│   └── InvalidConstraint       not in the constraint language, and where it stops being so
+│   ├── InvalidDocument         carries all problems of a policy or node document
+│   ├── InvalidText             cannot be read as YAML or JSON, and where
+│   ├── InvalidReference        not an image name
+│   ├── InvalidSelector         not a pattern of image names
+│   └── InvalidConstraint       not in the constraint language, and where
 ├── ExternalError           the outside world; the next pass tries again
-│   ├── EngineUnavailable       no answer, half an answer, or one that makes no sense: the pass ends
-│   │   └── EngineUnreachable       nobody there to be asked
+│   ├── EngineUnavailable       no answer, an incomplete or an invalid one: the pass ends
+│   │   └── EngineUnreachable       no connection
 │   ├── ObservationOutdated     events or answers may be missing since the observation: no further removal in this pass
-│   ├── RemovalRefused          the engine said no (409): an answer, not a fault
-│   ├── RemovalFailed           the engine tried and could not (5xx)
-│   ├── ImageGone               there is nothing to remove (404): as good as done
-│   ├── AgentUnavailable        no whole answer of the agent: its last good one holds
-│   ├── ExchangeUnavailable     no whole answer of the Exchange: the folder keeps what it has
-│   │   └── ExchangeBusy            worth asking again in a moment
-│   └── DeliveryFailed          a folder cannot be delivered into
-├── AddressUnavailable      cannot be listened on, now: exit 1, and whoever restarts us tries again
+│   ├── RemovalRefused          the engine refused (409): an answer, not a fault
+│   ├── RemovalFailed           the engine tried and failed (5xx)
+│   ├── ImageGone               nothing to remove (404): counts as done
+│   ├── AgentUnavailable        no complete answer of the agent: the last good one is used
+│   ├── ExchangeUnavailable     no complete answer of the Exchange: the folder keeps its files
+│   │   └── ExchangeBusy            worth another try in a moment
+│   └── DeliveryFailed          files cannot be delivered into a folder
+├── AddressUnavailable      cannot listen on it now: exit 1, so that a service manager starts it again
 ├── CertificateUnavailable  the page's certificate cannot be loaded: exit 1, and a restart tries again
-├── NotFound                nothing here is called so: exit 1
-├── ControllerUnwell        the controller that was asked is not well, or there is none: exit 1
-└── LedgerError             without a memory nothing is deleted
+├── NotFound                no such name on this node: exit 1
+├── ControllerUnwell        the controller is not healthy, or does not answer: exit 1
+└── LedgerError             without a ledger nothing is removed
     ├── LedgerUnavailable       cannot be opened or written: exit 3
-    └── LedgerHeld              another controller works with this ledger: exit 3
+    └── LedgerHeld              locked by another controller: exit 3
 """
 
 from __future__ import annotations
 
 
 class ControllerError(Exception):
-    """Something that this program knows how to talk about; its text is a sentence for people."""
+    """An error that this program raises on purpose; its text is a sentence for people."""
 
 
 class UserError(ControllerError):
-    """What a person wrote cannot be used as it is."""
+    """Something that a person wrote is invalid."""
 
 
 class InvalidSettings(UserError):
@@ -44,7 +44,7 @@ class InvalidSettings(UserError):
 
 
 class InvalidText(UserError):
-    """Not YAML or JSON that can be read on; line and column count from 1, `hint` may be empty."""
+    """Not valid YAML or JSON; line and column count from 1, `hint` may be empty."""
 
     def __init__(self, message: str, line: int, column: int, hint: str = "") -> None:
         super().__init__(message)
@@ -55,11 +55,11 @@ class InvalidText(UserError):
 
 
 class InvalidReference(UserError):
-    """Not the name of an image."""
+    """Not an image name."""
 
 
 class InvalidSelector(UserError):
-    """Not a pattern over names of images; `hint` says what was probably meant, or is empty."""
+    """Not a pattern of image names; `hint` suggests one, or is empty."""
 
     def __init__(self, message: str, hint: str = "") -> None:
         super().__init__(message)
@@ -77,7 +77,7 @@ class InvalidConstraint(UserError):
 
 
 class AddressUnavailable(ControllerError):
-    """Another program has it, or this host does not have it yet."""
+    """Another program uses it, or this host does not have it yet."""
 
 
 class CertificateUnavailable(ControllerError):
@@ -85,19 +85,19 @@ class CertificateUnavailable(ControllerError):
 
 
 class NotFound(ControllerError):
-    """Nothing on this node is called what somebody asked for."""
+    """No such name on this node."""
 
 
 class ExternalError(ControllerError):
-    """The outside world did not do what was asked; asking again later may help."""
+    """The outside world did not do what was requested; a later try may succeed."""
 
 
 class EngineUnavailable(ExternalError):
-    """The container engine gave no answer, half an answer, or one that makes no sense."""
+    """The container engine gave no answer, an incomplete or an invalid one."""
 
 
 class EngineUnreachable(EngineUnavailable):
-    """Nobody listens where the engine should be, or we may not speak to it: nothing was asked."""
+    """No connection to the engine, or no permission: nothing was requested."""
 
 
 class ObservationOutdated(ExternalError):
@@ -105,35 +105,35 @@ class ObservationOutdated(ExternalError):
 
 
 class RemovalRefused(ExternalError):
-    """The engine will not remove this image now, and said why."""
+    """The engine refused to remove the image, with a reason."""
 
 
 class RemovalFailed(ExternalError):
-    """The engine tried to remove the image and could not."""
+    """The engine tried to remove the image and failed."""
 
 
 class ImageGone(ExternalError):
-    """The engine knows no such image: somebody else removed it, which is as good."""
+    """The engine has no such image: it was already removed."""
 
 
 class AgentUnavailable(ExternalError):
-    """The Open Horizon agent gave no answer, half an answer, or one that makes no sense; the text follows its name."""
+    """The Open Horizon agent gave no answer, an incomplete or an invalid one; the text continues "the agent …"."""
 
 
 class ExchangeUnavailable(ExternalError):
-    """The Exchange gave no answer, half an answer, or one that makes no sense."""
+    """The Exchange gave no answer, an incomplete or an invalid one."""
 
 
 class ExchangeBusy(ExchangeUnavailable):
-    """The same, of a kind that often passes in a moment."""
+    """The same, of a kind that often ends in a moment."""
 
 
 class DeliveryFailed(ExternalError):
-    """The folder that files are delivered into cannot be read or written, or somebody else delivers into it."""
+    """The target folder of a delivery cannot be read or written, or another process delivers into it."""
 
 
 class ControllerUnwell(ControllerError):
-    """A controller that was asked how it is does not answer, or says that it is not well."""
+    """A controller does not answer, or is not healthy."""
 
 
 class TextfileUnavailable(ControllerError):
@@ -141,7 +141,7 @@ class TextfileUnavailable(ControllerError):
 
 
 class LedgerError(ControllerError):
-    """The memory of the controller; without it nothing is deleted."""
+    """A problem with the ledger; without a ledger nothing is removed."""
 
 
 class LedgerUnavailable(LedgerError):
@@ -149,4 +149,4 @@ class LedgerUnavailable(LedgerError):
 
 
 class LedgerHeld(LedgerError):
-    """Another controller works with this ledger."""
+    """Another controller has locked this ledger."""

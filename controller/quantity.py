@@ -1,6 +1,8 @@
-"""Bytes and seconds as people read them."""
+"""Sizes, durations, dates, counts and short IDs as people read them: the one place that formats them."""
 
 from __future__ import annotations
+
+from datetime import UTC, datetime
 
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _SPANS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
@@ -17,7 +19,7 @@ def bytes_in_words(count: int | None) -> str:
 
 
 def seconds_in_words(seconds: float) -> str:
-    """`3d 4h`, `12m 5s`: the two largest units that matter."""
+    """`3d 4h`, `12m 5s`: the two largest units, for tables and log lines."""
     left = max(0, round(seconds))
     for place, (unit, length) in enumerate(_SPANS):
         if left >= length:
@@ -26,3 +28,62 @@ def seconds_in_words(seconds: float) -> str:
             less = rest // size if size < length else 0
             return f"{many}{unit} {less}{lesser}" if less else f"{many}{unit}"
     return "0s"
+
+
+def span(seconds: float) -> str:
+    """`42 s`, `12 min`, `5 h 12 min`, `3 d 4 h`: rounded, for sentences."""
+    minutes = round(seconds / 60)
+    if seconds < 60:
+        return f"{max(0, round(seconds))} s"
+    if minutes < 60:
+        return f"{minutes} min"
+    if minutes < 1_440:
+        return _two(*divmod(minutes, 60), "h", "min")
+    return _two(*divmod(round(minutes / 60), 24), "d", "h")
+
+
+def _two(many: int, few: int, unit: str, lesser: str) -> str:
+    return f"{many} {unit} {few} {lesser}" if few else f"{many} {unit}"
+
+
+def moment(seconds: float | None) -> str:
+    """`in 12m 5s`, `now`, or `-` for None: for tables."""
+    return "-" if seconds is None else f"in {seconds_in_words(seconds)}" if seconds > 0 else "now"
+
+
+def from_now(seconds: float | None) -> str:
+    """`in 12 min`, `now`, or a dash: for sentences."""
+    return "–" if seconds is None else f"in {span(seconds)}" if seconds > 0 else "now"
+
+
+def ago(seconds: float) -> str:
+    """`12 min ago`"""
+    return "in the future" if seconds < -60 else f"{span(max(0.0, seconds))} ago"
+
+
+def date(wall_seconds: float) -> str:
+    """As ISO 8601 writes it; the number of seconds if no date can be computed from it."""
+    try:
+        return datetime.fromtimestamp(wall_seconds, UTC).isoformat(timespec="seconds")
+    except (OverflowError, ValueError, OSError):
+        return f"{wall_seconds:.0f} s"
+
+
+def short_id(image: str) -> str:
+    """As `docker images` prints it."""
+    return image.removeprefix("sha256:")[:12]
+
+
+def name_of(reference: str, image: str) -> str:
+    """The reference, or `<none>` and a short ID for an image without a name."""
+    return f"<none> {short_id(reference)}" if reference == image else reference
+
+
+def count_of(number: int, noun: str, plural: str = "") -> str:
+    """`1 document`, `1,204 documents`"""
+    return f"{number:,} {noun if number == 1 else plural or noun + 's'}"
+
+
+def times(number: int) -> str:
+    """`once`, `3 times`"""
+    return "once" if number == 1 else f"{number:,} times"

@@ -1,5 +1,4 @@
-"""Flags, environment and configuration file → one frozen `Settings`; each setting is declared, with its help, in one
-place.
+"""Reads flags, environment and configuration file into one frozen `Settings`; each setting is declared once, with help.
 
 A flag wins over `IMAGECTL_*` in the environment, that over the configuration file, that over the default.
 """
@@ -97,57 +96,62 @@ def _setting(default: Any, parse: Callable[[str], Any], metavar: str, text: str)
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
-    """Everything that an operator can set."""
+    """All settings of the operator."""
 
-    policies: Path = _setting(Path("policies"), Path, "DIR", "Folder of policy documents, watched.")
-    docker_host: str = _setting("", str, "URL", "Engine to work on. Default: DOCKER_HOST, else the local socket.")
+    policies: Path = _setting(Path("policies"), Path, "DIR", "Folder of policy documents. Changes are noticed.")
+    docker_host: str = _setting("", str, "URL", "Container engine. Default: DOCKER_HOST, else the local socket.")
     docker_certificates: str = _setting(
         "", str, "DIR", "ca.pem, cert.pem and key.pem for TLS. Default: DOCKER_CERT_PATH."
     )
-    ledger: Path = _setting(
-        Path("ledger.db"), Path, "FILE", "Where the controller remembers. Default: below /var/lib, or ~."
-    )
+    ledger: Path = _setting(Path("ledger.db"), Path, "FILE", "State file (SQLite). Default: below /var/lib, or ~.")
     node: Path | None = _setting(None, Path, "FILE", "Node file: org, id, pattern and policy of this node.")
     disk: Path | None = _setting(
         None,
         Path,
         "PATH",
-        "Folder on the disk with the images, if it cannot be found or seen. Default: the image root.",
+        "Folder on the disk with the images, if it is not found. Default: the image root.",
     )
-    agent_url: str = _setting("", str, "URL", "Open Horizon agent to ask instead, as http://localhost:8510.")
+    agent_url: str = _setting("", str, "URL", "Open Horizon agent to ask instead, for example http://localhost:8510.")
     listen: tuple[str, int] = _setting(
-        ("127.0.0.1", 9847), address, "HOST:PORT", "Where metrics and status are served; :PORT is every address."
+        ("127.0.0.1", 9847),
+        address,
+        "HOST:PORT",
+        "Address of the status page and the metrics. :PORT listens on every address.",
     )
     tls_certificate: Path | None = _setting(
-        None, Path, "FILE", "Serve them by TLS: the certificate and its chain as PEM, perhaps with the key."
+        None, Path, "FILE", "Serve them over TLS: certificate and chain (PEM), optionally with the key."
     )
-    tls_key: Path | None = _setting(None, Path, "FILE", "The key of that certificate, as PEM, if it is not beside it.")
+    tls_key: Path | None = _setting(None, Path, "FILE", "Private key (PEM), if it is not in the certificate file.")
     basic_auth: Path | None = _setting(
-        None, Path, "FILE", "Ask for a password: lines of user:password or user:sha256:HEX. Read for every request."
+        None, Path, "FILE", "Require a password: lines of user:password or user:sha256:HEX. Read at every request."
     )
     allow_host: tuple[str, ...] = _setting(
         (),
         host_name,
         "NAME",
-        "A name of this host in addresses of the page, or *.DOMAIN; addresses and localhost need none.",
+        "A host name under which the page may be opened, or *.DOMAIN. Not needed for IP addresses and localhost.",
     )
     textfile: Path | None = _setting(
         None, Path, "FILE", "Also write all metrics to this file (.prom), for the textfile collector of node_exporter."
     )
-    settle: float = _setting(600.0, duration, "TIME", "Nothing goes so soon after a sign of life.")
-    resync: float = _setting(300.0, duration, "TIME", "Look at least this often, whatever events say.")
+    settle: float = _setting(
+        600.0, duration, "TIME", "Minimum time since an image was last pulled, used or built before it can be removed."
+    )
+    resync: float = _setting(300.0, duration, "TIME", "Run a pass at least this often.")
     usage: str = _setting("any", one_of("any", "agent"), "any|agent", "Which containers count as use.")
     protect: tuple[str, ...] = _setting((), str, "PATTERN", "Never remove these images. May be given several times.")
     protect_local: bool = _setting(
         False, switch, "", "Never remove images that were built, loaded or imported here, or whose origin is unknown."
     )
-    parallel_removals: int = _setting(4, whole_number, "N", "Removals under way at once; 1 for slow cards.")
-    max_removals_per_pass: int | None = _setting(None, whole_number, "N", "At most so many removals in one pass.")
-    max_bytes_per_hour: int | None = _setting(None, size, "SIZE", "Free at most so many bytes in any hour.")
-    dry_run: bool = _setting(False, switch, "", "Decide and tell, but remove nothing.")
+    parallel_removals: int = _setting(4, whole_number, "N", "Number of parallel removals. Use 1 for slow SD cards.")
+    max_removals_per_pass: int | None = _setting(None, whole_number, "N", "Maximum number of removals in one pass.")
+    max_bytes_per_hour: int | None = _setting(None, size, "SIZE", "Maximum number of bytes freed in any hour.")
+    dry_run: bool = _setting(False, switch, "", "Show what would be removed; remove nothing.")
     once: bool = _setting(False, switch, "", "Run one pass and exit, for timers and cron.")
     log_format: str = _setting("auto", one_of("auto", "text", "json"), "text|json", "Default: text on a terminal.")
-    log_level: str = _setting("info", one_of("debug", "info", "warning", "error"), "LEVEL", "What is worth a line.")
+    log_level: str = _setting(
+        "info", one_of("debug", "info", "warning", "error"), "LEVEL", "Minimum level of log messages."
+    )
 
 
 DECLARED: Mapping[str, Field[Any]] = {each.name: each for each in fields(Settings)}
@@ -156,11 +160,11 @@ REPEATABLE = ("protect", "allow_host")
 SWITCHES = ("dry_run", "once", "protect_local")
 _PREFIX = "IMAGECTL_"
 _OF_OTHERS = ("EXCHANGE_", "ENGINES_", "TEST_", "PORT", "SERVICE_")
-"""What `sync`, the scripts in deploy/ and the tests read; and what Kubernetes sets for a service called imagectl."""
+"""Variables of `sync`, of scripts in deploy/ and of tests; and those of Kubernetes for a service named imagectl."""
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None) -> Settings:
-    """The settings; `flags` has text, lists of text, True, or None where nothing was given. Raises InvalidSettings."""
+    """The settings; values of `flags` are text, lists of text, True, or None if not given. Raises InvalidSettings."""
     file = _read_config(config)
     chosen: dict[str, Any] = {}
     for name in DECLARED:
@@ -185,18 +189,18 @@ def default_ledger(environment: Mapping[str, str]) -> Path:
 
 
 def misspelt_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
-    """What to tell somebody whose IMAGECTL_* variables are no settings, and so do nothing."""
+    """A warning for each IMAGECTL_* variable that is not a setting and so has no effect."""
     known = [f"{_PREFIX}{name.upper()}" for name in DECLARED]
     unknown = [name for name in sorted(environment) if name.startswith(_PREFIX) and name not in known]
     return tuple(
-        f"{name} in the environment is no setting{_did_you_mean(name, known)}"
+        f"environment: unknown setting {name}{_did_you_mean(name, known)}"
         for name in unknown
         if not name.removeprefix(_PREFIX).startswith(_OF_OTHERS)
     )
 
 
 def environment() -> Mapping[str, str]:
-    """The environment of this process; read nowhere else."""
+    """The environment of this process; it is read nowhere else."""
     return os.environ
 
 
@@ -211,24 +215,24 @@ def _parsed(name: str, where: str, given: Any) -> Any:
 
 
 def _read_config(config: Path | None) -> Mapping[str, Any]:
-    """The configuration file: TOML, a line for each setting. Only one that was named must exist."""
+    """The configuration file: TOML, a line for each setting. A missing file is an error only if it was named."""
     file = config or CONFIG_FILE
     try:
         text = file.read_text()
     except FileNotFoundError as error:
         if config is None:
             return {}
-        raise InvalidSettings(f"{file}: there is no such file") from error
+        raise InvalidSettings(f"{file}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
         raise InvalidSettings(f"{file}: {error}") from error
-    import tomllib  # Who has no such file need not wait for it.
+    import tomllib  # Not needed without a configuration file.
 
     try:
         read = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{file}: {error}") from error
     for name in read.keys() - DECLARED.keys():
-        raise InvalidSettings(f"{file}: {name} is no setting{_did_you_mean(name, DECLARED)}")
+        raise InvalidSettings(f"{file}: unknown setting {name}{_did_you_mean(name, DECLARED)}")
     return read
 
 
@@ -238,7 +242,7 @@ def _did_you_mean(name: str, known: Iterable[str]) -> str:
 
 
 def _state_folder(environment: Mapping[str, str]) -> Path:
-    """Where a service, root, or anybody keeps what must survive."""
+    """The state folder of a service, of root or of another user."""
     if given := environment.get("STATE_DIRECTORY"):
         return Path(given)
     if os.geteuid() == 0:

@@ -15,8 +15,7 @@ from controller.daemon.ports import LedgerPort, Ports
 from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.status import Status
 from controller.plan.report.explanation import explained
-from controller.plan.report.moments import to_display
-from controller.plan.report.report import Values
+from controller.plan.report.rows import ShownExplanation
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.verdict import Reason, Verdict
 from tests.fake_engine import FakeEngine, Kind
@@ -135,9 +134,10 @@ class Host:
     def reason(self, reference: str) -> Reason:
         return self.verdict(reference).reason
 
-    def explain(self, text: str) -> list[Values]:
+    def explain(self, text: str) -> list[ShownExplanation]:
         found = explained(self.last.decision, self.options.conditions.terms, text)
-        return [to_display(row, self.last.decision.memory.clock) for row in found]
+        clock = self.last.decision.memory.clock
+        return [explanation.shown(reference, clock) for reference, explanation in found]
 
 
 @contextmanager

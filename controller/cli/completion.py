@@ -1,4 +1,4 @@
-"""`imagectl completion`, and what the shell is told of this node: references and documents, from the ledger."""
+"""`imagectl completion`, and completion of references and documents from the ledger."""
 
 from __future__ import annotations
 
@@ -20,12 +20,12 @@ SHELLS = ("bash", "zsh", "fish")
 @click.argument("shell", type=click.Choice(SHELLS))
 @click.pass_context
 def completion(context: click.Context, shell: str) -> None:
-    """Print a script that makes SHELL complete commands, options, references and documents.
+    """Print a script with which SHELL completes commands, options, references and documents.
 
     \b
     Examples:
       source <(imagectl completion bash)                                     # in this shell
-      imagectl completion bash > /etc/bash_completion.d/imagectl             # for everybody
+      imagectl completion bash > /etc/bash_completion.d/imagectl             # for all users
       imagectl completion zsh > "${fpath[1]}/_imagectl"
       imagectl completion fish > ~/.config/fish/completions/imagectl.fish
     """
@@ -41,7 +41,7 @@ def names_of(kind: str) -> Callable[[click.Context, click.Parameter, str], list[
         try:
             names = reported_names(settings_silently_from(_given(context)), kind)
         except ControllerError:
-            return []  # A shell that waits for words wants no explanation.
+            return []  # Completion prints no errors.
         return [name for name in names if name.startswith(incomplete)]
 
     return complete

@@ -1,4 +1,4 @@
-"""`imagectl explain`: all that is known of one image, and what would have to happen for it to go or to stay."""
+"""`imagectl explain`: all that is known of one image, and what would remove it or keep it."""
 
 from __future__ import annotations
 
@@ -8,29 +8,32 @@ from typing import Any, NoReturn
 import click
 
 from controller.cli.completion import names_of
-from controller.cli.options import LOOKING, settings_from, with_settings
-from controller.cli.output.columns import moment, short_id
-from controller.cli.output.render import FORMATS, Values, dumped, output_option
+from controller.cli.options import READING, settings_from, with_settings
+from controller.cli.output.render import FORMATS, dumped, output_option
 from controller.cli.output.selection import nearest
 from controller.cli.reported import last_report
 from controller.errors import NotFound
-from controller.plan.report.meaning import explained_rows
+from controller.plan.report.meaning import matching_rows
+from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
+from controller.plan.report.words import NO_EVIDENCE
 from controller.printable import printable
-from controller.quantity import bytes_in_words, seconds_in_words
+from controller.quantity import bytes_in_words, moment, seconds_in_words, short_id
 from controller.settings import Settings
 
 
 @click.command()
 @click.argument("reference", metavar="REF", shell_complete=names_of("reference"))
-@with_settings(*LOOKING, "protect", "protect_local")
+@with_settings(*READING, "protect", "protect_local")
 @output_option(*FORMATS)
-@click.option("--live", is_flag=True, help="Look and decide anew, not as the controller's last pass did.")
-def exprintable(reference: str, form: str, live: bool, **given: Any) -> None:
-    """Say why an image goes or stays: every rule that touches it, which of them decides, and on what evidence.
+@click.option(
+    "--live", is_flag=True, help="Ask the engine and decide now, instead of showing the controller's last pass."
+)
+def explain(reference: str, form: str, live: bool, **given: Any) -> None:
+    """Show why an image is removed or kept: every rule that covers it, the rule that decides, and the evidence.
 
-    REF is a name, a name by digest, or an image's ID or the beginning of one.
+    REF is a name, a name by digest, or an image ID or the beginning of one.
 
-    Exit code: 0 good, 1 there is no such image, 2 wrong usage, 3 the engine or the ledger cannot be reached.
+    Exit code: 0 good, 1 no such image, 2 invalid settings or usage, 3 engine or ledger not available.
 
     \b
     Examples:
@@ -42,103 +45,105 @@ def exprintable(reference: str, form: str, live: bool, **given: Any) -> None:
     if form in ("json", "yaml"):
         click.echo(dumped(found, form))
     elif form == "name":
-        click.echo("\n".join(printable(values["reference"]) for values in found))
+        click.echo("\n".join(printable(row.reference) for row in found))
     else:
-        click.echo("\n\n".join("\n".join(map(printable, _lines(values))) for values in found))
+        click.echo("\n\n".join("\n".join(map(printable, _lines(row))) for row in found))
         click.echo(said, err=True)
 
 
-def _explained(settings: Settings, live: bool, text: str) -> tuple[list[Values], str]:
-    """What the controller's last pass says of it, or what a look at the engine does. Raises NotFound."""
-    references = None if live else last_report(settings, "reference")
-    explanations = None if live else last_report(settings, "explanation")
-    if references is None or explanations is None:
-        return _looked_at(settings, text), "as the engine says now"
-    found = explained_rows(references.at_rest, explanations.at_rest, text)
-    return list(map(references.to_display, found)) or _not_found(text, references.at_rest), references.age_in_words
+def _explained(settings: Settings, live: bool, text: str) -> tuple[list[ShownExplanation], str]:
+    """What the controller's last pass decided, or what would be decided now. Raises NotFound."""
+    with last_report(settings) as report:
+        if report is None or live:
+            return _decided_now(settings, text), "as the engine answers now"
+        rows = {(row.reference, row.image): row for row in report.reader.rows("reference", ReferenceRow)}
+        found = [
+            each.shown(rows[each.reference, each.image], report.clock)
+            for each in matching_rows(report.reader.rows("explanation", ExplanationRow), text)
+        ]
+        return found or _not_found(text, rows.values()), report.age_in_words
 
 
-def _looked_at(settings: Settings, text: str) -> list[Values]:
+def _decided_now(settings: Settings, text: str) -> list[ShownExplanation]:
     from controller.cli.view import live_view
     from controller.daemon.conditions import conditions_of
     from controller.plan.report.explanation import explained
-    from controller.plan.report.moments import to_display
-    from controller.plan.report.report import references_at_rest
+    from controller.plan.report.report import reference_rows
 
     decision, terms = live_view(settings).decision, conditions_of(settings).terms
-    found = explained(decision, terms, text) or _not_found(text, references_at_rest(decision, terms.usage))
-    return [to_display(row, decision.memory.clock) for row in found]
+    found = explained(decision, terms, text) or _not_found(text, reference_rows(decision, terms.usage))
+    return [explanation.shown(reference, decision.memory.clock) for reference, explanation in found]
 
 
-def _not_found(text: str, rows: Iterable[Values]) -> NoReturn:
-    raise NotFound(f"no image on this node is called {text}{nearest(text, [row['reference'] for row in rows])}")
+def _not_found(text: str, rows: Iterable[ReferenceRow]) -> NoReturn:
+    raise NotFound(f"no image {text} on this node{nearest(text, [row.reference for row in rows])}")
 
 
-def _lines(values: Values) -> Iterator[str]:
-    frees = bytes_in_words(values["frees_alone_bytes"])
-    size = bytes_in_words(values["size_bytes"])
-    yield f"{values['reference']}  (image {short_id(values['image'])}, {size}; removing it alone frees {frees})"
-    yield _said("verdict", f"{values['verdict']}{_deadline(values)}{_detail(values)}")
-    for rule in values["rules"]:
-        yield _said("rule" if rule is values["rules"][0] else "", _rule(rule))
-    yield _said("idle", _idle(values))
-    yield from _evidence(values)
-    yield _said("to go", values["what_makes_it_go"])
-    yield _said("to stay", values["what_keeps_it"])
+def _lines(row: ShownExplanation) -> Iterator[str]:
+    size, frees = bytes_in_words(row.size_bytes), bytes_in_words(row.frees_alone_bytes)
+    yield f"{row.reference}  (image {short_id(row.image)}, {size}; removing it alone frees {frees})"
+    yield _said("verdict", f"{row.verdict}{_deadline(row)}{_detail(row)}")
+    for rule in row.rules:
+        yield _said("rule" if rule is row.rules[0] else "", _rule(rule))
+    yield _said("idle", _idle(row))
+    yield from _evidence(row)
+    yield _said("to remove", row.what_makes_it_go)
+    yield _said("to keep", row.what_keeps_it)
 
 
 def _said(title: str, text: str) -> str:
     return f"  {title:<10} {text}"
 
 
-def _deadline(values: Values) -> str:
-    if values["until_seconds"] is None:
+def _deadline(row: ShownExplanation) -> str:
+    if row.until_seconds is None:
         return ""
-    return f" {moment(values['until_seconds'])} (about {values['until']})".replace(" in ", " for another ", 1)
+    wait = f"for another {seconds_in_words(row.until_seconds)}" if row.until_seconds > 0 else "now"
+    return f" {wait} (about {row.until})"
 
 
-def _detail(values: Values) -> str:
-    return f": {values['detail']}" if values["detail"] else ""
+def _detail(row: ShownExplanation) -> str:
+    return f": {row.detail}" if row.detail else ""
 
 
-def _rule(rule: Values) -> str:
-    whose = "only what the agent downloaded" if rule["agent_downloaded_only"] else "whoever downloaded it"
-    decides = "  <- decides" if rule["decides"] else ""
-    when = "" if rule["due_in_seconds"] is None else f", goes {moment(rule['due_in_seconds'])}"
-    covers = f"{rule['image_name']} after {rule['delete_after_minutes']} min{_options(rule)}, {whose}"
-    return f"{rule['rule']}: {covers}: {rule['says']}{when}{decides}"
+def _rule(rule: ShownFinding) -> str:
+    origin = "only images that the agent downloaded" if rule.agent_downloaded_only else "any origin"
+    decides = "  <- decides" if rule.decides else ""
+    when = "" if rule.due_in_seconds is None else f", removal {moment(rule.due_in_seconds)}"
+    covers = f"{rule.image_name} after {rule.delete_after_minutes} min{_options(rule)}, {origin}"
+    return f"{rule.rule}: {covers}: {rule.says}{when}{decides}"
 
 
-def _options(rule: Values) -> str:
+def _options(rule: ShownFinding) -> str:
     """The optional fields of a rule."""
     options = (
-        (rule["lost_tag_only"], ", only images that lost their tag"),
-        (rule["keep_last"], f", keeps the last {rule['keep_last']} of each repository"),
+        (rule.lost_tag_only, ", only images that lost their tag"),
+        (rule.keep_last > 0, f", keeps the last {rule.keep_last} of each repository"),
     )
     return "".join(text for is_set, text in options if is_set)
 
 
-def _idle(values: Values) -> str:
-    if values["idle_seconds"] is None:
-        return f"no: in use by {', '.join(values['containers']) or 'an agreement of the agent'}"
-    return f"for {seconds_in_words(values['idle_seconds'])} of watched time"
+def _idle(row: ShownExplanation) -> str:
+    if row.idle_seconds is None:
+        return f"no: in use by {', '.join(row.containers) or 'an agreement of the agent'}"
+    return f"for {seconds_in_words(row.idle_seconds)} of observed time"
 
 
-def _evidence(values: Values) -> Iterator[str]:
-    yield _said("evidence", f"first seen about {values['first_seen']}{_origin(values)}")
-    used = values["last_used"]
+def _evidence(row: ShownExplanation) -> Iterator[str]:
+    yield _said("evidence", f"first seen about {row.first_seen}{_origin(row)}")
+    used = row.last_used
     yield _said("", f"last used about {used}" if used and used != "in use" else used or "never seen in use")
-    if values["last_sign"]:
-        yield _said("", f"last {values['last_sign']} about {values['last_sign_at']}")
-    yield _said("", f"agent: {values['agent_downloaded'] or 'nothing tells that the agent downloaded it'}")
-    for name in values["names_remembered"]:
-        yield _said("", f"was called {name}")
-    for child in values["children"]:
-        yield _said("", f"{short_id(child)} is built on it")
-    if values["setback"]:
-        yield _said("", values["setback"])
+    if row.last_sign:
+        yield _said("", f"last activity: {row.last_sign} about {row.last_sign_at}")
+    yield _said("", f"agent: {row.agent_downloaded or NO_EVIDENCE}")
+    for name in row.names_remembered:
+        yield _said("", f"earlier name: {name}")
+    for child in row.children:
+        yield _said("", f"parent of image {short_id(child)}")
+    if row.setback:
+        yield _said("", row.setback)
 
 
-def _origin(values: Values) -> str:
-    origin = f", {values['origin']}" if values["origin"] else ""
-    return f"{origin}; {values['local']}: cannot be pulled again" if values.get("local") else origin
+def _origin(row: ShownExplanation) -> str:
+    origin = f", {row.origin}" if row.origin else ""
+    return f"{origin}; {row.local}: cannot be pulled again" if row.local else origin

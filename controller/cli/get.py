@@ -1,30 +1,39 @@
-"""`imagectl get images | policies | removals`: lists, from the ledger."""
+"""`imagectl get images | policies | removals`: lists from the ledger."""
 
 from __future__ import annotations
 
-from dataclasses import asdict, replace
-from typing import Any
+from collections.abc import Iterable
+from contextlib import closing
+from dataclasses import replace
+from typing import TYPE_CHECKING, Any
 
 import click
 
 from controller.adapters.host.clock import SystemClock
 from controller.cli.completion import names_of
-from controller.cli.options import LOOKING, settings_from, with_settings
+from controller.cli.options import READING, settings_from, with_settings
 from controller.cli.output.columns import IMAGES, POLICIES, REMOVALS, TOTALS
 from controller.cli.output.listing import Listing, Rows, listing
 from controller.cli.reported import last_report
 from controller.errors import InvalidSettings
+from controller.plan.report.rows import FolderRow, ListedDocument, ShownDocument, ShownReference, SummaryRow, as_values
 from controller.settings import Settings, duration
 
-_live = click.option("--live", is_flag=True, help="Look and decide anew, not as the controller's last pass did.")
+if TYPE_CHECKING:
+    from controller.adapters.ledger.history import Total
+    from controller.plan.report.history import RemovalRow
+
+_live = click.option(
+    "--live", is_flag=True, help="Ask the engine and decide now, instead of showing the controller's last pass."
+)
 
 
 @click.group(name="get")
 def get() -> None:
     """List images, policies or removals.
 
-    What a controller has seen and decided is read from its ledger: at once, and by its own settings. Lists go to
-    standard output, what is to be said about them to standard error. Nothing is ever cut off.
+    The lists show what the controller observed and decided in its last pass, by its own settings, from its ledger.
+    Lists go to standard output, remarks to standard error. No text is cut off.
 
     \b
     Examples:
@@ -37,13 +46,13 @@ def get() -> None:
 
 @get.command(short_help="References: idle time, origin, verdict.")
 @click.argument("references", metavar="[REF]...", nargs=-1, shell_complete=names_of("reference"))
-@with_settings(*LOOKING, "protect", "protect_local")
+@with_settings(*READING, "protect", "protect_local")
 @listing(IMAGES)
 @_live
-def images(references: tuple[str, ...], wanted: Listing, live: bool, **given: Any) -> None:
-    """List the references on the node: how long each has been idle, where it came from, what will become of it.
+def images(references: tuple[str, ...], wanted: Listing[Any], live: bool, **given: Any) -> None:
+    """List the references on the node with idle time, origin and verdict.
 
-    REF is a reference as the list shows it; without one, all are listed.
+    REF is a reference as the list shows it. Without REF all references are listed.
 
     \b
     Examples:
@@ -58,11 +67,11 @@ def images(references: tuple[str, ...], wanted: Listing, live: bool, **given: An
 
 @get.command(short_help="Documents: state, from when, problems.")
 @click.argument("names", metavar="[NAME]...", nargs=-1, shell_complete=names_of("document"))
-@with_settings(*LOOKING)
+@with_settings(*READING)
 @listing(POLICIES)
 @_live
-def policies(names: tuple[str, ...], wanted: Listing, live: bool, **given: Any) -> None:
-    """List the policy documents: what each amounts to on this node, from when, and what is wrong with it.
+def policies(names: tuple[str, ...], wanted: Listing[Any], live: bool, **given: Any) -> None:
+    """List the policy documents: the state of each on this node, from when it is in force, and its problems.
 
     \b
     Examples:
@@ -74,16 +83,16 @@ def policies(names: tuple[str, ...], wanted: Listing, live: bool, **given: Any) 
     replace(wanted, names=names).show(lambda: _policies(settings, live))
 
 
-@get.command(name="removals", short_help="What went, why, and what it freed.")
+@get.command(name="removals", short_help="What was removed, why, and the bytes freed.")
 @with_settings("ledger")
 @listing(REMOVALS)
-@click.option("--since", metavar="TIME", help="Only those of the last 2h, 7d, ...")
-@click.option("--failed", is_flag=True, help="Only those that were refused or failed.")
-@click.option("--summary", is_flag=True, help="Totals since the ledger began, by policy and outcome.")
-def list_removals(wanted: Listing, since: str | None, failed: bool, summary: bool, **given: Any) -> None:
-    """List what was removed, why, and what it really freed; oldest first.
+@click.option("--since", metavar="TIME", help="Only removals of the last 2h, 7d, ...")
+@click.option("--failed", is_flag=True, help="Only removals that were refused or failed.")
+@click.option("--summary", is_flag=True, help="Totals since the ledger was created, by policy and outcome.")
+def list_removals(wanted: Listing[Any], since: str | None, failed: bool, summary: bool, **given: Any) -> None:
+    """List removals with their reason and the bytes they freed, oldest first.
 
-    The last 20,000 are kept one by one; --summary counts all since the ledger began.
+    The ledger keeps the last 20,000 removals; --summary counts all since the ledger was created.
 
     \b
     Examples:
@@ -99,56 +108,52 @@ def list_removals(wanted: Listing, since: str | None, failed: bool, summary: boo
         wanted.show(lambda: _removals(settings, beginning, failed))
 
 
-def _images(settings: Settings, live: bool) -> Rows:
-    reported = None if live else last_report(settings, "reference")
-    if reported is not None:
-        return Rows(reported.rows, [reported.age_in_words])
+def _images(settings: Settings, live: bool) -> Rows[ShownReference]:
+    with last_report(settings) as report:
+        if report and not live:
+            return Rows(report.references(), [report.age_in_words])
     from controller.cli.view import live_view
     from controller.plan.memory.idleness import Usage
-    from controller.plan.report.report import references
+    from controller.plan.report.report import shown_references
 
-    return Rows(references(live_view(settings).decision, Usage(settings.usage)), ["as the engine says now"])
-
-
-def _policies(settings: Settings, live: bool) -> Rows:
-    reported, summary = last_report(settings, "document"), last_report(settings, "summary")
-    if reported is not None and summary is not None and not live:
-        folder, age = summary.at_rest[0]["folder"], [reported.age_in_words]
-        rows = reported.rows
-    else:
-        from controller.cli.view import last_view
-        from controller.plan.report.report import documents, folder_values
-
-        seen = last_view(settings)
-        folder, age = folder_values(seen.reading), []
-        rows = documents(seen.decision)
-    delivered = [f"as delivered at revision {folder['revision']}"] if folder["revision"] else []
-    lost = [folder["lost"]] if folder["lost"] else []
-    rows = [{**row, "revision": folder["revision"] or None} for row in rows]
-    return Rows(rows, [*delivered, *lost, *folder["problems"], *age])
+    return Rows(shown_references(live_view(settings).decision, Usage(settings.usage)), ["as the engine answers now"])
 
 
-def _removals(settings: Settings, beginning: float, failed: bool) -> Rows:
+def _policies(settings: Settings, live: bool) -> Rows[ListedDocument]:
+    with last_report(settings) as report:
+        if report and not live:
+            (summary,) = report.reader.rows("summary", SummaryRow)
+            return _listed(report.documents(), summary.folder, report.age_in_words)
+    from controller.cli.view import last_view
+    from controller.plan.report.report import document_rows, folder_row
+
+    seen = last_view(settings)
+    rows = [row.shown(seen.decision.memory.clock) for row in document_rows(seen.decision)]
+    return _listed(rows, folder_row(seen.reading))
+
+
+def _listed(rows: Iterable[ShownDocument], folder: FolderRow, *age: str) -> Rows[ListedDocument]:
+    delivered = [f"as delivered at revision {folder.revision}"] if folder.revision else []
+    lost = [folder.lost] if folder.lost else []
+    listed = [ListedDocument(**as_values(row), revision=folder.revision or None) for row in rows]
+    return Rows(listed, [*delivered, *lost, *folder.problems, *age])
+
+
+def _removals(settings: Settings, beginning: float, failed: bool) -> Rows[RemovalRow]:
     from controller.adapters.ledger.history import HistoryReader
-    from controller.plan.report.history import removals
+    from controller.plan.report.history import removal_rows
     from controller.plan.verdict.removal import Outcome
 
     outcomes = (Outcome.REFUSED, Outcome.FAILED, Outcome.UNEXPECTED) if failed else tuple(Outcome)
-    reader = HistoryReader(settings.ledger)
-    try:
-        return Rows(removals(reader.removals(beginning, outcomes), reader.batches()))
-    finally:
-        reader.close()
+    with closing(HistoryReader(settings.ledger)) as reader:
+        return Rows(removal_rows(reader.removals(beginning, outcomes), reader.batches()))
 
 
-def _totals(settings: Settings) -> Rows:
+def _totals(settings: Settings) -> Rows[Total]:
     from controller.adapters.ledger.history import HistoryReader
 
-    reader = HistoryReader(settings.ledger)
-    try:
-        return Rows([asdict(total) for total in reader.totals()])
-    finally:
-        reader.close()
+    with closing(HistoryReader(settings.ledger)) as reader:
+        return Rows(list(reader.totals()))
 
 
 def _beginning(since: str | None) -> float:

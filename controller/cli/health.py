@@ -1,4 +1,4 @@
-"""`imagectl health`: does the controller on this host live? For health checks of containers and for scripts."""
+"""`imagectl health`: checks the controller on this host, for health checks of containers and for scripts."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ from controller.printable import printable
 
 _ANSWER_WITHIN_SECONDS = 4.0
 _LOOPBACK = {"": "127.0.0.1", "*": "127.0.0.1", "0.0.0.0": "127.0.0.1", "::": "::1"}  # noqa: S104
-"""Whom to ask where a controller listens on every address."""
+"""The address to ask if the controller listens on every address."""
 
 
 @click.command()
 @with_settings("listen", "tls_certificate")
-@click.option("--ready", is_flag=True, help="Ask whether it can do its work, not only whether it lives.")
+@click.option("--ready", is_flag=True, help="Check that it can work, not only that it runs.")
 def health(ready: bool, **given: Any) -> None:
-    """Ask the controller at --listen how it is; exit code 0 if it is well, 1 if it is not or does not answer.
+    """Check the controller at --listen. Exit code: 0 healthy, 1 not healthy or no answer.
 
     \b
     Examples:
@@ -37,7 +37,7 @@ def _connection(host: str, port: int, with_tls: bool) -> http.client.HTTPConnect
     if not with_tls:
         return http.client.HTTPConnection(host, port, timeout=_ANSWER_WITHIN_SECONDS)
     context = ssl.create_default_context()
-    context.check_hostname = False  # The certificate is for the name that others use.
+    context.check_hostname = False  # The certificate names the host, not the loopback address.
     context.verify_mode = ssl.CERT_NONE
     return http.client.HTTPSConnection(host, port, timeout=_ANSWER_WITHIN_SECONDS, context=context)
 
@@ -47,12 +47,12 @@ def _ask(connection: http.client.HTTPConnection, path: str) -> str:
     try:
         connection.request("GET", path)
         answer = connection.getresponse()
-        said = printable(answer.read(2_000).decode(errors="replace").strip())
+        text = printable(answer.read(2_000).decode(errors="replace").strip())
     except (OSError, http.client.HTTPException) as error:
         why = getattr(error, "strerror", None) or error
         raise ControllerUnwell(f"no controller answers at {where}: {why}") from error
     finally:
         connection.close()
     if answer.status != 200:
-        raise ControllerUnwell(f"the controller at {where} says: {said}")
-    return said
+        raise ControllerUnwell(f"the controller at {where} answers: {text}")
+    return text

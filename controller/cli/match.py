@@ -14,6 +14,7 @@ from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.node.fleet_files import read_fleet, read_plans
 from controller.adapters.node.node_file import which_node
 from controller.cli.match_values import (
+    Values,
     answer_for_fleet,
     answer_for_node,
     columns_for_fleet,
@@ -23,7 +24,7 @@ from controller.cli.match_values import (
     rows_with_reasons,
 )
 from controller.cli.options import settings_from, with_settings
-from controller.cli.output.render import Column, Values, dumped, output_option, table
+from controller.cli.output.render import Column, dumped, output_option, table
 from controller.errors import InvalidSettings
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.node.node import Node, node_of
@@ -96,7 +97,7 @@ class _Answer:
 
     values: Values
     rows: Sequence[Values]
-    columns: Sequence[Column]
+    columns: Sequence[Column[Values]]
     summary: str
 
 

@@ -3,14 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from controller.cli.output.render import Column, Values
+from controller.cli.output.render import Column
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.node.node import Node
 from controller.plan.scope.candidate import Candidate
 from controller.plan.scope.fleet import NodeGroup, Reach, applies, could_remove
 from controller.policy.document.parse import Document
 
+Values = dict[str, Any]
 _SHOWN_NAMES = 3
 _SHOWN_REASONS = 10
 
@@ -104,25 +106,25 @@ def _images_of_fleet(row: Values) -> str:
     return f"{_several(references, len(references))} on {len(by_node):,} nodes" if references else "-"
 
 
-_NAME = Column("DOCUMENT", lambda row: row["name"])
-_FILE = Column("FILE", lambda row: f"{row['file']}:{row['line']}", is_wide=True)
-_APPLIES = Column("APPLIES", lambda row: "yes" if row["applies"] else "no")
-_WHY = Column("WHY", lambda row: row["why"])
-_APPLIES_TO = Column("APPLIES TO", lambda row: f"{row['applies_to']:,} of {row['of']:,} nodes")
-_NODES = Column("NODES", lambda row: _several(row["nodes"], row["applies_to"]))
-_COUNT = Column("NODES", lambda row: f"{row['count']:,}")
-_SUCH_AS = Column("SUCH AS", lambda row: _several(row["nodes"], row["count"]))
-_REMOVES = Column("COULD REMOVE", _images)
-_FLEET_REMOVES = Column("COULD REMOVE", _images_of_fleet)
+_NAME: Column[Values] = Column("DOCUMENT", lambda row: row["name"])
+_FILE: Column[Values] = Column("FILE", lambda row: f"{row['file']}:{row['line']}", is_wide=True)
+_APPLIES: Column[Values] = Column("APPLIES", lambda row: "yes" if row["applies"] else "no")
+_WHY: Column[Values] = Column("WHY", lambda row: row["why"])
+_APPLIES_TO: Column[Values] = Column("APPLIES TO", lambda row: f"{row['applies_to']:,} of {row['of']:,} nodes")
+_NODES: Column[Values] = Column("NODES", lambda row: _several(row["nodes"], row["applies_to"]))
+_COUNT: Column[Values] = Column("NODES", lambda row: f"{row['count']:,}")
+_SUCH_AS: Column[Values] = Column("SUCH AS", lambda row: _several(row["nodes"], row["count"]))
+_REMOVES: Column[Values] = Column("COULD REMOVE", _images)
+_FLEET_REMOVES: Column[Values] = Column("COULD REMOVE", _images_of_fleet)
 
 
-def columns_for_node(has_plan: bool) -> tuple[Column, ...]:
+def columns_for_node(has_plan: bool) -> tuple[Column[Values], ...]:
     """One row for each document."""
     return (_NAME, _FILE, _APPLIES, *([_REMOVES] if has_plan else []), _WHY)
 
 
-def columns_for_fleet(has_plans: bool, with_reasons: bool) -> tuple[Column, ...]:
-    """One row for each document, or for each reason."""
+def columns_for_fleet(has_plans: bool, with_reasons: bool) -> tuple[Column[Values], ...]:
+    """One row for each document, or for each of its reasons."""
     if with_reasons:
         return (_NAME, _FILE, _APPLIES, _COUNT, _SUCH_AS, _WHY)
     return (_NAME, _APPLIES_TO, _NODES, *([_FLEET_REMOVES] if has_plans else []))

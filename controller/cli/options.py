@@ -1,4 +1,4 @@
-"""Settings as command line options: made from their declaration, so that name, default and help stand in one place."""
+"""Settings as command-line options, made from their declaration: name, default and help are declared once."""
 
 from __future__ import annotations
 
@@ -14,12 +14,12 @@ from controller.settings import DECLARED, REPEATABLE, SWITCHES, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-LOOKING = ("policies", "docker_host", "docker_certificates", "ledger", "node", "agent_url", "settle", "resync", "usage")
-"""What a command needs that shows the controller's decision without acting."""
+READING = ("policies", "docker_host", "docker_certificates", "ledger", "node", "agent_url", "settle", "resync", "usage")
+"""Settings of commands that show the controller's decision and change nothing."""
 
 
 def with_settings(*names: str) -> Callable[[F], F]:
-    """Give a command these settings as options, and the configuration file."""
+    """Add these settings to a command as options, and --config."""
 
     def decorate(command: F) -> F:
         for name in reversed(names):
@@ -31,17 +31,17 @@ def with_settings(*names: str) -> Callable[[F], F]:
 
 
 def settings_from(given: dict[str, Any]) -> Settings:
-    """The settings that a command's options, the environment and the configuration file amount to.
+    """The settings from a command's options, the environment and the configuration file.
 
-    Warns of variables that look like settings and are none. Raises InvalidSettings, also for a protection that cannot
-    be read, in commands that only show what the controller will do with it.
+    Prints a warning for each unknown IMAGECTL_* variable. Raises InvalidSettings, also for an invalid --protect in
+    commands that only show its effect.
     """
     for warning in settings.misspelt_variables(settings.environment()):
         click.echo(f"imagectl: warning: {warning}", err=True)
     found = settings_silently_from(given)
     if "protect" in given and found.protect:
         from controller.daemon.conditions import (
-            conditions_of,  # Most have no protection, and need not wait for a planner.
+            conditions_of,  # Imports the planner, which is slow and needed only with --protect.
         )
 
         conditions_of(found)
@@ -49,7 +49,7 @@ def settings_from(given: dict[str, Any]) -> Settings:
 
 
 def settings_silently_from(given: dict[str, Any]) -> Settings:
-    """The same for a shell that waits for words. Raises InvalidSettings."""
+    """The same without warnings, for completion. Raises InvalidSettings."""
     config = given.pop("config", None)
     return settings.load(
         {name: value for name, value in given.items() if name in DECLARED}, settings.environment(), config

@@ -1,4 +1,4 @@
-"""`imagectl record-download`: tell the controller, through its ledger, what the agent downloaded."""
+"""`imagectl record-download`: records in the ledger which images the agent downloaded."""
 
 from __future__ import annotations
 
@@ -12,10 +12,11 @@ from controller.adapters.ledger.ledger import record_downloads
 from controller.cli.options import settings_from, with_settings
 from controller.errors import InvalidReference, InvalidSettings
 from controller.image.reference import is_image_id, parse_reference
+from controller.quantity import count_of
 
 
 class _Lines(click.File):
-    """A file that need not be text; click itself trips over a standard input that is closed."""
+    """A file that need not be text. A closed standard input is an error (click raises another one)."""
 
     def __init__(self) -> None:
         super().__init__(errors="replace")
@@ -28,14 +29,13 @@ class _Lines(click.File):
 
 @click.command(name="record-download")
 @click.argument("references", metavar="REF...", nargs=-1)
-@click.option("--from", "file", type=_Lines(), help="Read more of them from FILE (- for standard input), one a line.")
+@click.option("--from", "file", type=_Lines(), help="Read more of them from FILE (- for standard input), one per line.")
 @with_settings("ledger")
 def record_download(references: tuple[str, ...], file: TextIO | None, **given: Any) -> None:
     """Record that the agent downloaded these images, so that rules with `agent_downloaded_only` cover them.
 
-    REF is a name (app:1.2), a name by digest or an image's ID. Works while a controller runs: its next pass
-    takes the names in. A name that no image bears yet waits for a pull of that name, at most a day of watched
-    time.
+    REF is a name (app:1.2), a name by digest or an image ID. It works while a controller runs: the next pass reads the
+    names. A name without an image waits for a pull of that name, at most a day of observed time.
 
     \b
     Examples:
@@ -48,7 +48,7 @@ def record_download(references: tuple[str, ...], file: TextIO | None, **given: A
     for name in names:
         _check(name)
     record_downloads(settings_from(given).ledger, names)
-    click.echo(f"recorded {len(names)} download{'s' * (len(names) != 1)}; the controller's next pass takes them in")
+    click.echo(f"recorded {count_of(len(names), 'download')}; the controller's next pass reads them")
 
 
 def _names_in(file: TextIO | None) -> Iterator[str]:
@@ -60,4 +60,4 @@ def _check(name: str) -> None:
         try:
             parse_reference(name)
         except InvalidReference as error:
-            raise InvalidSettings(f"{name!r} names no image: {error}; nothing was recorded") from error
+            raise InvalidSettings(f"{name!r} is not an image name: {error}; nothing was recorded") from error

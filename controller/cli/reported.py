@@ -5,65 +5,63 @@ It is the controller's own decision, by its own settings; no engine is asked and
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.report import ReportReader
-from controller.cli.output.render import Values
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.report.moments import name_in, to_display
+from controller.plan.report.rows import DocumentRow, ReferenceRow, ShownDocument, ShownReference, name_in
 from controller.quantity import seconds_in_words
 from controller.settings import Settings
 
 
 @dataclass(frozen=True, slots=True)
-class Reported:
-    """Rows of one kind, and how old what they rest on is."""
+class LastReport:
+    """The report of one pass, and how old it is."""
 
-    at_rest: list[Values]
+    reader: ReportReader
     clock: LedgerClock
     """As of now."""
     age_seconds: float | None
     """Since the pass; None if that was in another boot."""
 
-    @property
-    def rows(self) -> list[Values]:
-        """As of now."""
-        return [self.to_display(row) for row in self.at_rest]
+    def references(self) -> list[ShownReference]:
+        """Every reference, as of now."""
+        return [row.shown(self.clock) for row in self.reader.rows("reference", ReferenceRow)]
 
-    def to_display(self, row: Values) -> Values:
-        """One row as of now."""
-        return to_display(row, self.clock)
+    def documents(self) -> list[ShownDocument]:
+        """Every document, as of now."""
+        return [row.shown(self.clock) for row in self.reader.rows("document", DocumentRow)]
 
     @property
     def age_in_words(self) -> str:
         """For people, below a table."""
         when = "before the last reboot" if self.age_seconds is None else f"{seconds_in_words(self.age_seconds)} ago"
-        return f"as the controller's last pass saw it, {when}; --live looks anew"
+        return f"from the controller's last pass, {when}; --live asks the engine"
 
 
-def last_report(settings: Settings, kind: str) -> Reported | None:
+@contextmanager
+def last_report(settings: Settings) -> Iterator[LastReport | None]:
     """None if no controller has ever written one into this ledger. Raises LedgerUnavailable."""
     if not settings.ledger.exists():
-        return None
+        yield None
+        return
     reader = ReportReader(settings.ledger)
     try:
         clock = reader.clock()
         if clock is None or clock.last is None:
-            return None
+            yield None
+            return
         now = SystemClock().now()
         age = now.uptime_seconds - clock.last.uptime_seconds if clock.last.boot == now.boot else None
-        return Reported(reader.rows(kind), clock.advanced(now, settings.resync), age)
+        yield LastReport(reader, clock.advanced(now, settings.resync), age)
     finally:
         reader.close()
 
 
 def reported_names(settings: Settings, kind: str) -> list[str]:
-    """What the rows of a kind are called, for completion."""
-    if not settings.ledger.exists():
-        return []
-    reader = ReportReader(settings.ledger)
-    try:
-        return [name_in(key) for key in reader.keys(kind)] if reader.clock() else []
-    finally:
-        reader.close()
+    """The names of all rows of a kind, for completion."""
+    with last_report(settings) as report:
+        return [name_in(key) for key in report.reader.keys(kind)] if report else []

@@ -1,4 +1,4 @@
-"""`imagectl run`: the controller itself, until it is told to stop; or one pass."""
+"""`imagectl run`: the controller, until a signal ends it; or one pass."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from controller.log_events import LogEvent
 from controller.settings import DECLARED, Settings
 
 _EXIT_CODES = {PassResult.FAILED: 3, PassResult.PARTIAL: 1}
-_GONE_WITHIN_SECONDS = 9.5
-"""After SIGTERM, whatever still waits for an engine that does not answer."""
+_EXIT_WITHIN_SECONDS = 9.5
+"""After SIGTERM, even if the engine does not answer."""
 
 _log = logging.getLogger("controller")
 
@@ -35,9 +35,9 @@ _log = logging.getLogger("controller")
 def run(context: click.Context, /, **given: Any) -> None:
     """Watch the policy folder and the engine, and remove the images that are due.
 
-    SIGTERM and SIGINT end it within ten seconds; SIGHUP makes it look at once. With --once the exit code is 0 if all
-    went well, 1 if something that was due could not be removed, 3 if the engine or the ledger could not be reached; on
-    a terminal one line shows how far it has come.
+    SIGTERM and SIGINT end it within ten seconds; SIGHUP starts a pass at once. With --once the exit code is 0 if all is
+    well, 1 if a removal was refused or failed, 3 if the engine or the ledger was not available; on a terminal one line
+    shows the progress.
 
     \b
     Examples:
@@ -88,5 +88,5 @@ def _obey(ready: Controller, heard: SimpleQueue[int]) -> None:
     ready.stopping.set()
     ready.service_manager.stopping()
     ready.bell.ring()
-    time.sleep(_GONE_WITHIN_SECONDS)
+    time.sleep(_EXIT_WITHIN_SECONDS)
     os._exit(0)

@@ -1,4 +1,4 @@
-"""Completion in shells, where click's own falls short: bash splits words at colons, and names of images have them."""
+"""Completion in bash, which splits words at colons; click does not handle that, and image names contain colons."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from controller import settings
 
 VARIABLE = "_IMAGECTL_COMPLETE"
 
-# bash puts a completion in place of what it takes for the word: what follows the last colon or equals sign.
+# bash replaces only what follows the last colon or equals sign.
 _BASH = """\
 %(complete_func)s() {
     local typed=${COMP_LINE:0:COMP_POINT} kind text
@@ -37,12 +37,12 @@ class Bash(BashComplete):
         """The script may be for another bash than the one here."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
-        """The words before the one that is being typed, and that one, split as a shell would split them."""
+        """The complete words and the one that is being typed, split as a shell splits them."""
         line = settings.environment()["COMP_WORDS"]
         words = split_arg_string(line)
         return (words[1:], "") if line[-1:].isspace() else (words[1:-1], words[-1])
 
 
 def register() -> None:
-    """From now on, bash is completed so."""
+    """Use it for bash."""
     add_completion_class(Bash)

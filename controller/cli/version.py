@@ -13,7 +13,7 @@ from controller.cli.output.render import dumped, output_option
 @click.command()
 @output_option("table", "json", "yaml")
 def version(form: str) -> None:
-    """Print the version of imagectl and of the Python that runs it."""
+    """Print the version of imagectl and of Python."""
     python = platform.python_version()
     if form == "table":
         click.echo(f"imagectl {__version__} (Python {python})")

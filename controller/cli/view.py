@@ -1,7 +1,6 @@
-"""What a controller would decide now, for commands that only look: the same reading, remembering and judging,
-no acting.
+"""What a controller would decide now, for commands that only read: the same code as a pass, without removals.
 
-The ledger is read, never written; the engine is asked only where a command wants it.
+The ledger is read, never written; the engine is asked only by `live_view`.
 """
 
 from __future__ import annotations
@@ -24,22 +23,22 @@ from controller.settings import Settings
 
 @dataclass(frozen=True, slots=True)
 class View:
-    """A decision, and the reading of the folder that it rests on."""
+    """A decision, and the folder reading it is based on."""
 
     decision: Decision
     reading: FolderReading
 
 
 def live_view(settings: Settings) -> View:
-    """Look at the engine. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
+    """What would be decided now, on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
     desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
-    decision = _looked_at(settings, memory, desired)
+    decision = _decided_on(settings, memory, desired)
     return View(decision, desired.reading)
 
 
 def last_view(settings: Settings) -> View:
-    """What the last pass of a controller saw, judged by the documents of this moment.
+    """What would be decided now from the last observation of a controller.
 
     Raises LedgerUnavailable, InvalidSettings.
     """
@@ -49,12 +48,12 @@ def last_view(settings: Settings) -> View:
 
 
 def later_view(settings: Settings, seen: View, seconds: float) -> View:
-    """What will be decided so long from now if nothing happens until then."""
+    """What will be decided after that time if nothing happens until then."""
     return replace(seen, decision=foreseen(seen.decision, seen.reading, _conditions(settings), seconds))
 
 
 def _remembered(settings: Settings) -> Memory:
-    """What the ledger knows; nothing, if no controller has ever run."""
+    """The memory of the ledger; empty if no controller has ever run."""
     if not settings.ledger.exists():
         return Memory()
     reader = LedgerReader(settings.ledger)
@@ -65,7 +64,7 @@ def _remembered(settings: Settings) -> Memory:
 
 
 def _last_node(settings: Settings, memory: Memory) -> NodeAnswer:
-    """Which node the controller went by, unless the settings ask somebody else than it did."""
+    """The node of the controller's last pass, unless the settings name another source."""
     named = {str(settings.node or ""), settings.agent_url} - {""}
     if memory.node and (not named or memory.node.answer.source in named):
         return memory.node.answer
@@ -82,7 +81,7 @@ def _conditions(settings: Settings) -> Conditions:
     return replace(conditions_of(settings), trust_new_texts=True)
 
 
-def _looked_at(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:
+def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:
     from controller.adapters.engine.connection import Address, Connection
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.own_container import own_container_id

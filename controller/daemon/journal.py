@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.daemon.status import Degradation, Status
 from controller.log_events import LogEvent
+from controller.plan.report.words import document_in_words
 from controller.plan.scope.in_force import DocumentState, DocumentStatus
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Outcome, Removal
 from controller.plan.verdict.verdict import Action, Verdict
@@ -152,7 +153,7 @@ def _shown(document: DocumentStatus) -> tuple[object, ...]:
 def _document(document: DocumentStatus) -> Line:
     invalid = document.state is DocumentState.INVALID
     problems = [str(problem) for problem in document.problems]
-    sentence = f"policy {document.name}: {_state_in_words(document)}"
+    sentence = document_in_words(document.name, document.state, document.why)
     fields = {"document": document.name, "state": document.state.value, "text_hash": document.text_hash[:12]}
     return Line(
         LogEvent(f"policy_{document.state}"),
@@ -160,16 +161,6 @@ def _document(document: DocumentStatus) -> Line:
         "\n  ".join((sentence, *problems)),
         {**fields, "problems": problems},
     )
-
-
-def _state_in_words(document: DocumentStatus) -> str:
-    match document.state:
-        case DocumentState.IN_FORCE:
-            return "in force"
-        case DocumentState.WAITING | DocumentState.NO_IMAGE_POLICY:
-            return document.why
-        case state:
-            return f"{state.replace('_', ' ')}: {document.why}"
 
 
 def _removals(after: Status) -> Iterator[Line]:

@@ -1,15 +1,14 @@
-"""What the page and the API show: the report of the last pass as of now, the disk, and what was freed.
+"""What the page and the API show: the report of the last pass as of now, the disk, and the bytes freed.
 
-The loop publishes, threads of the HTTP server ask. What costs something is worked out when somebody asks, and once.
+The loop publishes, threads of the HTTP server read. Expensive parts are computed on demand, and once per status.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import asdict, dataclass, field
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cached_property
-from typing import Any
 
 from controller import __version__
 from controller.daemon.ports import DiskPort
@@ -19,13 +18,13 @@ from controller.daemon.vitals import Liveness
 from controller.instant import Instant
 from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.report.history import Day, Today, day_by_day, removals
-from controller.plan.report.moments import date, seconds_left, to_display, wall_moment
+from controller.plan.report.history import Day, Today, day_by_day, removal_rows
+from controller.plan.report.rows import ShownExplanation, ShownReference, as_values, seconds_left, wall_moment
 from controller.plan.verdict.reclaim import freed_in_turn
 from controller.plan.verdict.removal import Batch, Removal
 from controller.plan.verdict.verdict import Action, Verdict
+from controller.quantity import date
 
-Values = dict[str, Any]
 DAYS = 14
 LAST_REMOVALS = 12
 
@@ -36,37 +35,37 @@ class Health(StrEnum):
     STARTING = "starting"
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """It works, and somebody should look after something."""
+    """It works, and something needs attention."""
     FAILING = "failing"
 
 
 @dataclass(frozen=True, slots=True)
 class History:
-    """What the ledger tells of removals."""
+    """Removals from the ledger."""
 
     removals: Sequence[Removal] = ()
-    """Since a moment that the reader was asked for, oldest first."""
+    """Since the moment given to the reader, oldest first."""
     batches: Mapping[str, Batch] = field(default_factory=dict)
     total_bytes: int = 0
     total_unknown: int = 0
-    """Both since the ledger began."""
+    """Both since the ledger was created."""
 
 
 @dataclass(frozen=True, slots=True)
-class Departure:
-    """A reference that goes at a known moment."""
+class PlannedRemoval:
+    """A reference whose removal time is known."""
 
     reference: str
     image: str
     due_at: float
-    """Ledger time; of what is due, a moment that has passed."""
+    """Ledger time; in the past if the removal is due."""
     frees_bytes: int
-    """When everything before it has gone: these add up."""
+    """After everything before it is removed: these add up."""
 
 
 @dataclass(frozen=True, slots=True)
 class Readers:
-    """Where the overview reads what no pass has seen."""
+    """Readers for what a pass does not observe."""
 
     disk: DiskPort
     history: Callable[[float], History]
@@ -76,7 +75,7 @@ class Readers:
 
 
 class Published:
-    """One status, with everything that is made of it on demand."""
+    """One status, and what is computed from it on demand."""
 
     def __init__(self, report: StatusReport, readers: Readers) -> None:
         self.status = report.status
@@ -96,18 +95,18 @@ class Published:
 
     @cached_property
     def days(self) -> list[Day]:
-        """What was freed on each of them; the last one is today."""
+        """The bytes freed on each of the last days; the last one is today."""
         return day_by_day(self.history.removals, self.history.batches, self.today, DAYS)
 
     @cached_property
-    def departures(self) -> list[Departure]:
-        """What goes, as far as it is known when; the soonest first."""
+    def planned_removals(self) -> list[PlannedRemoval]:
+        """References whose removal time is known, the earliest first."""
         decision = self.status.decision
         waiting = (each for each in decision.plan.verdicts if each.action is Action.WAIT and each.due_at is not None)
         turn = [*decision.plan.removals, *sorted(waiting, key=_due_at)]
         freed = freed_in_turn(turn, decision.memory)
         return [
-            Departure(each.reference, each.image, _due_at(each), reclaim.at_least_bytes)
+            PlannedRemoval(each.reference, each.image, _due_at(each), reclaim.at_least_bytes)
             for each, reclaim in zip(turn, freed, strict=True)
         ]
 
@@ -131,7 +130,7 @@ class Picture:
 
 
 class Overview:
-    """Answers what is asked about the last status."""
+    """Answers queries about the last status."""
 
     def __init__(self, vitals: Liveness, readers: Readers, resync_seconds: float) -> None:
         self._vitals = vitals
@@ -153,26 +152,25 @@ class Overview:
             disk = self._readers.disk.measure(memory.seen.engine) if memory.seen else disk
         return Picture(now, *self._health(published), published, clock, disk)
 
-    def references(self) -> Iterator[Values]:
+    def references(self) -> Iterator[ShownReference]:
         """Every reference with its verdict, as of now: as `imagectl plan -o json` shows them."""
         picture = self.picture()
         rows = picture.published.report.references() if picture.published else iter(())
-        return (to_display(row, picture.clock) for row in rows)
+        return (row.shown(picture.clock) for row in rows)
 
-    def values(self) -> Values:
-        """All of the status but the references, as plain values."""
+    def values(self) -> dict[str, object]:
+        """All of the status but the references, as JSON has it; rows in it need `as_values`."""
         picture = self.picture()
-        values: Values = {"version": __version__, "health": picture.health.value, "troubles": list(picture.troubles)}
-        if picture.published is None:
-            return values
-        return values | _values(picture, picture.published)
+        health = {"version": __version__, "health": picture.health.value, "troubles": picture.troubles}
+        return health | (_values(picture, picture.published) if picture.published else {})
 
-    def explained(self, image: str) -> list[Values]:
-        """Why each reference of an image goes, waits or stays; as of now."""
+    def explained(self, image: str) -> list[ShownExplanation]:
+        """Why each reference of an image is removed, waits or is kept; as of now."""
         picture = self.picture()
         if picture.published is None or not image:
             return []
-        return [to_display(row, picture.clock) for row in picture.published.report.explained(image)]
+        found = picture.published.report.explained(image)
+        return [explanation.shown(reference, picture.clock) for reference, explanation in found]
 
     def _health(self, published: Published | None) -> tuple[Health, tuple[str, ...]]:
         if trouble := self._vitals.health():
@@ -189,11 +187,11 @@ def _due_at(verdict: Verdict) -> float:
     return verdict.due_at or 0.0
 
 
-def _values(picture: Picture, published: Published) -> Values:
+def _values(picture: Picture, published: Published) -> dict[str, object]:
     status, clock, history = published.status, picture.clock, published.history
     next_change_at = status.decision.plan.next_change_at
     return {
-        **published.report.summary,
+        **as_values(published.report.summary),
         "at": date(status.at.wall_seconds),
         "duration_seconds": round(status.duration_seconds, 3),
         "last_success_at": date(status.last_success.wall_seconds) if status.last_success else None,
@@ -205,14 +203,14 @@ def _values(picture: Picture, published: Published) -> Values:
             "last_7_days_bytes": sum(day.freed_bytes for day in published.days[-7:]),
             "total_bytes": history.total_bytes,
             "total_unknown": history.total_unknown,
-            "days": [asdict(day) for day in published.days],
+            "days": published.days,
         },
-        "documents": [to_display(row, clock) for row in published.report.documents()],
-        "removals": removals(history.removals[-LAST_REMOVALS:], history.batches),
+        "documents": [row.shown(clock) for row in published.report.documents()],
+        "removals": removal_rows(history.removals[-LAST_REMOVALS:], history.batches),
     }
 
 
-def _disk_values(disk: ImageDisk) -> Values:
+def _disk_values(disk: ImageDisk) -> dict[str, object]:
     usage = disk.usage
     return {
         "path": disk.path,

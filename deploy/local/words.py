@@ -108,7 +108,7 @@ def _found(file: str, first_line: int, text: str) -> Iterator[Finding]:
 
 def main() -> int:
     found = list(findings())
-    sys.stdout.write("\n".join(map(str, found or ["no words to replace"])) + "\n")
+    sys.stdout.write("\n".join(list(map(str, found)) or ["no words to replace"]) + "\n")
     return 1 if found else 0
 
 

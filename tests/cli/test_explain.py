@@ -1,4 +1,4 @@
-"""`imagectl explain`: why an image goes or stays, as the controller's last pass decided."""
+"""`imagectl explain`: why an image is removed or kept, as the controller's last pass decided."""
 
 from __future__ import annotations
 
@@ -9,16 +9,16 @@ import pytest
 from tests.cli.conftest import Imagectl
 
 
-def test_it_tells_the_verdict_its_rule_the_evidence_and_what_would_change_it(imagectl: Imagectl) -> None:
+def test_it_prints_the_verdict_its_rule_the_evidence_and_what_would_change_it(imagectl: Imagectl) -> None:
     said = imagectl("explain", "acme/telemetry:1.0")
     assert said.code == 0
     for part in (
         "acme/telemetry:1.0  (image 002847ee3ac9, 180.4 MB; removing it alone frees 105.6 MB)",
         "verdict    BACKING_OFF for another 2",
-        "services#2: acme/*:* after 10080 min, whoever downloaded it: DUE, goes now  <- decides",
+        "services#2: acme/*:* after 10080 min, any origin: DUE, removal now  <- decides",
         "it has dependent child images",
         "refused 2 times",
-        "to go      the next try",
+        "to remove  the next try (in 2",
     ):
         assert part in said.out
 
@@ -38,7 +38,7 @@ def test_json_has_all_of_it(imagectl: Imagectl) -> None:
     assert values["due_in_seconds"] == pytest.approx(1_260, abs=60)
 
 
-def test_an_image_that_is_not_there_is_told_with_the_nearest_name(imagectl: Imagectl) -> None:
+def test_an_unknown_image_is_an_error_with_the_nearest_name(imagectl: Imagectl) -> None:
     said = imagectl("explain", "acme/telemetri:1.0")
     assert said.code == 1
-    assert "no image on this node is called acme/telemetri:1.0 (did you mean acme/telemetry:1.0?)" in said.err
+    assert "no image acme/telemetri:1.0 on this node (did you mean acme/telemetry:1.0?)" in said.err

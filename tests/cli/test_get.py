@@ -6,6 +6,7 @@ import json
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
@@ -14,6 +15,7 @@ from controller.adapters.host.clock import SystemClock
 from controller.cli import main
 from controller.cli.output.columns import IMAGES, PLAN, POLICIES, REMOVALS, TOTALS
 from controller.cli.output.listing import ListingKind
+from controller.plan.report.rows import ShownReference
 from tests import sample_node
 from tests.cli.conftest import Imagectl
 
@@ -26,7 +28,7 @@ class TestImages:
         assert said.rows[0][5].startswith("in 2")
 
     def test_how_old_that_is_is_said_beside_it(self, imagectl: Imagectl) -> None:
-        assert "as the controller's last pass saw it, " in imagectl("get", "images").err
+        assert "from the controller's last pass, " in imagectl("get", "images").err
 
     def test_wide_shows_more_columns(self, imagectl: Imagectl) -> None:
         titles = imagectl("get", "images", "-o", "wide").out.splitlines()[0]
@@ -49,7 +51,7 @@ class TestImages:
 
     def test_a_name_that_is_not_there_is_told_with_the_nearest_one(self, imagectl: Imagectl) -> None:
         said = imagectl("get", "images", "redus:1.1")
-        assert (said.code, said.err) == (1, "imagectl: there is no redus:1.1 here (did you mean redis:1.1?)\n")
+        assert (said.code, said.err) == (1, "imagectl: redus:1.1: not found (did you mean redis:1.1?)\n")
 
     def test_a_long_name_is_not_cut(self, imagectl: Imagectl, monkeypatch: pytest.MonkeyPatch) -> None:
         monkeypatch.setenv("COLUMNS", "20")
@@ -77,8 +79,9 @@ class TestSelector:
     @pytest.mark.parametrize(
         ("selector", "message"),
         [
-            ("verdct=DUE", "there is no field verdct (did you mean verdict?); use verdict, action, document, origin"),
-            ("verdict=DEU", "no verdict is called DEU (did you mean DUE?)"),
+            ("verdct=DUE", "unknown field verdct (did you mean verdict?)"),
+            ("verdict=DEU", "unknown verdict DEU (did you mean DUE?)"),
+            ("x=y", "unknown field x (fields: verdict, action, document, origin)"),
             ("verdict", "'verdict': write field=value, field!=value or field in (value, value)"),
             ("verdict in DUE", "'verdict in DUE': write field=value"),
             ("(", "'(': write field=value"),
@@ -115,14 +118,19 @@ class TestSortBy:
             assert [row["idle_seconds"] is None for row in rows] == [False] * 48 + [True] * 12
 
     @pytest.mark.parametrize("kind", [IMAGES, PLAN])
-    def test_every_column_can_be_sorted_by(self, imagectl: Imagectl, kind: ListingKind) -> None:
+    def test_every_column_can_be_sorted_by(self, imagectl: Imagectl, kind: ListingKind[ShownReference]) -> None:
         if kind is IMAGES:
             assert {imagectl("get", "images", "--sort-by", column.name).code for column in kind.columns} == {0}
 
-    def test_a_column_that_is_not_there(self, imagectl: Imagectl) -> None:
+    def test_goes_is_an_alias_of_removal(self, imagectl: Imagectl) -> None:
+        by_goes, by_removal = (imagectl("get", "images", "--sort-by", name).out for name in ("goes", "removal"))
+        assert by_goes == by_removal
+        assert by_goes != imagectl("get", "images", "--sort-by", "-removal").out
+
+    def test_an_unknown_column_is_an_error(self, imagectl: Imagectl) -> None:
         said = imagectl("get", "images", "--sort-by", "sise")
         assert said.code == 2
-        assert "there is no column sise (did you mean size?)" in said.err
+        assert "unknown column sise (did you mean size?)" in said.err
 
 
 class TestPolicies:
@@ -250,9 +258,9 @@ class TestWatch:
 
 
 def test_the_names_of_columns_are_promised_to_scripts() -> None:
-    promised = {
-        "images": (IMAGES, "REFERENCE,IMAGE ID,SIZE,IDLE,LAST USED (ABOUT),ORIGIN,VERDICT,GOES"),
-        "plan": (PLAN, "REFERENCE,IMAGE ID,SIZE,FREES ALONE,IDLE,VERDICT,GOES,RULE,WHY"),
+    promised: dict[str, tuple[ListingKind[Any], str]] = {
+        "images": (IMAGES, "REFERENCE,IMAGE ID,SIZE,IDLE,LAST USED (ABOUT),ORIGIN,VERDICT,REMOVAL"),
+        "plan": (PLAN, "REFERENCE,IMAGE ID,SIZE,FREES ALONE,IDLE,VERDICT,REMOVAL,RULE,WHY"),
         "policies": (POLICIES, "NAME,STATE,RULES,IN FORCE FROM (ABOUT),FILE,TEXT,REVISION,WHY"),
         "removals": (REMOVALS, "AT,OUTCOME,REFERENCE,IMAGE ID,IDLE,FREED,RULE,TEXT,MESSAGE"),
         "totals": (TOTALS, "POLICY,OUTCOME,REMOVALS,FREED,WITH UNKNOWN BYTES"),

@@ -50,7 +50,9 @@ def test_one_that_listens_on_every_address_is_asked_on_loopback(port: int) -> No
 
 def test_what_is_wrong_is_told_and_makes_the_exit_code_1(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["health", "--ready", "--listen", f"127.0.0.1:{port}"]) == 1
-    assert capsys.readouterr().err == f"imagectl: the controller at 127.0.0.1:{port} says: no pass has succeeded yet\n"
+    assert (
+        capsys.readouterr().err == f"imagectl: the controller at 127.0.0.1:{port} answers: no pass has succeeded yet\n"
+    )
 
 
 def test_where_no_controller_is_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:

@@ -57,13 +57,14 @@ def test_exit_codes_stand_on_a_line_of_their_own(imagectl: Imagectl) -> None:
 
 def test_help_tells_where_each_setting_may_stand(imagectl: Imagectl) -> None:
     page = " ".join(imagectl("run", "--help").out.split())
-    assert "--settle TIME Nothing goes so soon after a sign of life. [default: 10m] [env: IMAGECTL_SETTLE]" in page
+    assert "--settle TIME Minimum time since an image was last pulled, used or built" in page
+    assert "can be removed. [default: 10m] [env: IMAGECTL_SETTLE]" in page
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        (("exlain", "x"), "there is no command exlain (did you mean explain?)"),
+        (("exlain", "x"), "unknown command exlain (did you mean explain?)"),
         (("get", "image"), "Did you mean 'images'?"),
         (("get", "images", "--selecter", "x"), "'--selector'"),
         (("plan", "--exitcode"), "'--exit-code'"),
@@ -91,7 +92,7 @@ def test_a_variable_that_is_no_setting_is_told_and_costs_nothing(
         monkeypatch.setenv(known, "1h")
     said = imagectl("get", "images", "-o", "name")
     assert (said.code, len(said.out.splitlines())) == (0, 60)
-    warning = "IMAGECTL_SETLE in the environment is no setting (did you mean IMAGECTL_SETTLE?)"
+    warning = "environment: unknown setting IMAGECTL_SETLE (did you mean IMAGECTL_SETTLE?)"
     assert said.err == f"imagectl: warning: {warning}\n"
 
 
@@ -190,7 +191,7 @@ def test_output_that_cannot_be_written_is_one_line_and_exit_code_1(command: tupl
         assert real(*command, stdout=full, stderr=full).returncode == 1
     assert (said.returncode, said.stderr) == (
         1,
-        "imagectl: the output cannot be written: No space left on device\n",
+        "imagectl: cannot write the output: No space left on device\n",
     )
 
 
@@ -212,7 +213,7 @@ def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: 
 
     monkeypatch.setattr(main.imagectl, "main", exhausted)
     assert main.run(["version"]) == 1
-    assert capsys.readouterr().err == "imagectl: there is not enough memory for this\n"
+    assert capsys.readouterr().err == "imagectl: out of memory\n"
 
 
 def test_the_module_is_the_program() -> None:

@@ -1,4 +1,4 @@
-"""`imagectl plan` on a node whose engine has just been asked; the decision is real, the look is made up."""
+"""`imagectl plan` on a node whose engine has just been asked; the decision is real, the observation is made up."""
 
 from __future__ import annotations
 
@@ -18,15 +18,15 @@ from tests.cli.conftest import Imagectl
 
 
 @pytest.fixture(autouse=True)
-def looked(node: Path, monkeypatch: pytest.MonkeyPatch) -> View:
-    """What the engine showed."""
+def observed(node: Path, monkeypatch: pytest.MonkeyPatch) -> View:
+    """The observation that every command of this file uses."""
     memory = sample_node.memory_of(60, SystemClock().now())
     seen = View(sample_node.decision_on(memory, node / "policies"), PolicyFolder(node / "policies").read())
     monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
     return seen
 
 
-def test_what_goes_now_comes_first_then_what_goes_when_then_what_stays(imagectl: Imagectl) -> None:
+def test_due_references_come_first_then_waiting_ones_then_kept_ones(imagectl: Imagectl) -> None:
     rows = json.loads(imagectl("plan", "-o", "json").out)["references"]
     actions = [row["action"] for row in rows]
     assert actions == sorted(actions, key=["remove", "wait", "keep"].index)
@@ -34,20 +34,20 @@ def test_what_goes_now_comes_first_then_what_goes_when_then_what_stays(imagectl:
     assert waits == sorted(waits)
 
 
-def test_the_last_line_counts_and_the_line_before_tells_of_policies_that_do_nothing(imagectl: Imagectl) -> None:
+def test_the_last_line_counts_and_the_lines_before_name_policies_that_are_not_in_force(imagectl: Imagectl) -> None:
     lines = imagectl("plan").out.splitlines()
     assert lines[-1] == (
-        "10 go now (1.2 GB), 28 later (2.6 GB), 22 stay;"
-        " 225.7 MB stay because nothing tells that the agent downloaded them."
+        "10 due now (1.2 GB), 28 later (2.6 GB), 22 kept;"
+        " 225.7 MB are kept: no evidence that the agent downloaded them."
     )
-    assert "! policy spring-cleaning is waiting: waiting for its start" in lines
+    assert "! policy spring-cleaning: waiting for its start" in lines
 
 
-def test_names_are_those_that_go_now(imagectl: Imagectl) -> None:
+def test_names_are_those_of_due_references(imagectl: Imagectl) -> None:
     assert len(imagectl("plan", "-o", "name").out.splitlines()) == 10
 
 
-def test_the_exit_code_tells_whether_anything_is_due_only_if_that_is_wanted(imagectl: Imagectl) -> None:
+def test_the_exit_code_says_that_something_is_due_only_with_exit_code(imagectl: Imagectl) -> None:
     assert imagectl("plan").code == 0
     assert imagectl("plan", "--exit-code").code == 1
     assert imagectl("plan", "--exit-code", "-l", "verdict=IN_USE").code == 0
@@ -62,27 +62,27 @@ class TestAt:
         assert now < soon < later
         assert soon - now == {"acme/telemetry:1.0", "acme/telemetry:1.2"}
 
-    def test_a_start_that_lies_ahead_has_come_by_then(self, imagectl: Imagectl) -> None:
+    def test_a_start_before_that_time_has_passed(self, imagectl: Imagectl) -> None:
         values = json.loads(imagectl("plan", "--at", "+400d", "-o", "json").out)
         states = {document["name"]: document["state"] for document in values["documents"]}
         assert states["spring-cleaning"] == "in_force"
 
-    def test_it_says_that_this_is_not_now(self, imagectl: Imagectl) -> None:
-        assert imagectl("plan", "--at", "2h").err == "as it will be 2h from now, if nothing happens until then\n"
+    def test_it_says_that_this_is_a_forecast(self, imagectl: Imagectl) -> None:
+        assert imagectl("plan", "--at", "2h").err == "as it will be in 2h if nothing happens until then\n"
 
-    def test_programs_are_told_for_which_moment_it_is(self, imagectl: Imagectl) -> None:
+    def test_json_and_yaml_name_the_moment(self, imagectl: Imagectl) -> None:
         now = datetime.fromisoformat(json.loads(imagectl("plan", "-o", "json").out)["at"])
         later = yaml.safe_load(imagectl("plan", "--at", "+2h", "-o", "yaml").out)["at"]
         assert datetime.fromisoformat(later) - now == timedelta(hours=2)
 
     @pytest.mark.parametrize("text", ["noon", "", "+", "-2h"])
-    def test_a_moment_that_is_none(self, imagectl: Imagectl, text: str) -> None:
+    def test_an_invalid_time_is_refused(self, imagectl: Imagectl, text: str) -> None:
         said = imagectl("plan", f"--at={text}")
         assert (said.code, "+2h" in said.err) == (2, True)
 
     @pytest.mark.timeout(20)
     @pytest.mark.parametrize("text", ["+3654d", "+99999999999d", "9" * 400 + "d"])
-    def test_a_moment_that_nobody_lives_to_see(self, imagectl: Imagectl, text: str) -> None:
+    def test_a_time_more_than_ten_years_ahead_is_refused(self, imagectl: Imagectl, text: str) -> None:
         said = imagectl("plan", "--at", text)
         assert (said.code, "is more than ten years from now" in said.err) == (2, True)
         assert imagectl("plan", "--at", "+3653d").code == 0

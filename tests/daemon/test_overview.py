@@ -43,24 +43,24 @@ class TestHealth:
         assert picture.troubles[0].startswith("the control loop has not reported for 36")
 
 
-class TestDepartures:
+class TestPlannedRemovals:
     def test_they_add_up_to_all_that_can_be_reclaimed(self, busy: Status) -> None:
         site = Site()
         site.publish(busy)
         published = site.overview.picture().published
         assert published is not None
-        due = [each for each in published.departures if each.due_at <= busy.decision.plan.now]
+        due = [each for each in published.planned_removals if each.due_at <= busy.decision.plan.now]
         total = reclaimable(busy.decision)
-        assert sum(each.frees_bytes for each in due) == total["due_bytes"]
+        assert sum(each.frees_bytes for each in due) == total.due_bytes
         actions = [verdict.action for verdict in busy.decision.plan.verdicts]
-        assert len(published.departures) == actions.count(Action.REMOVE) + actions.count(Action.WAIT)
+        assert len(published.planned_removals) == actions.count(Action.REMOVE) + actions.count(Action.WAIT)
 
     def test_the_soonest_come_first(self, busy: Status) -> None:
         site = Site()
         site.publish(busy)
         picture = site.overview.picture()
         assert picture.published is not None
-        waits = [picture.seconds_until(each.due_at) for each in picture.published.departures]
+        waits = [picture.seconds_until(each.due_at) for each in picture.published.planned_removals]
         assert waits == sorted(waits)
         assert waits[0] == 0.0
 
@@ -85,11 +85,17 @@ class TestHistory:
         assert NOW.wall_seconds - DAYS * DAY < asked[0] < NOW.wall_seconds - (DAYS - 1) * DAY
 
 
+def next_change(site: Site) -> float:
+    seconds = site.overview.values()["next_change_in_seconds"]
+    assert isinstance(seconds, float)
+    return seconds
+
+
 def test_time_goes_on_between_passes_by_at_most_one_resync(busy: Status) -> None:
     site = Site()
     site.publish(busy)
-    first = site.overview.values()["next_change_in_seconds"]
+    first = next_change(site)
     site.clock.later_by += 60
-    assert site.overview.values()["next_change_in_seconds"] == first - 60
+    assert next_change(site) == first - 60
     site.clock.later_by += 86_400
-    assert site.overview.values()["next_change_in_seconds"] == 21 * 60 - 300
+    assert next_change(site) == 21 * 60 - 300

@@ -10,8 +10,8 @@ import pytest
 from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
 from controller.instant import Instant
-from controller.plan.report.moments import name_in, to_display
-from controller.plan.report.report import documents, references
+from controller.plan.report.report import document_rows, shown_references
+from controller.plan.report.rows import EngineRow, ReferenceRow, name_in
 from controller.plan.verdict.planner import Terms
 from tests import sample_node
 from tests.page.site import busy_status
@@ -26,9 +26,9 @@ def busy(tmp_path: Path) -> Status:
 def test_its_rows_told_are_those_that_the_commands_show(busy: Status) -> None:
     rows = list(StatusReport(busy, Terms()).rows())
     clock = busy.decision.memory.clock
-    shown = references(busy.decision, Terms().usage)
-    assert [to_display(row, clock) for (kind, _), row in rows if kind == "reference"] == shown
-    assert [to_display(row, clock) for (kind, _), row in rows if kind == "document"] == documents(busy.decision)
+    shown = [row.shown(clock) for _, row in rows if isinstance(row, ReferenceRow)]
+    assert shown == shown_references(busy.decision, Terms().usage)
+    assert [row for (kind, _), row in rows if kind == "document"] == document_rows(busy.decision)
 
 
 def test_every_reference_has_an_explanation(busy: Status) -> None:
@@ -63,6 +63,6 @@ def test_a_deadline_that_has_passed_changes_the_rows_that_it_concerns(busy: Stat
 
 def test_the_summary_tells_what_is_wrong(busy: Status) -> None:
     summary = StatusReport(replace(busy, watcher_is_up=False), Terms()).summary
-    assert summary["degraded"] == list(replace(busy, watcher_is_up=False).degraded)
-    assert summary["engine"] == {"product": "Docker", "version": "28.5.2"}
-    assert summary["node"]["name"] == "factory/gateway-12"
+    assert summary.degraded == replace(busy, watcher_is_up=False).degraded
+    assert summary.engine == EngineRow("Docker", "28.5.2")
+    assert summary.node.name == "factory/gateway-12"

@@ -10,7 +10,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.daemon.overview import Departure, Health, Picture
+from controller.daemon.overview import Health, Picture, PlannedRemoval
 from controller.daemon.page.charts import days_chart, disk_bar, timeline
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.history import Day
@@ -53,37 +53,37 @@ def test_days_without_removals_are_told_as_such() -> None:
     assert label_of(days_chart([Day("2026-11-21", 0, 0, 0)])) == "Freed on the last 1 days: nothing"
 
 
-def a_departure(in_seconds: float, frees: int = 1_000) -> Departure:
-    return Departure("app:1", "sha256:1", 1_000.0 + in_seconds, frees)
+def a_removal(in_seconds: float, frees: int = 1_000) -> PlannedRemoval:
+    return PlannedRemoval("app:1", "sha256:1", 1_000.0 + in_seconds, frees)
 
 
 class TestTimeline:
     def test_what_goes_now_stands_first_and_by_itself(self) -> None:
-        svg = timeline([a_departure(0), a_departure(-50), a_departure(3 * DAY)], PICTURE)
+        svg = timeline([a_removal(0), a_removal(-50), a_removal(3 * DAY)], PICTURE)
         assert len(bars_of(svg, "now")) == len(bars_of(svg, "later")) == 1
         assert bars_of(svg, "now")[0][1] < bars_of(svg, "later")[0][0]
 
     def test_however_much_is_due_what_goes_later_can_be_seen(self) -> None:
-        svg = timeline([a_departure(0, 10**12), a_departure(HOUR, 1_000), a_departure(DAY, 500)], PICTURE)
+        svg = timeline([a_removal(0, 10**12), a_removal(HOUR, 1_000), a_removal(DAY, 500)], PICTURE)
         assert [height for _, _, height in bars_of(svg, "later")] == [88.0, 44.0]
 
     def test_what_goes_later_stands_further_to_the_right(self) -> None:
-        bars = bars_of(timeline([a_departure(at) for at in (HOUR, 6 * HOUR, DAY, 7 * DAY, 29 * DAY)], PICTURE), "later")
+        bars = bars_of(timeline([a_removal(at) for at in (HOUR, 6 * HOUR, DAY, 7 * DAY, 29 * DAY)], PICTURE), "later")
         assert all(left[1] < right[0] for left, right in pairwise(bars))
         assert len(bars) == 5
 
     @pytest.mark.parametrize("days", [0.01, 1, 6.9, 30, 89, 364, 4_000, 400_000])
     def test_nothing_is_too_far_away_for_it(self, days: float) -> None:
-        svg = timeline([a_departure(days * DAY)], PICTURE)
+        svg = timeline([a_removal(days * DAY)], PICTURE)
         assert all(right <= 100 for _, right, _ in bars_of(svg, "later"))
 
     def test_it_is_told_in_words(self) -> None:
-        departures = [a_departure(0, 5), a_departure(HOUR, 10), a_departure(2 * DAY, 100)]
-        assert label_of(timeline(departures, PICTURE)) == (
+        removals = [a_removal(0, 5), a_removal(HOUR, 10), a_removal(2 * DAY, 100)]
+        assert label_of(timeline(removals, PICTURE)) == (
             "What goes when: 5 B now, 15 B within an hour, 15 B within a day, 115 B within a week"
         )
 
 
 def test_figures_have_no_style_of_their_own_which_the_page_forbids(tmp_path: Path) -> None:
-    for svg in (disk_bar(1, 2, 1), days_chart([Day("x", 1, 1, 0)]), timeline([a_departure(0)], PICTURE)):
+    for svg in (disk_bar(1, 2, 1), days_chart([Day("x", 1, 1, 0)]), timeline([a_removal(0)], PICTURE)):
         assert "style=" not in svg

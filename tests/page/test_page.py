@@ -41,7 +41,7 @@ class TestWhatItSays:
     def test_whether_the_controller_is_healthy_and_when_it_looked(self, window: Browser, address: str) -> None:
         window.open(address)
         assert window.text("#state") == "Healthy"
-        assert "looked 42 s ago" in window.text("#health")
+        assert "last pass 42 s ago" in window.text("#health")
 
     def test_what_is_on_the_disk_and_what_was_freed(self, window: Browser, address: str) -> None:
         window.open(address)
@@ -50,7 +50,7 @@ class TestWhatItSays:
         assert "21.3 GB free" in figures
         assert "today" in figures
         assert "in 7 days" in figures
-        assert "48.7 GB in all, 2 figures unknown" in figures
+        assert "48.7 GB in all, 2 measurements unknown" in figures
 
     def test_what_goes_next_and_when(self, window: Browser, address: str) -> None:
         window.open(address)
@@ -63,7 +63,7 @@ class TestWhatItSays:
         site.publish(busy_status(12, tmp_path, broken=sample_node.A_BROKEN_POLICY))
         with served(site) as address:
             window.open(address)
-            assert window.text("#state") == "Works, but needs a look"
+            assert window.text("#state") == "Works, with problems"
             assert "3 errors in policy documents" in window.text("#troubles")
             policies = window.text("#policies")
             assert "spring-cleaning\nwaiting" in policies
@@ -325,7 +325,7 @@ class TestForEverybody:
         assert ("searchbox", "Search references") in found
         assert ("table", "References, their verdicts, and why") in found
         headings = {name for role, name in found if role == "heading"}
-        assert headings >= {"Image store", "Freed", "What goes next", "Images", "Policies", "Last removals"}
+        assert headings >= {"Image store", "Freed", "Next removals", "Images", "Policies", "Last removals"}
         assert [name for role, name in found if role in ("link", "button", "image", "searchbox") and not name] == []
         figures = [name for role, name in found if role == "image"]
         assert any("GB free of 62.0 GB" in name for name in figures)

@@ -2,31 +2,35 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.page.query import ORDERS, ROWS, Query
-
-
-def row(reference: str, **values: Any) -> dict[str, Any]:
-    plain = {"action": "keep", "due_at": None, "size_bytes": 1, "idle_since": 5.0, "verdict": "NO_RULE"}
-    return {"reference": reference, "image": "sha256:00", "document": None, "rule": None, **plain, **values}
-
+from tests.rows import a_row
 
 ITEMS = [
-    row("a:1", document="services", rule=0, verdict="IN_USE", idle_since=None),
-    row("b:1", action="wait", due_at=90.0, document="agent", rule=1, verdict="NOT_STARTED", size_bytes=9),
-    row("c:1", action="remove", due_at=50.0, document="agent", rule=0, verdict="DUE", idle_since=1.0),
-    row("d:1", action="wait", due_at=70.0, document="services", rule=2, verdict="BACKING_OFF"),
-    row("e:1", action="wait", document="services", rule=2, verdict="NOT_STARTED"),
+    a_row("a:1", image="sha256:00", document="services", rule=0, verdict="IN_USE", idle_since=None),
+    a_row(
+        "b:1",
+        image="sha256:00",
+        action="wait",
+        due_at=90.0,
+        document="agent",
+        rule=1,
+        verdict="NOT_STARTED",
+        size_bytes=9,
+    ),
+    a_row(
+        "c:1", image="sha256:00", action="remove", due_at=50.0, document="agent", rule=0, verdict="DUE", idle_since=1.0
+    ),
+    a_row("d:1", image="sha256:00", action="wait", due_at=70.0, document="services", rule=2, verdict="BACKING_OFF"),
+    a_row("e:1", image="sha256:00", action="wait", document="services", rule=2, verdict="NOT_STARTED"),
 ]
 
 
 def names(query: Query) -> str:
-    return "".join(ITEMS[place]["reference"][0] for place in query.selection(ITEMS).places)
+    return "".join(ITEMS[place].reference[0] for place in query.selection(ITEMS).places)
 
 
 @pytest.mark.parametrize(

@@ -45,7 +45,7 @@ from controller.adapters.ledger.migrations import (
     require_known,
     up_to_date,
 )
-from controller.adapters.ledger.report import Row, require_readable_report, write_report
+from controller.adapters.ledger.report import KeyedRow, require_readable_report, write_report
 from controller.adapters.ledger.reserve import Ballast, close_and_keep_room, give_back, make_room, restart_log
 from controller.adapters.ledger.rows import ONLY_TIME, PARTS, Loaded, key_text, memory_from, row_of, sealed
 from controller.errors import LedgerUnavailable
@@ -159,7 +159,7 @@ class Ledger:
 
         self._transact(write)
 
-    def report(self, summary: Mapping[str, Any], rows: Iterable[Row] | None = None) -> None:
+    def report(self, summary: object, rows: Iterable[KeyedRow] | None = None) -> None:
         """Write what differs from the last report; None: no row differs."""
         if rows is None and self._memory is not self._saved:
             return  # Nothing but time has passed; the summary waits with the memory.

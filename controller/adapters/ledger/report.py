@@ -1,45 +1,47 @@
 """The report of the last pass: the controller writes it into its ledger, commands read it there.
 
-So commands show the controller's decisions, by its settings, without delay: they need only SQLite and JSON. Times in
-the report are on the ledger's clock.
+Commands show what the controller decided, by its own settings, and need only SQLite and JSON for it.
+Moments in it are on the ledger's clock (see `plan.report.rows`).
 """
 
 from __future__ import annotations
 
 import json
 import sqlite3
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import TypeVar
 from zlib import crc32
 
 from controller.adapters.ledger.codec import decoded
 from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
 from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.report.rows import as_values, row_from
 
 CREATE = "CREATE TABLE report (kind, key, value, PRIMARY KEY (kind, key)) WITHOUT ROWID"
 SUMMARY = ("summary", "")
 _WRITE = """INSERT INTO report VALUES (?, ?, ?) ON CONFLICT (kind, key) DO UPDATE SET value = excluded.value
     WHERE value <> excluded.value"""
 
-Row = tuple[tuple[str, str], Mapping[str, Any]]
-"""A row with its kind (reference, explanation, document, summary) and its key among these."""
+T = TypeVar("T")
+KeyedRow = tuple[tuple[str, str], object]
+"""A row with its kind (reference, explanation, document) and a key among these."""
 
 
-def write_report(db: sqlite3.Connection, summary: Mapping[str, Any], rows: Iterable[Row] | None) -> None:
-    """Write the rows that differ from the stored ones; None: only the summary differs."""
-    db.execute(_WRITE, (*SUMMARY, json.dumps(summary)))
+def write_report(db: sqlite3.Connection, summary: object, rows: Iterable[KeyedRow] | None) -> None:
+    """Write what differs from what is there, row by row; None: no row but the summary does."""
+    db.execute(_WRITE, (*SUMMARY, json.dumps(summary, default=as_values)))
     if rows is None:
         return
     gone = set(db.execute("SELECT kind, key FROM report").fetchall()) - {SUMMARY}
 
-    def texts() -> Iterator[tuple[str, str, str]]:
+    def written() -> Iterator[tuple[str, str, str]]:
         for key, row in rows:
             gone.discard(key)
-            yield *key, json.dumps(row)
+            yield *key, json.dumps(row, default=as_values)
 
-    db.executemany(_WRITE, texts())
+    db.executemany(_WRITE, written())
     for kind in {kind for kind, _ in gone}:
         keys = json.dumps([key for of, key in gone if of == kind])
         db.execute("DELETE FROM report WHERE kind = ? AND key IN (SELECT value FROM json_each(?))", (kind, keys))
@@ -83,11 +85,11 @@ class ReportReader:
             clock: LedgerClock = decoded(LedgerClock, found[0])
             return clock
 
-    def rows(self, kind: str) -> list[dict[str, Any]]:
+    def rows(self, kind: str, row_type: type[T]) -> list[T]:
         """All rows of a kind, by their keys."""
         values = self._select("SELECT value FROM report WHERE kind = ? ORDER BY key", kind)
         with self._parsing():
-            return list(json.loads(f"[{','.join(values)}]"))
+            return [row_from(row_type, each) for each in json.loads(f"[{','.join(values)}]")]
 
     def keys(self, kind: str) -> list[str]:
         """The keys of all rows of a kind."""

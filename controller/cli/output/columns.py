@@ -1,4 +1,4 @@
-"""Which lists there are: their columns, how values are put into words, what they are selected and watched by.
+"""The lists of `plan` and `get`: columns, selectable fields, and fields that `--watch` compares.
 
 The names of columns are promised to scripts: `tests/cli/test_get.py` has them all.
 """
@@ -7,44 +7,68 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import replace
-from typing import Any
+from typing import TYPE_CHECKING, Protocol
 
-from controller.cli.output.listing import ListingKind
-from controller.cli.output.render import Column, Values
+from controller.cli.output.listing import GONE, ListingKind
+from controller.cli.output.render import Column
 from controller.cli.output.selection import any_text
-from controller.quantity import bytes_in_words, seconds_in_words
+from controller.plan.report.rows import ListedDocument, ShownReference
+from controller.quantity import bytes_in_words, moment, name_of, seconds_in_words, short_id
+
+if TYPE_CHECKING:
+    from controller.adapters.ledger.history import Total
+    from controller.plan.report.history import RemovalRow
 
 
-def moment(seconds: float | None) -> str:
-    """`in 12m 5s`, or `-` if there is no such moment."""
-    return "-" if seconds is None else f"in {seconds_in_words(seconds)}" if seconds > 0 else "now"
+class NamedImage(Protocol):
+    """A row about one reference."""
+
+    @property
+    def reference(self) -> str: ...
+
+    @property
+    def image(self) -> str: ...
 
 
-def _when(row: Values) -> str:
-    """When the reference goes, as far as that is known."""
-    return "now" if row["action"] == "remove" else moment(row["due_in_seconds"])
+class Ruled(Protocol):
+    """A row that names the rule that decided it."""
+
+    @property
+    def document(self) -> str | None: ...
+
+    @property
+    def rule(self) -> int | None: ...
 
 
-def _idle(row: Values) -> str:
-    return "in use" if row["idle_seconds"] is None else seconds_in_words(row["idle_seconds"])
+def _when(row: ShownReference) -> str:
+    """When the reference is removed, as far as it is known."""
+    return "now" if row.action == "remove" else moment(row.due_in_seconds)
 
 
-def _rule(row: Values) -> str:
-    return f"{row['document']}#{row['rule']}" if row["document"] else "-"
+def _idle(row: ShownReference) -> str:
+    return "in use" if row.idle_seconds is None else seconds_in_words(row.idle_seconds)
 
 
-def short_id(image: str) -> str:
-    """As `docker images` prints it."""
-    return image.removeprefix("sha256:")[:12]
+def _name(row: NamedImage) -> str:
+    return name_of(row.reference, row.image)
 
 
-def _name(row: Values) -> str:
-    reference = str(row["reference"])
-    return f"<none> {short_id(reference)}" if reference == row["image"] else reference
+def _rule(row: Ruled) -> str:
+    return f"{row.document}#{row.rule}" if row.document else "-"
 
 
-def _soonest(row: Values) -> Any:
-    return float("-inf") if row["action"] == "remove" else row["due_in_seconds"]
+def _origin(row: ShownReference) -> str:
+    origin = "agent" if row.agent_downloaded else row.origin
+    return ", ".join(filter(None, (origin, "local" if row.local else ""))) or "-"
+
+
+def _why(row: ShownReference) -> str:
+    """The evidence; an image that a pull would not bring back is marked."""
+    return "; ".join(filter(None, (row.detail, f"local ({row.local})" if row.local else ""))) or "-"
+
+
+def _soonest(row: ShownReference) -> float | None:
+    return float("-inf") if row.action == "remove" else row.due_in_seconds
 
 
 _VERDICT_COLOURS = {
@@ -58,63 +82,67 @@ _VERDICT_COLOURS = {
 _STATE_COLOURS = {"in_force": "green", "waiting": "cyan", "invalid": "red"}
 _OUTCOME_COLOURS = {"refused": "red", "failed": "red", "unexpected": "red"}
 
-NAME = Column("REFERENCE", _name)
-IMAGE = Column("IMAGE ID", lambda row: short_id(row["image"]), is_wide=True)
-SIZE = Column("SIZE", lambda row: bytes_in_words(row["size_bytes"]), order=lambda row: row["size_bytes"] or 0)
-FREES = Column(
-    "FREES ALONE", lambda row: bytes_in_words(row["frees_alone_bytes"]), True, lambda row: row["frees_alone_bytes"]
+NAME: Column[NamedImage] = Column("REFERENCE", _name, names_row=True)
+IMAGE: Column[NamedImage] = Column("IMAGE ID", lambda row: short_id(row.image), is_wide=True, names_row=True)
+RULE: Column[Ruled] = Column("RULE", _rule)
+SIZE: Column[ShownReference] = Column(
+    "SIZE", lambda row: bytes_in_words(row.size_bytes), order=lambda row: row.size_bytes or 0
 )
-IDLE = Column("IDLE", _idle, order=lambda row: row["idle_seconds"])
-VERDICT = Column("VERDICT", lambda row: row["verdict"], colours=_VERDICT_COLOURS)
-WHEN = Column("GOES", _when, order=_soonest)
-RULE = Column("RULE", _rule)
-WHY = Column("WHY", lambda row: row["detail"] or "-")
-ORIGIN = Column("ORIGIN", lambda row: "agent" if row["agent_downloaded"] else row["origin"] or "-")
-LAST_USED = Column("LAST USED (ABOUT)", lambda row: row["last_used"] or "never seen in use", is_wide=True)
-
-POLICY_COLUMNS = (
-    Column("NAME", lambda row: row["name"]),
-    Column("STATE", lambda row: row["state"], colours=_STATE_COLOURS),
-    Column("RULES", lambda row: str(row["rules"]), order=lambda row: row["rules"]),
-    Column("IN FORCE FROM (ABOUT)", lambda row: row["in_force_from"] or "-"),
-    Column("FILE", lambda row: f"{row['file']}:{row['line']}", is_wide=True),
-    Column("TEXT", lambda row: row["text_hash"][:12] or "-", is_wide=True),
-    Column("REVISION", lambda row: (row["revision"] or "-")[:12], is_wide=True),
-    Column("WHY", lambda row: row["why"]),
+FREES: Column[ShownReference] = Column(
+    "FREES ALONE", lambda row: bytes_in_words(row.frees_alone_bytes), True, lambda row: row.frees_alone_bytes
+)
+IDLE: Column[ShownReference] = Column("IDLE", _idle, order=lambda row: row.idle_seconds)
+VERDICT: Column[ShownReference] = Column("VERDICT", lambda row: row.verdict, colours=_VERDICT_COLOURS, when_gone=GONE)
+WHEN: Column[ShownReference] = Column("REMOVAL", _when, order=_soonest, alias="goes")
+WHY: Column[ShownReference] = Column("WHY", _why)
+ORIGIN: Column[ShownReference] = Column("ORIGIN", _origin)
+LAST_USED: Column[ShownReference] = Column(
+    "LAST USED (ABOUT)", lambda row: row.last_used or "never seen in use", is_wide=True
 )
 
+POLICY_COLUMNS: tuple[Column[ListedDocument], ...] = (
+    Column("NAME", lambda row: row.name, names_row=True),
+    Column("STATE", lambda row: row.state, colours=_STATE_COLOURS, when_gone=GONE),
+    Column("RULES", lambda row: str(row.rules), order=lambda row: row.rules),
+    Column("IN FORCE FROM (ABOUT)", lambda row: row.in_force_from or "-"),
+    Column("FILE", lambda row: f"{row.file}:{row.line}", is_wide=True),
+    Column("TEXT", lambda row: row.text_hash[:12] or "-", is_wide=True),
+    Column("REVISION", lambda row: (row.revision or "-")[:12], is_wide=True),
+    Column("WHY", lambda row: row.why),
+)
 
-def _freed(row: Values) -> str:
+
+def _freed(row: RemovalRow) -> str:
     """Bytes that a removal freed; those of a batch stand once for all its removals, in parentheses."""
-    if row["freed_bytes"] is not None:
-        return bytes_in_words(row["freed_bytes"])
-    if row["batch_freed_bytes"] is not None:
-        return f"({bytes_in_words(row['batch_freed_bytes'])} with its batch)"
+    if row.freed_bytes is not None:
+        return bytes_in_words(row.freed_bytes)
+    if row.batch_freed_bytes is not None:
+        return f"({bytes_in_words(row.batch_freed_bytes)} with its batch)"
     return "unknown"
 
 
-REMOVAL_COLUMNS = (
-    Column("AT", lambda row: row["at"]),
-    Column("OUTCOME", lambda row: row["outcome"], colours=_OUTCOME_COLOURS),
+REMOVAL_COLUMNS: tuple[Column[RemovalRow], ...] = (
+    Column("AT", lambda row: row.at, names_row=True),
+    Column("OUTCOME", lambda row: row.outcome, colours=_OUTCOME_COLOURS, when_gone=GONE),
     NAME,
     IMAGE,
-    Column("IDLE", lambda row: seconds_in_words(row["idle_seconds"]), order=lambda row: row["idle_seconds"]),
-    Column("FREED", _freed, order=lambda row: row["freed_bytes"]),
+    Column("IDLE", lambda row: seconds_in_words(row.idle_seconds), order=lambda row: row.idle_seconds),
+    Column("FREED", _freed, order=lambda row: row.freed_bytes),
     RULE,
-    Column("TEXT", lambda row: row["text_hash"][:12], is_wide=True),
-    Column("MESSAGE", lambda row: row["message"] or "-"),
+    Column("TEXT", lambda row: row.text_hash[:12], is_wide=True),
+    Column("MESSAGE", lambda row: row.message or "-"),
 )
-TOTAL_COLUMNS = (
-    Column("POLICY", lambda row: row["document"]),
-    Column("OUTCOME", lambda row: row["outcome"], colours=_OUTCOME_COLOURS),
-    Column("REMOVALS", lambda row: str(row["removals"]), order=lambda row: row["removals"]),
-    Column("FREED", lambda row: bytes_in_words(row["freed_bytes"]), order=lambda row: row["freed_bytes"]),
-    Column("WITH UNKNOWN BYTES", lambda row: str(row["unknown"]), order=lambda row: row["unknown"]),
+TOTAL_COLUMNS: tuple[Column[Total], ...] = (
+    Column("POLICY", lambda row: row.document, names_row=True),
+    Column("OUTCOME", lambda row: row.outcome, colours=_OUTCOME_COLOURS, names_row=True),
+    Column("REMOVALS", lambda row: str(row.removals), order=lambda row: row.removals, when_gone=GONE),
+    Column("FREED", lambda row: bytes_in_words(row.freed_bytes), order=lambda row: row.freed_bytes),
+    Column("WITH UNKNOWN BYTES", lambda row: str(row.unknown), order=lambda row: row.unknown),
 )
 
 
 def _verdicts() -> Iterable[str]:
-    from controller.plan.verdict.verdict import Reason  # Only who selects needs them.
+    from controller.plan.verdict.verdict import Reason  # Needed only with --selector.
 
     return [reason.value for reason in Reason]
 
@@ -137,13 +165,13 @@ _OF_REFERENCES = {
     "document": any_text,
     "origin": any_text,
 }
-_TELLING = ("verdict", "detail", "document", "rule", "size_bytes", "agent_downloaded")
+_COMPARED = ("verdict", "detail", "document", "rule", "size_bytes", "agent_downloaded")
 _REFERENCE = ("reference", "image")
-PLAN = ListingKind(
+PLAN: ListingKind[ShownReference] = ListingKind(
     (NAME, IMAGE, SIZE, FREES, IDLE, VERDICT, WHEN, RULE, WHY),
     name="reference",
     fields=_OF_REFERENCES,
-    tells=_TELLING,
+    tells=_COMPARED,
     key=_REFERENCE,
     state="verdict",
 )

@@ -1,4 +1,4 @@
-"""How far a long row of removals has come: one line on a terminal, written over again and again."""
+"""The progress of removals: one line on a terminal that is overwritten."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ _SHOWN_EVERY_SECONDS = 0.1
 
 
 class ProgressLine:
-    """`removing 12 of 340, 1.2 GB freed so far`; the cursor stays at its beginning, so what follows overwrites it."""
+    """`removing 12 of 340, 1.2 GB freed so far`; the cursor returns to its start, so the next text overwrites it."""
 
     def __init__(self, terminal: TextIO, uptime: Callable[[], float] = time.monotonic) -> None:
         self._terminal = terminal
@@ -24,7 +24,7 @@ class ProgressLine:
         self._removals = self._answered = self._freed_bytes = 0
 
     def began(self, removals: int) -> None:
-        """So many are about to be asked for."""
+        """So many removals are about to be requested."""
         self._removals, self._answered, self._freed_bytes = removals, 0, 0
         self._show()
 

@@ -1,6 +1,6 @@
-"""A command's rows → a table, JSON, YAML or names.
+"""Prints rows as a table, JSON, YAML or names.
 
-Columns are plain and left-aligned, as kubectl's; nothing is cut off. Colour is for terminals, and never with NO_COLOR.
+Columns are plain and left-aligned, as in kubectl; no text is cut off. Colours are for terminals without NO_COLOR.
 """
 
 from __future__ import annotations
@@ -9,40 +9,47 @@ import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Generic, TypeVar
 
 import click
 
 from controller import settings
+from controller.plan.report.rows import as_values
 from controller.printable import printable
 
-Values = dict[str, Any]
+R = TypeVar("R", contravariant=True)
 FORMATS = ("table", "wide", "json", "yaml", "name")
 TABLES = ("table", "wide")
 _BETWEEN = "   "
 
 
 @dataclass(frozen=True, slots=True)
-class Column:
+class Column(Generic[R]):
     """One column of a table."""
 
     title: str
-    text: Callable[[Values], str]
+    text: Callable[[R], str]
     is_wide: bool = False
     """Shown with `-o wide` only."""
-    order: Callable[[Values], Any] | None = None
-    """What `--sort-by` goes by, where that is not the text; None comes last."""
+    order: Callable[[R], Any] | None = None
+    """The value that `--sort-by` uses, if not the text; None comes last."""
+    alias: str = ""
+    """Another name for `--sort-by`: the one that the column had before."""
+    names_row: bool = False
+    """Does it identify the row? Then `--watch` shows it for a row that is gone, too."""
+    when_gone: str = ""
+    """What `--watch` shows in this column for such a row."""
     colours: Mapping[str, str] = field(default_factory=dict)
     """Colours of the words that it may show."""
 
     @property
     def name(self) -> str:
-        """How `--sort-by` calls it: `LAST USED (ABOUT)` is last-used."""
+        """Its name in `--sort-by`: `LAST USED (ABOUT)` is last-used."""
         return self.title.partition(" (")[0].lower().replace(" ", "-")
 
 
 def output_option(*forms: str) -> Callable[[Any], Any]:
-    """`-o`, with the forms that a command knows."""
+    """`-o`, with the formats of a command."""
     return click.option(
         "-o",
         "--output",
@@ -50,11 +57,11 @@ def output_option(*forms: str) -> Callable[[Any], Any]:
         type=click.Choice(forms or FORMATS),
         default="table",
         show_default=True,
-        help="How to print.",
+        help="Output format.",
     )
 
 
-def table(rows: Sequence[Values], columns: Sequence[Column], form: str = "table") -> str:
+def table(rows: Sequence[R], columns: Sequence[Column[R]], form: str = "table") -> str:
     """A table with a line of titles; the last column is not padded."""
     sheet = Sheet([column for column in columns if form == "wide" or not column.is_wide])
     cells = [sheet.cells(row) for row in rows]
@@ -62,21 +69,22 @@ def table(rows: Sequence[Values], columns: Sequence[Column], form: str = "table"
     return "\n".join((sheet.title_line(), *map(sheet.line, cells)))
 
 
-class Sheet:
-    """The columns of one table and their widths; lines may be added for as long as somebody watches."""
+class Sheet(Generic[R]):
+    """The columns of one table and their widths; `--watch` adds lines."""
 
-    def __init__(self, columns: Sequence[Column]) -> None:
+    def __init__(self, columns: Sequence[Column[R]]) -> None:
         self._columns = columns
         self._widths = [len(column.title) for column in columns]
         self._has_colours = has_colours()
 
-    def cells(self, row: Values) -> list[str]:
+    def cells(self, row: R) -> list[str]:
         """The texts of one line."""
         return [printable(column.text(row)) for column in self._columns]
 
-    def cells_left(self, row: Values) -> list[str]:
-        """The same of a row of which only few fields are left."""
-        return [_cell_if_known(column, row) for column in self._columns]
+    def cells_of_gone(self, row: R) -> list[str]:
+        """The same for a row that is no longer there: its name and that it is gone."""
+        cells = (column.text(row) if column.names_row else column.when_gone or "-" for column in self._columns)
+        return [printable(cell) for cell in cells]
 
     def fit(self, lines: Iterable[Sequence[str]]) -> None:
         """Make every column wide enough for these lines."""
@@ -89,32 +97,26 @@ class Sheet:
         return _BETWEEN.join(titles).rstrip()
 
     def line(self, cells: Sequence[str]) -> str:
-        """One line; a text that is wider than its column stays whole."""
+        """One line; a text that is wider than its column is printed whole."""
         return _BETWEEN.join(map(self._painted, cells, self._widths, self._columns)).rstrip()
 
-    def _painted(self, cell: str, width: int, column: Column) -> str:
+    def _painted(self, cell: str, width: int, column: Column[R]) -> str:
         colour = column.colours.get(cell) if self._has_colours else None
         return (click.style(cell, fg=colour) if colour else cell) + " " * (width - len(cell))
 
 
-def _cell_if_known(column: Column, row: Values) -> str:
-    try:
-        return printable(column.text(row))
-    except KeyError:
-        return "-"
-
-
 def has_colours() -> bool:
-    """Is standard output a terminal whose owner wants colours? See no-color.org."""
+    """Is standard output a terminal without NO_COLOR? See no-color.org."""
     environment = settings.environment()
-    is_terminal = bool(sys.stdout) and sys.stdout.isatty()  # There is none after `>&-`.
+    is_terminal = bool(sys.stdout) and sys.stdout.isatty()  # None after `>&-`.
     return is_terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"
 
 
 def dumped(values: Any, form: str) -> str:
     """JSON or YAML."""
+    text = json.dumps(values, indent=2, ensure_ascii=False, default=as_values)
     if form == "json":
-        return json.dumps(values, indent=2, ensure_ascii=False)
+        return text
     import yaml
 
-    return yaml.safe_dump(values, sort_keys=False, allow_unicode=True, width=120).rstrip()
+    return yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True, width=120).rstrip()

@@ -1,6 +1,6 @@
-"""`--selector verdict=DUE,document!=services` → which rows are shown. Kubernetes' way of writing it, on our fields.
+"""`--selector verdict=DUE,document!=services`: Kubernetes' syntax on our fields.
 
-A selector is a list of conditions, all of which must hold; a text that is anything else selects nothing at all:
+A selector is a list of conditions that must all hold; any other text is an error:
 
     selector  = [ condition { "," condition } ]
     condition = FIELD "=" VALUE | FIELD "!=" VALUE | FIELD " in (" VALUE {"," VALUE} ")" | FIELD " notin (" … ")"
@@ -12,12 +12,11 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from typing import Any
 
 from controller.errors import InvalidSettings
 
 Fields = Mapping[str, Callable[[], Iterable[str]]]
-"""What can be selected by, and the words that each field can have; no words: any text."""
+"""The fields and the words that each can have; no words: any text."""
 
 _piece = r"(?:[^,()]|\([^()]*\))+"
 _pieces = re.compile(_piece)
@@ -33,20 +32,20 @@ class Condition:
     values: tuple[str, ...]
     is_negated: bool
 
-    def holds(self, row: Mapping[str, Any]) -> bool:
+    def holds(self, row: object) -> bool:
         """Does the row fulfil it?"""
-        return (str(row.get(self.field) or "") in self.values) != self.is_negated
+        return (str(getattr(row, self.field) or "") in self.values) != self.is_negated
 
 
 def parse_selection(text: str, fields: Fields) -> tuple[Condition, ...]:
-    """Raises InvalidSettings, with the nearest word that exists."""
+    """The conditions. Raises InvalidSettings, with the nearest known word."""
     if not _selector.fullmatch(text):
         raise _not_a_condition(text)
     return tuple(_parse(each, fields) for each in _pieces.findall(text))
 
 
 def any_text() -> tuple[str, ...]:
-    """The words of a field that may have any text."""
+    """The words of a field that can have any text."""
     return ()
 
 
@@ -55,6 +54,11 @@ def nearest(word: str, words: Iterable[str]) -> str:
     known = {each.lower(): each for each in words}
     near = get_close_matches(word.lower(), known, 1)
     return f" (did you mean {known[near[0]]}?)" if near else ""
+
+
+def listed(what: str, words: Iterable[str]) -> str:
+    """` (fields: a, b)`"""
+    return f" ({what}: {', '.join(words)})"
 
 
 def _not_a_condition(text: str) -> InvalidSettings:
@@ -69,10 +73,10 @@ def _parse(text: str, fields: Fields) -> Condition:
     if word and not several.strip():
         raise _not_a_condition(text)
     if name not in fields:
-        raise InvalidSettings(f"--selector: there is no field {name}{nearest(name, fields)}; use {', '.join(fields)}")
+        raise InvalidSettings(f"--selector: unknown field {name}{nearest(name, fields) or listed('fields', fields)}")
     values = tuple(each.strip() for each in several.split(",")) if word else (value,)
     known = tuple(fields[name]())
     for each in values:
         if known and each not in known:
-            raise InvalidSettings(f"--selector: no {name} is called {each}{nearest(each, known)}")
+            raise InvalidSettings(f"--selector: unknown {name} {each}{nearest(each, known) or listed('known', known)}")
     return Condition(name, values, is_negated=sign == "!=" or word == "notin")

@@ -18,6 +18,7 @@ from controller.daemon.page import assets
 from controller.daemon.page.page import explanation_page, status_page
 from controller.daemon.page.query import Query
 from controller.daemon.vitals import Liveness
+from controller.plan.report.rows import as_values
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
@@ -138,8 +139,8 @@ _OPEN = ("/healthz", "/readyz")
 _SHOWN = ("/", "/api/status", "/metrics", *_OPEN)
 
 
-def _json(values: Mapping[str, Any]) -> bytes:
-    return json.dumps(values, ensure_ascii=False).encode(errors="replace")
+def _json(values: object) -> bytes:
+    return json.dumps(values, ensure_ascii=False, default=as_values).encode(errors="replace")
 
 
 def _health(trouble: str, note: str = "") -> Response:

@@ -1,10 +1,10 @@
-"""The status page: a picture of the controller → HTML that needs no script, and a script that keeps it fresh.
+"""The status page: HTML that needs no script, and a script that refreshes it.
 
-html      text and markup, never mixed up
-query     what of the list somebody wants to see
-words     moments and verdicts in words
+html      text and markup, escaped
+query     search, selection and order of the list
+words     verdicts and rules in words
 charts    figures drawn as SVG
 lists     references, policies, removals
-page      the whole page; explanation: why, for one image
+page      the whole page; explanation: one image
 assets    the style sheet, the script and the icon beside these modules
 """

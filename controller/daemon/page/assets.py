@@ -1,4 +1,4 @@
-"""The files of the page: style sheet, script and icon, as they lie beside this module."""
+"""The files of the page beside this module: style sheet, script and icon."""
 
 from __future__ import annotations
 
@@ -22,5 +22,5 @@ def read(path: str) -> tuple[str, bytes]:
 
 @cache
 def address(path: str) -> str:
-    """Its path, with a mark of its content: another content has another address."""
+    """Its path with a hash of its content, so that browsers may cache it."""
     return f"{path}?{sha256(read(path)[1]).hexdigest()[:12]}"

@@ -1,6 +1,6 @@
-"""Figures as SVG that needs no script and no style of its own; widths are shares, so they fit a phone.
+"""Figures as SVG without script or style; widths are shares, so that they fit a phone.
 
-Each says in words what it shows, for those who cannot see it.
+Each has a text that says what it shows, for screen readers.
 """
 
 from __future__ import annotations
@@ -8,11 +8,10 @@ from __future__ import annotations
 from collections.abc import Sequence
 from math import log1p
 
-from controller.daemon.overview import Departure, Picture
+from controller.daemon.overview import Picture, PlannedRemoval
 from controller.daemon.page.html import Child, Html, el
-from controller.daemon.page.words import from_now
 from controller.plan.report.history import Day
-from controller.quantity import bytes_in_words
+from controller.quantity import bytes_in_words, count_of, from_now
 
 _DISK_HEIGHT = 14
 _DAYS_HEIGHT = 72
@@ -25,7 +24,7 @@ _FARTHEST = (*(seconds for seconds, _ in _TICKS), 90 * _DAY, 365 * _DAY, 3_650 *
 
 
 def disk_bar(images: int, size: int, available: int) -> Html:
-    """How much of a file system images take, others take, and is free."""
+    """The shares of a file system: images, other data, free."""
     other = max(0, size - available - images)
     text = (
         f"{bytes_in_words(images)} images, {bytes_in_words(other)} other data, {bytes_in_words(available)} free"
@@ -37,7 +36,7 @@ def disk_bar(images: int, size: int, available: int) -> Html:
 
 
 def days_chart(days: Sequence[Day]) -> Html:
-    """Freed bytes, a bar a day; today is the last one."""
+    """Freed bytes, one bar per day; today is the last one."""
     most = max((day.freed_bytes for day in days), default=0) or 1
     width = 1 / len(days)
     bars = [
@@ -47,32 +46,32 @@ def days_chart(days: Sequence[Day]) -> Html:
             (number + 0.86) * width,
             _DAYS_HEIGHT - max(2.0, day.freed_bytes / most * (_DAYS_HEIGHT - 2)),
             _DAYS_HEIGHT,
-            el("title", f"{day.date}: {bytes_in_words(day.freed_bytes)}, {day.removals} references"),
+            el("title", f"{day.date}: {bytes_in_words(day.freed_bytes)}, {count_of(day.removals, 'reference')}"),
         )
         for number, day in enumerate(days)
     ]
-    told = ", ".join(f"{day.date} {bytes_in_words(day.freed_bytes)}" for day in days if day.freed_bytes)
-    return _figure(f"Freed on the last {len(days)} days: {told or 'nothing'}", _DAYS_HEIGHT, *bars, class_="days")
+    freed = ", ".join(f"{day.date} {bytes_in_words(day.freed_bytes)}" for day in days if day.freed_bytes)
+    return _figure(f"Freed on the last {len(days)} days: {freed or 'nothing'}", _DAYS_HEIGHT, *bars, class_="days")
 
 
-def timeline(departures: Sequence[Departure], picture: Picture) -> Html:
-    """What goes when: bars of bytes along the time from now on, near moments drawn wider than far ones.
+def timeline(removals: Sequence[PlannedRemoval], picture: Picture) -> Html:
+    """Removals over time: bars of bytes from now on, near moments drawn wider than far ones.
 
-    What is due already is a mark in full height and no measure: there may be so much of it that nothing else is seen.
+    What is due is a mark of full height and not to scale: it may be so much that nothing else could be seen.
     """
-    waits = [picture.seconds_until(departure.due_at) for departure in departures]
+    waits = [picture.seconds_until(removal.due_at) for removal in removals]
     horizon = next((at for at in _FARTHEST if at >= max(waits, default=0.0)), _FARTHEST[-1])
     bins, due_bytes = [0] * _TIMELINE_BINS, 0
-    for departure, wait in zip(departures, waits, strict=True):
+    for removal, wait in zip(removals, waits, strict=True):
         if wait == 0:
-            due_bytes += departure.frees_bytes
+            due_bytes += removal.frees_bytes
         else:
             place = min(_TIMELINE_BINS - 1, 1 + int(_share(wait, horizon) * (_TIMELINE_BINS - 1)))
-            bins[place] += max(1, departure.frees_bytes)
+            bins[place] += max(1, removal.frees_bytes)
     most = max(bins) or 1
     bars = [_bin("later", at, total / most, _about(at, horizon), total) for at, total in enumerate(bins) if total]
     now = _bin("now", 0, 1.0, "now", due_bytes) if 0.0 in waits else None
-    return _figure(_told(departures, waits), _TIMELINE_HEIGHT + 20, now, *bars, *_axis(horizon), class_="timeline")
+    return _figure(_in_words(removals, waits), _TIMELINE_HEIGHT + 20, now, *bars, *_axis(horizon), class_="timeline")
 
 
 def _bin(kind: str, place: int, share: float, when: str, total: int) -> Html:
@@ -81,13 +80,13 @@ def _bin(kind: str, place: int, share: float, when: str, total: int) -> Html:
     return _bar(kind, left, right, top, _TIMELINE_HEIGHT, el("title", f"{when}: {bytes_in_words(total)}"))
 
 
-def _told(departures: Sequence[Departure], waits: Sequence[float]) -> str:
+def _in_words(removals: Sequence[PlannedRemoval], waits: Sequence[float]) -> str:
     steps = ((0.0, "now"), (_HOUR, "within an hour"), (_DAY, "within a day"), (7 * _DAY, "within a week"))
     sums = [
-        (sum(each.frees_bytes for each, wait in zip(departures, waits, strict=True) if wait <= until), word)
+        (sum(each.frees_bytes for each, wait in zip(removals, waits, strict=True) if wait <= until), word)
         for until, word in steps
     ]
-    return "What goes when: " + ", ".join(f"{bytes_in_words(total)} {word}" for total, word in sums)
+    return "Removals over time: " + ", ".join(f"{bytes_in_words(total)} {word}" for total, word in sums)
 
 
 def _axis(horizon: float) -> list[Html]:
@@ -109,7 +108,7 @@ def _axis(horizon: float) -> list[Html]:
 
 
 def _share(seconds: float, horizon: float) -> float:
-    """Where on the axis a moment lies, from 0 to 1: even up to some minutes, ever closer together after that."""
+    """The place of a moment on the axis, from 0 to 1: linear up to some minutes, logarithmic after that."""
     return log1p(seconds / _EVEN_UP_TO) / log1p(horizon / _EVEN_UP_TO)
 
 

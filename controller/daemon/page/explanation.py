@@ -1,60 +1,61 @@
-"""Why one image goes or stays: what `imagectl explain` tells, as an article."""
+"""Why one image is removed or kept: what `imagectl explain` prints, as an article."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from controller.daemon.page.html import Child, Html, el
-from controller.daemon.page.words import VERDICTS, from_now, name, short_id, span, verdict
-from controller.quantity import bytes_in_words
+from controller.daemon.page.words import verdict
+from controller.plan.report.rows import ShownExplanation, ShownFinding
+from controller.plan.report.words import NO_EVIDENCE, VERDICTS
+from controller.quantity import bytes_in_words, from_now, name_of, short_id, span
 
-Values = dict[str, Any]
 
-
-def explanation(found: Sequence[Values]) -> Html:
+def explanation(found: Sequence[ShownExplanation]) -> Html:
     """One article for each reference of the image."""
     return el("div", map(_article, found), id="explanation")
 
 
-def _article(row: Values) -> Html:
-    frees = bytes_in_words(row["frees_alone_bytes"])
-    size = bytes_in_words(row["size_bytes"])
+def _article(row: ShownExplanation) -> Html:
+    frees = bytes_in_words(row.frees_alone_bytes)
+    size = bytes_in_words(row.size_bytes)
     facts = [_fact(title, said) for title, said in _facts(row) if said]
     return el(
         "article",
-        el("h2", name(row)),
-        el("p", f"image {short_id(row['image'])}, {size}; removing it alone frees {frees}", class_="aside"),
-        el("p", verdict(row["verdict"]), " ", _sentence(row), class_="said"),
-        _rules(row["rules"]),
+        el("h2", name_of(row.reference, row.image)),
+        el("p", f"image {short_id(row.image)}, {size}; removing it alone frees {frees}", class_="aside"),
+        el("p", verdict(row.verdict), " ", _sentence(row), class_="said"),
+        _rules(row.rules),
         el("dl", facts),
     )
 
 
-def _sentence(row: Values) -> str:
-    meaning = VERDICTS.get(row["verdict"], "")
-    until = f", for another {span(row['until_seconds'])}" if row["until_seconds"] else ""
-    return f"{meaning}{until}{': ' if row['detail'] else ''}{row['detail']}"
+def _sentence(row: ShownExplanation) -> str:
+    meaning = VERDICTS.get(row.verdict, "")
+    until = f", for another {span(row.until_seconds)}" if row.until_seconds else ""
+    return f"{meaning}{until}{': ' if row.detail else ''}{row.detail}"
 
 
-def _rules(rules: Sequence[Values]) -> Html | None:
+def _rules(rules: Sequence[ShownFinding]) -> Html | None:
     if not rules:
         return None
-    head = el("tr", (el("th", title, scope="col") for title in ("Rule", "Covers", "Once idle for", "Says", "Goes")))
+    head = el(
+        "tr", (el("th", title, scope="col") for title in ("Rule", "Covers", "Once idle for", "Verdict", "Removal"))
+    )
     return el("table", el("thead", head), el("tbody", map(_rule, rules)), class_="rules")
 
 
-def _rule(rule: Values) -> Html:
-    whose = ", if the agent downloaded it" if rule["agent_downloaded_only"] else ""
-    goes = from_now(rule["due_in_seconds"]) if rule["due_in_seconds"] is not None else "–"
+def _rule(rule: ShownFinding) -> Html:
+    whose = ", if the agent downloaded it" if rule.agent_downloaded_only else ""
+    when = from_now(rule.due_in_seconds)
     return el(
         "tr",
-        el("th", rule["rule"], scope="row"),
-        el("td", el("code", rule["image_name"]), whose),
-        el("td", span(rule["delete_after_minutes"] * 60.0)),
-        el("td", rule["says"], " ", el("strong", "decides") if rule["decides"] else None),
-        el("td", goes),
-        class_="decides" if rule["decides"] else None,
+        el("th", rule.rule, scope="row"),
+        el("td", el("code", rule.image_name), whose),
+        el("td", span(rule.delete_after_minutes * 60.0)),
+        el("td", rule.says, " ", el("strong", "decides") if rule.decides else None),
+        el("td", when),
+        class_="decides" if rule.decides else None,
     )
 
 
@@ -62,24 +63,25 @@ def _fact(title: str, said: Child) -> tuple[Html, Html]:
     return el("dt", title), el("dd", said)
 
 
-def _facts(row: Values) -> list[tuple[str, Child]]:
-    idle = "it is in use" if row["idle_seconds"] is None else f"{span(row['idle_seconds'])} of watched time"
-    origin = f", {row['origin']}" if row["origin"] else ""
-    used = row["last_used"] or "never seen in use"
-    sign = f"{row['last_sign']} about {_date(row['last_sign_at'])}" if row["last_sign"] else ""
+def _facts(row: ShownExplanation) -> list[tuple[str, Child]]:
+    idle = "in use" if row.idle_seconds is None else f"{span(row.idle_seconds)} of observed time"
+    origin = f", {row.origin}" if row.origin else ""
+    used = row.last_used or "never seen in use"
+    activity = f"{row.last_sign} about {_date(row.last_sign_at)}" if row.last_sign else ""
     return [
         ("Idle for", idle),
-        ("Used by", ", ".join(row["containers"])),
-        ("Last used", used if row["last_used"] in (None, "in use") else f"about {_date(used)}"),
-        ("First seen", f"about {_date(row['first_seen'])}{origin}"),
-        ("Last sign of life", sign),
-        ("From the agent", row["agent_downloaded"] or "nothing tells that the agent downloaded it"),
-        ("Names", ", ".join(row["names"])),
-        ("Was called", ", ".join(row["names_remembered"])),
-        ("Built on it", ", ".join(short_id(child) for child in row["children"])),
-        ("Tried before", row["setback"]),
-        ("What makes it go", row["what_makes_it_go"]),
-        ("What keeps it", row["what_keeps_it"]),
+        ("Used by", ", ".join(row.containers)),
+        ("Last used", used if row.last_used in (None, "in use") else f"about {_date(used)}"),
+        ("First seen", f"about {_date(row.first_seen)}{origin}"),
+        ("Pulled again", f"not possible: {row.local}" if row.local else ""),
+        ("Last activity", activity),
+        ("From the agent", row.agent_downloaded or NO_EVIDENCE),
+        ("Names", ", ".join(row.names)),
+        ("Earlier names", ", ".join(row.names_remembered)),
+        ("Parent of", ", ".join(short_id(child) for child in row.children)),
+        ("Earlier tries", row.setback),
+        ("To remove it", row.what_makes_it_go),
+        ("To keep it", row.what_keeps_it),
     ]
 
 

@@ -1,4 +1,4 @@
-"""Markup from text and markup: whatever is not `Html` is text and is escaped, so no name can become a tag."""
+"""Markup from text and markup: what is not `Html` is text and is escaped, so that no name becomes a tag."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ class Html(str):
 
 
 Child = str | Iterable["Child"] | None
-"""Markup, text, nothing, or several of these."""
+"""Markup, text, None, or several of these."""
 Attribute = str | int | float | bool | None
 
 _VOID = frozenset(("meta", "link", "input", "br", "wbr"))

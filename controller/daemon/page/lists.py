@@ -4,24 +4,22 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict
 from itertools import groupby, islice
-from typing import Any
 
-from controller.daemon.overview import LAST_REMOVALS, Departure, Picture, Published
+from controller.daemon.overview import LAST_REMOVALS, Picture, PlannedRemoval, Published
 from controller.daemon.page.html import Html, el
 from controller.daemon.page.query import ROWS, Query, Selection
-from controller.daemon.page.words import VERDICTS, ago, from_now, name, rule, short_id, span, verdict
-from controller.plan.report.moments import to_display
+from controller.daemon.page.words import rule_name, verdict
+from controller.plan.report.rows import ShownDocument, ShownReference
+from controller.plan.report.words import VERDICTS, state_in_words
 from controller.plan.verdict.removal import Exactness, Freed, Removal
-from controller.quantity import bytes_in_words
+from controller.quantity import ago, bytes_in_words, count_of, from_now, name_of, short_id, span
 
-Values = dict[str, Any]
 _NAMES_OF_A_MOMENT = 3
 _COLUMNS = (
     ("reference", "Reference", "by name"),
     ("verdict", "Verdict", "by verdict"),
-    ("goes", "Goes", "what goes first"),
+    ("goes", "Removal", "by the time of removal"),
     ("idle", "Idle", "the longest idle first"),
     ("size", "Size", "the largest first"),
     ("rule", "Rule", "by policy"),
@@ -32,9 +30,9 @@ _COLUMNS = (
 
 
 def references(picture: Picture, published: Published, query: Query) -> Html:
-    """Every reference with its verdict: what was searched for, sorted as wanted, a page of it."""
+    """The references that the query selects, with their verdicts, one page of them."""
     chosen = query.selection(published.report.references())
-    rows = [to_display(row, picture.clock) for row in published.report.references(chosen.places)]
+    rows = [row.shown(picture.clock) for row in published.report.references(chosen.places)]
     return el(
         "section",
         el("h2", "Images", id="references-title"),
@@ -51,7 +49,7 @@ def references(picture: Picture, published: Published, query: Query) -> Html:
 def _nothing(published: Published, query: Query) -> str:
     if not published.status.decision.plan.verdicts:
         return "There are no images on this node."
-    return f"Nothing matches “{query.q}”." if query.q else "There are none."
+    return f"Nothing matches “{query.q}”." if query.q else "No reference matches."
 
 
 def _search(query: Query) -> Html:
@@ -78,7 +76,7 @@ def _search(query: Query) -> Html:
 
 
 def _verdicts(counts: Counter[str], query: Query) -> Html:
-    """How many there are of each verdict, each a way to see only those."""
+    """The number of references of each verdict, each a link that shows only those."""
     chips = [_chip("all", "", counts.total(), query)]
     chips += [_chip(word, word, counts[word], query) for word in VERDICTS if counts[word] or word == query.verdict]
     return el("nav", el("ul", (el("li", chip) for chip in chips)), class_="chips", aria_label="By verdict")
@@ -99,11 +97,11 @@ def _chip(text: str, word: str, count: int, query: Query) -> Html:
     )
 
 
-def _table(rows: Sequence[Values], query: Query) -> Html:
+def _table(rows: Sequence[ShownReference], query: Query) -> Html:
     head = el("tr", (_heading(field, title, text, query) for field, title, text in _COLUMNS), role="row")
     return el(
         "table",
-        el("caption", "References, their verdicts, and why", class_="unseen"),
+        el("caption", "References, their verdicts and reasons", class_="unseen"),
         el("thead", head, role="rowgroup"),
         el("tbody", map(_row, rows), role="rowgroup"),
         role="table",
@@ -119,26 +117,37 @@ def _heading(field: str, title: str, text: str, query: Query) -> Html:
         "a",
         title,
         href=query.address(sort=field, reverse=reverse),
-        title=f"Sort {text}" if not is_sorted else "Turn the order round",
+        title=f"Sort {text}" if not is_sorted else "Reverse the order",
         data_view=True,
     )
     return el("th", link, scope="col", role="columnheader", aria_sort=order, class_=f"by-{field}")
 
 
-def _row(row: Values) -> Html:
-    why = el("a", name(row), href=_address_of(row["image"]), class_="why", title="Why?", data_explain=True)
-    idle = "in use" if row["idle_seconds"] is None else span(row["idle_seconds"])
-    goes = "now" if row["action"] == "remove" else from_now(row["due_in_seconds"])
+def _row(row: ShownReference) -> Html:
+    why = el(
+        "a",
+        name_of(row.reference, row.image),
+        href=_address_of(row.image),
+        class_="why",
+        title="Why?",
+        data_explain=True,
+    )
+    idle = "in use" if row.idle_seconds is None else span(row.idle_seconds)
+    when = "now" if row.action == "remove" else from_now(row.due_in_seconds)
     return el(
         "tr",
-        el("th", why, scope="row", role="rowheader", class_="reference"),
-        el("td", verdict(row["verdict"]), role="cell", class_="verdict-cell", title=row["detail"] or None),
-        el("td", _moment(goes, row["due_at"]), role="cell", class_="goes", data_label="Goes"),
+        el("th", why, _local(row), scope="row", role="rowheader", class_="reference"),
+        el("td", verdict(row.verdict), role="cell", class_="verdict-cell", title=row.detail or None),
+        el("td", _moment(when, row.due_at), role="cell", class_="goes", data_label="Removal"),
         el("td", idle, role="cell", class_="idle", data_label="Idle"),
-        el("td", bytes_in_words(row["size_bytes"]), role="cell", class_="size", data_label="Size"),
-        el("td", rule(row), role="cell", class_="rule", data_label="Rule"),
+        el("td", bytes_in_words(row.size_bytes), role="cell", class_="size", data_label="Size"),
+        el("td", rule_name(row.document, row.rule), role="cell", class_="rule", data_label="Rule"),
         role="row",
     )
+
+
+def _local(row: ShownReference) -> Html | None:
+    return el("span", "local", class_="local", title=f"cannot be pulled again: {row.local}") if row.local else None
 
 
 def _address_of(image: str) -> str:
@@ -170,29 +179,29 @@ def _turn(text: str, number: int, is_there: bool, query: Query) -> Html:
     return el("a", text, href=query.address(page=str(number)), data_view=True)
 
 
-# ── what goes next ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── next removals ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def next_to_go(picture: Picture, published: Published, most: int) -> Html:
-    """The first few moments at which something goes, and what."""
-    moments = groupby(published.departures, lambda each: from_now(picture.seconds_until(each.due_at)))
-    groups = [(when, list(departures)) for when, departures in islice(moments, most)]
-    more = len(published.departures) - sum(len(departures) for _, departures in groups)
+    """The first few moments at which something is removed, and what."""
+    moments = groupby(published.planned_removals, lambda each: from_now(picture.seconds_until(each.due_at)))
+    groups = [(when, list(removals)) for when, removals in islice(moments, most)]
+    more = len(published.planned_removals) - sum(len(removals) for _, removals in groups)
     rest = el("li", f"and {more:,} more after that", class_="more") if more else None
-    return el("ol", (_moment_of(when, departures) for when, departures in groups), rest, class_="next")
+    return el("ol", (_moment_of(when, removals) for when, removals in groups), rest, class_="next")
 
 
-def _moment_of(when: str, departures: Sequence[Departure]) -> Html:
+def _moment_of(when: str, removals: Sequence[PlannedRemoval]) -> Html:
     names = [
-        (el("a", name(asdict(each)), href=_address_of(each.image), data_explain=True), el("br"))
-        for each in departures[:_NAMES_OF_A_MOMENT]
+        (el("a", name_of(each.reference, each.image), href=_address_of(each.image), data_explain=True), el("br"))
+        for each in removals[:_NAMES_OF_A_MOMENT]
     ]
-    more = len(departures) - len(names)
+    more = len(removals) - len(names)
     return el(
         "li",
         el("span", when, class_="when"),
         el("span", names, el("span", f"and {more:,} more", class_="aside") if more else None),
-        el("span", f"frees {bytes_in_words(sum(each.frees_bytes for each in departures))}", class_="frees"),
+        el("span", f"frees {bytes_in_words(sum(each.frees_bytes for each in removals))}", class_="frees"),
     )
 
 
@@ -200,18 +209,18 @@ def _moment_of(when: str, departures: Sequence[Departure]) -> Html:
 
 
 def policies(picture: Picture, published: Published) -> Html:
-    """Every document: what it amounts to here, and what is wrong with it."""
-    rows = [to_display(row, picture.clock) for row in published.report.documents()]
-    folder = published.report.summary["folder"]
-    where = [el("code", folder["path"]), f" at revision {folder['revision'][:12]}" if folder["revision"] else None]
-    others = [problem for problem in folder["problems"] if not any(problem in row["problems"] for row in rows)]
+    """Every document: its state on this node, and its problems."""
+    rows = [row.shown(picture.clock) for row in published.report.documents()]
+    folder = published.report.summary.folder
+    where = [el("code", folder.path), f" at revision {folder.revision[:12]}" if folder.revision else None]
+    others = [problem for problem in folder.problems if not any(problem in row.problems for row in rows)]
     return el(
         "section",
         el("h2", "Policies", id="policies-title"),
         el("p", "from ", where, class_="aside"),
         el("ul", map(_policy, rows), class_="policies")
         if rows
-        else el("p", "There are no policies in force: nothing is ever removed without one.", class_="nothing"),
+        else el("p", "No policy is in force, so nothing is removed.", class_="nothing"),
         _problems(others),
         id="policies",
         aria_labelledby="policies-title",
@@ -219,21 +228,21 @@ def policies(picture: Picture, published: Published) -> Html:
     )
 
 
-def _policy(row: Values) -> Html:
-    rules = f"{row['rules']} rule{'s' * (row['rules'] != 1)}"
-    since = f" since about {row['in_force_from'][:10]}" if row["state"] == "in_force" and row["in_force_from"] else ""
-    begins = f", begins about {row['in_force_from'][:10]}" if row["state"] == "waiting" and row["in_force_from"] else ""
+def _policy(row: ShownDocument) -> Html:
+    rules = count_of(row.rules, "rule")
+    since = f" since about {row.in_force_from[:10]}" if row.state == "in_force" and row.in_force_from else ""
+    begins = f", begins about {row.in_force_from[:10]}" if row.state == "waiting" and row.in_force_from else ""
     return el(
         "li",
         el(
             "div",
-            el("a", row["name"], href=Query(document=row["name"]).address() + "#references", class_="name"),
-            el("span", row["state"].replace("_", " "), class_=f"state {row['state']}"),
+            el("a", row.name, href=Query(document=row.name).address() + "#references", class_="name"),
+            el("span", state_in_words(row.state), class_=f"state {row.state}"),
             class_="line",
         ),
-        el("p", row["label"]) if row["label"] else None,
-        el("p", f"{rules}; {row['why']}{since}{begins}", class_="aside"),
-        _problems(row["problems"]),
+        el("p", row.label) if row.label else None,
+        el("p", f"{rules}; {row.why}{since}{begins}", class_="aside"),
+        _problems(row.problems),
     )
 
 
@@ -245,7 +254,7 @@ def _problems(problems: Sequence[str]) -> Html | None:
 
 
 def last_removals(picture: Picture, published: Published) -> Html:
-    """What went last, why, and what that really freed."""
+    """The last removals, their reasons, and the bytes they freed."""
     history = published.history
     removals = list(history.removals[-LAST_REMOVALS:])[::-1]
     lines = [_removal(each, published, picture.now.wall_seconds) for each in removals]
@@ -262,14 +271,14 @@ def last_removals(picture: Picture, published: Published) -> Html:
 
 def _removal(removal: Removal, published: Published, now: float) -> Html:
     intent, batch = removal.intent, published.history.batches.get(removal.batch)
-    row = {"reference": intent.reference, "image": intent.image, "document": intent.document, "rule": intent.rule}
     figure = f"{_freed(batch.freed)} with its batch" if batch else _freed(removal.freed)
     came_of_it = (figure, "") if removal.outcome.is_success else (removal.outcome.value, f" {removal.outcome.value}")
-    why = f"idle for {span(intent.idle_seconds)}, by {rule(row)}; image {short_id(intent.image)}"
+    rule = rule_name(intent.document, intent.rule)
+    why = f"idle for {span(intent.idle_seconds)}, by {rule}; image {short_id(intent.image)}"
     return el(
         "li",
         el("span", ago(now - removal.wall_seconds), class_="when"),
-        el("span", name(row), class_="name"),
+        el("span", name_of(intent.reference, intent.image), class_="name"),
         el("span", came_of_it[0], class_=f"frees{came_of_it[1]}"),
         el("p", why, class_="aside"),
         el("p", removal.message, class_="message") if removal.message else None,

@@ -1,5 +1,5 @@
-// Keeps the status page fresh and saves it from being loaded anew. Whatever is shown comes from the server as the page
-// itself: this script only fetches it again and puts the parts that are marked data-live in place of the old ones.
+// Refreshes the status page without loading it again. The server makes all content: this script fetches the page and
+// replaces the parts that are marked data-live.
 "use strict";
 
 const REFRESH_MILLISECONDS = 10_000;
@@ -7,7 +7,7 @@ const TYPING_MILLISECONDS = 200;
 
 document.documentElement.classList.add("scripted");
 
-/** The newest request; an answer to an older one is no longer wanted. */
+/** The newest request; answers to older ones are ignored. */
 let newest = 0;
 
 async function fetched(address) {
@@ -16,7 +16,7 @@ async function fetched(address) {
   return new DOMParser().parseFromString(await answer.text(), "text/html");
 }
 
-/** Shows the page of that address, as far as it differs from what is shown. */
+/** Replaces the parts that differ from the page at that address. */
 async function show(address) {
   const mine = ++newest;
   let page;
@@ -36,10 +36,10 @@ async function show(address) {
     replace(document.getElementById(part.id), part);
   }
   const shown = document.querySelectorAll("[data-live]");
-  if (fresh.size !== shown.length) location.reload(); // The controller has made its first look, or was replaced.
+  if (fresh.size !== shown.length) location.reload(); // The first pass has ended, or another version answers.
 }
 
-/** Puts a new part in place of an old one, and the focus and the text somebody is typing back where they were. */
+/** Replaces a part, and restores the focus and the text that is being typed. */
 function replace(old, part) {
   if (!old || sourceOf(old) === part.outerHTML) return;
   const focused = old.contains(document.activeElement) ? document.activeElement : null;
@@ -66,7 +66,7 @@ function sourceOf(part) {
   return sources.get(part);
 }
 
-/** How to find an element again in another version of the same part: by what it is, and which of those it is. */
+/** How to find an element in a newer version of the same part: by its kind and its text. */
 function placeOf(element) {
   const selector = element.id ? `#${element.id}` : `${element.localName}[href="${CSS.escape(element.getAttribute("href") ?? "")}"]`;
   const text = element.textContent.replace(/[\d,\s]+/g, "");
@@ -78,7 +78,7 @@ function find(part, place) {
     ?? [...part.querySelectorAll(place.name)].find((each) => each.textContent.replace(/[\d,\s]+/g, "") === place.text);
 }
 
-/** Says that the page is not fresh any more, and why; null: it is. */
+/** Shows that the page is out of date, and why; null: it is current. */
 function complain(error) {
   let line = document.getElementById("stale");
   if (!error) {
@@ -92,7 +92,7 @@ function complain(error) {
     line.setAttribute("role", "alert");
     document.querySelector("main").prepend(line);
   }
-  const text = `The controller does not answer (${error.message}). What you see is from ${lastAnswer.toLocaleTimeString()}.`;
+  const text = `The controller does not answer (${error.message}). This page shows the state of ${lastAnswer.toLocaleTimeString()}.`;
   if (line.textContent !== text) line.textContent = text;
 }
 
@@ -122,7 +122,7 @@ async function explain(address) {
 
 document.addEventListener("click", (event) => {
   if (event.defaultPrevented || event.button !== 0 || event.metaKey || event.ctrlKey || event.shiftKey) return;
-  if (event.target.id === "why") event.target.close(); // Beside the window, on what it covers.
+  if (event.target.id === "why") event.target.close(); // A click outside the window.
   const link = event.target.closest?.("a[data-view], a[data-explain]");
   if (!link) return;
   event.preventDefault();

@@ -1,12 +1,11 @@
-"""The status page: is it healthy, what is on the disk, what was freed, what goes next, and why any image stays or goes.
+"""The status page: health, disk use, bytes freed, the next removals, and why an image is removed or kept.
 
-It needs no script: search, order and explanations are links and a form. The script only fetches the same pages.
+It needs no script: search, order and explanations are links and a form. The script fetches the same pages.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
 
 from controller import __version__
 from controller.daemon.overview import Health, Picture, Published
@@ -16,21 +15,20 @@ from controller.daemon.page.explanation import explanation
 from controller.daemon.page.html import Child, Html, el
 from controller.daemon.page.lists import last_removals, next_to_go, policies, references
 from controller.daemon.page.query import Query
-from controller.daemon.page.words import ago, from_now
-from controller.quantity import bytes_in_words
+from controller.plan.report.rows import ReclaimableRow, ShownExplanation
+from controller.quantity import ago, bytes_in_words, count_of, from_now
 
-Values = dict[str, Any]
 _NEXT = 6
 _SAYS = {
-    Health.STARTING: "Starting: the first look at the node has not ended yet",
+    Health.STARTING: "Starting: the first pass has not ended yet",
     Health.HEALTHY: "Healthy",
-    Health.DEGRADED: "Works, but needs a look",
+    Health.DEGRADED: "Works, with problems",
     Health.FAILING: "Does not work",
 }
 
 
 def status_page(picture: Picture, query: Query) -> str:
-    """All of it."""
+    """The whole page."""
     published = picture.published
     body = _body(picture, published, query) if published else ()
     return _document(
@@ -42,8 +40,8 @@ def status_page(picture: Picture, query: Query) -> str:
     )
 
 
-def explanation_page(found: Sequence[Values]) -> str:
-    """Why one image goes or stays, on a page of its own; the script shows the same in a window."""
+def explanation_page(found: Sequence[ShownExplanation]) -> str:
+    """Why one image is removed or kept, on a page of its own; the script shows the same in a window."""
     back = el("p", el("a", "All images", href="/"), class_="back")
     return _document("Why?", el("main", back, explanation(found)), script=False)
 
@@ -65,12 +63,12 @@ def _document(title: str, *body: Child, script: bool) -> str:
 
 def _title(picture: Picture) -> str:
     mark = {Health.HEALTHY: "", Health.STARTING: "… "}.get(picture.health, "! ")
-    node = picture.published.report.summary["node"]["name"] if picture.published else ""
+    node = picture.published.report.summary.node.name if picture.published else ""
     return f"{mark}Image controller{f' · {node}' if node else ''}"
 
 
 def _name(published: Published | None) -> Html:
-    node = published.report.summary["node"]["name"] if published else ""
+    node = published.report.summary.node.name if published else ""
     return el(
         "h1",
         el("a", "Image controller", href="/"),
@@ -83,21 +81,21 @@ def _health(picture: Picture) -> Html:
     return el(
         "div",
         el("p", _SAYS[picture.health], class_=f"state {picture.health.value}", role="status", id="state"),
-        el("p", _last_look(picture), el("strong", dry) if dry else None, class_="aside"),
+        el("p", _last_pass(picture), el("strong", dry) if dry else None, class_="aside"),
         id="health",
         class_="health",
         data_live=True,
     )
 
 
-def _last_look(picture: Picture) -> str:
+def _last_pass(picture: Picture) -> str:
     if picture.published is None:
         return ""
     status = picture.published.status
-    looked = f"looked {ago(picture.now.uptime_seconds - status.at.uptime_seconds)}"
+    last = f"last pass {ago(picture.now.uptime_seconds - status.at.uptime_seconds)}"
     change = status.decision.plan.next_change_at
     until = f"; next change {from_now(picture.seconds_until(change))}" if change is not None else ""
-    return f"{looked} for {status.duration_seconds:.1f} s{until}"
+    return f"{last}, took {status.duration_seconds:.1f} s{until}"
 
 
 def _troubles(picture: Picture) -> Html:
@@ -117,27 +115,25 @@ def _body(picture: Picture, published: Published, query: Query) -> tuple[Html, .
 
 
 def _store(picture: Picture, published: Published) -> Html:
-    summary, images = published.report.summary, published.report.summary["image_store_bytes"]
+    summary, images = published.report.summary, published.report.summary.image_store_bytes
     bar: Child = el("p", picture.disk.why_unknown, class_="aside") if picture.disk.why_unknown else None
     if usage := picture.disk.usage:
         size, available = usage.size_bytes, usage.available_bytes
         bar = [disk_bar(images, size, available), _key(images, size, available)]
-    count = f"{summary['images']:,} image{'s' * (summary['images'] != 1)}"
     return el(
         "section",
         el("h2", "Image store"),
-        el("p", el("strong", bytes_in_words(images)), " in ", count, class_="big"),
-        el("p", _share_that_goes(summary["reclaimable"]), class_="aside") if images else None,
+        el("p", el("strong", bytes_in_words(images)), " in ", count_of(summary.images, "image"), class_="big"),
+        el("p", _reclaimable(summary.reclaimable), class_="aside") if images else None,
         bar,
         class_="card",
     )
 
 
-def _share_that_goes(reclaimable: Values) -> str:
-    about = "" if reclaimable["is_exact"] else "about "
-    kept = reclaimable["without_evidence_bytes"]
-    without = f"; {bytes_in_words(kept)} stay as nothing tells that the agent downloaded them" if kept else ""
-    return f"{about}{bytes_in_words(reclaimable['due_and_waiting_bytes'])} of it goes, now or later{without}"
+def _reclaimable(freed: ReclaimableRow) -> str:
+    about, kept = "" if freed.is_exact else "about ", freed.without_evidence_bytes
+    without = f"; {bytes_in_words(kept)} are kept: no evidence that the agent downloaded them" if kept else ""
+    return f"{about}{bytes_in_words(freed.due_and_waiting_bytes)} of it will be removed, now or later{without}"
 
 
 def _key(images: int, size: int, available: int) -> Html:
@@ -148,7 +144,7 @@ def _key(images: int, size: int, available: int) -> Html:
 def _freed(published: Published) -> Html:
     days, history = published.days, published.history
     week = sum(day.freed_bytes for day in days[-7:])
-    unknown = f", {history.total_unknown:,} figures unknown" if history.total_unknown else ""
+    unknown = f", {history.total_unknown:,} measurements unknown" if history.total_unknown else ""
     return el(
         "section",
         el("h2", "Freed"),
@@ -165,14 +161,14 @@ def _freed(published: Published) -> Html:
 
 
 def _next(picture: Picture, published: Published) -> Html:
-    departures, reclaimable = published.departures, published.report.summary["reclaimable"]
-    due = sum(picture.seconds_until(each.due_at) == 0 for each in departures)
-    later = reclaimable["due_and_waiting_bytes"] - reclaimable["due_bytes"]
-    lead = el("p", _lead(due, len(departures) - due, reclaimable["due_bytes"], later), class_="big")
-    chart = [timeline(departures, picture), next_to_go(picture, published, _NEXT)] if departures else None
+    removals, reclaimable = published.planned_removals, published.report.summary.reclaimable
+    due = sum(picture.seconds_until(each.due_at) == 0 for each in removals)
+    later = reclaimable.due_and_waiting_bytes - reclaimable.due_bytes
+    lead = el("p", _lead(due, len(removals) - due, reclaimable.due_bytes, later), class_="big")
+    chart = [timeline(removals, picture), next_to_go(picture, published, _NEXT)] if removals else None
     return el(
         "section",
-        el("h2", "What goes next"),
+        el("h2", "Next removals"),
         lead,
         chart,
         id="next",
@@ -182,15 +178,17 @@ def _next(picture: Picture, published: Published) -> Html:
 
 
 def _lead(due: int, waiting: int, due_bytes: int, later_bytes: int) -> list[Child]:
-    now: list[Child] = [el("strong", bytes_in_words(due_bytes)), f" now, in {due:,} references"] if due else []
-    then = f"{bytes_in_words(later_bytes)} later, in {waiting:,} references"
+    now: list[Child] = (
+        [el("strong", bytes_in_words(due_bytes)), f" now, in {count_of(due, 'reference')}"] if due else []
+    )
+    then = f"{bytes_in_words(later_bytes)} later, in {count_of(waiting, 'reference')}"
     if not (due or waiting):
-        return ["Nothing, as far as anybody can tell."]
+        return ["Nothing is due or waiting."]
     return [*now, "; " if due and waiting else None, then if waiting else None]
 
 
 def _foot(published: Published | None) -> Html:
-    engine = published.report.summary["engine"] if published else None
-    beside = f" beside {engine['product']} {engine['version']}" if engine else ""
+    engine = published.report.summary.engine if published else None
+    beside = f" with {engine.product} {engine.version}" if engine else ""
     links = [el("a", "Status as JSON", href="/api/status"), " ", el("a", "Metrics", href="/metrics")]
-    return el("footer", el("p", f"imagectl {__version__}{beside}. This page only reads."), el("p", links), id="foot")
+    return el("footer", el("p", f"imagectl {__version__}{beside}. This page is read-only."), el("p", links), id="foot")

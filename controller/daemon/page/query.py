@@ -1,4 +1,4 @@
-"""What of the list of references somebody wants to see: the query of the page's address, and what it chooses. Pure."""
+"""The query of the page's address, and the references that it selects. Pure."""
 
 from __future__ import annotations
 
@@ -8,47 +8,48 @@ from dataclasses import dataclass, fields, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
-Values = dict[str, Any]
+from controller.plan.report.rows import ReferenceRow
+
 ROWS = 50
 """On one page."""
 _LONGEST = 300
 _TURN = {"remove": 0, "wait": 1, "keep": 2}
 
 
-def _soonest(row: Values) -> tuple[Any, ...]:
-    due_at = row["due_at"]
-    return _TURN[row["action"]], due_at is None, due_at or 0.0
+def _soonest(row: ReferenceRow) -> tuple[Any, ...]:
+    due_at = row.due_at
+    return _TURN[row.action], due_at is None, due_at or 0.0
 
 
-ORDERS: Mapping[str, Callable[[Values], Any]] = {
+ORDERS: Mapping[str, Callable[[ReferenceRow], Any]] = {
     "goes": _soonest,
-    "reference": lambda row: row["reference"],
-    "size": lambda row: -(row["size_bytes"] or 0),
-    "idle": lambda row: (row["idle_since"] is None, row["idle_since"] or 0.0),
-    "verdict": lambda row: row["verdict"],
-    "rule": lambda row: (row["document"] is None, row["document"] or "", row["rule"] or 0),
+    "reference": lambda row: row.reference,
+    "size": lambda row: -(row.size_bytes or 0),
+    "idle": lambda row: (row.idle_since is None, row.idle_since or 0.0),
+    "verdict": lambda row: row.verdict,
+    "rule": lambda row: (row.document is None, row.document or "", row.rule or 0),
 }
-"""By what rows are sorted; the largest and the longest idle come first."""
+"""Sort keys; the largest and the longest idle come first."""
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
-    """All of it is text from a stranger."""
+    """All values are untrusted text."""
 
     q: str = ""
-    """To be found in the reference, the image's ID or the document's name."""
+    """Searched in the reference, the image ID and the document's name."""
     verdict: str = ""
     document: str = ""
     sort: str = "goes"
     reverse: str = ""
-    """Anything: turn the order round."""
+    """Any text: reverse the order."""
     page: str = "1"
     image: str = ""
-    """Of which an explanation is wanted."""
+    """The image to explain."""
 
     @classmethod
     def parse(cls, text: str) -> Query:
-        """From the query of an address; what is unknown or senseless does not count."""
+        """From the query of an address; unknown and invalid parts are ignored."""
         known = {each.name for each in fields(cls)}
         given = {name: value[:_LONGEST].strip() for name, value in parse_qsl(text) if name in known}
         if given.get("sort") not in ORDERS:
@@ -57,23 +58,23 @@ class Query:
 
     @property
     def unusual(self) -> list[tuple[str, str]]:
-        """Fields and values that are not as they are by default."""
+        """Fields and values that differ from the default."""
         written = ((each.name, str(getattr(self, each.name)), each.default) for each in fields(self))
         return [(name, value) for name, value, default in written if value and value != default]
 
     def address(self, **changes: str) -> str:
-        """The address of the page with this query, changed so; another choice begins on its first page."""
+        """The address of the page with this query and these changes; a changed selection begins on its first page."""
         unusual = replace(self, **{"page": "1", **changes}).unusual
         return f"/?{urlencode(unusual)}" if unusual else "/"
 
-    def selection(self, rows: Iterable[Values]) -> Selection:
-        """What it chooses of these rows, none of which is kept: there may be thousands."""
+    def selection(self, rows: Iterable[ReferenceRow]) -> Selection:
+        """The selected rows. No row is kept: there may be thousands."""
         words, counts, keys = self.q.lower().split(), Counter[str](), list[tuple[Any, str, int]]()
         for place, row in enumerate(rows):
-            if self.document in ("", row["document"]) and _has(row, words):
-                counts[row["verdict"]] += 1
-                if self.verdict in ("", row["verdict"]):
-                    keys.append((ORDERS[self.sort](row), row["reference"], place))
+            if self.document in ("", row.document) and _has(row, words):
+                counts[row.verdict] += 1
+                if self.verdict in ("", row.verdict):
+                    keys.append((ORDERS[self.sort](row), row.reference, place))
         keys.sort(reverse=bool(self.reverse))
         pages = max(1, -(-len(keys) // ROWS))
         number = int(self.page) if self.page.isascii() and self.page.isdigit() else 1
@@ -84,19 +85,19 @@ class Query:
 
 @dataclass(frozen=True, slots=True)
 class Selection:
-    """One page of the rows that a query chooses."""
+    """One page of the rows that a query selects."""
 
     counts: Counter[str]
-    """How many were found of each verdict, whichever of them is wanted."""
+    """Found rows of each verdict, also of those that are not selected."""
     total: int
     """Rows on all pages."""
     number: int
-    """Of the page, from 1; the nearest one that there is."""
+    """Of the page, from 1; the nearest existing one."""
     pages: int
     places: tuple[int, ...]
-    """Where the rows of this page stand among all, in the order that is wanted."""
+    """The places of this page's rows among all rows, sorted."""
 
 
-def _has(row: Values, words: Sequence[str]) -> bool:
-    text = f"{row['reference']} {row['image']} {row['document'] or ''}".lower()
+def _has(row: ReferenceRow, words: Sequence[str]) -> bool:
+    text = f"{row.reference} {row.image} {row.document or ''}".lower()
     return all(word in text for word in words)

@@ -1,60 +1,79 @@
-"""The history of removals as plain values, and what it amounts to day by day."""
+"""The history of removals as rows, and what was freed on each day."""
 
 from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from typing import Any
 
-from controller.plan.report.moments import date
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Removal
+from controller.quantity import date
 
-Values = dict[str, Any]
 A_DAY_SECONDS = 86_400
 
 
-def removals(history: Iterable[Removal], batches: Mapping[str, Batch]) -> list[Values]:
-    """Each removal, with the figure of the batch that it was measured in."""
+@dataclass(frozen=True, slots=True)
+class RemovalRow:
+    """One removal of the history, with the figure of the batch that it was measured in."""
+
+    at: str
+    reference: str
+    image: str
+    outcome: str
+    idle_seconds: float
+    freed_bytes: int | None
+    exactness: str
+    batch: str | None
+    batch_freed_bytes: int | None
+    batch_exactness: str | None
+    size_bytes: int | None
+    document: str
+    rule: int
+    text_hash: str
+    message: str | None
+
+
+def removal_rows(history: Iterable[Removal], batches: Mapping[str, Batch]) -> list[RemovalRow]:
+    """A row for each removal, in the same order."""
     return [_removal(removal, batches) for removal in history]
 
 
-def _removal(removal: Removal, batches: Mapping[str, Batch]) -> Values:
+def _removal(removal: Removal, batches: Mapping[str, Batch]) -> RemovalRow:
     intent, batch = removal.intent, batches.get(removal.batch)
-    return {
-        "at": date(removal.wall_seconds),
-        "reference": intent.reference,
-        "image": intent.image,
-        "outcome": removal.outcome.value,
-        "idle_seconds": round(intent.idle_seconds, 1),
-        "freed_bytes": removal.freed.bytes,
-        "exactness": removal.freed.exactness.value,
-        "batch": removal.batch or None,
-        "batch_freed_bytes": batch.freed.bytes if batch else None,
-        "batch_exactness": (batch.freed.exactness if batch else Exactness.UNKNOWN).value if removal.batch else None,
-        "size_bytes": intent.size_bytes,
-        "document": intent.document,
-        "rule": intent.rule,
-        "text_hash": intent.text_hash,
-        "message": removal.message or None,
-    }
+    return RemovalRow(
+        at=date(removal.wall_seconds),
+        reference=intent.reference,
+        image=intent.image,
+        outcome=removal.outcome.value,
+        idle_seconds=round(intent.idle_seconds, 1),
+        freed_bytes=removal.freed.bytes,
+        exactness=removal.freed.exactness.value,
+        batch=removal.batch or None,
+        batch_freed_bytes=batch.freed.bytes if batch else None,
+        batch_exactness=(batch.freed.exactness if batch else Exactness.UNKNOWN).value if removal.batch else None,
+        size_bytes=intent.size_bytes,
+        document=intent.document,
+        rule=intent.rule,
+        text_hash=intent.text_hash,
+        message=removal.message or None,
+    )
 
 
 @dataclass(frozen=True, slots=True)
 class Day:
-    """What the removals of one day came to; days are those of the host."""
+    """The removals of one day of the host's time zone."""
 
     date: str
     freed_bytes: int
-    """As far as it is known."""
+    """The known part."""
     removals: int
-    """References that went."""
+    """References that were removed."""
     unknown: int
-    """Figures that nobody knows."""
+    """Measurements whose bytes are unknown."""
 
 
 def day_by_day(history: Iterable[Removal], batches: Mapping[str, Batch], today: Today, days: int) -> list[Day]:
-    """So many days, the last of which is today; a batch counts on the day of its last removal."""
+    """The last days including today; a batch counts on the day of its last removal."""
     removals: Counter[int] = Counter()
     freed: dict[str, tuple[int, Freed]] = {}
     for number, removal in enumerate(history):
@@ -71,13 +90,13 @@ def day_by_day(history: Iterable[Removal], batches: Mapping[str, Batch], today: 
 
 @dataclass(frozen=True, slots=True)
 class Today:
-    """The day that the host has now."""
+    """The current day of the host."""
 
     wall_seconds: float
     utc_offset_seconds: float = 0.0
 
     def days_ago(self, wall_seconds: float) -> int:
-        """0 is today; negative is a day that lies ahead, because a clock was wrong."""
+        """0 is today; negative is a day in the future, from a wrong clock."""
         return self._day(self.wall_seconds) - self._day(wall_seconds)
 
     def date(self, days_ago: int) -> str:

@@ -2,19 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from typing import Any
+from collections.abc import Iterable, Sequence
+from typing import Protocol, TypeVar
 
 from controller.image.reference import reference_from_engine
 from controller.plan.memory.names import spellings
-
-Values = dict[str, Any]
 
 _HEX = frozenset("0123456789abcdef")
 _SHORTEST_ID = 4
 
 
-def matching_rows(rows: Iterable[Values], text: str) -> list[Values]:
+class NamedRow(Protocol):
+    """A row that tells the names of its image."""
+
+    @property
+    def image(self) -> str: ...
+
+    @property
+    def names(self) -> Sequence[str]: ...
+
+
+N = TypeVar("N", bound=NamedRow)
+
+
+def matching_rows(rows: Iterable[N], text: str) -> list[N]:
     """All references of every image that `text` means; a name without a tag means `latest`."""
     named = {reference_from_engine(spelling).familiar for spelling in spellings(text)}
     identity = text.removeprefix("sha256:")
@@ -22,11 +33,5 @@ def matching_rows(rows: Iterable[Values], text: str) -> list[Values]:
     return [
         row
         for row in rows
-        if named.intersection(row["names"]) or (is_id and row["image"].removeprefix("sha256:").startswith(identity))
+        if named.intersection(row.names) or (is_id and row.image.removeprefix("sha256:").startswith(identity))
     ]
-
-
-def explained_rows(references: Iterable[Values], explanations: Iterable[Values], text: str) -> list[Values]:
-    """Every reference that `text` means, with all there is to say of it."""
-    rows = {(row["reference"], row["image"]): row for row in references}
-    return [{**rows[row["reference"], row["image"]], **row} for row in matching_rows(explanations, text)]

@@ -4,21 +4,29 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from controller.adapters.ledger.ledger import Ledger
-from controller.adapters.ledger.report import ReportReader, Row
+from controller.adapters.ledger.report import KeyedRow, ReportReader
 from controller.errors import InvalidSettings, LedgerUnavailable
 from controller.instant import Instant
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory
 
+
+@dataclass(frozen=True)
+class Row:
+    verdict: str = ""
+
+
+A_ROW, ANOTHER = Row("DUE"), Row("IN_USE")
 MEMORY = Memory(LedgerClock(77.0, Instant(1_000.0, "boot", 5.0)))
-ROWS: list[Row] = [
-    (("reference", "a\t1"), {"verdict": "DUE"}),
-    (("reference", "b\t2"), {"verdict": "IN_USE"}),
+ROWS: list[KeyedRow] = [
+    (("reference", "a\t1"), A_ROW),
+    (("reference", "b\t2"), ANOTHER),
 ]
 
 
@@ -38,47 +46,47 @@ def reader(ledger: Ledger, tmp_path: Path) -> Iterator[ReportReader]:
 
 
 def test_before_the_first_report_there_is_none(reader: ReportReader) -> None:
-    assert (reader.clock(), reader.rows("reference"), reader.keys("reference")) == (None, [], [])
+    assert (reader.clock(), reader.rows("reference", Row), reader.keys("reference")) == (None, [], [])
 
 
 def test_rows_are_read_as_they_were_written_and_in_the_order_of_their_keys(
     ledger: Ledger, reader: ReportReader
 ) -> None:
-    ledger.report({}, ROWS)
-    assert reader.rows("reference") == [{"verdict": "DUE"}, {"verdict": "IN_USE"}]
+    ledger.report(Row(), ROWS)
+    assert reader.rows("reference", Row) == [A_ROW, ANOTHER]
     assert reader.keys("reference") == ["a\t1", "b\t2"]
     assert reader.clock() == MEMORY.clock
 
 
 def test_the_next_report_takes_the_place_of_the_last(ledger: Ledger, reader: ReportReader) -> None:
-    ledger.report({}, ROWS)
-    ledger.report({"images": 1}, [(("reference", "b\t2"), {"verdict": "DUE"})])
-    assert reader.rows("reference") == [{"verdict": "DUE"}]
-    assert reader.rows("summary") == [{"images": 1}]
+    ledger.report(Row(), ROWS)
+    ledger.report(Row("images 1"), [(("reference", "b\t2"), A_ROW)])
+    assert reader.rows("reference", Row) == [A_ROW]
+    assert reader.rows("summary", Row) == [Row("images 1")]
 
 
 def test_where_no_row_differs_only_the_summary_is_written(ledger: Ledger, reader: ReportReader) -> None:
-    ledger.report({}, ROWS)
-    ledger.report({"images": 2})
+    ledger.report(Row(), ROWS)
+    ledger.report(Row("images 2"))
     assert reader.keys("reference") == ["a\t1", "b\t2"]
-    assert reader.rows("summary") == [{"images": 2}]
+    assert reader.rows("summary", Row) == [Row("images 2")]
 
 
 def test_equal_rows_are_not_written_again(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.report({}, ROWS)
+    ledger.report(Row(), ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("CREATE TRIGGER t BEFORE UPDATE ON report BEGIN SELECT RAISE(ABORT, 'written again'); END")
     other.close()
-    ledger.report({}, ROWS)
+    ledger.report(Row(), ROWS)
     with pytest.raises(LedgerUnavailable, match="written again"):
-        ledger.report({"images": 3})
+        ledger.report(Row("images 3"))
 
 
 def test_a_new_process_replaces_the_rows_of_an_older_one(tmp_path: Path) -> None:
-    another: list[Row] = [(("reference", "c\t3"), {})]
+    another: list[KeyedRow] = [(("reference", "c\t3"), Row())]
     for rows in (ROWS, another):
         ledger = Ledger(tmp_path / "ledger.db")
-        ledger.report({}, rows)
+        ledger.report(Row(), rows)
         ledger.close()
     reader = ReportReader(tmp_path / "ledger.db")
     assert reader.keys("reference") == ["c\t3"]
@@ -86,12 +94,12 @@ def test_a_new_process_replaces_the_rows_of_an_older_one(tmp_path: Path) -> None
 
 
 def test_a_report_that_cannot_be_read_is_one_line(ledger: Ledger, reader: ReportReader, tmp_path: Path) -> None:
-    ledger.report({}, ROWS)
+    ledger.report(Row(), ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("UPDATE report SET value = '{'")
     other.close()
     with pytest.raises(LedgerUnavailable, match="the report cannot be read"):
-        reader.rows("reference")
+        reader.rows("reference", Row)
 
 
 def test_a_file_that_is_not_a_ledger_is_one_line(tmp_path: Path) -> None:

@@ -14,7 +14,8 @@ from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.node.fleet_files import read_fleet, read_plans
 from controller.errors import InvalidSettings
 from controller.plan.memory.idleness import Usage
-from controller.plan.report.report import report_values
+from controller.plan.report.report import plan_frame, shown_references
+from controller.plan.report.rows import as_values
 from controller.plan.scope.candidate import Candidate, PlanOfNode
 from controller.plan.verdict.verdict import Reason
 from controller.policy.text.source import MOST_BYTES
@@ -123,7 +124,9 @@ def test_what_the_planner_reports_is_read(tmp_path: Path) -> None:
     policies = sample_node.write_policies(tmp_path / "policies")
     decision = sample_node.decision_on(sample_node.memory_of(60), policies)
     file = tmp_path / "plan.json"
-    file.write_text(json.dumps(report_values(decision, PolicyFolder(policies).read(), Usage.ANY)))
+    frame = as_values(plan_frame(decision, PolicyFolder(policies).read()))
+    plan_values = {"references": shown_references(decision, Usage.ANY), **frame}
+    file.write_text(json.dumps(plan_values, default=as_values))
     (plan,) = read_plans(file)
     candidates = [verdict for verdict in decision.plan.verdicts if verdict.reason is not Reason.PROTECTED]
     assert (plan.org, plan.id) == ("factory", "gateway-12")

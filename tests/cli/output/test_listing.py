@@ -5,27 +5,20 @@ from __future__ import annotations
 import json
 import time
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 
 import pytest
 import yaml
 
 from controller.cli.output.columns import IMAGES, POLICIES
 from controller.cli.output.listing import Listing, Rows
-from controller.cli.output.render import FORMATS, Values
+from controller.cli.output.render import FORMATS
 from controller.errors import ControllerError, EngineUnavailable
+from controller.plan.report.rows import ListedDocument, ShownReference
+from tests.rows import a_shown_row
 
-ROW: Values = {
-    **dict.fromkeys(("size_bytes", "due_in_seconds", "last_used", "origin", "agent_downloaded"), None),
-    "reference": "app:1",
-    "image": "sha256:0123456789abcdef",
-    "idle_seconds": 5.0,
-    "verdict": "DUE",
-    "action": "remove",
-    "detail": "",
-    "document": "all",
-    "rule": 0,
-}
-OTHER = ROW | {"reference": "app:2"}
+ROW = a_shown_row(verdict="DUE", action="remove", document="all", rule=0)
+OTHER = replace(ROW, reference="app:2")
 
 
 @pytest.fixture(autouse=True)
@@ -33,11 +26,11 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
-def watched(form: str, *looks: list[Values] | ControllerError, names: Sequence[str] = ()) -> None:
+def watched(form: str, *looks: list[ShownReference] | ControllerError, names: Sequence[str] = ()) -> None:
     """Watch until there is no look left; then somebody presses Ctrl-C."""
-    ahead: Iterator[list[Values] | ControllerError] = iter(looks)
+    ahead: Iterator[list[ShownReference] | ControllerError] = iter(looks)
 
-    def read() -> Rows:
+    def read() -> Rows[ShownReference]:
         look = next(ahead, None)
         if look is None:
             raise KeyboardInterrupt
@@ -55,7 +48,7 @@ def test_a_row_that_goes_is_a_line_of_the_table(capsys: pytest.CaptureFixture[st
 
 
 def test_a_row_that_goes_is_an_object_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
-    gone = {"reference": "app:2", "image": OTHER["image"], "verdict": "gone"}
+    gone = {"reference": "app:2", "image": OTHER.image, "verdict": "gone"}
     watched("json", [ROW, OTHER], [ROW])
     assert json.loads(capsys.readouterr().out.partition("\n]\n")[2]) == gone
     watched("yaml", [ROW, OTHER], [ROW])
@@ -65,7 +58,7 @@ def test_a_row_that_goes_is_an_object_for_programs(capsys: pytest.CaptureFixture
 
 
 def test_a_row_that_was_named_may_go_while_the_others_are_watched(capsys: pytest.CaptureFixture[str]) -> None:
-    changed = ROW | {"verdict": "IN_USE"}
+    changed = replace(ROW, verdict="IN_USE")
     watched("name", [ROW, OTHER], [ROW], [changed], names=("app:1", "app:2"))
     said = capsys.readouterr()
     assert (said.out, said.err) == ("app:1\napp:2\napp:2 gone\napp:1\n", "")
@@ -79,10 +72,10 @@ def test_a_row_that_comes_back_is_told_again(form: str, capsys: pytest.CaptureFi
 
 
 def test_every_kind_of_list_says_what_has_gone(capsys: pytest.CaptureFixture[str]) -> None:
-    row = {"name": "all", "file": "all.yaml", "line": 1, "state": "in_force", "why": "", "text_hash": "0" * 64}
-    looks = iter([Rows([row | {"rules": 1, "in_force_from": None, "revision": "", "problems": []}]), Rows([])])
+    row = ListedDocument("all", "", "in_force", "", 1, None, "all.yaml", 1, "0" * 64, (), None)
+    looks = iter([Rows([row]), Rows([])])
 
-    def read() -> Rows:
+    def read() -> Rows[ListedDocument]:
         look = next(looks, None)
         if look is None:
             raise KeyboardInterrupt

@@ -15,7 +15,10 @@ from hypothesis import strategies as st
 from controller.cli.output.render import Column, table
 from controller.printable import printable
 
-COLUMNS = (Column("NAME", lambda row: row["name"]), Column("STATE", lambda row: row["state"], is_wide=True))
+COLUMNS: tuple[Column[dict[str, str]], ...] = (
+    Column("NAME", lambda row: row["name"]),
+    Column("STATE", lambda row: row["state"], is_wide=True),
+)
 
 
 def test_columns_are_as_wide_as_their_widest_text_and_lines_end_without_blanks() -> None:

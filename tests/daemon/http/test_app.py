@@ -16,7 +16,8 @@ import pytest
 from controller.daemon.http.access import Access
 from controller.daemon.status import PassResult
 from controller.plan.memory.idleness import Usage
-from controller.plan.report.report import report_values
+from controller.plan.report.report import plan_frame, shown_references
+from controller.plan.report.rows import as_values
 from tests.page.site import Site, busy_status
 
 
@@ -169,7 +170,9 @@ class TestStatus:
         site.clock.later_by = 0.0
         site.publish(status)
         api = json.loads(ask(site, "/api/status").body)
-        plan = json.loads(json.dumps(report_values(status.decision, status.reading, Usage.ANY)))
+        frame = as_values(plan_frame(status.decision, status.reading)) | {"at": api["at"]}
+        values = {"references": shown_references(status.decision, Usage.ANY), **frame}
+        plan = json.loads(json.dumps(values, default=as_values))
         assert {name: api[name] for name in plan} == plan
 
     def test_it_has_the_health_and_the_freed_bytes(self, site: Site) -> None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from controller.image.reference import ImageId
-from controller.plan.report.history import Today, day_by_day, removals
+from controller.plan.report.history import Today, day_by_day, removal_rows
 from controller.plan.verdict.removal import (
     FREED_IN_BATCH,
     UNKNOWN_BYTES,
@@ -66,6 +66,6 @@ def test_the_beginning_of_a_day_is_a_midnight_where_the_host_is() -> None:
 
 def test_a_removal_is_shown_with_the_figure_of_its_batch() -> None:
     batch = Batch("b", "services", Freed(40, Exactness.LOWER_BOUND))
-    (row,) = removals([a_removal(0, FREED_IN_BATCH, batch="b")], {"b": batch})
-    assert (row["freed_bytes"], row["batch_freed_bytes"], row["batch_exactness"]) == (None, 40, "lower bound")
-    assert row["at"] == "2026-11-21T12:00:00+00:00"
+    (row,) = removal_rows([a_removal(0, FREED_IN_BATCH, batch="b")], {"b": batch})
+    assert (row.freed_bytes, row.batch_freed_bytes, row.batch_exactness) == (None, 40, "lower bound")
+    assert row.at == "2026-11-21T12:00:00+00:00"

@@ -4,18 +4,15 @@ from __future__ import annotations
 
 import pytest
 
-from controller.plan.report.meaning import explained_rows, matching_rows
+from controller.plan.report.meaning import matching_rows
+from tests.rows import an_explanation
 
 DIGEST = "sha256:" + "ab" * 32
 ROWS = [
-    {"reference": "nginx:latest", "image": "sha256:" + "1234" * 16, "names": ["nginx:latest", f"nginx@{DIGEST}"]},
-    {"reference": "nginx:1", "image": "sha256:" + "1234" * 16, "names": ["nginx:latest", "nginx:1"]},
-    {
-        "reference": "team.example/app:1",
-        "image": "sha256:" + "beef" * 16,
-        "names": ["team.example/app:1"],
-    },
-    {"reference": "sha256:" + "0" * 64, "image": "sha256:" + "0" * 64, "names": []},
+    an_explanation("nginx:latest", "sha256:" + "1234" * 16, "nginx:latest", f"nginx@{DIGEST}"),
+    an_explanation("nginx:1", "sha256:" + "1234" * 16, "nginx:latest", "nginx:1"),
+    an_explanation("team.example/app:1", "sha256:" + "beef" * 16, "team.example/app:1"),
+    an_explanation("sha256:" + "0" * 64, "sha256:" + "0" * 64),
 ]
 
 
@@ -37,10 +34,4 @@ ROWS = [
     ],
 )
 def test_a_name_a_digest_an_id_or_the_beginning_of_one(text: str, references: list[str]) -> None:
-    assert [row["reference"] for row in matching_rows(ROWS, text)] == references
-
-
-def test_an_explanation_is_joined_with_the_row_of_its_reference() -> None:
-    references = [{"reference": row["reference"], "image": row["image"], "verdict": "DUE"} for row in ROWS]
-    (found,) = explained_rows(references, ROWS, "beef")
-    assert (found["verdict"], found["names"]) == ("DUE", ["team.example/app:1"])
+    assert [row.reference for row in matching_rows(ROWS, text)] == references

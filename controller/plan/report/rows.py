@@ -1,0 +1,348 @@
+"""The rows that the ledger keeps and that commands, the API and the page show.
+
+A `…Row` is at rest: its moments are on the ledger's clock, so that it changes only if something happens and can be
+compared and stored. `shown` makes a `Shown…` of it: every moment in seconds from now, which decides, and as the wall
+time that this is at best. Names and order of fields are those of the JSON, and are promised to scripts.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field, fields
+from functools import cache
+from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.report.words import what_keeps, what_removes
+from controller.quantity import date
+
+_KEY_PARTS = "\t"
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class ReferenceRow:
+    """One reference with its verdict and the evidence for it."""
+
+    reference: str
+    image: str
+    names_remembered: tuple[str, ...]
+    size_bytes: int | None
+    frees_alone_bytes: int
+    verdict: str
+    action: str
+    detail: str
+    document: str | None
+    rule: int | None
+    until: float | None
+    due_at: float | None
+    idle_since: float | None
+    """None: in use."""
+    last_used: float | str | None
+    """The text `in use`, or when; None: no use was observed."""
+    first_seen: float
+    last_sign: str | None
+    last_sign_at: float | None
+    origin: str | None
+    local: str | None = field(default=None, kw_only=True)
+    """Why the image cannot be pulled again; None if it can."""
+    agent_downloaded: str | None
+
+    def shown(self, clock: LedgerClock) -> ShownReference:
+        """The row as of the clock's moment."""
+        return ShownReference(
+            *(self.reference, self.image, self.names_remembered, self.size_bytes, self.frees_alone_bytes),
+            *(self.verdict, self.action, self.detail, self.document, self.rule),
+            *(seconds_left(self.until, clock), wall_moment(self.until, clock)),
+            *(seconds_left(self.due_at, clock), wall_moment(self.due_at, clock)),
+            idle_seconds=None if self.idle_since is None else round(clock.seconds - self.idle_since, 1),
+            last_used=self.last_used if isinstance(self.last_used, str) else wall_moment(self.last_used, clock),
+            first_seen=wall_moment(self.first_seen, clock),
+            last_sign=self.last_sign,
+            last_sign_at=wall_moment(self.last_sign_at, clock),
+            origin=self.origin,
+            local=self.local,
+            agent_downloaded=self.agent_downloaded,
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ShownReference:
+    """A `ReferenceRow` as of one moment."""
+
+    reference: str
+    image: str
+    names_remembered: tuple[str, ...]
+    size_bytes: int | None
+    frees_alone_bytes: int
+    verdict: str
+    action: str
+    detail: str
+    document: str | None
+    rule: int | None
+    until_seconds: float | None
+    until: str | None
+    due_in_seconds: float | None
+    due_at: str | None
+    idle_seconds: float | None
+    last_used: str | None
+    first_seen: str | None
+    last_sign: str | None
+    last_sign_at: str | None
+    origin: str | None
+    local: str | None
+    agent_downloaded: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FindingRow:
+    """What one rule says of a reference."""
+
+    rule: str
+    image_name: str
+    delete_after_minutes: int
+    agent_downloaded_only: bool
+    keep_last: int = field(default=0, kw_only=True)
+    lost_tag_only: bool = field(default=False, kw_only=True)
+    says: str
+    due_at: float | None
+    decides: bool
+
+    def shown(self, clock: LedgerClock) -> ShownFinding:
+        """The row as of the clock's moment."""
+        left = {"due_in_seconds": seconds_left(self.due_at, clock), "due_at": wall_moment(self.due_at, clock)}
+        return ShownFinding(**as_values(self) | left)
+
+
+@dataclass(frozen=True, slots=True)
+class ShownFinding:
+    """A `FindingRow` as of one moment."""
+
+    rule: str
+    image_name: str
+    delete_after_minutes: int
+    agent_downloaded_only: bool
+    keep_last: int = field(default=0, kw_only=True)
+    lost_tag_only: bool = field(default=False, kw_only=True)
+    says: str
+    due_in_seconds: float | None
+    due_at: str | None
+    decides: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ExplanationRow:
+    """What is known of a reference besides its `ReferenceRow`."""
+
+    reference: str
+    image: str
+    names: tuple[str, ...]
+    rules: tuple[FindingRow, ...]
+    containers: tuple[str, ...]
+    children: tuple[str, ...]
+    parent: str | None
+    setback: str | None
+
+    def shown(self, row: ReferenceRow, clock: LedgerClock) -> ShownExplanation:
+        """Both rows of a reference as of the clock's moment."""
+        reference, rules = row.shown(clock), tuple(rule.shown(clock) for rule in self.rules)
+        return ShownExplanation(
+            **as_values(reference) | as_values(self) | {"rules": rules},
+            what_makes_it_go=what_removes(reference.verdict, reference.until_seconds),
+            what_keeps_it=what_keeps(reference.verdict),
+        )
+
+
+@dataclass(frozen=True, slots=True)
+class ShownExplanation(ShownReference):
+    """All that is known of a reference, as of one moment."""
+
+    names: tuple[str, ...]
+    rules: tuple[ShownFinding, ...]
+    containers: tuple[str, ...]
+    children: tuple[str, ...]
+    parent: str | None
+    setback: str | None
+    what_makes_it_go: str
+    what_keeps_it: str
+
+
+@dataclass(frozen=True, slots=True)
+class DocumentRow:
+    """One document, and its state on this node."""
+
+    name: str
+    label: str
+    state: str
+    why: str
+    rules: int
+    in_force_from: float | None
+    file: str
+    line: int
+    text_hash: str
+    problems: tuple[str, ...]
+
+    def shown(self, clock: LedgerClock) -> ShownDocument:
+        """The row as of the clock's moment."""
+        return ShownDocument(**as_values(self) | {"in_force_from": wall_moment(self.in_force_from, clock)})
+
+
+@dataclass(frozen=True, slots=True)
+class ShownDocument:
+    """A `DocumentRow` as of one moment."""
+
+    name: str
+    label: str
+    state: str
+    why: str
+    rules: int
+    in_force_from: str | None
+    file: str
+    line: int
+    text_hash: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ListedDocument(ShownDocument):
+    """A document with the revision at which the folder was delivered."""
+
+    revision: str | None
+
+
+@dataclass(frozen=True, slots=True)
+class FolderRow:
+    """The folder of policies, and what is wrong with it."""
+
+    path: str
+    lost: str
+    stopped: bool = field(default=False, kw_only=True)
+    revision: str
+    problems: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class NodeRow:
+    """Which node this is, as far as it is known."""
+
+    name: str
+    org: str
+    id: str
+    why: str
+    is_degraded: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ReclaimableRow:
+    """What removing all that is due, and all that waits as well, would free: less than the sum of sizes."""
+
+    due_bytes: int
+    due_and_waiting_bytes: int
+    is_exact: bool
+    without_evidence_bytes: int
+    """Kept only because there is no evidence that the agent downloaded it."""
+    due_local_images: int = 0
+    """Due images that cannot be pulled again."""
+    due_local_bytes: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class EngineRow:
+    """The engine that was observed."""
+
+    product: str
+    version: str
+
+
+@dataclass(frozen=True, slots=True)
+class SummaryRow:
+    """What a report has one of."""
+
+    version: str
+    result: str
+    degraded: tuple[str, ...]
+    dry_run: bool
+    engine: EngineRow | None
+    images: int
+    image_store_bytes: int
+    reclaimable: ReclaimableRow
+    folder: FolderRow
+    node: NodeRow
+
+
+# ── moments ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def seconds_left(at: float | None, clock: LedgerClock) -> float | None:
+    """Until then, on the ledger's clock; negative if it has passed."""
+    return None if at is None else round(at - clock.seconds, 1)
+
+
+def wall_moment(at: float | None, clock: LedgerClock) -> str | None:
+    """The date that this is at best."""
+    wall = None if at is None else clock.wall_at(at)
+    return None if wall is None else date(wall)
+
+
+# ── keys and values ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def key_of(name: str, *apart: object) -> str:
+    """The key of a row among those of its kind: its name, and what tells it from others of that name."""
+    return _KEY_PARTS.join((name, *map(str, apart)))
+
+
+def name_in(key: str) -> str:
+    """The name of the row that has this key."""
+    return key.partition(_KEY_PARTS)[0]
+
+
+def as_values(row: Any) -> dict[str, Any]:
+    """The fields of a row, for JSON (`json.dumps(…, default=as_values)` does those inside it). Raises TypeError."""
+    return {name: getattr(row, name) for name in _names(row.__class__)}
+
+
+@cache
+def _names(kind: type) -> tuple[str, ...]:
+    return tuple(each.name for each in fields(kind))
+
+
+def row_from(kind: Callable[..., T], values: object) -> T:
+    """The row of which JSON has kept these values; what it does not know is passed over. Raises ValueError."""
+    if not isinstance(values, Mapping):
+        raise ValueError(f"a row is not an object: {values!r:.80}")
+    try:
+        return kind(**{name: _read(values[name], *types) for name, types in _types(kind) if name in values})
+    except TypeError as error:
+        raise ValueError(f"a row is incomplete: {error}") from error
+
+
+Types = tuple[type, ...]
+
+
+def _read(value: Any, allowed: Types, inner: Types) -> Any:
+    if type(value) not in allowed:
+        raise ValueError(f"a row has {value!r:.80}")
+    if type(value) is list:
+        return tuple(_read(each, inner, ()) for each in value) if inner == (str,) else _rows(inner[0], value)
+    return row_from(inner[0], value) if type(value) is dict else value
+
+
+def _rows(kind: Callable[..., T], values: list[object]) -> tuple[T, ...]:
+    return tuple(row_from(kind, each) for each in values)
+
+
+@cache
+def _types(kind: type) -> tuple[tuple[str, tuple[Types, Types]], ...]:
+    """For each field the types that JSON may give it, and those inside."""
+    hints = get_type_hints(kind)
+    return tuple((name, _allowed(hints[name])) for name in _names(kind))
+
+
+def _allowed(hint: Any) -> tuple[Types, Types]:
+    if get_origin(hint) is tuple:
+        return (list,), (get_args(hint)[0],)
+    kinds = get_args(hint) or (hint,)
+    inner = tuple(each for each in kinds if hasattr(each, "__dataclass_fields__"))
+    plain = tuple(each for each in kinds if each not in inner)
+    return (*plain, *((dict,) if inner else ()), *((int,) if float in plain else ())), inner
