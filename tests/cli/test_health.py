@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import ssl
 import subprocess
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 import pytest
 
 from controller.cli import main
+from controller.daemon.http.certificate import Certificate
 from controller.daemon.http.server import HttpServer
 
 
@@ -61,9 +61,7 @@ def test_where_no_controller_is_one_line_says_so(capsys: pytest.CaptureFixture[s
 
 
 def test_with_a_certificate_it_asks_by_tls(certificate: Path) -> None:
-    context = ssl.create_default_context(ssl.Purpose.CLIENT_AUTH)
-    context.load_cert_chain(certificate)
-    server = HttpServer(controller, ("127.0.0.1", 0), context)
+    server = HttpServer(controller, ("127.0.0.1", 0), Certificate(certificate, None))
     try:
         asked = ["health", "--listen", f"127.0.0.1:{server.port}"]
         assert main.run([*asked, "--tls-certificate", str(certificate)]) == 0

@@ -460,7 +460,7 @@ def test_an_hour_frees_no_more_bytes_than_it_may() -> None:
         sizes = []
         for number in range(4):
             image = host.engine.load(f"app:{number}", f"layer {number}", content=str(number))
-            sizes.append(host.engine.images_now()[image].size_bytes)
+            sizes.append(host.engine.images_now()[image].size_bytes or 0)
         host.options = PassOptions(
             replace(AT_ONCE, resync_seconds=A_LONG_TIME, limits=Limits(bytes_per_hour=sum(sizes[:2])))
         )

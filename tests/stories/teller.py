@@ -201,7 +201,7 @@ class Teller:
         removals = [self._removal(**rule) for rule in rules]
         self._host.folder.files["policy.json"] = a_document(*removals)
 
-    def _removal(self, image: str, minutes: int, agent_only: bool = False, **optional: object) -> dict[str, Any]:
+    def _removal(self, image: str, minutes: int, agent_only: bool = False, **optional: object) -> Mapping[str, Any]:
         return a_removal(self._pattern(image), minutes, agent_only, **optional)
 
     def broken_policy(self) -> None:

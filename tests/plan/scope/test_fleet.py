@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from controller.constraint.property import Property
 from controller.plan.node.agent import NodeAnswer
-from controller.plan.node.matching import match
+from controller.plan.node.matching import Match, MatchableDocument, match
 from controller.plan.node.node import Node
 from controller.plan.scope import fleet as fleet_scope
 from controller.plan.scope.candidate import Candidate
@@ -102,7 +102,12 @@ def test_nodes_that_no_document_distinguishes_are_matched_once(monkeypatch: pyte
     documents = [a_document(constraints=[f'site == "s{number}" && tier == gold']) for number in range(100)]
     fleet = [a_member(f"n{n}", hardware=f"h{n}", site=f"s{n % 50}", tier="gold", cpu=4) for n in range(10_000)]
     asked = list[object]()
-    monkeypatch.setattr(fleet_scope, "match", lambda *both: (asked.append(both), match(*both))[1])
+
+    def counted(document: MatchableDocument, node: Node) -> Match:
+        asked.append(document)
+        return match(document, node)
+
+    monkeypatch.setattr(fleet_scope, "match", counted)
     found = [len(reach.applies_to) for reach in reaches(documents, fleet)]
     assert len(asked) == 100 * 50
     assert found == [200] * 50 + [0] * 50
