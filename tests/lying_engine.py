@@ -422,7 +422,7 @@ LIES: tuple[Lie, ...] = (
     Lie("404, and nothing was done", "DELETE *", says('{"message": "No such image"}', 404), Effect.UNKNOWN),
     Lie("another image was deleted", "DELETE *", says(json.dumps([{"Deleted": USED}])), Effect.UNKNOWN),
     Lie("a message with half a character", "DELETE *", says('{"message": "\\ud800\\u001b[2J"}', 500), Effect.UNKNOWN),
-    Lie("a message of 10 MB", "DELETE *", says(json.dumps({"message": "x" * 10**7}), 409), Effect.UNKNOWN),
+    Lie("a message of 10 MB", "DELETE *", says(json.dumps({"message": "x" * 10**7}), 500), Effect.UNKNOWN),
     Lie("garbage", "GET /events", streams("garbage"), Effect.WAITS),
     Lie("bytes that are not UTF-8", "GET /events", streams(b"\xff\xfe"), Effect.WAITS),
     Lie("a list", "GET /events", streams("[]"), Effect.WAITS),
