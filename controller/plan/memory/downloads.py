@@ -5,7 +5,7 @@ Evidence is found from outside, because upstream's own mark cannot be read; once
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory.event import Event, EventKind
@@ -88,6 +88,29 @@ def from_agent(
         for image in names.bearers_of(name)
         if _was_pulled(image, name, records, seen)
     }
+
+
+def without_earlier_pulls(
+    found: Mapping[ImageId, Evidence],
+    active: Collection[str],
+    records: Mapping[ImageId, Record],
+    last_answer_at: float,
+) -> dict[ImageId, Evidence]:
+    """What `from_agent` found, without images whose pull was observed while the agent did not need them.
+
+    An archived record names an image for ever, also after a person has pulled it. So for an observed pull the name must
+    be active in the last answer before or the first answer after it. `active` has the active names of both;
+    `last_answer_at` is the time of the answer before the current one.
+    """
+
+    def is_confirmed(image: ImageId, name: str) -> bool:
+        record = records.get(image)
+        if record is None or record.origin is not EventKind.PULLED:
+            return True
+        is_recent = record.touch is EventKind.PULLED and (record.last_touched or 0.0) >= last_answer_at
+        return is_recent and name in active
+
+    return {image: evidence for image, evidence in found.items() if is_confirmed(image, evidence.detail)}
 
 
 def _was_pulled(image: ImageId, name: str, records: Mapping[ImageId, Record], seen: Observation) -> bool:

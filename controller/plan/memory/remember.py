@@ -347,13 +347,22 @@ def _evidence(
     known, news, names, now = inputs.known, inputs.news, inputs.names, inputs.now
     recorded, expected = downloads.from_records(news.recorded_downloads, known.expected, news.events, names, now)
     found = {
-        **downloads.from_agent(inputs.agent.named, names, records, inputs.seen, now),
+        **_named_by_agent(inputs, records),
         **recorded,
         **downloads.from_events(news.events, names, now),
         **downloads.from_containers(inputs.seen, now),
     }
     new = {image: evidence for image, evidence in found.items() if image not in known.evidence}
     return (_bounded({**known.evidence, **new}, records) if new else known.evidence), expected
+
+
+def _named_by_agent(inputs: _Inputs, records: Mapping[ImageId, Record]) -> dict[ImageId, Evidence]:
+    before = inputs.known.node
+    active = inputs.agent.images_in_use | (before.answer.agent.images_in_use if before else frozenset())
+    # Of names of one image an active one decides, because `from_agent` keeps the last.
+    named = dict(sorted(inputs.agent.named.items(), key=lambda item: item[0] in active))
+    found = downloads.from_agent(named, inputs.names, records, inputs.seen, inputs.now)
+    return downloads.without_earlier_pulls(found, active, records, _last_heard(inputs.known, inputs.now))
 
 
 def _bounded(evidence: Mapping[ImageId, Evidence], records: Mapping[ImageId, Record]) -> dict[ImageId, Evidence]:

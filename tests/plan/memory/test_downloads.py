@@ -10,7 +10,7 @@ from controller.image.image import Image
 from controller.image.reference import ImageId
 from controller.plan.memory import downloads
 from controller.plan.memory.event import Event, EventKind
-from controller.plan.memory.memory import Evidence, ExpectedDownload
+from controller.plan.memory.memory import Evidence, ExpectedDownload, Record
 from controller.plan.memory.names import Names
 from controller.plan.memory.observation import Store
 from controller.plan.node.agent import NodeSource
@@ -202,3 +202,20 @@ def test_a_name_in_an_agreement_is_told_as_such() -> None:
     seen, records = an_observation([APP]), {APP.id: a_record(origin=EventKind.PULLED)}
     found = downloads.from_agent({"app:1": NodeSource.AGREEMENT}, names(APP), records, seen, NOW)
     assert found == {APP.id: Evidence(NodeSource.AGREEMENT, "app:1", NOW)}
+
+
+@pytest.mark.parametrize(
+    ("record", "active", "counts"),
+    [
+        (a_record(origin=EventKind.PULLED, touch=EventKind.PULLED, last_touched=NOW), {"app:1"}, True),
+        (a_record(origin=EventKind.PULLED, touch=EventKind.PULLED, last_touched=NOW), set(), False),
+        (a_record(origin=EventKind.PULLED, touch=EventKind.PULLED, last_touched=NOW - 61), {"app:1"}, False),
+        (a_record(), set(), True),
+    ],
+    ids=["active at the pull", "archived at the pull", "active after the next answer", "arrival not observed"],
+)
+def test_an_observed_pull_needs_a_name_that_is_active_at_that_time(
+    record: Record, active: set[str], counts: bool
+) -> None:
+    found = {APP.id: Evidence(NodeSource.SERVICE, "app:1", NOW)}
+    assert bool(downloads.without_earlier_pulls(found, active, {APP.id: record}, NOW - 60)) is counts
