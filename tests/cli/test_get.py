@@ -25,7 +25,7 @@ class TestImages:
         said = imagectl("get", "images")
         assert (said.code, len(said.rows)) == (0, 60)
         assert said.rows[0][:5] == ["acme/telemetry:1.0", "180.4 MB", "18d 19h", "pulled", "BACKING_OFF"]
-        assert said.rows[0][5].startswith("in 2")
+        assert said.rows[0][5].startswith("in ")
 
     def test_how_old_that_is_is_said_beside_it(self, imagectl: Imagectl) -> None:
         assert "from the controller's last pass, " in imagectl("get", "images").err
@@ -198,7 +198,7 @@ class TestRemovals:
         self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
     ) -> None:
         assert main.run(["get", "removals", "--ledger", str(tmp_path / "nothing.db")]) == 3
-        assert "nothing.db: no controller has run here, or --ledger names another file" in capsys.readouterr().err
+        assert "nothing.db (no controller has run here, or --ledger names another file)" in capsys.readouterr().err
 
     def test_a_time_that_is_none(self, imagectl: Imagectl) -> None:
         said = imagectl("get", "removals", "--since", "yesterday")
