@@ -89,6 +89,8 @@ def a_full_memory() -> Memory:
         pulls=Pulls(1.0, 2.0),
         spent=(Spending(1.0, 1_000),),
         event_cursor=123,
+        event_run="process 7",
+        swarm={app.id: 3.0},
         texts={("doc", "hash"): TextRecord(1.0, 2.0, None, "{}")},
     )
     empty = Memory()
