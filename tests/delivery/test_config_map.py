@@ -9,7 +9,7 @@ import pytest
 from controller.adapters.folder import folder as policy_folder
 from controller.adapters.folder.files import FileContent, PolicyFile, read_policy_file
 from controller.adapters.folder.folder import PolicyFolder
-from controller.daemon.journal import lines_for
+from controller.daemon.journal import Journal
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents
 from tests.delivery.deliverers import ConfigMapVolume
 from tests.delivery.node import a_node, a_policy
@@ -106,7 +106,9 @@ def test_a_projection_that_changes_nothing_changes_nothing(
             volume.publish({"p.yaml": a_policy(1)})
             after = node.look()
             assert node.minutes == {"p": 1}
-            assert [line.message for line in lines_for(before, after) if "revision" not in line.fields] == []
+            journal = Journal(0.0)
+            journal.lines(before)
+            assert [line.message for line in journal.lines(after) if "revision" not in line.fields] == []
             assert after.decision.scope == before.decision.scope
             assert after.next_change_at is None
         assert len(parsed) == 1

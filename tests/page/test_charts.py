@@ -12,11 +12,12 @@ from hypothesis import strategies as st
 
 from controller.daemon.overview import Health, Picture, PlannedRemoval
 from controller.daemon.page.charts import days_chart, disk_bar, timeline
+from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.history import Day
 from tests.sample_node import DAY, HOUR, NOW
 
-PICTURE = Picture(NOW, Health.HEALTHY, (), None, LedgerClock(1_000.0, NOW), None)
+PICTURE = Picture(NOW, Health.HEALTHY, (), None, LedgerClock(1_000.0, NOW), ImageDisk())
 
 
 def bars_of(svg: str, kind: str) -> list[tuple[float, float, float]]:

@@ -63,7 +63,7 @@ def test_reclaimable_bytes_count_shared_layers_once(busy: Status) -> None:
     values = gauges_of(busy)
     memory = busy.decision.memory
     assert memory.seen is not None
-    sizes = sum(memory.seen.images[verdict.image].size_bytes for verdict in busy.decision.plan.removals)
+    sizes = sum(memory.seen.images[verdict.image].size_bytes or 0 for verdict in busy.decision.plan.removals)
     assert 0 < values["reclaimable_bytes/due"] < sizes
     assert values["reclaimable_bytes/due"] + values["reclaimable_bytes/waiting"] < values["image_store_bytes"]
 
