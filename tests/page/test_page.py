@@ -384,7 +384,7 @@ return [...found];
 
 
 def test_the_page_takes_steps_in_proportion_to_the_images_and_stays_small(tmp_path: Path) -> None:
-    pages: dict[int, str] = {}
+    pages: dict[int, bytes] = {}
 
     def show(count: int) -> None:
         environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/", "QUERY_STRING": "q=detector&sort=size"}
