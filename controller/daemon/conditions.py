@@ -16,7 +16,7 @@ from controller.settings import Settings
 
 
 def conditions_of(settings: Settings) -> Conditions:
-    """What decides anything, out of the settings. Raises InvalidSettings."""
+    """The settings that decisions depend on. Raises InvalidSettings."""
     terms = Terms(
         settings.settle, Usage(settings.usage), tuple(map(_protected, settings.protect)), settings.protect_local
     )

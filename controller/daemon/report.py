@@ -1,7 +1,7 @@
-"""The report of a status: rows at rest for every reference and document, and a summary.
+"""The report of a status: a stored row for each reference and document, and a summary.
 
-The ledger keeps the last one for commands; the page and the API show it. Rows are made on demand: a node may have
-thousands of images, and none is kept in memory twice.
+The ledger keeps the last report for commands; the page and the API show it. Rows are made on demand to save memory: a
+node may have thousands of images.
 """
 
 from __future__ import annotations
@@ -47,11 +47,11 @@ class StatusReport:
         return document_rows(self.status.decision)
 
     def explained(self, text: str) -> list[Explained]:
-        """All that is known of each reference that `text` names."""
+        """The explanations of all references that `text` matches."""
         return explained(self.status.decision, self.terms, text)
 
     def rows(self) -> Iterator[KeyedRow]:
-        """Everything but the summary."""
+        """All rows except the summary."""
         decision = self.status.decision
         yield from ((("reference", key_of(row.reference, row.image)), row) for row in self.references())
         for explanation in explanation_rows(decision, self.terms):
@@ -63,7 +63,7 @@ class StatusReport:
 
     @cached_property
     def summary(self) -> SummaryRow:
-        """What the report has one of."""
+        """The summary row."""
         status = self.status
         seen = status.decision.memory.seen
         return SummaryRow(
@@ -80,7 +80,7 @@ class StatusReport:
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:
-        """Can a row differ? Most parts of a decision remain the same objects while nothing changes."""
+        """True if a row may differ. Unchanged parts of a decision are the same objects."""
         if other is None:
             return True
         was, now = other.status.decision.memory, self.status.decision.memory
