@@ -99,12 +99,12 @@ def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnsw
         return fresh
     if kept is None or kept.answer.source != fresh.source:
         return replace(fresh, node=None)
-    age = f"{(now - kept.at) / 60:.0f} min of watched time"
+    age = f"{(now - kept.at) / 60:.0f} min of observed time"
     return replace(
         fresh,
         node=fresh.node if fresh.half is Half.NODE else kept.answer.node,
         agent=fresh.agent if fresh.half is Half.AGENT else kept.answer.agent,
-        why=f"{fresh.why}; its last answer, {age} old, holds",
+        why=f"{fresh.why}; its last answer ({age} ago) is used",
     )
 
 
