@@ -132,7 +132,9 @@ class _Text:
                 return value
 
     def _grow(self, characters: int) -> bool:
-        """Read until so many are there, if possible; False at the end. Raises ValueError for a record without end."""
+        """Read until so many are there, or to the end; False if the end was there. Raises ValueError for a record
+        without end.
+        """
         if self._is_all:
             return False
         if len(self._text) - self._at > LONGEST_RECORD:
@@ -143,6 +145,5 @@ class _Text:
             self._is_all = not piece
             parts.append(self._decode(piece, self._is_all))
             length += len(parts[-1])
-        grew = length > len(parts[0])
         self._text, self._at = "".join(parts), 0
-        return grew
+        return True
