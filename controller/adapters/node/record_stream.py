@@ -18,6 +18,7 @@ LONGEST_RECORD = 4 * 2**20
 """Characters."""
 _LEVELS = 2
 _decoder = json.JSONDecoder()
+_OF_NUMBERS = "0123456789.eE+-"
 _blank = re.compile(r"[ \t\n\r]*")
 
 Path = tuple[str, ...]
@@ -127,7 +128,8 @@ class _Text:
                 if not self._grow(2 * (len(self._text) - self._at)):
                     raise
                 continue
-            if end < len(self._text) or not self._grow(1 + end - self._at):  # A number may continue.
+            is_all_of_it = end < len(self._text) and self._text[end] not in _OF_NUMBERS
+            if is_all_of_it or not self._grow(len(self._text) - self._at):  # A number may continue.
                 self._at = end
                 return value
 

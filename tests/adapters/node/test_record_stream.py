@@ -74,7 +74,7 @@ def test_invalid_json_is_an_error(text: bytes) -> None:
 
 
 def test_a_number_may_continue_in_the_next_piece() -> None:
-    assert rebuilt(items([b"[1", b"2", b"]"])) == {(): [12]}
+    assert rebuilt(items([b"[1", b"2", b".", b"5", b"e", b"+1", b"]"])) == {(): [125.0]}
 
 
 @pytest.mark.parametrize("size", range(1, 8))
