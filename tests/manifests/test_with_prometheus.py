@@ -63,7 +63,7 @@ def test_the_annotation_is_a_valid_query(prometheus: Prometheus) -> None:
 
 def test_all_rules_are_evaluated_without_error_and_none_fires(prometheus: Prometheus) -> None:
     rules = prometheus.rules()
-    assert len(rules) == 17
+    assert len(rules) == 19
     assert [(rule["name"], rule.get("lastError")) for rule in rules if rule["health"] == "err"] == []
     assert [rule["name"] for rule in rules if rule.get("state") == "firing"] == []
 
