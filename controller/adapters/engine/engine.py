@@ -107,7 +107,12 @@ class DockerEngine:
         return self._disk_usage("container", written_total)
 
     def _disk_usage(self, of: str, total: Callable[[Row], int]) -> int:
-        return self._valid("measure_store", lambda client: total(_object(client, f"/system/df?type={of}")))
+        """A figure that makes no sense is no reason to connect again, which would end the removals under way."""
+        usage = self._valid("measure_store", lambda client: _object(client, f"/system/df?type={of}"))
+        try:
+            return total(usage)
+        except ValueError as error:
+            raise EngineUnavailable(f"invalid response to measure_store: {error}") from error
 
     def remove(self, target: str) -> tuple[str, ...]:
         """Remove one name, or the image with one ID; never with force, never with its parents. It is sent once.

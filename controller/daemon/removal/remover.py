@@ -129,7 +129,7 @@ class Remover:
     ) -> tuple[bool, Measurements]:
         """Run one batch, between two readings of the store if it has a name. Will there be a figure for it?"""
         observation = execution.expectation.observation
-        tasks = tasks_of(intents, observation.children)
+        tasks = tasks_of(intents, observation.removed_before)
         if not batch:
             execution.run(tasks)
             return False, measurements
