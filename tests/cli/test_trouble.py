@@ -315,7 +315,7 @@ def test_one_pass_removes_what_is_due_and_exits_0(place: Place) -> None:
 def test_one_pass_that_could_not_remove_everything_exits_1(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
-    place.docker._delete = lambda tag: ({"message": "no space left on device"}, 500)  # type: ignore[method-assign]
+    place.docker._delete = lambda target: ({"message": "no space left on device"}, 500)  # type: ignore[method-assign]
     place.engine()
     run = place.run("--once")
     assert run.ends() == 1
