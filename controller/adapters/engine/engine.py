@@ -137,7 +137,10 @@ class DockerEngine:
         return self._valid(operation, ask)
 
     def _valid(self, operation: str, ask: Callable[[Client], T]) -> T:
-        """A valid answer, or EngineUnavailable: half a list is not a list."""
+        """A valid answer, or EngineUnavailable: half a list is not a list.
+
+        An invalid answer is no reconnect: layers that cannot be read must not end the removals of a pass.
+        """
         try:
             return self._connection.request(operation, ask)
         except ErrorAnswer as error:
@@ -145,7 +148,6 @@ class DockerEngine:
                 raise ImageGone(str(error)) from error
             raise EngineUnavailable(f"the engine answered {operation} with {error.status}: {error}") from error
         except ValueError as error:
-            self._connection.drop()
             raise EngineUnavailable(f"invalid response to {operation}: {error}") from error
 
 

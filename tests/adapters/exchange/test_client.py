@@ -125,10 +125,10 @@ def test_what_may_pass_in_a_moment_is_asked_again(exchange: FakeExchange, troubl
         (status(302, Location="https://elsewhere.example/v1"), "the answer is 302: it leads to another address"),
         (status(308, Location="/v1/orgs/other/managementpolicies"), "the answer is 308"),
         (body(WHOLE, code=404), "the answer is 404 and yet holds policies"),
-        (status(404, {"code": "not-found"}), 'it has no "managementPolicy"'),
-        (status(200, {"managementPolicy": None}), 'it has no "managementPolicy"'),
-        (status(200, {"managementPolicy": {"other/sweep": SWEEP}}), '"other/sweep" is no policy of myorg'),
-        (status(200, []), 'it has no "managementPolicy"'),
+        (status(404, {"code": "not-found"}), 'invalid response: no "managementPolicy"'),
+        (status(200, {"managementPolicy": None}), 'invalid response: no "managementPolicy"'),
+        (status(200, {"managementPolicy": {"other/sweep": SWEEP}}), '"other/sweep" is not a policy of myorg'),
+        (status(200, []), 'invalid response: no "managementPolicy"'),
     ],
 )
 def test_what_will_not_pass_is_asked_once(
