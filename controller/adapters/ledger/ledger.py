@@ -73,7 +73,7 @@ class Ledger:
     """
 
     def __init__(self, file: Path, may_lose_seconds: float = 0.0) -> None:
-        """A save that only tells that time passed waits until so much time has passed (one resync, design §5)."""
+        """A save in which only time has passed may be delayed by `may_lose_seconds` (one resync, design §5)."""
         self.resets = 0
         """Number of times that a damaged ledger was moved aside or damaged rows were left out."""
         require_ours(file)
@@ -324,7 +324,7 @@ def _rewrite(db: sqlite3.Connection, memory: Memory) -> None:
 
 
 def _only_time_differs(before: Memory, after: Memory) -> bool:
-    """Do both differ at most in the clock and in the time of the last answer about the node?"""
+    """True if both differ at most in the clock and in the time of the last answer about the node."""
     return all(_is_same(part.of(before), part.of(after)) for part in PARTS.values() if part.name not in ONLY_TIME)
 
 

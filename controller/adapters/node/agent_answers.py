@@ -96,7 +96,7 @@ def _agreement(agreement: Json) -> Agreement:
 
 
 def _images(agreement: Json) -> Iterator[str]:
-    """The images of an agreement's deployment: none before its containers are about to be made."""
+    """The images of an agreement's deployment; none before its containers are created."""
     where = "/agreement: current_deployment"
     for service in _mapping(agreement.get("current_deployment") or {}, where).values():
         config = _mapping(_mapping(service, where).get("config") or {}, where)
@@ -105,8 +105,9 @@ def _images(agreement: Json) -> Iterator[str]:
 
 
 def _images_of_active(definition: Json) -> list[str]:
-    """The images in the deployment (a JSON text) of a service that is needed now. Raises AgentUnavailable if it cannot
-    be read, because an unknown image cannot be kept. An empty one, as of a cluster service, names no image.
+    """The images in the deployment (a JSON text) of an active service. Raises AgentUnavailable if it is not valid.
+
+    An unknown image cannot be kept. An empty deployment, as of a cluster service, names no image.
     """
     where = "/service: the deployment of an active definition"
     text = _text(definition.get("deployment") or "", where, may_be_empty=True)
@@ -120,7 +121,7 @@ def _images_of_active(definition: Json) -> list[str]:
 
 
 def _images_of_archived(definition: Json) -> list[str]:
-    """The same of a service that is not needed now; one that cannot be read names none, because it is only evidence."""
+    """The same for an archived service; an invalid deployment names no image, because it is only evidence."""
     try:
         return _images_of_active(definition)
     except AgentUnavailable:
