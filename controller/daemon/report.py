@@ -6,19 +6,27 @@ node may have thousands of images.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from controller import __version__
 from controller.daemon.status import Status
 from controller.plan.report.explanation import Explained, explained, explanation_rows
 from controller.plan.report.report import document_rows, folder_row, node_row, reclaimable, reference_rows
-from controller.plan.report.rows import DocumentRow, EngineRow, ExplanationRow, ReferenceRow, SummaryRow, key_of
+from controller.plan.report.rows import (
+    DocumentRow,
+    EngineRow,
+    ExplanationRow,
+    ReferenceRow,
+    SettingRow,
+    SummaryRow,
+    key_of,
+)
 from controller.plan.verdict.planner import Terms
 
-KeyedRow = tuple[tuple[str, str], ReferenceRow | ExplanationRow | DocumentRow]
-"""A row with its kind (reference, explanation, document) and a key among these."""
+KeyedRow = tuple[tuple[str, str], ReferenceRow | ExplanationRow | DocumentRow | SettingRow]
+"""A row with its kind (reference, explanation, document, setting) and a key among these."""
 
 
 @dataclass(frozen=True)
@@ -27,6 +35,8 @@ class StatusReport:
 
     status: Status
     terms: Terms
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The settings that the decision depends on, in words."""
 
     def references(self, places: Sequence[int] | None = None) -> Iterator[ReferenceRow]:
         """One row for each reference, or for those in these places among all."""
@@ -48,6 +58,8 @@ class StatusReport:
             yield ("explanation", key_of(explanation.reference, explanation.image)), explanation
         for row in self.documents():
             yield ("document", key_of(row.name, row.file, row.line)), row
+        for name, value in self.settings.items():
+            yield ("setting", name), SettingRow(name, value)
 
     @cached_property
     def summary(self) -> SummaryRow:

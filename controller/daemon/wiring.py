@@ -26,7 +26,7 @@ from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
 from controller.adapters.node.node_file import which_node
-from controller.daemon.conditions import conditions_of
+from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
 from controller.daemon.http.app import HttpApp, Sources
 from controller.daemon.http.certificate import Certificate
@@ -103,7 +103,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
-        publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings.textfile)
+        publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
         events.start(_STREAM_GETS_SECONDS)
         loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
         yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager)
@@ -130,7 +130,7 @@ class _Publisher:
     """Passes a new status to log, metrics, page, ledger and service manager."""
 
     def __init__(
-        self, heartbeat: _Heartbeat, terms: Terms, ledger: Ledger, overview: Overview, textfile: Path | None = None
+        self, heartbeat: _Heartbeat, terms: Terms, ledger: Ledger, overview: Overview, settings: Settings
     ) -> None:
         self._heartbeat = heartbeat
         self._terms = terms
@@ -138,7 +138,8 @@ class _Publisher:
         self._overview = overview
         self._written: StatusReport | None = None
         self._journal = Journal(terms.settle_seconds)
-        self._textfile = textfile
+        self._textfile = settings.textfile
+        self._settings = deciding_settings(settings)
         self._textfile_trouble = ""
 
     def __call__(self, status: Status) -> None:
@@ -148,7 +149,7 @@ class _Publisher:
         self._heartbeat.metrics.publish(status)
         self._write_textfile()
         vitals.status = status
-        report = StatusReport(status, self._terms)
+        report = StatusReport(status, self._terms, self._settings)
         self._overview.publish(report)
         with suppress(LedgerUnavailable):  # The next pass reports it, because it cannot save.
             self._write(report)

@@ -237,7 +237,7 @@ def test_the_exchange_is_asked_for_policies_and_nothing_else(run: Run, exchange:
 def test_own_certificates_are_named_by_a_file(run: Run, tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
     with FakeExchange(authority.server) as exchange:
-        assert "its certificate is not trusted" in run(at=exchange).stderr
+        assert "certificate not trusted" in run(at=exchange).stderr
         assert run("--ca", str(authority.ca), at=exchange).exit_code == 0
 
 
@@ -258,9 +258,9 @@ def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path:
         (["--exchange-url", f"https://x:{SECRETS[0]}@h"], CREDENTIALS, "must not contain credentials"),
         (["--interval", "5"], CREDENTIALS, "write a duration as 90s, 5m, 2h or 1d"),
         (["--interval", "5s"], CREDENTIALS, "at least 10s"),
-        (["--org", "a/b"], CREDENTIALS, "write the organisation's ID"),
-        (["--org", ".."], CREDENTIALS, "write the organisation's ID"),
-        (["--org", ""], CREDENTIALS, "write the organisation's ID"),
+        (["--org", "a/b"], CREDENTIALS, "expected an organisation ID"),
+        (["--org", ".."], CREDENTIALS, "expected an organisation ID"),
+        (["--org", ""], CREDENTIALS, "expected an organisation ID"),
         (["--into", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--ca", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--ca", __file__], CREDENTIALS, "not a file of PEM certificates"),

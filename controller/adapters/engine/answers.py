@@ -42,6 +42,8 @@ LONGEST_LIST = 250_000
 _LONGEST_ROW = 4 * 2**20
 """Characters of one element of a list."""
 _LONGEST_TEXT = 4_096
+_LONGEST_NUMBER = 400
+"""Digits."""
 _LARGEST_BYTES = 2**60
 _LATEST_NANOSECONDS = 2**63
 _FALSE = ("false", "0", "no", "off")
@@ -61,7 +63,9 @@ _reference = lru_cache(maxsize=32_768)(listed_reference)
 
 def _whole(digits: str) -> int | float:
     """A number; infinity if it has thousands of digits, which Python refuses to convert."""
-    return int(digits) if len(digits) <= 20 else math.inf
+    if len(digits) <= _LONGEST_NUMBER:
+        return int(digits)
+    return -math.inf if digits.startswith("-") else math.inf
 
 
 _decoder = json.JSONDecoder(parse_int=_whole)

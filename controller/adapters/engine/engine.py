@@ -137,7 +137,10 @@ class DockerEngine:
         return self._valid(operation, send)
 
     def _valid(self, operation: str, send: Callable[[Client], T]) -> T:
-        """A valid and complete answer. Raises EngineUnavailable."""
+        """A valid and complete answer. Raises EngineUnavailable.
+
+        An invalid answer causes no reconnect: invalid layers must not end the removals of a pass.
+        """
         try:
             return self._connection.request(operation, send)
         except ErrorAnswer as error:
@@ -145,7 +148,6 @@ class DockerEngine:
                 raise ImageGone(str(error)) from error
             raise EngineUnavailable(f"the engine answered {operation} with {error.status}: {error}") from error
         except ValueError as error:
-            self._connection.drop()
             raise EngineUnavailable(f"invalid response to {operation}: {error}") from error
 
 

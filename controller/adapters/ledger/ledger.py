@@ -237,17 +237,18 @@ class LedgerReader(HistoryReader):
             return _loaded(self._db).memory
 
 
-def record_downloads(file: Path, names: Iterable[str]) -> None:
+def record_downloads(file: Path, names: Iterable[str]) -> Memory:
     """Write names of images that the agent downloaded, for the next pass, whether a controller runs or not.
 
-    Raises InvalidSettings, LedgerUnavailable.
+    Returns the memory as it was last saved. Raises InvalidSettings, LedgerUnavailable.
     """
     require_ours(file)
     with ledger_errors(file):
-        db, _ = _opened(file)
+        db, loaded = _opened(file)
         try:
             with db:
                 put_names(db, names)
+            return loaded.memory
         finally:
             close_and_keep_room(db, file)
 

@@ -42,6 +42,10 @@ class AgentAnswer:
     """Image names in active service definitions. A definition is active before its images are pulled, and no other
     record names the images of required and agreement-less services.
     """
+    records: Mapping[str, str] = field(default_factory=dict)
+    """The record that names each image, in words, for `explain`."""
+    is_cut_short: bool = False
+    """Not all archived records could be read, so `named` is not complete."""
 
     @property
     def images_in_use(self) -> frozenset[str]:
