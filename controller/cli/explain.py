@@ -1,4 +1,4 @@
-"""`imagectl explain`: all that is known of one image, and what would remove it or keep it."""
+"""`imagectl explain`: the evidence about one image, and what would remove it or keep it."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from controller.settings import Settings
 @with_settings(*READING, "protect", "protect_local")
 @output_option(*FORMATS)
 @click.option(
-    "--live", is_flag=True, help="Ask the engine and decide now, instead of showing the controller's last pass."
+    "--live", is_flag=True, help="Read the engine and decide now, instead of showing the controller's last pass."
 )
 def explain(reference: str, form: str, live: bool, **given: Any) -> None:
     """Show why an image is removed or kept: every rule that covers it, the rule that decides, and the evidence.

@@ -21,7 +21,7 @@ from controller.quantity import bytes_in_words, count_of, seconds_in_words
 from controller.settings import Settings, duration
 
 _LONGEST_SECONDS = 3_653 * 86_400
-"""Ten years. The way there is decided in steps of twenty days."""
+"""Ten years. It is computed in steps of twenty days."""
 _TURN = {"remove": 0, "wait": 1, "keep": 2}
 
 
@@ -49,7 +49,7 @@ def _from_now(context: click.Context, parameter: click.Parameter, value: str | N
 def plan(context: click.Context, /, wanted: Listing[ShownReference], at: float, exit_code: bool, **given: Any) -> None:
     """Show what `run` would do now: what is removed now, what later, what is kept, and why.
 
-    It asks the engine, reads the ledger of a controller if there is one, decides with the same code as `run`, and
+    It reads the engine and the ledger of a controller, if there is one, decides with the same code as `run`, and
     changes nothing. A document that was just put into the folder counts as stable. If the controller ran with other
     settings in its last pass, a note names those that differ.
 

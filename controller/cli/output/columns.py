@@ -1,6 +1,6 @@
 """The lists of `plan` and `get`: columns, selectable fields, and fields that `--watch` compares.
 
-The names of columns are promised to scripts: `tests/cli/test_get.py` has them all.
+The names of columns are an interface for scripts: `tests/cli/test_get.py` has them all.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ class NamedImage(Protocol):
 
 
 class Ruled(Protocol):
-    """A row that names the rule that decided it."""
+    """A row with the rule that decided it."""
 
     @property
     def document(self) -> str | None: ...
@@ -41,7 +41,7 @@ class Ruled(Protocol):
 
 
 def _when(row: ShownReference) -> str:
-    """When the reference is removed, as far as it is known."""
+    """The time of the removal, as far as it is known."""
     return "now" if row.action == "remove" else moment(row.due_in_seconds)
 
 
@@ -63,7 +63,7 @@ def _origin(row: ShownReference) -> str:
 
 
 def _why(row: ShownReference) -> str:
-    """The evidence; an image that a pull would not bring back is marked."""
+    """The evidence; an image that cannot be pulled again is marked."""
     return "; ".join(filter(None, (row.detail, f"local ({row.local})" if row.local else ""))) or "-"
 
 
@@ -113,7 +113,7 @@ POLICY_COLUMNS: tuple[Column[ListedDocument], ...] = (
 
 
 def _freed(row: RemovalRow) -> str:
-    """Bytes that a removal freed; those of a batch stand once for all its removals, in parentheses."""
+    """Bytes that a removal freed; in parentheses those of its whole batch."""
     if row.freed_bytes is not None:
         return bytes_in_words(row.freed_bytes)
     if row.batch_freed_bytes is not None:

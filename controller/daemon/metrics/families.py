@@ -69,9 +69,7 @@ _DECLARED = (
         "Passes, by result: removed, nothing_due, partial (a due reference could not be removed), failed.",
         ("result",),
     ),
-    Family(
-        "pass_duration_seconds", "histogram", "Duration of passes, from the first reading to the report.", (), _SLOW
-    ),
+    Family("pass_duration_seconds", "histogram", "Duration of passes, from the first read to the report.", (), _SLOW),
     Family(
         "last_successful_pass_timestamp_seconds",
         "gauge",
@@ -104,14 +102,14 @@ _DECLARED = (
     Family(
         "removals_total",
         "counter",
-        "Removals that the engine was asked for, by outcome (removed; untagged: the image has other names; gone: it was"
+        "Requested removals, by outcome (removed; untagged: the image has other names; gone: it was"
         " removed by another process; refused; failed) and by policy document.",
         ("outcome", "document"),
     ),
     Family(
         "unexpected_deletions_total",
         "counter",
-        "Removals in which the engine deleted more than it was asked to. Each is an error in the log and the history.",
+        "Removals in which the engine deleted more than was requested. Each is an error in the log and the history.",
     ),
     Family(
         "reclaimed_bytes_total",

@@ -1,4 +1,4 @@
-"""A decision → rows: the one form in which commands, the API and the page show it."""
+"""Converts a decision to rows, which commands, the API and the page show."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class PlanFrame:
 
 
 def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
-    """All of it, as of the decision's moment."""
+    """The frame at the time of the decision."""
     clock = decision.memory.clock
     return PlanFrame(
         documents=tuple(row.shown(clock) for row in document_rows(decision)),
@@ -51,7 +51,7 @@ def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
 
 
 def shown_references(decision: Decision, usage: Usage) -> list[ShownReference]:
-    """Every reference with its verdict and the evidence for it, as of the decision's moment."""
+    """Every reference with its verdict and its evidence, at the time of the decision."""
     return [row.shown(decision.memory.clock) for row in reference_rows(decision, usage)]
 
 
@@ -113,7 +113,7 @@ def _document(document: DocumentStatus) -> DocumentRow:
 
 
 def reclaimable(decision: Decision) -> ReclaimableRow:
-    """What removing all that is due, and all that waits as well, would free."""
+    """The bytes that would be freed by removing all that is due, and all that is due or waits."""
     verdicts, removals, memory = decision.plan.verdicts, decision.plan.removals, decision.memory
     due = freed_together(removals, memory)
     both = freed_together((*removals, *(each for each in verdicts if each.action is Action.WAIT)), memory)
@@ -136,7 +136,7 @@ def _why_local(verdict: Verdict, memory: Memory) -> str:
 
 
 def folder_row(reading: FolderReading) -> FolderRow:
-    """The folder of policies, and what is wrong with it."""
+    """The policy folder and its problems."""
     return FolderRow(
         path=reading.folder,
         lost=reading.lost,
@@ -147,7 +147,7 @@ def folder_row(reading: FolderReading) -> FolderRow:
 
 
 def node_row(answer: NodeAnswer) -> NodeRow:
-    """Which node this is, as far as that is known."""
+    """The identity of this node, as far as it is known."""
     node = answer.node
     return NodeRow(
         name=f"{node.org}/{node.id}" if node and node.org else node.id if node else "",

@@ -1,6 +1,4 @@
-"""What removals would free, by what is known of layers: exact to the byte on graph drivers, an estimate on other
-stores.
-"""
+"""Bytes that removals would free, computed from layers: exact on graph drivers, an estimate on other stores."""
 
 from __future__ import annotations
 
@@ -18,7 +16,7 @@ def layer_tree(memory: Memory) -> LayerTree:
 
 
 def last_removal_of_each(removals: Iterable[Verdict], memory: Memory) -> dict[ImageId, Verdict]:
-    """Of each image that goes with all its names, the removal after which it is gone; in that order."""
+    """The last removal of each image that loses all its names, in the order of removal."""
     names_left: dict[ImageId, int] = {}
     last: dict[ImageId, Verdict] = {}
     images = memory.seen.images if memory.seen else {}
@@ -31,9 +29,7 @@ def last_removal_of_each(removals: Iterable[Verdict], memory: Memory) -> dict[Im
 
 
 def freed_in_turn(removals: Sequence[Verdict], memory: Memory) -> list[Reclaim]:
-    """What each of these removals frees when they are made in this order; a name that leaves others behind frees
-    nothing.
-    """
+    """Bytes freed by each removal in this order; a removed name of an image with other names frees nothing."""
     last = last_removal_of_each(removals, memory)
     freed = layer_tree(memory).in_turn(memory.records[image].tip for image in last)
     by_verdict = {id(verdict): reclaim for verdict, reclaim in zip(last.values(), freed, strict=True)}
@@ -41,6 +37,6 @@ def freed_in_turn(removals: Sequence[Verdict], memory: Memory) -> list[Reclaim]:
 
 
 def freed_together(removals: Sequence[Verdict], memory: Memory) -> Reclaim:
-    """What all of them free: less than the sum of the images' sizes, as layers are shared."""
+    """Bytes freed by all of them: less than the sum of the images' sizes, because layers are shared."""
     last = last_removal_of_each(removals, memory)
     return layer_tree(memory).together(memory.records[image].tip for image in last)
