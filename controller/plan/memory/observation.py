@@ -52,6 +52,8 @@ class Observation:
     """On a swarm manager: the names of images that its services are made from."""
     own_container: str = ""
     """ID of the container in which this program runs, or empty."""
+    has_build_cache: bool = False
+    """BuildKit may hold layers of images: those are not freed with the images."""
     users: Mapping[ImageId, tuple[Container, ...]] = field(init=False)
     """Which containers, in whatever state, are made from an image or mount it."""
     children: Mapping[ImageId, tuple[ImageId, ...]] = field(init=False)
