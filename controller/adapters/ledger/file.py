@@ -1,4 +1,4 @@
-"""Opens and locks the ledger's file, and tells whether a file is a ledger at all. Knows nothing of the rows."""
+"""Opens and locks the ledger's file, and checks whether a file is a ledger. It does not read the rows."""
 
 from __future__ import annotations
 
@@ -82,12 +82,12 @@ def damage_found() -> Iterator[None]:
 
 
 def is_system_error(error: Exception) -> bool:
-    """Does the error come from the disk, the permissions or another process?"""
+    """True if the error comes from the disk, the permissions or another process."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _NOT_DAMAGE
 
 
 def is_full(error: Exception) -> bool:
-    """Is the disk full?"""
+    """True if the disk is full."""
     return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 
 

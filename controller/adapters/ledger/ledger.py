@@ -94,7 +94,7 @@ class Ledger:
     """
 
     def __init__(self, file: Path, may_lose_seconds: float = 0.0) -> None:
-        """A save that only tells that time passed waits until so much time has passed (one resync, design §5)."""
+        """A save in which only time has passed may be delayed by `may_lose_seconds` (one resync, design §5)."""
         self.resets = 0
         """Number of times that a damaged ledger was moved aside or damaged rows were left out."""
         require_ours(file)
@@ -289,17 +289,18 @@ class LedgerReader(HistoryReader):
             return _loaded(self._db).memory
 
 
-def record_downloads(file: Path, names: Iterable[str]) -> None:
+def record_downloads(file: Path, names: Iterable[str]) -> Memory:
     """Write names of images that the agent downloaded, for the next pass, whether a controller runs or not.
 
-    Raises InvalidSettings, LedgerUnavailable.
+    Returns the memory as it was last saved. Raises InvalidSettings, LedgerUnavailable.
     """
     require_ours(file)
     with ledger_errors(file):
-        db, _ = _opened(file)
+        db, loaded = _opened(file)
         try:
             with db:
                 put_names(db, names)
+            return loaded.memory
         finally:
             close_and_keep_room(db, file)
 
@@ -377,7 +378,7 @@ def _rewrite(db: sqlite3.Connection, memory: Memory) -> None:
 
 
 def _only_time_differs(before: Memory, after: Memory) -> bool:
-    """Do both differ at most in the clock and in the time of the last answer about the node?"""
+    """True if both differ at most in the clock and in the time of the last answer about the node."""
     return all(_is_same(part.of(before), part.of(after)) for part in PARTS.values() if part.name not in ONLY_TIME)
 
 

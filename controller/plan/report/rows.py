@@ -270,6 +270,14 @@ class SummaryRow:
     node: NodeRow
 
 
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting of the controller that its decisions depend on, in words."""
+
+    name: str
+    value: str
+
+
 # ── moments ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
