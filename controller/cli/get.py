@@ -116,7 +116,8 @@ def _images(settings: Settings, live: bool) -> Rows[ShownReference]:
     from controller.plan.memory.idleness import Usage
     from controller.plan.report.report import shown_references
 
-    return Rows(shown_references(live_view(settings).decision, Usage(settings.usage)), ["as the engine answers now"])
+    rows = shown_references(live_view(settings).decision, Usage(settings.usage))
+    return Rows(sorted(rows, key=lambda row: (row.reference, row.image)), ["as the engine answers now"])
 
 
 def _policies(settings: Settings, live: bool) -> Rows[ListedDocument]:

@@ -10,10 +10,12 @@ import click
 from controller.cli.options import READING, settings_from, with_settings
 from controller.cli.output.columns import PLAN
 from controller.cli.output.listing import Listing, Rows, listing
+from controller.cli.reported import last_report
 from controller.cli.view import later_view, live_view
+from controller.daemon.conditions import deciding_settings
 from controller.plan.memory.idleness import Usage
 from controller.plan.report.report import PlanFrame, plan_frame, shown_references
-from controller.plan.report.rows import ReclaimableRow, ShownReference
+from controller.plan.report.rows import ReclaimableRow, SettingRow, ShownReference
 from controller.plan.report.words import bounded_bytes, document_in_words
 from controller.quantity import bytes_in_words, count_of, seconds_in_words
 from controller.settings import Settings, duration
@@ -48,7 +50,8 @@ def plan(context: click.Context, /, wanted: Listing[ShownReference], at: float, 
     """Show what `run` would do now: what is removed now, what later, what is kept, and why.
 
     It asks the engine, reads the ledger of a controller if there is one, decides with the same code as `run`, and
-    changes nothing. A document that was just put into the folder counts as stable.
+    changes nothing. A document that was just put into the folder counts as stable. If the controller ran with other
+    settings in its last pass, a note names those that differ.
 
     VERDICT is the reason why a reference is removed, waits or is kept; `imagectl explain REF` shows more. REMOVAL is
     the time of its removal if nothing happens until then. -o name prints the references that are due.
@@ -78,7 +81,19 @@ def _rows(settings: Settings, at: float, form: str) -> Rows[ShownReference]:
     if form == "name":
         rows = [row for row in rows if row.action == "remove"]
     notes = [f"as it will be in {seconds_in_words(at)} if nothing happens until then"] if at else []
-    return Rows(rows, notes, lambda: _below(rows, frame), frame)
+    return Rows(rows, [*notes, *_other_settings(settings)], lambda: _below(rows, frame), frame)
+
+
+def _other_settings(settings: Settings) -> list[str]:
+    """A note with the settings of the controller's last pass that differ from those of this plan."""
+    with last_report(settings) as report:
+        used = {row.name: row.value for row in report.reader.rows("setting", SettingRow)} if report else {}
+    differ = [
+        f"{name.replace('_', '-')} {used[name]} (here {here})"
+        for name, here in deciding_settings(settings).items()
+        if used.get(name, here) != here
+    ]
+    return [f"the controller ran with other settings in its last pass: {', '.join(differ)}"] if differ else []
 
 
 def _below(rows: Sequence[ShownReference], frame: PlanFrame) -> list[str]:

@@ -1,4 +1,4 @@
-"""One observation of the engine. It is complete or there is none: a list that failed is not an empty list."""
+"""One observation of the engine. It is complete or fails: a failed list is not an empty list."""
 
 from __future__ import annotations
 
@@ -18,12 +18,12 @@ from controller.plan.memory.observation import Engine, Observation, Store
 
 _INSPECTIONS_AT_ONCE = 4
 _ATTEMPTS = 2
-"""Of one observation, if the connection breaks during it."""
+"""Attempts of one observation, if the connection breaks during it."""
 
 
 @dataclass
 class Observer:
-    """Observes one engine again and again; it asks which engine answers only after a new connection."""
+    """Observes one engine. It identifies the engine again only after a new connection."""
 
     engine: EnginePort
     clock: Clock
@@ -65,7 +65,7 @@ class Observer:
         return self._has_build_cache
 
     def is_same_engine(self, observation: Observation) -> bool:
-        """Is it still the engine of that observation, in the same role? Asked before anything is removed from it."""
+        """True if it is still the engine of that observation, in the same role. Checked before each removal batch."""
         self._known = self.engine.identify()
         return self._known == observation.engine
 

@@ -30,12 +30,12 @@ LAST_REMOVALS = 12
 
 
 class Health(StrEnum):
-    """How the controller is, in one word."""
+    """Health of the controller."""
 
     STARTING = "starting"
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """It works, and something needs attention."""
+    """It works, but something needs attention."""
     FAILING = "failing"
 
 
@@ -48,7 +48,7 @@ class History:
     batches: Mapping[str, Batch] = field(default_factory=dict)
     total_bytes: int = 0
     total_unknown: int = 0
-    """Both since the ledger was created."""
+    """Both totals since the ledger was created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class PlannedRemoval:
     due_at: float
     """Ledger time; in the past if the removal is due."""
     frees_bytes: int
-    """After everything before it is removed: these add up."""
+    """Bytes freed after the removals before it, so that the values can be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ class Readers:
     history: Callable[[float], History]
     """The removals since a wall time."""
     utc_offset_seconds: Callable[[float], float]
-    """Of the host's time zone, at a wall time."""
+    """UTC offset of the host's time zone at a wall time."""
 
 
 class Published:

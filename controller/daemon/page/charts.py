@@ -55,9 +55,9 @@ def days_chart(days: Sequence[Day]) -> Html:
 
 
 def timeline(removals: Sequence[PlannedRemoval], picture: Picture) -> Html:
-    """Removals over time: bars of bytes from now on, near moments drawn wider than far ones.
+    """Removals over time, in bytes; near times are wider than far ones.
 
-    What is due is a mark of full height and not to scale: it may be so much that nothing else could be seen.
+    What is due is a mark of full height, not to scale: it may be much larger than the rest.
     """
     waits = [picture.seconds_until(removal.due_at) for removal in removals]
     horizon = next((at for at in _FARTHEST if at >= max(waits, default=0.0)), _FARTHEST[-1])

@@ -7,7 +7,7 @@ from controller.plan.report.words import VERDICTS
 
 
 def verdict(word: str) -> Html:
-    """A verdict as a badge; its colour only repeats what it says."""
+    """A verdict as a badge; the colour adds no information."""
     return el("span", word, class_=f"verdict {word.lower()}", title=VERDICTS.get(word, ""))
 
 

@@ -42,6 +42,10 @@ class AgentAnswer:
     """Image names in active service definitions. A definition is active before its images are pulled, and no other
     record names the images of required and agreement-less services.
     """
+    records: Mapping[str, str] = field(default_factory=dict)
+    """The record that names each image, in words, for `explain`."""
+    is_cut_short: bool = False
+    """Not all archived records could be read, so `named` is not complete."""
 
     @property
     def images_in_use(self) -> frozenset[str]:
@@ -95,12 +99,12 @@ def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnsw
         return fresh
     if kept is None or kept.answer.source != fresh.source:
         return replace(fresh, node=None)
-    age = f"{(now - kept.at) / 60:.0f} min of watched time"
+    age = f"{(now - kept.at) / 60:.0f} min of observed time"
     return replace(
         fresh,
         node=fresh.node if fresh.half is Half.NODE else kept.answer.node,
         agent=fresh.agent if fresh.half is Half.AGENT else kept.answer.agent,
-        why=f"{fresh.why}; its last answer, {age} old, holds",
+        why=f"{fresh.why}; its last answer ({age} ago) is used",
     )
 
 

@@ -278,6 +278,14 @@ class SummaryRow:
     """What `image_store_bytes` leaves out, in words."""
 
 
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting of the controller that its decisions depend on, in words."""
+
+    name: str
+    value: str
+
+
 # ── moments ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
