@@ -15,7 +15,7 @@ from controller.cli.reported import last_report
 from controller.errors import NotFound
 from controller.plan.report.meaning import matching_rows
 from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
-from controller.plan.report.words import NO_EVIDENCE
+from controller.plan.report.words import NO_EVIDENCE, bounded_bytes
 from controller.printable import printable
 from controller.quantity import bytes_in_words, moment, seconds_in_words, short_id
 from controller.settings import Settings
@@ -80,7 +80,7 @@ def _not_found(text: str, rows: Iterable[ReferenceRow]) -> NoReturn:
 
 
 def _lines(row: ShownExplanation) -> Iterator[str]:
-    size, frees = bytes_in_words(row.size_bytes), bytes_in_words(row.frees_alone_bytes)
+    size, frees = bytes_in_words(row.size_bytes), bounded_bytes(row.frees_alone_bytes, row.frees_alone_bound)
     yield f"{row.reference}  (image {short_id(row.image)}, {size}; removing it alone frees {frees})"
     yield _said("verdict", f"{row.verdict}{_deadline(row)}{_detail(row)}")
     for rule in row.rules:

@@ -13,6 +13,7 @@ from controller.cli.output.listing import GONE, ListingKind
 from controller.cli.output.render import Column
 from controller.cli.output.selection import any_text
 from controller.plan.report.rows import ListedDocument, ShownReference
+from controller.plan.report.words import bounded_bytes
 from controller.quantity import bytes_in_words, moment, name_of, seconds_in_words, short_id
 
 if TYPE_CHECKING:
@@ -89,7 +90,10 @@ SIZE: Column[ShownReference] = Column(
     "SIZE", lambda row: bytes_in_words(row.size_bytes), order=lambda row: row.size_bytes or 0
 )
 FREES: Column[ShownReference] = Column(
-    "FREES ALONE", lambda row: bytes_in_words(row.frees_alone_bytes), True, lambda row: row.frees_alone_bytes
+    "FREES ALONE",
+    lambda row: bounded_bytes(row.frees_alone_bytes, row.frees_alone_bound),
+    True,
+    lambda row: row.frees_alone_bytes,
 )
 IDLE: Column[ShownReference] = Column("IDLE", _idle, order=lambda row: row.idle_seconds)
 VERDICT: Column[ShownReference] = Column("VERDICT", lambda row: row.verdict, colours=_VERDICT_COLOURS, when_gone=GONE)

@@ -90,13 +90,14 @@ _DECLARED = (
     Family(
         "image_store_bytes",
         "gauge",
-        "Size of all image layers on the node, each counted once; without compressed copies on the containerd store.",
+        "Size of all image layers on the node, each counted once; without the compressed blobs of the containerd store"
+        " and without BuildKit's cache.",
     ),
     Family(
         "reclaimable_bytes",
         "gauge",
-        "Bytes that the removal of everything due, or of everything waiting, would free; shared layers count once. An"
-        " estimate on the containerd store and Podman.",
+        "Bytes that the removal of everything due, or of everything waiting, would free; shared layers count once. A"
+        " lower bound on the containerd store, an upper bound where BuildKit has a cache, an estimate on Podman.",
         ("verdict",),
     ),
     Family(

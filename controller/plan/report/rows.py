@@ -46,6 +46,8 @@ class ReferenceRow:
     origin: str | None
     local: str | None = field(default=None, kw_only=True)
     """Why the image cannot be pulled again; None if it can."""
+    frees_alone_bound: str = field(default="exact", kw_only=True)
+    """How `frees_alone_bytes` relates to what is freed: see `ReclaimableRow.bound`."""
     agent_downloaded: str | None
 
     def shown(self, clock: LedgerClock) -> ShownReference:
@@ -62,6 +64,7 @@ class ReferenceRow:
             last_sign_at=wall_moment(self.last_sign_at, clock),
             origin=self.origin,
             local=self.local,
+            frees_alone_bound=self.frees_alone_bound,
             agent_downloaded=self.agent_downloaded,
         )
 
@@ -91,6 +94,7 @@ class ShownReference:
     last_sign_at: str | None
     origin: str | None
     local: str | None
+    frees_alone_bound: str
     agent_downloaded: str | None
 
 
@@ -244,6 +248,8 @@ class ReclaimableRow:
     due_local_images: int = 0
     """Due images that cannot be pulled again."""
     due_local_bytes: int = 0
+    bound: str = "exact"
+    """`exact`, `at least`, `at most` or `about`: how the bytes relate to what is freed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -268,6 +274,8 @@ class SummaryRow:
     reclaimable: ReclaimableRow
     folder: FolderRow
     node: NodeRow
+    image_store_without: str = ""
+    """What `image_store_bytes` leaves out, in words."""
 
 
 @dataclass(frozen=True, slots=True)

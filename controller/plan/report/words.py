@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controller.quantity import span
+from controller.quantity import bytes_in_words, span
 
 VERDICTS: Mapping[str, str] = {
     "DUE": "due now",
@@ -79,3 +79,8 @@ def document_in_words(name: str, state: str, why: str) -> str:
 def state_in_words(state: str) -> str:
     """The display text of a document's state."""
     return _STATES.get(state, state)
+
+
+def bounded_bytes(count: int, bound: str) -> str:
+    """A predicted size with what is certain about it: `3.0 MB`, `at least 3.0 MB`."""
+    return f"{'' if bound == 'exact' else f'{bound} '}{bytes_in_words(count)}"
