@@ -52,15 +52,15 @@ narrate() { # beside the controller: what it saw, what it did, and where to look
     say "what was removed, and why (imagectl get removals):"
     imagectl get removals
     echo
-    say "what is left, and why (imagectl plan):"
+    say "what is kept, and why (imagectl plan):"
     imagectl plan "${looking[@]}"
     address=$(sed -n 's|.*metrics at \(http://[^ ]*\)/metrics.*|\1|p' "$trial/log" | head -n 1)
     echo
-    say "the bytes it really freed, from $address/metrics:"
+    say "the bytes that were freed, from $address/metrics:"
     python3 -c 'import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1]).read().decode())' "$address/metrics" |
         grep '^image_controller_reclaimed_bytes_total'
     echo
-    say "it keeps running: status page at $address/, metrics at $address/metrics; Ctrl-C ends it"
+    say "the controller keeps running: status page at $address/, metrics at $address/metrics; Ctrl-C stops it"
 }
 
 stop_controller() {
@@ -90,8 +90,8 @@ mkdir -p "$trial"
 samples create
 made=yes
 looking=(--policies policies --docker-host "$DOCKER_HOST" --settle "$settle")
-say "three sample images are there; before anything is removed, the plan is (imagectl plan):"
+say "three sample images exist; the plan before anything is removed (imagectl plan):"
 imagectl plan "${looking[@]}"
 echo
-say "now the controller runs (imagectl run); $settle after it has first seen them, what is due goes:"
+say "the controller runs now (imagectl run); images that are due are removed $settle after they were first seen:"
 run_controller "$@"

@@ -17,6 +17,7 @@ from controller.daemon.page.lists import PROBLEMS, last_removals, next_to_go, po
 from controller.daemon.page.query import Query
 from controller.log_events import LogEvent
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
+from controller.plan.report.words import bounded_bytes
 from controller.quantity import ago, bytes_in_words, count_of, from_now
 
 _NEXT = 6
@@ -126,15 +127,16 @@ def _store(picture: Picture, published: Published) -> Html:
         el("h2", "Image store"),
         el("p", el("strong", bytes_in_words(images)), " in ", count_of(summary.images, "image"), class_="big"),
         el("p", _reclaimable(summary.reclaimable), class_="aside") if images else None,
+        el("p", f"without {summary.image_store_without}", class_="aside") if summary.image_store_without else None,
         bar,
         class_="card",
     )
 
 
 def _reclaimable(freed: ReclaimableRow) -> str:
-    about, kept = "" if freed.is_exact else "about ", freed.without_evidence_bytes
+    kept, most = freed.without_evidence_bytes, bounded_bytes(freed.due_and_waiting_bytes, freed.bound)
     without = f"; {bytes_in_words(kept)} are kept: no evidence that the agent downloaded them" if kept else ""
-    return f"{about}{bytes_in_words(freed.due_and_waiting_bytes)} of it will be removed, now or later{without}"
+    return f"{most} of it will be removed, now or later{without}"
 
 
 def _key(images: int, size: int, available: int) -> Html:
@@ -165,7 +167,7 @@ def _next(picture: Picture, published: Published) -> Html:
     removals, reclaimable = published.planned_removals, published.report.summary.reclaimable
     due = sum(picture.seconds_until(each.due_at) == 0 for each in removals)
     later = reclaimable.due_and_waiting_bytes - reclaimable.due_bytes
-    lead = el("p", _lead(due, len(removals) - due, reclaimable.due_bytes, later), class_="big")
+    lead = el("p", _lead(due, len(removals) - due, reclaimable, later), class_="big")
     chart = [timeline(removals, picture), next_to_go(picture, published, _NEXT)] if removals else None
     return el(
         "section",
@@ -178,11 +180,10 @@ def _next(picture: Picture, published: Published) -> Html:
     )
 
 
-def _lead(due: int, waiting: int, due_bytes: int, later_bytes: int) -> list[Child]:
-    now: list[Child] = (
-        [el("strong", bytes_in_words(due_bytes)), f" now, in {count_of(due, 'reference')}"] if due else []
-    )
-    then = f"{bytes_in_words(later_bytes)} later, in {count_of(waiting, 'reference')}"
+def _lead(due: int, waiting: int, freed: ReclaimableRow, later_bytes: int) -> list[Child]:
+    due_bytes = bounded_bytes(freed.due_bytes, freed.bound)
+    now: list[Child] = [el("strong", due_bytes), f" now, in {count_of(due, 'reference')}"] if due else []
+    then = f"{bounded_bytes(later_bytes, freed.bound)} later, in {count_of(waiting, 'reference')}"
     if not (due or waiting):
         return ["Nothing is due or waiting."]
     return [*now, "; " if due and waiting else None, then if waiting else None]
