@@ -17,7 +17,7 @@ from controller.plan.verdict.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
 
 MAX_SETBACK_LINES = 5
-"""More refused or failed removals of one document in a pass become one line: they come by the thousand."""
+"""More refused or failed removals of one document in a pass become one line; there may be thousands."""
 _EVENT_OF = {
     Outcome.REMOVED: LogEvent.IMAGE_REMOVED,
     Outcome.UNTAGGED: LogEvent.IMAGE_UNTAGGED,
@@ -81,7 +81,7 @@ class Journal:
             self._degraded_since.setdefault(event, now)
 
     def _gap(self, after: Status) -> Iterator[Line]:
-        """The pass that finds a gap in the observation reports it."""
+        """A gap is reported by the pass that detects it."""
         memory, before = after.decision.memory, self._before
         is_known = before is not None and before.decision.memory.watch == memory.watch
         if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
@@ -138,7 +138,7 @@ def _documents(before: Status | None, after: Status) -> Iterator[Line]:
 
 
 def _problems_of_files(before: Status | None, after: Status) -> Iterator[Line]:
-    """Problems that belong to no document: of files that cannot be read or hold no document."""
+    """Problems without a document: files that cannot be read or contain no document."""
     of_documents = {problem for document in after.decision.scope.documents for problem in document.problems}
     known = of_documents.union(before.reading.problems if before else ())
     for problem in after.reading.problems:
@@ -164,7 +164,7 @@ def _document(document: DocumentStatus) -> Line:
 
 
 def _removals(after: Status) -> Iterator[Line]:
-    """A line for each removal, but one line for many setbacks of one kind."""
+    """A line for each removal, but one line for many failures of one kind."""
     setbacks: dict[tuple[Outcome, str], list[Removal]] = {}
     for removal in after.news:
         if removal.outcome.is_success:
@@ -238,7 +238,7 @@ def headline(status: Status) -> str:
 
 
 def freed_in_words(freed: Freed) -> str:
-    """`freed 12.4 MB`, or what is known instead."""
+    """`freed 12.4 MB`, or why the figure is not known."""
     if freed.exactness is Exactness.IN_BATCH:
         return "bytes freed: not measured yet"
     if freed.bytes is None:

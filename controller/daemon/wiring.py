@@ -1,4 +1,4 @@
-"""Settings → the real objects, put together. The one place that knows them all."""
+"""Builds the controller's objects from the settings; the only module that imports all of them."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
 from controller.adapters.node.node_file import which_node
-from controller.daemon.conditions import conditions_of
+from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
 from controller.daemon.http.app import HttpApp, Sources
 from controller.daemon.http.certificate import Certificate
@@ -50,7 +50,7 @@ _log = logging.getLogger("controller")
 
 
 def address_of(settings: Settings) -> Address:
-    """Where the engine is."""
+    """Address of the engine."""
     return Address(settings.docker_host, settings.docker_certificates)
 
 
@@ -68,7 +68,7 @@ class Controller:
 
 @contextmanager
 def controller(settings: Settings, progress: ProgressPort | None = None) -> Iterator[Controller]:
-    """Everything a controller is made of, for as long as it runs.
+    """A controller with all its objects, which are closed at the end.
 
     Raises InvalidSettings, LedgerHeld, LedgerUnavailable.
     """
@@ -89,10 +89,10 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)
-        connection = Connection(address, lambda *answer: signs.request_answered(*answer))
+        connection = Connection(address, lambda *answer: heartbeat.request_answered(*answer))
         vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
-        signs = _SignsOfLife(vitals, ServiceManager(environment()), metrics)
-        signs.beat()
+        heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)
+        heartbeat.beat()
         engine = DockerEngine(connection, own_container)
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
@@ -102,18 +102,16 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         node = which_node(settings.node, settings.agent_url)
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
-        reconciler = Reconciler(ports, options, stopping, signs.beat)
-        publish = _Publisher(signs, conditions.terms, ledger, overview, settings.textfile)
+        reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
+        publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
         events.start(_STREAM_GETS_SECONDS)
-        loop = Loop(reconciler.reconcile, publish, signs.beat, bell, clock, stopping, settings.resync)
-        yield Controller(loop, stopping, bell, http, ledger, signs.service_manager)
+        loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
+        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager)
 
 
 @dataclass(frozen=True, slots=True)
-class _SignsOfLife:
-    """The loop is heard of wherever somebody watches over it; an answer of the engine is a sign as well, since a first
-    pass may ask for thousands.
-    """
+class _Heartbeat:
+    """Reports that the loop is alive. Each answer of the engine counts too: a first pass may need thousands."""
 
     vitals: Liveness
     service_manager: ServiceManager
@@ -129,39 +127,40 @@ class _SignsOfLife:
 
 
 class _Publisher:
-    """Tells everybody who reads it of a new status."""
+    """Passes a new status to log, metrics, page, ledger and service manager."""
 
     def __init__(
-        self, signs: _SignsOfLife, terms: Terms, ledger: Ledger, overview: Overview, textfile: Path | None = None
+        self, heartbeat: _Heartbeat, terms: Terms, ledger: Ledger, overview: Overview, settings: Settings
     ) -> None:
-        self._signs = signs
+        self._heartbeat = heartbeat
         self._terms = terms
         self._ledger = ledger
         self._overview = overview
         self._written: StatusReport | None = None
         self._journal = Journal(terms.settle_seconds)
-        self._textfile = textfile
+        self._textfile = settings.textfile
+        self._settings = deciding_settings(settings)
         self._textfile_trouble = ""
 
     def __call__(self, status: Status) -> None:
-        vitals = self._signs.vitals
+        vitals = self._heartbeat.vitals
         for line in self._journal.lines(status):
             _log.log(line.level, line.message, extra={"event": line.event, **line.fields})
-        self._signs.metrics.publish(status)
+        self._heartbeat.metrics.publish(status)
         self._write_textfile()
         vitals.status = status
-        report = StatusReport(status, self._terms)
+        report = StatusReport(status, self._terms, self._settings)
         self._overview.publish(report)
-        with suppress(LedgerUnavailable):  # Which the next pass will tell, as it cannot save either.
+        with suppress(LedgerUnavailable):  # The next pass reports it, because it cannot save.
             self._write(report)
-        self._signs.service_manager.ready(headline(status))
+        self._heartbeat.service_manager.ready(headline(status))
 
     def _write_textfile(self) -> None:
         """All metrics for node_exporter. A failure is one log line; the pass itself is not affected."""
         if self._textfile is None:
             return
         try:
-            write_textfile(self._textfile, self._signs.metrics.textfile())
+            write_textfile(self._textfile, self._heartbeat.metrics.textfile())
             self._textfile_trouble = ""
         except TextfileUnavailable as error:
             if str(error) != self._textfile_trouble:
@@ -169,7 +168,7 @@ class _Publisher:
             self._textfile_trouble = str(error)
 
     def _write(self, report: StatusReport) -> None:
-        """Where commands find it; all of it only if something has changed, which is seldom."""
+        """Store the report for commands; rows are written only if something has changed."""
         if report.differs_from(self._written):
             self._ledger.report(report.summary, report.rows())
             self._written = report
@@ -188,7 +187,7 @@ def _continue(metrics: Metrics, ledger: Path) -> None:
 
 
 def _served(settings: Settings, sources: Sources) -> HttpServer:
-    """The HTTP server as it is wanted. Raises InvalidSettings."""
+    """Start the HTTP server. Raises InvalidSettings."""
     host, port = settings.listen
     tls = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     if settings.basic_auth:
@@ -205,7 +204,7 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
 
 
 class _AccessRules:
-    """Current access rules. Passwords are read again for each request; an unreadable file admits no one."""
+    """Current access rules. Passwords are read again for each request; with an unreadable file all are refused."""
 
     def __init__(self, settings: Settings) -> None:
         own = os.uname().nodename.lower()
@@ -238,9 +237,9 @@ def _readers(settings: Settings, disk: DiskPort) -> Readers:
         try:
             return _history(settings.ledger, since_wall_seconds)
         except LedgerUnavailable:
-            return History()  # The status tells of the ledger's trouble; the rest of the page need not suffer for it.
+            return History()  # The status reports it; the rest of the page works.
 
-    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff)
+    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff, os.uname().nodename)
 
 
 def _history(ledger: Path, since_wall_seconds: float) -> History:

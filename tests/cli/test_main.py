@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -230,3 +231,39 @@ def test_a_command_that_is_interrupted_says_so(
     monkeypatch.setattr(main.imagectl, "main", interrupted)
     assert main.run(["version"]) == 1
     assert capsys.readouterr().err == "imagectl: interrupted\n"
+
+
+def test_the_option_version_prints_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = [(main.run(arguments), capsys.readouterr().out) for arguments in (["--version"], ["version"])]
+    assert printed[0] == printed[1]
+
+
+class TestConfigurationFile:
+    def test_the_environment_can_name_it(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "own.toml").write_text(f'ledger = "{tmp_path}/here/ledger.db"\n')
+        (tmp_path / "here").mkdir()
+        monkeypatch.setenv("IMAGECTL_CONFIG", str(tmp_path / "own.toml"))
+        monkeypatch.delenv("IMAGECTL_LEDGER", raising=False)
+        assert main.run(["record-download", "app:1"]) == 0
+        assert (tmp_path / "here" / "ledger.db").exists()
+        assert "unknown setting" not in capsys.readouterr().err
+
+    def test_an_option_wins_over_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("IMAGECTL_CONFIG", str(tmp_path / "named-by-environment.toml"))
+        assert main.run(["plan", "--config", str(tmp_path / "named.toml")]) == 2
+        assert capsys.readouterr().err == f"imagectl: {tmp_path}/named.toml: no such file\n"
+
+
+class TestRecordedDownload:
+    def test_a_name_without_an_image_is_said_to_wait(self, imagectl: Imagectl, node: Path, tmp_path: Path) -> None:
+        ledger = tmp_path / "ledger.db"
+        shutil.copy(node / "ledger.db", ledger)
+        said = imagectl("record-download", "acme/telemetry:1.0", "acme/new:1", "--ledger", str(ledger))
+        assert said.out.splitlines() == [
+            "recorded 2 downloads for the controller's next pass",
+            "acme/new:1: waits for an image of that name, at most a day of observed time",
+        ]

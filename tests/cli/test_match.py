@@ -86,7 +86,7 @@ def test_the_node_may_be_that_of_an_agent() -> None:
     with FakeAgent() as agent:
         agent.pattern = "gateway"
         done = run("--agent-url", agent.url, "policies/gateways.json")
-        assert (done.exit_code, done.stderr.split(" (")[0]) == (0, "1 of 1 documents apply to myorg/gw-1")
+        assert (done.exit_code, done.stderr.split(" (")[0]) == (0, "1 of 1 document applies to myorg/gw-1")
 
 
 def test_the_node_may_be_named_in_the_environment_as_for_the_controller() -> None:

@@ -164,3 +164,19 @@ def test_every_command_explains_itself() -> None:
     for command in ([], ["new"], ["schema"], ["validate"]):
         result = run(*command, "--help")
         assert (result.exit_code, "Usage:" in result.stdout) == (0, True)
+
+
+class TestNewFile:
+    def test_output_writes_what_is_printed_otherwise(self, tmp_path: Path) -> None:
+        file = tmp_path / "gateways.yaml"
+        assert run("new", "gateways", "-o", file).exit_code == 0
+        assert file.read_text(encoding="utf-8") == run("new", "gateways").output
+
+    def test_a_file_that_exists_is_not_changed(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = a_file(tmp_path, "gateways.yaml", "mine")
+        assert run_imagectl(["nmp", "new", "-o", str(file)]) == 2
+        assert (file.read_text(), "already exists" in capsys.readouterr().err) == ("mine", True)
+
+    def test_a_folder_that_does_not_exist_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run_imagectl(["nmp", "new", "-o", str(tmp_path / "no" / "x.yaml")]) == 2
+        assert f"{tmp_path}/no/x.yaml: cannot be written" in capsys.readouterr().err

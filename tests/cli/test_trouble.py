@@ -18,7 +18,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from tests.adapters.engine.fake_docker import FakeDocker
+from tests.adapters.engine.fake_docker import FakeDocker, id_of
 from tests.adapters.engine.unix_server import serving
 from tests.fakes import a_document, a_removal
 
@@ -129,7 +129,7 @@ def test_a_folder_that_is_missing_is_told_and_its_coming_is_noticed(place: Place
     run = place.run()
     run.says("no policies", str(place.policies), "No such file or directory")
     place.policy(ALL)
-    run.says("policy doc is in force")
+    run.says("policy doc: in force")
 
 
 def test_an_empty_folder_is_told(place: Place) -> None:
@@ -144,7 +144,7 @@ def test_a_file_that_is_no_yaml_is_told_with_its_place_and_stops_nothing(place: 
     place.policy(ALL)
     run = place.run()
     run.says("bad.yaml:1:8: error: missing comma or closing bracket")
-    run.says("policy doc is in force")
+    run.says("policy doc: in force")
 
 
 def test_a_fifo_in_the_folder_is_told_and_never_opened(place: Place) -> None:
@@ -153,7 +153,7 @@ def test_a_fifo_in_the_folder_is_told_and_never_opened(place: Place) -> None:
     os.mkfifo(place.policies / "x.yaml")
     run = place.run()
     run.says("WARNING", "x.yaml")
-    run.says("policy doc is in force")
+    run.says("policy doc: in force")
 
 
 # ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +165,7 @@ def test_without_an_engine_it_waits_for_one(place: Place) -> None:
     run = place.run()
     run.says("ERROR", "no such socket (is it running? try: systemctl status docker)")
     place.engine()
-    run.says("over:", "no such socket")
+    run.says("resolved:", "no such socket")
     run.says("removed app:1")
 
 
@@ -188,7 +188,7 @@ def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
 def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
-    came, go_on = place.docker.hold("DELETE /images/app:1")
+    came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:1')}")
     engine = place.engine()
     run = place.run()
     assert came.wait(_PATIENCE_SECONDS)
@@ -271,7 +271,7 @@ def test_signals_that_interrupt_the_loop_anywhere_do_not_lock_it(place: Place) -
 def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = [f"app:{number}" for number in range(20)]
-    came, go_on = place.docker.hold("DELETE /images/app:0")
+    came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:0')}")
     place.engine()
     run = place.run()
     assert came.wait(_PATIENCE_SECONDS)
@@ -286,7 +286,7 @@ def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place
 def test_a_removal_that_is_never_answered_is_found_out_by_the_next_start(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
-    came, go_on = place.docker.hold("DELETE /images/app:1")
+    came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:1')}")
     place.engine()
     run = place.run()
     assert came.wait(_PATIENCE_SECONDS)
@@ -315,7 +315,7 @@ def test_one_pass_removes_what_is_due_and_exits_0(place: Place) -> None:
 def test_one_pass_that_could_not_remove_everything_exits_1(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
-    place.docker._delete = lambda tag: ({"message": "no space left on device"}, 500)  # type: ignore[method-assign]
+    place.docker._delete = lambda target: ({"message": "no space left on device"}, 500)  # type: ignore[method-assign]
     place.engine()
     run = place.run("--once")
     assert run.ends() == 1

@@ -124,7 +124,7 @@ class HttpApp:
         return html(explanation_page(found))
 
     def _status(self, _: Environ) -> Response:
-        """Encoded row by row: thousands of references as values need many times the memory of their text."""
+        """The status as JSON, encoded row by row to save memory: there may be thousands of references."""
         rest = _json(self._sources.overview.values())
         rows = b", ".join(map(_json, self._sources.overview.references()))
         return Response("200 OK", b'{"references": [' + rows + b"], " + rest[1:], "application/json")

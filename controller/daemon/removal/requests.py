@@ -1,7 +1,7 @@
 """The requests of one batch: one for every reference, never with force, children before parents. Where the engine
 prunes parents without a name, these are removed before their children.
 
-Images with several names lose the others by name first. The last name is removed by the image ID, so that the image
+Of an image with several names, the first ones are removed by name, the last one by the image ID, so that the image
 that was judged is removed even if its name moves to another image in the same moment.
 """
 
@@ -20,9 +20,9 @@ from controller.image.reference import ImageId
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
 
 IN_FLIGHT_GETS_SECONDS = 8.0
-"""After SIGTERM, for requests that the engine has not answered yet."""
+"""Wait after SIGTERM for open requests."""
 _HEARTBEAT_SECONDS = 0.5
-_NOT_ANSWERED = "the engine did not answer a removal ({}), so the removals left wait"
+_NOT_ANSWERED = "the engine did not answer a removal ({}); the next pass continues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ def waves_of(tasks: Iterable[Task]) -> list[list[Task]]:
 
 @dataclass(frozen=True, slots=True)
 class RemovalContext:
-    """What removals are carried out with."""
+    """Interfaces and options for removals."""
 
     engine: EnginePort
     events: EventsPort
@@ -70,7 +70,7 @@ class RemovalContext:
     """Requests in flight at once."""
     progress: ProgressPort | None = None
     is_stopped: Callable[[], bool] = lambda: False
-    """Is there a file STOP in the policy folder now? Checked before each request."""
+    """True if the policy folder has a file STOP. Checked before each request."""
 
 
 @dataclass
@@ -117,7 +117,7 @@ class Execution:
         return self.trouble is not None or self.checks.pauses_for_pull
 
     def _remove_images(self, ahead: Iterator[Task]) -> None:
-        """One image after the other; each is taken by one thread."""
+        """Take one image after the other; several threads share the iterator."""
         for task in ahead:
             try:
                 self._remove_image(task)
@@ -166,6 +166,6 @@ class Execution:
 
 
 def _raise_if_broken(futures: Iterable[Future[None]]) -> None:
-    """A task handles everything that can fail outside; any other error is a bug and must be seen."""
+    """Raise errors of tasks: a task handles all external errors, so any other is a bug."""
     for future in futures:
         future.result()

@@ -1,4 +1,4 @@
-"""Everything seen in one look at the engine: images, containers, and what uses what."""
+"""One observation of the engine: images, containers, and which container uses which image."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ from controller.plan.memory.names import Names
 
 
 class Store(StrEnum):
-    """How an engine keeps images; removal and the counting of bytes differ between them."""
+    """How an engine stores images; removal and the measurement of bytes depend on it."""
 
     GRAPH_DRIVER = "graph driver"
     CONTAINERD = "containerd"
@@ -23,39 +23,41 @@ class Store(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Engine:
-    """Which engine answers, as far as it matters here."""
+    """The engine's identity and properties."""
 
     identity: str
-    """Changes whenever the same socket leads to other images: another engine, data root or image store."""
+    """Changes when the socket leads to other images: another engine, data root or image store."""
     store: Store
     product: str
     version: str
     data_root: str = ""
     containerd_address: str = ""
-    """Socket of the containerd that the engine uses; empty if the engine does not say."""
+    """Socket of the engine's containerd; empty if the engine does not report it."""
     manages_swarm: bool = False
-    """Services may be about to start containers here; their images are asked for."""
+    """A swarm manager: the images of its services are listed too."""
     totals_are_lower_bounds: bool = False
-    """The store's own total leaves something out (the containerd store of Docker 26)."""
+    """The store's own total is incomplete (the containerd store of Docker 26)."""
     prunes_parents: bool = False
     """A removal deletes parents without a name too: Podman before 4.6 ignores `noprune`."""
 
 
 @dataclass(frozen=True, slots=True)
 class Observation:
-    """One complete look. It exists only if every list of it was read successfully."""
+    """One complete observation; it exists only if every list was read successfully."""
 
     engine: Engine
     images: Mapping[ImageId, Image]
     containers: Sequence[Container]
     at: Instant
-    """Read after the lists, so that nothing seen here ended later than this."""
+    """Read after the lists, so that no observed use ended later."""
     service_images: frozenset[str] = frozenset()
-    """On a swarm manager: the names of images that its services are made from."""
+    """On a swarm manager: the image names of its services."""
     own_container: str = ""
     """ID of the container in which this program runs, or empty."""
+    has_build_cache: bool = False
+    """BuildKit may hold layers of images: those are not freed with the images."""
     users: Mapping[ImageId, tuple[Container, ...]] = field(init=False)
-    """Which containers, in whatever state, are made from an image or mount it."""
+    """Containers, in any state, that were created from an image or mount it."""
     children: Mapping[ImageId, tuple[ImageId, ...]] = field(init=False)
     """Images by parent, where the engine refuses to remove a parent before its children."""
     bare_parents: Mapping[ImageId, ImageId] = field(init=False)
@@ -74,7 +76,7 @@ class Observation:
 
 
 def users_of(images: Mapping[ImageId, Image], containers: Iterable[Container]) -> dict[ImageId, tuple[Container, ...]]:
-    """Containers by the image that they are made from, compared by ID, or that they mount, as far as its name tells."""
+    """Containers by image: the image they were created from (by ID), and those they mount (by name)."""
     users: dict[ImageId, dict[Container, None]] = {}
     names = Names(images)
     for container in containers:
@@ -114,10 +116,10 @@ def pruned_with(image: ImageId, images: Mapping[ImageId, Image]) -> ImageId | No
 
 
 def situation_of(image: Image, seen: Observation) -> str:
-    """Fingerprint of all that an engine may hold against a removal: the image, its names, its containers, its children.
+    """Fingerprint of everything that can make the engine refuse a removal: image, names, containers, children.
 
-    A setback counts only while this stays the same; an event alone changes nothing (Podman sends one for a refused
-    delete).
+    A setback is valid while the fingerprint is the same. An event alone changes nothing: Podman sends one for a
+    refused delete.
     """
     names = sorted(name.canonical for name in (*image.tags, *image.digests))
     users = sorted(container.id for container in seen.users.get(image.id, ()))

@@ -42,6 +42,10 @@ class AgentAnswer:
     """Image names in active service definitions. A definition is active before its images are pulled, and no other
     record names the images of required and agreement-less services.
     """
+    records: Mapping[str, str] = field(default_factory=dict)
+    """The record that names each image, for display in `explain`."""
+    is_cut_short: bool = False
+    """Not all archived records could be read, so `named` is not complete."""
 
     @property
     def images_in_use(self) -> frozenset[str]:
@@ -66,7 +70,7 @@ class NodeAnswer:
     node: Node | None = Node()
     """None: no document applies, because the node is unknown or not supported."""
     why: str = "no node file and no agent is configured"
-    """Where the answer is from, or why there is none, in words."""
+    """The source of the answer, or why there is none, for display."""
     source: str = ""
     """The file or address; empty if none is configured."""
     is_silence: bool = False
@@ -77,7 +81,7 @@ class NodeAnswer:
 
     @property
     def is_degraded(self) -> bool:
-        """Does this need attention?"""
+        """True if this needs attention."""
         return self.is_silence or self.node is None
 
 
@@ -95,12 +99,12 @@ def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnsw
         return fresh
     if kept is None or kept.answer.source != fresh.source:
         return replace(fresh, node=None)
-    age = f"{(now - kept.at) / 60:.0f} min of watched time"
+    age = f"{(now - kept.at) / 60:.0f} min of observed time"
     return replace(
         fresh,
         node=fresh.node if fresh.half is Half.NODE else kept.answer.node,
         agent=fresh.agent if fresh.half is Half.AGENT else kept.answer.agent,
-        why=f"{fresh.why}; its last answer, {age} old, holds",
+        why=f"{fresh.why}; its last answer ({age} ago) is used",
     )
 
 

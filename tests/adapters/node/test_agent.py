@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.node.agent import LONGEST_ANSWER, Agent, AgentTimeouts
+from controller.adapters.node.agent import Agent, AgentLimits
 from controller.constraint.property import Property
 from controller.errors import InvalidSettings
 from controller.plan.node.agent import NO_AGENT, AgentAnswer, Agreement, NodeAnswer, NodeSource
@@ -16,7 +16,7 @@ from controller.plan.node.node import Node
 from tests.fake_agent import PATHS, SECRET, FakeAgent, drip, fall_silent
 from tests.fake_exchange import Behaviour, Handler, body, cut_short, hang_up, send, status
 
-QUICK = AgentTimeouts(connect=1.0, answer=0.2)
+QUICK = AgentLimits(connect=1.0, answer=0.2)
 
 
 @pytest.fixture
@@ -98,7 +98,9 @@ def test_to_a_cluster_no_document_applies(agent: FakeAgent) -> None:
 def test_images_of_active_agreements_are_needed_and_named(agent: FakeAgent) -> None:
     agent.deploy("a1", web="web:1", cache="redis:7")
     assert answers(agent) == AgentAnswer(
-        (Agreement("a1", ("web:1", "redis:7")),), {"web:1": NodeSource.AGREEMENT, "redis:7": NodeSource.AGREEMENT}
+        (Agreement("a1", ("web:1", "redis:7")),),
+        {"web:1": NodeSource.AGREEMENT, "redis:7": NodeSource.AGREEMENT},
+        records={"web:1": "agreement a1", "redis:7": "agreement a1"},
     )
 
 
@@ -112,7 +114,8 @@ def test_an_agreement_names_no_image_before_its_containers_are_made(agent: FakeA
 def test_images_of_ended_agreements_are_evidence_and_not_use(agent: FakeAgent) -> None:
     agent.deploy("a1", web="web:1")
     agent.end("a1")
-    assert answers(agent) == AgentAnswer((), {"web:1": NodeSource.AGREEMENT})
+    named = AgentAnswer((), {"web:1": NodeSource.AGREEMENT}, records={"web:1": "archived agreement a1"})
+    assert answers(agent) == named
     agent.archive("a1")
     assert answers(agent) == NO_AGENT
 
@@ -186,7 +189,6 @@ def assert_silent(answer: NodeAnswer, agent: FakeAgent) -> None:
         (body(b""), "gave invalid JSON"),
         (body(b"\xff\xfe"), "gave invalid JSON"),
         (body(b"[" * 100_000), "gave invalid JSON"),
-        (body(rb'{"id": "\uD83D"}'), "gave invalid JSON"),
         (body(b"[]"), "gave an invalid answer"),
         (body(b"null"), "gave an invalid answer"),
         (cut_off, "gave invalid JSON"),
@@ -200,6 +202,22 @@ def test_an_answer_is_good_only_if_all_its_parts_are(
     answer = ask(agent)
     assert_silent(answer, agent)
     assert why in answer.why
+
+
+HALF_A_CHARACTER = "\ud83d"
+
+
+@pytest.mark.parametrize(
+    ("path", "said"),
+    [
+        ("/node", {"id": HALF_A_CHARACTER}),
+        ("/node/policy", {"properties": [{"name": HALF_A_CHARACTER, "value": 1}]}),
+        ("/agreement", {"agreements": {"active": [{"current_agreement_id": HALF_A_CHARACTER}], "archived": []}}),
+    ],
+)
+def test_half_a_character_makes_the_answer_invalid(agent: FakeAgent, path: str, said: dict[str, Any]) -> None:
+    agent.misbehaviours[path] = status(200, said)
+    assert_silent(ask(agent), agent)
 
 
 @pytest.mark.parametrize(
@@ -233,6 +251,45 @@ def test_half_an_answer_is_silence(agent: FakeAgent, path: str, said: dict[str, 
     assert f"{path}" in answer.why
 
 
+CUT_SHORT = {
+    "/agreement": b'{"agreements": {"active": [{"current_agreement_id": "a"}], "archived": [%s',
+    "/service": b'{"config": [], "definitions": {"active": [], "archived": [%s',
+}
+ARCHIVED = {
+    "/agreement": b'{"current_deployment": {"web": {"config": {"Image": "web:1"}}}}, ',
+    "/service": b'{"deployment": "{\\"services\\": {\\"web\\": {\\"image\\": \\"web:1\\"}}}"}, ',
+}
+
+
+@pytest.mark.parametrize("path", CUT_SHORT)
+@pytest.mark.parametrize("rest", [b"", b"{", b"nonsense"])
+def test_archived_records_are_evidence_as_far_as_they_can_be_read(agent: FakeAgent, path: str, rest: bytes) -> None:
+    agent.misbehaviours[path] = body(CUT_SHORT[path] % ARCHIVED[path] + rest)
+    answer = answers(agent)
+    assert list(answer.named) == ["web:1"]
+    assert answer.is_cut_short
+    assert agent.requests == list(PATHS)
+
+
+def test_an_active_list_that_breaks_off_is_silence(agent: FakeAgent) -> None:
+    agent.misbehaviours["/service"] = body(b'{"definitions": {"archived": [], "active": [{"deployment": ""}')
+    assert_silent(ask(agent), agent)
+
+
+def test_archived_records_after_the_limit_are_not_read(agent: FakeAgent) -> None:
+    agent.misbehaviours["/service"] = body(CUT_SHORT["/service"] % (ARCHIVED["/service"] * 20_000))
+    answer = Agent(agent.url, AgentLimits(longest=2**20)).ask()
+    assert (answer.is_silence, answer.agent.is_cut_short, list(answer.agent.named)) == (False, True, ["web:1"])
+
+
+def test_an_active_record_decides_which_record_names_an_image_else_the_latest(agent: FakeAgent) -> None:
+    agent.define("old", "web:1", is_archived=True)
+    agent.define("new", "web:1")
+    agent.define("older", "db:1", is_archived=True)
+    agent.define("newer", "db:1", is_archived=True)
+    assert answers(agent).records == {"web:1": "service new", "db:1": "archived service newer"}
+
+
 def test_whole_characters_may_be_escaped(agent: FakeAgent) -> None:
     agent.misbehaviours["/node/policy"] = body(rb'{"properties": [{"name": "mood", "value": "\uD83D\uDE00"}]}')
     answer = ask(agent)
@@ -260,10 +317,10 @@ def test_an_agent_that_is_down_is_silent() -> None:
 
 
 def test_an_answer_without_end_is_given_up(agent: FakeAgent) -> None:
-    agent.misbehaviours["/service"] = body(b" " * (LONGEST_ANSWER + 1))
-    answer = Agent(agent.url, AgentTimeouts(answer=30.0)).ask()
+    agent.misbehaviours["/service"] = body(b" " * (2**20 + 1))
+    answer = Agent(agent.url, AgentLimits(longest=2**20)).ask()
     assert_silent(answer, agent)
-    assert answer.why.endswith("gave more than 16 MiB at /service")
+    assert answer.why.endswith("gave more than 1 MiB at /service")
 
 
 @pytest.mark.parametrize("path", PATHS)
@@ -339,7 +396,7 @@ def test_what_containers_are_told_is_neither_kept_nor_said(
     agent.deploy("a1", web="web:1")
     agent.deploy("a2", web="web:2")
     agent.end("a2")
-    half = json.dumps(agent.said("/agreement")).encode()[:-1]
+    half = json.dumps(agent.said("/agreement")).encode()[:200]
     misshapen = {"agreements": {"active": [{"current_agreement_id": "a", "current_deployment": {"s": SECRET}}]}}
     said = [ask(agent)]
     for behaviour in (body(half), status(200, misshapen), status(500, SECRET), status(302, {}, Location=f"/{SECRET}")):

@@ -42,7 +42,7 @@ def test_while_the_agent_is_silent_its_last_good_answer_holds_and_is_shown_as_ol
     assert (answer.node, answer.agent, answer.source) == (GOOD.node, GOOD.agent, URL)
     assert answer.is_silence
     assert answer.is_degraded
-    assert answer.why == "the agent answered 500; its last answer, 90 min of watched time old, holds"
+    assert answer.why == "the agent answered 500; its last answer (90 min of observed time ago) is used"
 
 
 def test_silence_without_a_last_answer_is_a_node_nobody_knows() -> None:

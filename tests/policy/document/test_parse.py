@@ -251,7 +251,7 @@ def test_of_a_file_full_of_constraints_no_more_is_read_than_a_second_has_room_fo
     monkeypatch.setattr(parser, "parse_whole", counted)
     found = problems_of(a_draft(constraints=constraints))
     assert 0 < sum(read) <= MOST_OF_CONSTRAINTS < sum(map(len, constraints))
-    assert sum("more than 65536 characters of constraints in the file" in problem.message for problem in found) == 1
+    assert sum("has more than 65536 characters of constraints" in problem.message for problem in found) == 1
 
 
 def test_each_document_that_a_full_file_leaves_unread_is_invalid() -> None:
