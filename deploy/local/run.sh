@@ -69,15 +69,17 @@ stop_controller() {
 }
 
 run_controller() { # OPTION...: until it ends; a signal goes on to it and ends the wait, which then begins again
-    local status interrupted=yes
-    imagectl run "${looking[@]}" --log-format text "$@" 2> >(tee "$trial/log" >&2) &
+    local status interrupted=yes was_interrupted=''
+    .venv/bin/imagectl run --ledger "$trial/ledger.db" "${looking[@]}" --log-format text "$@" 2> >(tee "$trial/log" >&2) &
     controller=$!
     narrate &
     trap stop_controller INT TERM HUP
     while [[ -n $interrupted ]]; do
         interrupted='' status=0
         wait "$controller" || status=$?
+        was_interrupted+=$interrupted
     done
+    [[ -z $was_interrupted || $status -le 128 ]] || status=0 # the signal came before the controller could handle it
     return "$status"
 }
 

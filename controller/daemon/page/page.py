@@ -13,13 +13,16 @@ from controller.daemon.page import assets
 from controller.daemon.page.charts import days_chart, disk_bar, timeline
 from controller.daemon.page.explanation import explanation
 from controller.daemon.page.html import Child, Html, el
-from controller.daemon.page.lists import last_removals, next_to_go, policies, references
+from controller.daemon.page.lists import PROBLEMS, last_removals, next_to_go, policies, references
 from controller.daemon.page.query import Query
+from controller.log_events import LogEvent
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
 from controller.plan.report.words import bounded_bytes
 from controller.quantity import ago, bytes_in_words, count_of, from_now
 
 _NEXT = 6
+_SHOWN_WITH_POLICIES = (LogEvent.POLICY_ERRORS, LogEvent.POLICY_UNSTABLE)
+"""What is wrong is shown in the list of policies; the line at the top links to it."""
 _SAYS = {
     Health.STARTING: "Starting: the first pass has not ended yet",
     Health.HEALTHY: "Healthy",
@@ -34,7 +37,7 @@ def status_page(picture: Picture, query: Query) -> str:
     body = _body(picture, published, query) if published else ()
     return _document(
         _title(picture),
-        el("header", _name(published), _health(picture), class_="top"),
+        el("header", _name(picture), _health(picture), class_="top"),
         el("main", _troubles(picture), body),
         _foot(published),
         script=True,
@@ -64,17 +67,12 @@ def _document(title: str, *body: Child, script: bool) -> str:
 
 def _title(picture: Picture) -> str:
     mark = {Health.HEALTHY: "", Health.STARTING: "… "}.get(picture.health, "! ")
-    node = picture.published.report.summary.node.name if picture.published else ""
-    return f"{mark}Image controller{f' · {node}' if node else ''}"
+    return f"{mark}Image controller{f' · {picture.node}' if picture.node else ''}"
 
 
-def _name(published: Published | None) -> Html:
-    node = published.report.summary.node.name if published else ""
-    return el(
-        "h1",
-        el("a", "Image controller", href="/"),
-        el("span", node, class_="node") if node and "/" in node else None,
-    )
+def _name(picture: Picture) -> Html:
+    node = el("span", picture.node, class_="node") if picture.node else None
+    return el("h1", el("a", "Image controller", href="/"), node)
 
 
 def _health(picture: Picture) -> Html:
@@ -100,7 +98,10 @@ def _last_pass(picture: Picture) -> str:
 
 
 def _troubles(picture: Picture) -> Html:
-    lines = el("ul", (el("li", trouble) for trouble in picture.troubles)) if picture.troubles else None
+    degradations = picture.published.status.degradations if picture.published else ()
+    linked = {each.text for each in degradations if each.event in _SHOWN_WITH_POLICIES}
+    texts = (el("li", el("a", text, href=f"#{PROBLEMS}") if text in linked else text) for text in picture.troubles)
+    lines = el("ul", texts) if picture.troubles else None
     return el("div", lines, id="troubles", class_=f"troubles {picture.health.value}", data_live=True)
 
 

@@ -156,7 +156,8 @@ class Judge:
         name, target = (reference.familiar, reference.text) if reference else (image.id, image.id)
         rules = self.covering(image, record, reference)
         if not rules:
-            return Verdict(image.id, name, target, Reason.NO_RULE)
+            why = self._protection.reason_for(image, names_of(image, record))
+            return Verdict(image.id, name, target, Reason.NO_RULE, detail=_also_protected(why))
         best = decisive(self.findings(image, record, rules))
         reason, until, detail = self._hold(image, record) or (
             best.reason,
@@ -312,6 +313,10 @@ def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
 
 def _latest(due_at: float | None, until: float | None) -> float | None:
     return None if due_at is None or until is None else max(due_at, until)
+
+
+def _also_protected(why: str) -> str:
+    return f"also protected: {why.removeprefix('protected ')}" if why else ""
 
 
 def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Image]) -> str:
