@@ -182,7 +182,7 @@ def test_a_container_of_an_unknown_image_causes_no_removal() -> None:
 REASONS = list(Reason)
 
 
-@given(st.sets(st.sampled_from(REASONS[1:8])), st.booleans())
+@given(st.sets(st.sampled_from(REASONS[1:9])), st.booleans())
 def test_the_first_reason_in_the_order_of_the_design_is_reported(causes: set[Reason], is_covered: bool) -> None:
     """Whatever else holds: NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then what its rule says."""
     parent, child = an_image("app:1"), an_image("child:1", parent="app:1")
@@ -198,6 +198,7 @@ def test_the_first_reason_in_the_order_of_the_design_is_reported(causes: set[Rea
         "app:*" if is_covered else "none:*",
         minutes=2 * 60 if Reason.NOT_IDLE_LONG_ENOUGH in causes else 0,
         agent_only=Reason.NOT_DOWNLOADED_BY_AGENT in causes,
+        keep_last=int(Reason.KEPT_AS_RECENT in causes),
         in_force_from=NOW + DAY if Reason.NOT_STARTED in causes else 1.0,
     )
     protected = (parse_selector("app:*"),) if Reason.PROTECTED in causes else ()
