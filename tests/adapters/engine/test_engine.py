@@ -53,7 +53,7 @@ def test_hidden_parents_are_listed_too(engine: DockerEngine, http: Http) -> None
     assert [image.id for image in engine.images().values()] == [ID]
 
 
-def test_an_image_that_has_not_changed_is_the_same_object_as_last_time(engine: DockerEngine, http: Http) -> None:
+def test_an_unchanged_image_is_the_same_object_as_last_time(engine: DockerEngine, http: Http) -> None:
     http.get(f"{API}/images/json", json=[ROW])
     http.get(f"{API}/images/json", json=[ROW])
     assert engine.images()[ID] is engine.images()[ID]
