@@ -23,7 +23,7 @@ def busy(tmp_path: Path) -> Status:
     return busy_status(60, tmp_path)
 
 
-def test_its_rows_told_are_those_that_the_commands_show(busy: Status) -> None:
+def test_its_rows_are_those_that_the_commands_show(busy: Status) -> None:
     rows = list(StatusReport(busy, Terms()).rows())
     clock = busy.decision.memory.clock
     shown = [row.shown(clock) for _, row in rows if isinstance(row, ReferenceRow)]
@@ -61,7 +61,7 @@ def test_a_deadline_that_has_passed_changes_the_rows_that_it_concerns(busy: Stat
     assert changed == {"acme/telemetry:1.0", "acme/telemetry:1.2"}
 
 
-def test_the_summary_tells_what_is_wrong(busy: Status) -> None:
+def test_the_summary_reports_what_is_wrong(busy: Status) -> None:
     summary = StatusReport(replace(busy, watcher_is_up=False), Terms()).summary
     assert summary.degraded == replace(busy, watcher_is_up=False).degraded
     assert summary.engine == EngineRow("Docker", "28.5.2")

@@ -88,7 +88,7 @@ class NodeFileBesideAgent:
         self._agent = agent
 
     def ask(self) -> NodeAnswer:
-        """Both answers together; half an answer if one of them gave none."""
+        """Both answers together; only one part if the other gave none."""
         return _both(self._file.ask(), self._agent.ask())
 
     def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer:

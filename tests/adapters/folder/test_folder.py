@@ -36,7 +36,7 @@ def test_every_problem_is_reported_in_the_order_of_places(tmp_path: Path) -> Non
     assert [Path(problem.file).name for problem in problems] == ["a.yaml", "b.yaml", "z.yaml"]
 
 
-def test_a_name_is_taken_across_files(tmp_path: Path) -> None:
+def test_a_duplicate_name_in_another_file_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, {"a.yaml": a_policy(1), "a.yml": a_policy(2)})
     reading = PolicyFolder(tmp_path).read()
     assert [document.state for document in reading.documents] == [State.VALID, State.INVALID]

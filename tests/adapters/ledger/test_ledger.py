@@ -118,11 +118,11 @@ def a_removal(reference: str = "app:1", **fields: object) -> Removal:
 # ── what it keeps ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
+def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     assert ledger.load() == Memory()
 
 
-def test_every_part_of_a_memory_comes_back(ledger: Ledger, file: Path) -> None:
+def test_every_part_of_a_memory_is_loaded_as_it_was_saved(ledger: Ledger, file: Path) -> None:
     memory = a_full_memory()
     ledger.save(memory)
     ledger.close()
@@ -151,7 +151,7 @@ def test_only_what_differs_is_written(ledger: Ledger) -> None:
     assert {statement.split(", ")[0] for statement in written} == {"INSERT INTO memory VALUES ('event_cursor'"}
 
 
-def test_recorded_names_wait_until_a_memory_has_taken_them_in(ledger: Ledger, file: Path) -> None:
+def test_recorded_names_wait_until_a_memory_contains_them(ledger: Ledger, file: Path) -> None:
     record_downloads(file, ["app:1", "app:2"])
     read_to, names = ledger.inbox()
     record_downloads(file, ["late:1"])
@@ -320,6 +320,17 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_is_created(file: Path, cont
     ledger.close()
     assert (file.parent / "ledger.db.damaged").read_bytes() == content
     assert reopened(file) == a_full_memory()
+
+
+def test_a_write_version_that_sqlite_does_not_know_is_damage(ledger: Ledger, file: Path) -> None:
+    """SQLite would open the file read-only."""
+    ledger.close()
+    data = bytearray(file.read_bytes())
+    data[18] = 3
+    file.write_bytes(data)
+    again = Ledger(file)
+    assert (again.resets, again.load()) == (1, Memory())
+    again.close()
 
 
 def test_an_empty_file_is_a_new_ledger(file: Path) -> None:
@@ -560,13 +571,13 @@ def test_after_a_kill_on_a_full_disk_a_controller_starts(small_disk: Path) -> No
     assert reopened(file) == Memory()
 
 
-def test_a_full_disk_without_any_room_is_one_line(small_disk: Path) -> None:
+def test_a_full_disk_without_any_space_is_one_line(small_disk: Path) -> None:
     fill(small_disk)
     with pytest.raises(LedgerUnavailable, match=r"ledger\.db"):
         Ledger(small_disk / "ledger.db")
 
 
-def test_more_than_there_is_room_for_is_refused_and_nothing_is_lost(small_disk: Path) -> None:
+def test_a_write_larger_than_the_free_space_is_refused_and_nothing_is_lost(small_disk: Path) -> None:
     ledger = Ledger(small_disk / "ledger.db")
     ledger.save(a_full_memory())
     fill(small_disk)
@@ -632,7 +643,7 @@ def test_a_ledger_that_cannot_be_written_is_one_line(ledger: Ledger, file: Path)
     ledger.close()
     file.with_name("ledger.db.lock").chmod(0o666)
     said = _unprivileged(f"Ledger(pathlib.Path({str(file)!r}))", file.parent)
-    assert said.startswith(f"LedgerUnavailable: the ledger {file} cannot be used: ")
+    assert said.startswith(f"LedgerUnavailable: cannot open the ledger {file}: Permission denied (run as root")
 
 
 def test_a_folder_in_place_of_the_file_is_one_line(file: Path) -> None:

@@ -101,13 +101,13 @@ def test_now_has_started_on_any_clock() -> None:
     ("seconds_after", "steady_for", "started"),
     [(-1, 600, False), (0, 600, True), (1, 600, True), (0, 599, False), (1e9, 599, False), (1e9, 0, False)],
 )
-def test_a_written_start_counts_once_the_wall_clock_has_passed_it_and_is_believed(
+def test_a_written_start_counts_once_a_trusted_wall_clock_has_passed_it(
     seconds_after: float, steady_for: float, started: bool
 ) -> None:
     assert has_started(START, a_clock(START.timestamp() + seconds_after, steady_for)) is started
 
 
-def test_before_the_first_pass_no_written_start_has_come() -> None:
+def test_before_the_first_pass_no_written_start_has_passed() -> None:
     assert not has_started(START, LedgerClock())
 
 
@@ -117,7 +117,7 @@ def test_in_force_is_the_start_and_the_offset() -> None:
     assert in_force_from(TextRecord(100.0, 100.0, None, ""), 50.0) is None
 
 
-def test_a_start_ahead_is_estimated_by_the_wall_clock_once_that_is_believed() -> None:
+def test_a_future_start_is_estimated_by_a_trusted_wall_clock() -> None:
     waiting = TextRecord(first_seen=100.0, last_present=100.0, started_at=None, text="")
     clock = a_clock(START.timestamp() - 3600.0)
     assert expected_from(START, waiting, 50.0, clock) == pytest.approx(clock.seconds + 3600.0 + 50.0)
