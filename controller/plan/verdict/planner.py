@@ -15,6 +15,7 @@ from controller.plan.memory.idleness import Usage, idle_since, last_activity, la
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import hold_of
+from controller.plan.verdict.bare_parents import without_pruned_parents
 from controller.plan.verdict.local import why_local
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
@@ -52,7 +53,9 @@ class Plan:
 
     verdicts: tuple[Verdict, ...] = ()
     removals: tuple[Verdict, ...] = ()
-    """Due now, in the order of removal: longest overdue first, children before parents."""
+    """Due now, in the order of removal: longest overdue first, children before parents. Where the engine prunes
+    parents without a name, these come before their children.
+    """
     now: float = 0.0
     next_change_at: float | None = None
     """Ledger time at which the next verdict changes if nothing else happens."""
@@ -65,12 +68,14 @@ def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
     if memory.seen is None:
         return Plan(now=memory.clock.seconds)
     judge = Judge(rules, memory, memory.seen, terms)
-    verdicts = tuple(verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image))
+    verdicts = without_pruned_parents(
+        [verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image)], memory.seen
+    )
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
     due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
     return Plan(
         verdicts=verdicts,
-        removals=_in_order_of_removal(due, memory, terms.usage),
+        removals=_in_order_of_removal(due, memory, memory.seen, terms.usage),
         now=judge.now,
         next_change_at=min(deadlines, default=None),
         gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
@@ -98,19 +103,31 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
         depths[ancestor] = depth
 
 
-def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -> tuple[Verdict, ...]:
-    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children.
+def _in_order_of_removal(
+    due: Sequence[Verdict], memory: Memory, seen: Observation, usage: Usage
+) -> tuple[Verdict, ...]:
+    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children,
+    or before them where the engine prunes parents.
 
     `due` already has children first.
     """
-    children = memory.seen.children if memory.seen else {}
+    if seen.bare_parents:
+        due = _parents_first(due)
     turn: dict[ImageId, tuple[float, float]] = {}
     keys: list[tuple[float, float]] = []
     for verdict in due:
         own = (verdict.due_at or 0.0, idle_since(memory.records[verdict.image], usage))
-        keys.append(max([own, *(turn[child] for child in children.get(verdict.image, ()) if child in turn)]))
+        keys.append(max([own, *(turn[other] for other in seen.removed_before(verdict.image) if other in turn)]))
         turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
     return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
+
+
+def _parents_first(due: Sequence[Verdict]) -> list[Verdict]:
+    """Images in the opposite order; the references of each in the same one."""
+    by_image: dict[ImageId, list[Verdict]] = {}
+    for verdict in due:
+        by_image.setdefault(verdict.image, []).append(verdict)
+    return [verdict for image in reversed(by_image) for verdict in by_image[image]]
 
 
 class Judge:
