@@ -1,4 +1,4 @@
-"""Status: what the last pass awaits, and what somebody should look after."""
+"""Status: the next change, and what needs attention."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Reading one folder once, and once more. How it is delivered and watched is in tests/delivery."""
+"""Reading one folder once and again. Delivery and watching are in tests/delivery."""
 
 from __future__ import annotations
 
@@ -104,7 +104,7 @@ def test_a_disk_error_is_reported_and_does_not_raise(tmp_path: Path, monkeypatch
     assert names(folder.read()) == ["a"]
 
 
-# --- Once more ---
+# --- The second reading ---
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_second_holder_of_a_name_is_valid_again_without_being_parsed_again(tmp
     assert (document.state, parsed) == (State.VALID, ["a.yaml", "a.yml"])
 
 
-# --- Changes in the middle of a reading ---
+# --- Changes during a reading ---
 
 
 def test_a_file_that_vanishes_during_a_scan_counts_as_gone_only_after_another_scan(
