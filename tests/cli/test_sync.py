@@ -237,7 +237,7 @@ def test_the_exchange_is_asked_for_policies_and_nothing_else(run: Run, exchange:
 def test_own_certificates_are_named_by_a_file(run: Run, tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
     with FakeExchange(authority.server) as exchange:
-        assert "its certificate is not trusted" in run(at=exchange).stderr
+        assert "certificate not trusted" in run(at=exchange).stderr
         assert run("--ca", str(authority.ca), at=exchange).exit_code == 0
 
 
@@ -253,9 +253,9 @@ def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path:
     ("more", "auth", "words"),
     [
         ([], "", "no credentials: set IMAGECTL_EXCHANGE_AUTH or use --auth-file"),
-        ([], SECRETS[0], "the credentials for the Exchange must be written org/id:token"),
-        (["--exchange-url", "http://exchange.example.org"], CREDENTIALS, "must begin with https://"),
-        (["--exchange-url", f"https://x:{SECRETS[0]}@h"], CREDENTIALS, "must not hold credentials"),
+        ([], SECRETS[0], "invalid credentials: expected org/id:token"),
+        (["--exchange-url", "http://exchange.example.org"], CREDENTIALS, "must start with https://"),
+        (["--exchange-url", f"https://x:{SECRETS[0]}@h"], CREDENTIALS, "must not contain credentials"),
         (["--interval", "5"], CREDENTIALS, "write a duration as 90s, 5m, 2h or 1d"),
         (["--interval", "5s"], CREDENTIALS, "at least 10s"),
         (["--org", "a/b"], CREDENTIALS, "expected an organisation ID"),
@@ -263,7 +263,7 @@ def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path:
         (["--org", ""], CREDENTIALS, "expected an organisation ID"),
         (["--into", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--ca", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
-        (["--ca", __file__], CREDENTIALS, "holds no certificates in PEM"),
+        (["--ca", __file__], CREDENTIALS, "not a file of PEM certificates"),
         (["--auth-file", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--auth", CREDENTIALS], CREDENTIALS, "No such option"),
     ],
@@ -332,9 +332,7 @@ def test_of_a_trouble_that_lasts_the_beginning_and_the_end_are_told(
         exchange.misbehaviours = [status(401)] * 3
 
     result = live(run, Days(deny, nothing, nothing, nothing, nothing))
-    assert result.stderr.splitlines() == [
-        f"error: {exchange.url}: the answer is 401: it does not know these credentials"
-    ]
+    assert result.stderr.splitlines() == [f"error: {exchange.url}: the Exchange answered 401: wrong credentials"]
     assert result.stdout.splitlines()[2:] == [
         f"2 policies in {policies}/exchange/myorg: 2 added",
         f"2 policies in {policies}/exchange/myorg: no change",
@@ -345,7 +343,7 @@ def test_a_new_token_in_the_file_is_used_without_a_restart(run: Run, policies: P
     file = tmp_path / "auth"
     file.write_text("myorg/node1:old")
     result = live(run, Days(lambda: file.write_text(CREDENTIALS)), "--auth-file", str(file))
-    assert "the answer is 401" in result.stderr
+    assert "the Exchange answered 401" in result.stderr
     assert "2 policies" in result.stdout
 
 

@@ -30,7 +30,7 @@ from controller.plan.node.agent import NodeAnswer
 
 CONNECTS_WITHIN_SECONDS = 2.0
 ANSWERS_WITHIN_SECONDS = 30.0
-"""All parts of an answer together. The agent asks the engine for each service, and a busy engine is slow."""
+"""Time-out for all parts of an answer together. The agent queries the engine for each service, which may be slow."""
 LONGEST_ANSWER = 512 * 2**20
 """Bytes of one part."""
 _LONGEST_DESCRIPTION = 16 * 2**20
@@ -57,7 +57,7 @@ class Agent:
         self._limits = limits
 
     def ask(self) -> NodeAnswer:
-        """What the agent says of its node, its agreements and its services; silence unless all of it is good."""
+        """The agent's node, agreements and services; no answer unless all parts are valid."""
         try:
             with _Call(self._host, self._port, self._limits) as call:
                 return self._answer(call)
@@ -84,9 +84,9 @@ class _TooLongError(Exception):
 
 
 class _Call:
-    """One connection for all questions, cut off when the time for the whole answer is up, whatever it does then.
+    """One connection for all requests, which is closed when the time for the whole answer is over.
 
-    Time-outs of sockets begin anew with every byte, and a pass must not wait for an agent that sends one a second.
+    A socket's time-out starts again with every byte, and a pass must not wait for an agent that sends one a second.
     """
 
     def __init__(self, host: str, port: int, limits: AgentLimits) -> None:
@@ -156,7 +156,7 @@ class _Call:
                 raise _TooLongError(f"gave more than {longest / 2**20:.0f} MiB at {path}")
             yield piece
         if self._is_over.is_set():
-            raise TimeoutError  # To a reader, a connection that was cut is an answer that has come to its end.
+            raise TimeoutError  # A closed connection looks like the end of the answer.
 
     def _cut_off(self) -> None:
         self._is_over.set()
@@ -187,7 +187,7 @@ def _check_status(response: HTTPResponse, path: str) -> None:
 
 
 def _read_json(body: bytes) -> object:
-    """Raises ValueError also for halves of characters, which JSON can escape and nobody can write down."""
+    """Raises ValueError also for halves of characters, which JSON can escape and UTF-8 cannot encode."""
     value = json.loads(body)
     if b"\\ud" in body.lower():
         json.dumps(value, ensure_ascii=False).encode()
@@ -195,7 +195,7 @@ def _read_json(body: bytes) -> object:
 
 
 def _address(url: str) -> tuple[str, int, str]:
-    """Host, port, and what stands before the path of every question."""
+    """Host, port, and the prefix of every path."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 80

@@ -189,7 +189,7 @@ def agent_answer(agreements: AgreementReader, services: ServiceReader) -> AgentA
 
 
 def _images(agreement: Json) -> Iterator[str]:
-    """The images of an agreement's deployment: none before its containers are about to be made."""
+    """The images of an agreement's deployment; none before its containers are created."""
     where = "/agreement: current_deployment"
     for service in _mapping(agreement.get("current_deployment") or {}, where).values():
         config = _mapping(_mapping(service, where).get("config") or {}, where)
@@ -198,8 +198,9 @@ def _images(agreement: Json) -> Iterator[str]:
 
 
 def _images_of_active(definition: Json) -> tuple[str, ...]:
-    """The images in the deployment (a JSON text) of a service that is needed now. Raises AgentUnavailable if it cannot
-    be read, because an unknown image cannot be kept. An empty one, as of a cluster service, names no image.
+    """The images in the deployment (a JSON text) of an active service. Raises AgentUnavailable if it is not valid.
+
+    An unknown image cannot be kept. An empty deployment, as of a cluster service, names no image.
     """
     return _images_in(_text(definition.get("deployment") or "", _OF_DEFINITION, may_be_empty=True))
 
@@ -221,7 +222,7 @@ def _images_in(text: str) -> tuple[str, ...]:
 
 
 def _images_of_archived(definition: Json) -> tuple[str, ...]:
-    """The same of a service that is not needed now; one that cannot be read names none, because it is only evidence."""
+    """The same for an archived service; an invalid deployment names no image, because it is only evidence."""
     try:
         return _images_of_active(definition)
     except AgentUnavailable:

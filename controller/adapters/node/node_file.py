@@ -84,7 +84,7 @@ class NodeFileBesideAgent:
         self._agent = agent
 
     def ask(self) -> NodeAnswer:
-        """Both answers together; half an answer if one of them gave none."""
+        """Both answers together; only one part if the other gave none."""
         node, agent = self._file.ask(), self._agent.ask()
         if not agent.is_silence:
             return replace(node, agent=agent.agent, half=Half.AGENT if node.is_silence else None)

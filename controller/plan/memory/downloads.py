@@ -1,6 +1,6 @@
 """Which images count as downloaded by the agent, and on what evidence (design, section 6).
 
-Upstream's own mark cannot be read, so the evidence comes from outside. It is kept as long as the image ID is known.
+Upstream's own mark cannot be read, so the evidence comes from outside. Once found, it is kept with the image.
 """
 
 from __future__ import annotations

@@ -118,17 +118,17 @@ def test_what_may_pass_in_a_moment_is_asked_again(exchange: FakeExchange, troubl
 @pytest.mark.parametrize(
     ("trouble", "words"),
     [
-        (status(401), "the answer is 401: it does not know these credentials"),
-        (status(403), "the answer is 403: these credentials may not read the policies there"),
-        (status(400), "the answer is 400"),
-        (status(204), "the answer is 204"),
-        (status(302, Location="https://elsewhere.example/v1"), "the answer is 302: it leads to another address"),
-        (status(308, Location="/v1/orgs/other/managementpolicies"), "the answer is 308"),
-        (body(WHOLE, code=404), "the answer is 404 and yet holds policies"),
-        (status(404, {"code": "not-found"}), 'invalid response: no "managementPolicy"'),
-        (status(200, {"managementPolicy": None}), 'invalid response: no "managementPolicy"'),
+        (status(401), "the Exchange answered 401: wrong credentials"),
+        (status(403), "the Exchange answered 403: no permission to read the policies"),
+        (status(400), "the Exchange answered 400"),
+        (status(204), "the Exchange answered 204"),
+        (status(302, Location="https://elsewhere.example/v1"), "the Exchange answered 302: a redirect"),
+        (status(308, Location="/v1/orgs/other/managementpolicies"), "the Exchange answered 308"),
+        (body(WHOLE, code=404), "invalid response: status 404 with policies"),
+        (status(404, {"code": "not-found"}), 'no "managementPolicy"'),
+        (status(200, {"managementPolicy": None}), 'no "managementPolicy"'),
         (status(200, {"managementPolicy": {"other/sweep": SWEEP}}), '"other/sweep" is not a policy of myorg'),
-        (status(200, []), 'invalid response: no "managementPolicy"'),
+        (status(200, []), 'no "managementPolicy"'),
     ],
 )
 def test_what_will_not_pass_is_asked_once(
@@ -144,7 +144,7 @@ def test_what_will_not_pass_is_asked_once(
 
 def test_the_waits_between_attempts_grow_at_random_and_end(exchange: FakeExchange, naps: list[float]) -> None:
     exchange.misbehaviours = [status(503)] * 9
-    with pytest.raises(ExchangeUnavailable, match="the answer is 503"):
+    with pytest.raises(ExchangeUnavailable, match="the Exchange answered 503"):
         ask(exchange)
     assert len(naps) == PATIENCE.attempts - 1
     assert all(0 <= nap <= 2 * 2**number for number, nap in enumerate(naps))
@@ -153,12 +153,12 @@ def test_the_waits_between_attempts_grow_at_random_and_end(exchange: FakeExchang
 @pytest.mark.parametrize("before", [b"", b"HTTP/1.1 200 OK\r\nContent-Length: 99\r\n\r\n{"])
 def test_silence_is_waited_for_only_so_long(exchange: FakeExchange, before: bytes) -> None:
     exchange.misbehaviours = [fall_silent(exchange, before)]
-    with pytest.raises(ExchangeUnavailable, match=r"no answer in time|timed out"):
+    with pytest.raises(ExchangeUnavailable, match=r"no response within the time-out|timed out"):
         ask(exchange, patience=ExchangeTimeouts(silence=0.05, attempts=1))
 
 
 def test_an_answer_that_trickles_in_is_waited_for_only_so_long(exchange: FakeExchange) -> None:
-    with pytest.raises(ExchangeUnavailable, match="took longer than 0 s"):
+    with pytest.raises(ExchangeUnavailable, match="no complete response within 0 s"):
         ask(exchange, patience=ExchangeTimeouts(answer=0, attempts=1))
 
 
@@ -185,7 +185,7 @@ def test_what_the_other_side_says_is_repeated_on_one_line(exchange: FakeExchange
 
 def test_a_certificate_of_a_strange_authority_is_refused(authority: Authority, naps: list[float]) -> None:
     with FakeExchange(authority.server) as exchange:
-        with pytest.raises(ExchangeUnavailable, match=r"its certificate is not trusted: .*--ca"):
+        with pytest.raises(ExchangeUnavailable, match=r"certificate not trusted: .*--ca"):
             ask(exchange)
         assert (exchange.requests, naps) == ([], [])
 
@@ -193,7 +193,7 @@ def test_a_certificate_of_a_strange_authority_is_refused(authority: Authority, n
 def test_a_certificate_for_another_name_is_refused(authority: Authority) -> None:
     with FakeExchange(authority.server) as exchange:
         exchange.url = exchange.url.replace("127.0.0.1", "localhost")
-        with pytest.raises(ExchangeUnavailable, match="its certificate is not trusted"):
+        with pytest.raises(ExchangeUnavailable, match="certificate not trusted"):
             ask(exchange, certificates(authority.ca))
 
 
@@ -209,7 +209,7 @@ def test_an_authority_of_ones_own_is_trusted_whatever_the_environment_says(
 def test_a_file_without_certificates_is_refused_before_anything_is_asked(tmp_path: Path) -> None:
     file = tmp_path / "ca.pem"
     file.write_text("no certificate")
-    with pytest.raises(InvalidSettings, match=r"ca\.pem holds no certificates in PEM"):
+    with pytest.raises(InvalidSettings, match=r"ca\.pem: not a file of PEM certificates"):
         certificates(file)
 
 
@@ -251,7 +251,7 @@ def test_plain_http_goes_to_this_machine_and_to_no_proxy(
 def test_half_credentials_are_refused_and_not_repeated(text: str) -> None:
     with pytest.raises(InvalidSettings) as raised:
         credentials_in(text)
-    assert str(raised.value) == "the credentials for the Exchange must be written org/id:token"
+    assert str(raised.value) == "invalid credentials: expected org/id:token"
 
 
 def test_a_token_may_hold_anything() -> None:
@@ -276,16 +276,16 @@ def test_an_address_may_leave_out_its_v1(text: str, url: str) -> None:
 @pytest.mark.parametrize(
     ("text", "words"),
     [
-        ("http://exchange.example.org/v1", "must begin with https://"),
-        ("http://127.0.0.1.example.org/v1", "must begin with https://"),
-        ("https://me:secret@example.org/v1", "must not hold credentials"),
-        ("https://example.org/v1?token=secret", "must look like"),
-        ("https://example.org:secret/v1", "must look like"),
-        ("https://[secret", "must look like"),
-        ("ftp://secret", "must look like"),
-        ("secret", "must look like"),
-        ("", "must look like"),
-        ("\0", "must look like"),
+        ("http://exchange.example.org/v1", "must start with https://"),
+        ("http://127.0.0.1.example.org/v1", "must start with https://"),
+        ("https://me:secret@example.org/v1", "must not contain credentials"),
+        ("https://example.org/v1?token=secret", "expected an address such as"),
+        ("https://example.org:secret/v1", "expected an address such as"),
+        ("https://[secret", "expected an address such as"),
+        ("ftp://secret", "expected an address such as"),
+        ("secret", "expected an address such as"),
+        ("", "expected an address such as"),
+        ("\0", "expected an address such as"),
     ],
 )
 def test_an_address_that_will_not_do_is_refused_and_not_repeated(text: str, words: str) -> None:

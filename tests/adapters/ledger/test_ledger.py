@@ -322,6 +322,17 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_is_created(file: Path, cont
     assert reopened(file) == a_full_memory()
 
 
+def test_a_write_version_that_sqlite_does_not_know_is_damage(ledger: Ledger, file: Path) -> None:
+    """SQLite would open the file read-only."""
+    ledger.close()
+    data = bytearray(file.read_bytes())
+    data[18] = 3
+    file.write_bytes(data)
+    again = Ledger(file)
+    assert (again.resets, again.load()) == (1, Memory())
+    again.close()
+
+
 def test_an_empty_file_is_a_new_ledger(file: Path) -> None:
     file.touch()
     ledger = Ledger(file)
@@ -632,7 +643,7 @@ def test_a_ledger_that_cannot_be_written_is_one_line(ledger: Ledger, file: Path)
     ledger.close()
     file.with_name("ledger.db.lock").chmod(0o666)
     said = _unprivileged(f"Ledger(pathlib.Path({str(file)!r}))", file.parent)
-    assert said.startswith(f"LedgerUnavailable: the ledger {file} cannot be used: ")
+    assert said.startswith(f"LedgerUnavailable: cannot open the ledger {file}: Permission denied (run as root")
 
 
 def test_a_folder_in_place_of_the_file_is_one_line(file: Path) -> None:
