@@ -172,7 +172,9 @@ class FakeFolder:
         parsed = refuse_duplicates([self._parsed(file) for file in sorted(self.files)])
         problems = tuple(sorted(problem for each in parsed for problem in each.problems))
         documents = tuple(document for each in parsed for document in each.documents)
-        return FolderReading("policies", documents, problems, "" if documents else "policies holds no policy documents")
+        lost = "" if documents else "policies holds no policy documents"
+        is_empty = not documents and not any(problem.is_error for problem in problems)
+        return FolderReading("policies", documents, problems, lost, is_empty=is_empty)
 
     def _parsed(self, file: str) -> Parsed:
         content = self.files[file]

@@ -17,12 +17,10 @@ from controller import __version__
 from controller.adapters.host import heap, logs
 from controller.cli.options import settings_from, with_settings
 from controller.cli.output.progress import ProgressLine
-from controller.daemon.status import PassResult
 from controller.daemon.wiring import Controller, controller
 from controller.log_events import LogEvent
 from controller.settings import DECLARED, Settings
 
-_EXIT_CODES = {PassResult.FAILED: 3, PassResult.PARTIAL: 1}
 _EXIT_WITHIN_SECONDS = 9.5
 """After SIGTERM, even if the engine does not answer."""
 
@@ -36,8 +34,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     """Watch the policy folder and the engine, and remove the images that are due.
 
     SIGTERM and SIGINT end it within ten seconds; SIGHUP starts a pass at once. With --once the exit code is 0 if all is
-    well, 1 if a removal was refused or failed, 3 if the engine or the ledger was not available; on a terminal one line
-    shows the progress.
+    well (an empty folder too), 1 if a removal was refused or failed, 3 if it could not work: the engine, its events,
+    the ledger, the policy folder or the node file was not available. On a terminal one line shows the progress.
 
     \b
     Examples:
@@ -57,7 +55,7 @@ def run(context: click.Context, /, **given: Any) -> None:
 
 def _run(ready: Controller, once: bool) -> int:
     if once:
-        return _EXIT_CODES.get(ready.loop.run_once().result, 0)
+        return ready.loop.run_once().exit_code
     ready.loop.run()
     _log.info("stopped", extra={"event": LogEvent.CONTROLLER_STOPPED})
     return 0

@@ -17,7 +17,7 @@ from controller.adapters.engine.connection import Address, Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
-from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.disk import ImageRootDisk
 from controller.adapters.host.password_file import read_passwords
@@ -87,7 +87,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         connection = Connection(address, metrics.request_answered)
         events = EventStream(connection, bell.ring, memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
-        folder = PolicyFolder(settings.policies, bell.ring)
+        folder = named_folder(settings.policies, bell.ring)
         stack.callback(folder.stop)
         connection = Connection(address, lambda *answer: heartbeat.request_answered(*answer))
         vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
