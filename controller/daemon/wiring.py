@@ -13,7 +13,7 @@ from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.connection import STALE_SOCKET, Address, Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
@@ -90,7 +90,12 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         folder = named_folder(settings.policies, bell.ring)
         stack.callback(folder.stop)
         connection = Connection(address, lambda *answer: heartbeat.request_answered(*answer))
-        vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
+        vitals = Liveness(
+            clock,
+            lambda: events.is_alive,
+            engine_waits_seconds=lambda: connection.waiting_seconds,
+            needs_restart=lambda: f"engine: {STALE_SOCKET}" if connection.has_stale_socket else "",
+        )
         heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)
         heartbeat.beat()
         engine = DockerEngine(connection, own_container)
@@ -239,7 +244,7 @@ def _readers(settings: Settings, disk: DiskPort) -> Readers:
         except LedgerUnavailable:
             return History()  # The status reports it; the rest of the page works.
 
-    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff)
+    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff, os.uname().nodename)
 
 
 def _history(ledger: Path, since_wall_seconds: float) -> History:

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import socket
 import threading
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -28,6 +28,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from controller.adapters.folder.mounts import mounts
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 from controller.printable import printable
 
@@ -43,7 +44,10 @@ _LONGEST_MESSAGE_BYTES = 65_536
 _PIECE_BYTES = 65_536
 _REACHED_WITHIN_SECONDS = 10
 _CONNECTIONS_KEPT = 16
-_MOUNTS = Path("/proc/self/mountinfo")
+STALE_SOCKET = (
+    "connection refused: this socket file is a bind mount, and the engine has created a new file"
+    " (restart this container, and mount the folder of the socket instead of the file)"
+)
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _is_api_version = re.compile(r"(\d{1,3})\.(\d{1,3})").fullmatch
 _is_about_version = re.compile(r"client version [\d.]+ is too (?:old|new)", re.IGNORECASE).search
@@ -155,6 +159,8 @@ class Connection:
         self.address = address
         self.generation = 0
         """Counts reconnects: after one, another engine may answer."""
+        self.has_stale_socket = False
+        """Was the socket file replaced after it was mounted into this container? Then only a restart helps."""
         self._api_version = api_version
         self._observe = observe
         self._lock = threading.Lock()
@@ -206,6 +212,7 @@ class Connection:
         try:
             answer = send(self._connected())
             code = "200"
+            self.has_stale_socket = False
         except ErrorAnswer as error:
             code = str(error.status)
             raise
@@ -224,11 +231,9 @@ class Connection:
     def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
         if reason := _why_unreachable(error):
-            if self.address.socket_path and _is_mount_point(self.address.socket_path):
-                reason = (
-                    "connection refused: this socket file is a bind mount, and the engine has created a new file"
-                    " (restart this container, and mount the folder of the socket instead of the file)"
-                )
+            self.has_stale_socket = _is_stale_mount(self.address.socket_path)
+            if self.has_stale_socket:
+                reason = STALE_SOCKET
             return EngineUnreachable(f"cannot connect to {where}: {reason}")
         if any(isinstance(cause, AnswerTooLong) for cause in _causes(error)):
             return EngineUnavailable(f"invalid response from {where}: longer than {LONGEST_ANSWER_BYTES >> 20} MiB")
@@ -381,13 +386,9 @@ def _why_unreachable(error: Exception) -> str:
     return next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
 
 
-def _is_mount_point(path: str) -> bool:
-    """True if this file itself is a mount; it is then not replaced when the engine creates a new one."""
-    try:
-        lines = _MOUNTS.read_text(errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(line.split(" ")[4:5] in ([path], [path.replace("/var/run/", "/run/", 1)]) for line in lines)
+def _is_stale_mount(path: str) -> bool:
+    """Is this file a mount whose source was deleted, so that it stays the old one when the engine creates a new one?"""
+    return any(str(mount.point) == os.path.realpath(path) and mount.has_deleted_source for mount in mounts() if path)
 
 
 def _is_broken(error: Exception) -> bool:

@@ -15,6 +15,7 @@ from controller.plan.memory.idleness import Usage, idle_since, last_activity, la
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import hold_of
+from controller.plan.verdict.bare_parents import without_pruned_parents
 from controller.plan.verdict.local import why_local
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
@@ -29,7 +30,7 @@ class Terms:
     usage: Usage = Usage.ANY
     protected: tuple[Selector, ...] = ()
     protect_local: bool = False
-    """Protect images that cannot be pulled again?"""
+    """True: protect images that cannot be pulled again."""
 
 
 class RuleBook:
@@ -52,7 +53,9 @@ class Plan:
 
     verdicts: tuple[Verdict, ...] = ()
     removals: tuple[Verdict, ...] = ()
-    """Due now, in the order of removal: longest overdue first, children before parents."""
+    """Due now, in the order of removal: longest overdue first, children before parents. Where the engine prunes
+    parents without a name, these come before their children.
+    """
     now: float = 0.0
     next_change_at: float | None = None
     """Ledger time at which the next verdict changes if nothing else happens."""
@@ -65,12 +68,14 @@ def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
     if memory.seen is None:
         return Plan(now=memory.clock.seconds)
     judge = Judge(rules, memory, memory.seen, terms)
-    verdicts = tuple(verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image))
+    verdicts = without_pruned_parents(
+        [verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image)], memory.seen
+    )
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
     due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
     return Plan(
         verdicts=verdicts,
-        removals=_in_order_of_removal(due, memory, terms.usage),
+        removals=_in_order_of_removal(due, memory, memory.seen, terms.usage),
         now=judge.now,
         next_change_at=min(deadlines, default=None),
         gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
@@ -98,23 +103,35 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
         depths[ancestor] = depth
 
 
-def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -> tuple[Verdict, ...]:
-    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children.
+def _in_order_of_removal(
+    due: Sequence[Verdict], memory: Memory, seen: Observation, usage: Usage
+) -> tuple[Verdict, ...]:
+    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children,
+    or before them where the engine prunes parents.
 
     `due` already has children first.
     """
-    children = memory.seen.children if memory.seen else {}
+    if seen.bare_parents:
+        due = _parents_first(due)
     turn: dict[ImageId, tuple[float, float]] = {}
     keys: list[tuple[float, float]] = []
     for verdict in due:
         own = (verdict.due_at or 0.0, idle_since(memory.records[verdict.image], usage))
-        keys.append(max([own, *(turn[child] for child in children.get(verdict.image, ()) if child in turn)]))
+        keys.append(max([own, *(turn[other] for other in seen.removed_before(verdict.image) if other in turn)]))
         turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
     return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
 
 
+def _parents_first(due: Sequence[Verdict]) -> list[Verdict]:
+    """Images in the opposite order; the references of each in the same one."""
+    by_image: dict[ImageId, list[Verdict]] = {}
+    for verdict in due:
+        by_image.setdefault(verdict.image, []).append(verdict)
+    return [verdict for image in reversed(by_image) for verdict in by_image[image]]
+
+
 class Judge:
-    """Decides on one image after the other, children before parents. Holds the facts that all decisions share."""
+    """Decides on one image after the other, children before parents. Contains the facts that all decisions share."""
 
     def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
         self.now = memory.clock.seconds
@@ -140,7 +157,7 @@ class Judge:
         return verdicts
 
     def waits_for_gap(self, verdict: Verdict) -> bool:
-        """Is the gap in the observations the only reason why it is not removed?"""
+        """True if the gap in observation is the only reason why it is not removed."""
         return verdict.reason is Reason.SETTLING and verdict.until == verdict.due_at == self.gap_ends_at
 
     def findings(self, image: Image, record: Record, rules: Sequence[Rule]) -> list[Finding]:
@@ -156,7 +173,8 @@ class Judge:
         name, target = (reference.familiar, reference.text) if reference else (image.id, image.id)
         rules = self.covering(image, record, reference)
         if not rules:
-            return Verdict(image.id, name, target, Reason.NO_RULE)
+            why = self._protection.reason_for(image, names_of(image, record))
+            return Verdict(image.id, name, target, Reason.NO_RULE, detail=_also_protected(why))
         best = decisive(self.findings(image, record, rules))
         reason, until, detail = self._hold(image, record) or (
             best.reason,
@@ -248,7 +266,7 @@ class Judge:
         )
 
     def _setback(self, image: Image, name: str) -> tuple[Reason, float, str] | None:
-        """Did the last removal fail, and is it too early for the next one?"""
+        """The verdict if the last removal failed and it is too early for a retry, or None."""
         attempt = self._memory.attempts.get((image.id, name))
         if attempt is None or attempt.retry_at <= self.now:
             return None
@@ -261,11 +279,11 @@ def decisive(findings: Sequence[Finding]) -> Finding:
 
 
 _NEVER = {Reason.KEPT_AS_RECENT: 1, Reason.NOT_DOWNLOADED_BY_AGENT: 2}
-"""Reasons of rules that do not remove the reference as things are; the lower number decides."""
+"""Reasons why a rule does not remove the reference in its present state; the lower number decides."""
 
 
 def has_lost_tag(image: Image, record: Record) -> bool:
-    """Has the image no tag now, and did it have one before? Not an image that only ever had a digest."""
+    """True if the image had a tag before and has none now; false if it only ever had a digest."""
     return not image.tags and any("@" not in name for name in record.names)
 
 
@@ -303,7 +321,7 @@ def names_for_rules(image: Image, record: Record, reference: Reference | None) -
 def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
     """When removals may continue after pulls on Podman.
 
-    There a delete can break a pull that shares layers, and a pull is visible only at its end.
+    On Podman a removal can break a pull that shares layers, and a pull is visible only at its end.
     """
     if seen.engine.store is not Store.PODMAN or memory.pulls is None:
         return 0.0
@@ -312,6 +330,10 @@ def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
 
 def _latest(due_at: float | None, until: float | None) -> float | None:
     return None if due_at is None or until is None else max(due_at, until)
+
+
+def _also_protected(why: str) -> str:
+    return f"also protected: {why.removeprefix('protected ')}" if why else ""
 
 
 def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Image]) -> str:

@@ -164,6 +164,37 @@ def test_the_size_of_writable_layers_is_read_from_old_and_new_answers(
     assert engine.written_bytes() == bytes_
 
 
+def test_a_total_that_makes_no_sense_does_not_interrupt_removals(engine: DockerEngine, http: Http) -> None:
+    """Podman 4.3 always counts 0 bytes. With a new connection no removal would ever be requested there."""
+    http.get(f"{API}/images/json", json=[ROW])
+    engine.images()
+    before = engine.generation
+    http.get(f"{API}/system/df", json={"LayersSize": 0, "Images": [{"Size": 12}]})
+    with pytest.raises(EngineUnavailable):
+        engine.store_bytes()
+    engine.images()
+    assert engine.generation == before
+
+
+@pytest.mark.parametrize(
+    ("name", "version", "prunes"),
+    [
+        ("Podman Engine", "4.3.1", True),
+        ("Podman Engine", "4.5.1", True),
+        ("Podman Engine", "", True),
+        ("Podman Engine", "4.6.0", False),
+        ("Podman Engine", "5.4.2", False),
+        ("Engine", "20.10.24", False),
+    ],
+)
+def test_podman_before_4_6_deletes_parents_with_their_child(
+    engine: DockerEngine, http: Http, name: str, version: str, prunes: bool
+) -> None:
+    http.get(f"{API}/info", json={})
+    http.get(f"{API}/version", json={"Version": version, "Components": [{"Name": name}]})
+    assert engine.identify().prunes_parents is prunes
+
+
 # ── half an answer is an error ────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -41,7 +41,7 @@ def a_task(image: str, *children: str) -> Task:
 def test_all_names_of_an_image_are_one_task() -> None:
     one, two = an_id("one"), an_id("two")
     intents = [an_intent("a:1", one), an_intent("b:1", two), an_intent("a:2", one)]
-    assert [[intent.reference for intent in task.intents] for task in tasks_of(intents, {})] == [
+    assert [[intent.reference for intent in task.intents] for task in tasks_of(intents, lambda _: ())] == [
         ["a:1", "a:2"],
         ["b:1"],
     ]
@@ -50,8 +50,9 @@ def test_all_names_of_an_image_are_one_task() -> None:
 def test_children_that_stay_do_not_belong_to_a_task() -> None:
     """The planner has kept a parent of such; what it lets go waits only for those that go."""
     parent, goes, stays = map(an_id, ("parent", "goes", "stays"))
-    tasks = tasks_of([an_intent("g", goes), an_intent("p", parent)], {parent: [goes, stays]})
-    assert tasks[1].children == {goes}
+    children = {parent: [goes, stays]}
+    tasks = tasks_of([an_intent("g", goes), an_intent("p", parent)], lambda image: children.get(image, []))
+    assert tasks[1].removed_before == {goes}
 
 
 def test_images_that_have_nothing_to_do_with_each_other_go_in_one_wave() -> None:
@@ -86,14 +87,14 @@ class Scene:
     ) -> Execution:
         """Remove every observed name, or only some; `before` happens between the observation and the removal."""
         position = Position(self.events.mark(), self.events.generation, self.engine.generation)
+        layers = merge_layers(layer for image in self.engine.images_now() for layer in self.engine.layers_now(image))
         seen = self.observe()
         before()
-        layers = merge_layers(layer for image in seen.images for layer in self.engine.layers(image))
         self.engine.calls.clear()
         context = RemovalContext(self.engine, self.events, self.stopping, self._beat, self._parallel)
         sizes = {layer.chain: layer.size_bytes for layer in layers.values()}
         execution = Execution(context, Checks(self.engine, self.events, seen, position), Expectation(seen, sizes))
-        execution.run(tasks_of(filter(only, _all_of(seen)), seen.children))
+        execution.run(tasks_of(filter(only, _all_of(seen)), seen.removed_before))
         return execution
 
     def _beat(self) -> None:

@@ -81,6 +81,11 @@ def test_what_no_rule_covers_stays() -> None:
     assert (verdict.reason, verdict.action, verdict.rule) == (Reason.NO_RULE, Action.KEEP, None)
 
 
+def test_what_no_rule_covers_says_that_it_is_protected_as_well() -> None:
+    verdict = verdict_on(memory_of(APP), a_rule("other:*"), protected=(parse_selector("app:*"),))
+    assert (verdict.reason, verdict.detail) == (Reason.NO_RULE, "also protected: by --protect app:*")
+
+
 def test_what_is_protected_stays_and_says_by_what() -> None:
     verdict = verdict_on(memory_of(APP), EVERYTHING, protected=(parse_selector("app:*"),))
     assert (verdict.reason, verdict.detail) == (Reason.PROTECTED, "protected by --protect app:*")
@@ -177,7 +182,7 @@ def test_on_a_host_without_images_a_container_of_somebody_elses_asks_for_nothing
 REASONS = list(Reason)
 
 
-@given(st.sets(st.sampled_from(REASONS[1:8])), st.booleans())
+@given(st.sets(st.sampled_from(REASONS[1:9])), st.booleans())
 def test_the_first_reason_in_the_order_of_the_design_is_told(causes: set[Reason], is_covered: bool) -> None:
     """Whatever else holds: NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then what its rule says."""
     parent, child = an_image("app:1"), an_image("child:1", parent="app:1")
@@ -193,6 +198,7 @@ def test_the_first_reason_in_the_order_of_the_design_is_told(causes: set[Reason]
         "app:*" if is_covered else "none:*",
         minutes=2 * 60 if Reason.NOT_IDLE_LONG_ENOUGH in causes else 0,
         agent_only=Reason.NOT_DOWNLOADED_BY_AGENT in causes,
+        keep_last=int(Reason.KEPT_AS_RECENT in causes),
         in_force_from=NOW + DAY if Reason.NOT_STARTED in causes else 1.0,
     )
     protected = (parse_selector("app:*"),) if Reason.PROTECTED in causes else ()
