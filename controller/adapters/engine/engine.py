@@ -112,12 +112,7 @@ class DockerEngine:
         return self._disk_usage("build-cache", has_build_cache)
 
     def _disk_usage(self, of: str, read: Callable[[Row], T]) -> T:
-        """A figure that makes no sense is no reason to connect again: that would end the removals of this pass."""
-        usage = self._valid("measure_store", lambda client: _object(client, f"/system/df?type={of}"))
-        try:
-            return read(usage)
-        except ValueError as error:
-            raise EngineUnavailable(f"invalid response to measure_store: {error}") from error
+        return self._valid("measure_store", lambda client: read(_object(client, f"/system/df?type={of}")))
 
     def remove(self, target: str) -> tuple[str, ...]:
         """Remove one name, or the image with one ID; never with force, never with its parents. It is sent once.

@@ -65,6 +65,11 @@ _DECLARED = (
         " changed anything; 0 if none is recorded.",
     ),
     Family(
+        "agent_answer_age_seconds",
+        "gauge",
+        "Age of the agent's last valid answer at the last pass; 0 without an agent.",
+    ),
+    Family(
         "removals_stopped",
         "gauge",
         "1 while a file named STOP in the policy folder stops all removals, else 0.",
