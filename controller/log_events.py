@@ -47,6 +47,8 @@ class LogEvent(StrEnum):
     NODE_UNKNOWN = "node_unknown"
     """Degraded: the node file or the agent gave no valid answer, or only an old one."""
 
+    ENGINE_CHOSEN = "engine_chosen"
+    """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""
