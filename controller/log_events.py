@@ -54,6 +54,8 @@ class LogEvent(StrEnum):
     AGENT_ANSWER_CUT_SHORT = "agent_answer_cut_short"
     """Not all archived records of the agent could be read."""
 
+    ENGINE_CHOSEN = "engine_chosen"
+    """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""

@@ -54,6 +54,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     with controller(settings, progress) as ready:
         _obey_signals(ready)
         _log.info(_introduction(settings, ready), extra={"event": LogEvent.CONTROLLER_STARTED})
+        if ready.engine.warning:
+            _log.warning("%s", ready.engine.warning, extra={"event": LogEvent.ENGINE_CHOSEN})
         context.exit(_run(ready, settings.once))
 
 
@@ -70,7 +72,7 @@ def _introduction(settings: Settings, ready: Controller) -> str:
     scheme = "https" if settings.tls_certificate else "http"
     served = f", metrics at {scheme}://{host}:{ready.http.port}/metrics" if ready.http else ""
     dry = ", dry run: removes nothing" if settings.dry_run else ""
-    return f"imagectl {__version__}: policies from {settings.policies}, engine {settings.docker_host}{served}{dry}"
+    return f"imagectl {__version__}: policies from {settings.policies}, engine {ready.engine.text}{served}{dry}"
 
 
 def _obey_signals(ready: Controller) -> None:
