@@ -134,6 +134,11 @@ class TestHealth:
         site.vitals.threads_alive = lambda: False
         assert ask(site, "/healthz").text == "the thread that reads engine events has ended\n"
 
+    def test_a_socket_that_only_a_restart_can_mend_is_not_healthy(self) -> None:
+        site = Site()
+        site.vitals.needs_restart = lambda: "engine: connection refused"
+        assert (ask(site, "/healthz").status, ask(site, "/healthz").text) == (503, "engine: connection refused\n")
+
     def test_a_slow_engine_call_is_not_a_dead_loop(self) -> None:
         site = Site()
         site.clock.later_by += 500
@@ -165,7 +170,7 @@ class TestHealth:
 
 
 class TestStatus:
-    def test_it_holds_the_same_values_as_the_plan_of_the_command_line(self, tmp_path: Path) -> None:
+    def test_it_has_the_same_values_as_the_plan_of_the_command_line(self, tmp_path: Path) -> None:
         site, status = Site(), busy_status(24, tmp_path)
         site.clock.later_by = 0.0
         site.publish(status)
