@@ -38,6 +38,8 @@ class LogEvent(StrEnum):
     """Degraded: some documents keep changing."""
     POLICY_FOLDER_UNAVAILABLE = "policy_folder_unavailable"
     """Degraded: the folder is missing, empty or cannot be read."""
+    POLICY_FOLDER_EMPTY = "policy_folder_empty"
+    """Nothing was ever delivered into the folder."""
     POLICY_FOLDER_NOT_WATCHED = "policy_folder_not_watched"
     POLICY_REVISION = "policy_revision"
     REMOVALS_STOPPED = "removals_stopped"
@@ -52,6 +54,8 @@ class LogEvent(StrEnum):
     AGENT_ANSWER_CUT_SHORT = "agent_answer_cut_short"
     """Not all archived records of the agent could be read."""
 
+    ENGINE_CHOSEN = "engine_chosen"
+    """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""

@@ -1,4 +1,4 @@
-"""An Exchange on this machine: an HTTP(S) server that keeps policies as the real one does, and misbehaves when told to.
+"""A fake Exchange: an HTTP(S) server that stores policies like the real one, and misbehaves on demand.
 
 Upstream: exchange-api, route/managementpolicy (what is accepted and answered) and auth (401, 403).
 """
@@ -39,12 +39,12 @@ Behaviour = Callable[[Handler], None]
 
 
 class FakeExchange:
-    """Use it as a context manager. `misbehaviours` are used up, one for each request; then it behaves again."""
+    """Use it as a context manager. Each request uses one of `misbehaviours`; then it behaves normally."""
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.policies: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
-        """`METHOD path` of each."""
+        """`METHOD path` of each request."""
         self.headers: list[dict[str, str]] = []
         self.misbehaviours: list[Behaviour] = []
         self.asked = Event()
@@ -74,12 +74,12 @@ class FakeExchange:
         self._thread.join()
 
     def put(self, name: str, body: dict[str, Any]) -> None:
-        """PUT of a policy, as `hzn exchange nmp add` does it."""
+        """PUT of a policy, like `hzn exchange nmp add`."""
         self.updates += 1
         self.policies[name] = accepted(body, f"2026-11-23T08:00:{self.updates:02d}Z")
 
     def answer(self, handler: Handler) -> None:
-        """What the real one says."""
+        """Answer like the real Exchange."""
         identity = f"Basic {SECRETS[1]}"
         if handler.headers["Authorization"] != identity:
             status(401, {"code": "invalid-credentials", "msg": "invalid.credentials"})(handler)
@@ -182,11 +182,11 @@ def _handler_of(exchange: FakeExchange) -> type[Handler]:
     return ExchangeHandler
 
 
-# ── misbehaviours ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── misbehaviours ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def send(handler: Handler, code: int, body: bytes, **headers: str) -> None:
-    """A whole answer; headers are written with _ for -."""
+    """Send a complete answer; headers are written with _ for -."""
     handler.send_response(code)
     for name, value in {"Content_Length": str(len(body)), **headers}.items():
         handler.send_header(name.replace("_", "-"), value)
@@ -200,17 +200,17 @@ def status(code: int, body: object = None, **headers: str) -> Behaviour:
 
 
 def body(data: bytes, code: int = 200, **headers: str) -> Behaviour:
-    """An answer with these very bytes."""
+    """An answer with these bytes."""
     return lambda handler: send(handler, code, data, **headers)
 
 
 def cut_short(data: bytes, missing: int = 100) -> Behaviour:
-    """The connection ends before the length that was promised."""
+    """The connection ends before the announced length."""
     return lambda handler: send(handler, 200, data, Content_Length=str(len(data) + missing))
 
 
 def hang_up(handler: Handler) -> None:
-    """Closes the connection without a word."""
+    """Closes the connection without an answer."""
     handler.close_connection = True
 
 
@@ -225,12 +225,12 @@ def fall_silent(exchange: FakeExchange, before: bytes = b"") -> Behaviour:
     return behave
 
 
-# ── certificates ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── certificates ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A certificate authority of our own, and a certificate with its key that it gave to 127.0.0.1."""
+    """A private certificate authority, and a certificate with its key that it issued for 127.0.0.1."""
 
     ca: Path
     server: Path

@@ -1,6 +1,6 @@
 """The engines and the registry of a test session, started and ended by the scripts in deploy/local.
 
-Each belongs to this process: when it ends, however it ends, they end too and leave nothing.
+Each belongs to this process: when the process ends in any way, they end too and leave nothing.
 """
 
 from __future__ import annotations
@@ -16,17 +16,19 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
+from tests.fake_engine import Kind
+
 _SCRIPTS = Path(__file__).parents[2] / "deploy" / "local"
 _PATIENCE_SECONDS = 600
 
 
 class ScriptError(Exception):
-    """What the script said; the tests that need the engine fail with it."""
+    """The message of the script; the tests that need the engine fail with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateEngine:
-    """An engine of these tests alone: it may be filled, wiped, stopped and started at will."""
+    """An engine for these tests only: it may be filled, emptied, stopped and started."""
 
     kind: str
     host: str
@@ -38,27 +40,37 @@ class PrivateEngine:
 
     @property
     def folder(self) -> Path:
-        """What it has stored is in `data` there, its socket and its log beside that."""
+        """The folder with `data` (its store), its socket and its log."""
         return Path(self.host.removeprefix("unix://")).parent
 
     @property
     def is_podman(self) -> bool:
-        return self.kind == "podman"
+        return self.kind.startswith("podman")
+
+    @property
+    def is_rootless(self) -> bool:
+        return self.kind.endswith("-rootless")
+
+    @property
+    def fake_kind(self) -> Kind:
+        """The fake engine that does the same: rights make no difference, and Podman 4 is like 5."""
+        name = self.kind.removesuffix("-rootless")
+        return Kind("podman" if name == "podman4" else name)
 
     def client(self) -> docker.APIClient:
         """A client that allows for slow lists and deletes."""
         return docker.APIClient(self.host, version="auto", timeout=_PATIENCE_SECONDS)
 
     def start(self) -> None:
-        """Start it if it is stopped; what it has stored is still there."""
+        """Start it if it is stopped; its store is kept."""
         run_script("engine.sh", "up", self.name, "--owner", str(os.getpid()), "--insecure-registry", self.registry)
 
     def stop(self) -> None:
-        """End it in good order, as a service manager would; the socket is gone, what it has stored stays."""
+        """Stop it as a service manager does; the socket is removed, the store is kept."""
         run_script("engine.sh", "stop", self.name)
 
     def drop(self) -> None:
-        """End it for good."""
+        """Stop and delete it."""
         run_script("engine.sh", "down", self.name)
 
 
@@ -76,7 +88,7 @@ def start_registry(address: str) -> None:
 
 
 def drop_registry(address: str) -> None:
-    """End it for good; nothing happens if it never was started."""
+    """Stop and delete it; does nothing if it was never started."""
     run_script("registry.sh", "down", _port_of(address))
 
 
@@ -89,21 +101,22 @@ def free_address() -> str:
 
 def wipe(api: docker.APIClient) -> None:
     """Remove every container and every image."""
-    for _ in range(10):  # children before parents, and Podman says 500 to a first removal that works
+    for _ in range(10):  # Children before parents; and Podman may answer 500 to a first removal that succeeds.
         containers, images = api.containers(all=True), api.images(all=True)
         if not containers and not images:
             return
         for container in containers:
             _remove(api.remove_container, container["Id"], force=True, v=True)
         if images:
-            api.prune_images({"dangling": False})  # type: ignore[no-untyped-call]
+            with suppress(APIError):  # Podman 4.3 has no such filter
+                api.prune_images({"dangling": False})  # type: ignore[no-untyped-call]
         for image in api.images(all=True):
             _remove(api.remove_image, image["Id"], force=True)
     raise AssertionError("the private engine cannot be wiped; see its log")
 
 
 def _remove(remove: Callable[..., object], identity: str, **how: bool) -> None:
-    with suppress(APIError):  # refused or gone with another: the next round tells
+    with suppress(APIError):  # Refused, or removed with another: the next round shows it.
         remove(identity, **how)
 
 

@@ -1,4 +1,4 @@
-"""The stories whose moments can be made real, told to a real engine; only the hours are not waited for."""
+"""The stories whose steps are possible on a real engine, run there; only the clock is fake."""
 
 from __future__ import annotations
 
@@ -15,7 +15,6 @@ from controller.adapters.ledger.ledger import Ledger
 from controller.daemon.reconcile import PassOptions
 from controller.image.reference import image_id
 from controller.plan.memory.event import Event, EventKind
-from tests.fake_engine import Kind
 from tests.host import Host
 from tests.stories.story import Story, stories
 from tests.stories.teller import ONLY_FAKE, Teller
@@ -51,7 +50,7 @@ class RealHost(Host):
             self.ledger.close()
 
     def hear(self) -> None:
-        """An image of our own comes and goes: after its event every earlier event has arrived."""
+        """Create and remove an image of our own: after its event all earlier events have arrived."""
         mark = self.events.mark()
         marker = image_id(images.load_image(self.api, _MARKER, variant="marker", layers=()))
         self.api.remove_image(_MARKER)
@@ -68,7 +67,7 @@ class RealHost(Host):
 def test_a_story_of_a_node(
     story: Story, engine: PrivateEngine, docker_api: docker.APIClient, registry: str, tmp_path: Path
 ) -> None:
-    kind = Kind(engine.kind)
+    kind = engine.fake_kind
     if kind not in story.kinds:
         pytest.skip(f"this story is about other engines than {kind.value}")
     world = RealEngine(kind, engine.host, docker_api, registry)
