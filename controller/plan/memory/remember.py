@@ -13,6 +13,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
+from controller.plan.memory.builds import images_of_builds
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
@@ -231,7 +232,9 @@ def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> 
     for event in inputs.news.events:
         for image in inputs.names.images_of(event):
             activities[image] = _with_event(activities.get(image, NO_ACTIVITY), event)
-    for image in _built_upon(inputs):
+    known, seen = inputs.known, inputs.seen
+    building = images_of_builds(seen, inputs.news.events, known.records, known.layers, inputs.now)
+    for image in (*_built_upon(inputs), *building):
         activities[image] = replace(activities.get(image, NO_ACTIVITY), touch=EventKind.BUILT_UPON)
     for image, users in inputs.seen.users.items():
         activities[image] = _in_use(activities.get(image, NO_ACTIVITY), any(is_of_agent(user) for user in users))
