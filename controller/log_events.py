@@ -48,6 +48,8 @@ class LogEvent(StrEnum):
     """Degraded: the node file or the agent gave no valid answer, or only an old one."""
 
     ENGINE_UNREACHABLE = "engine_unreachable"
+    ENGINE_CHANGED = "engine_changed"
+    """Another engine answers than before."""
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""
     ENGINE_EVENTS_DOWN = "engine_events_down"

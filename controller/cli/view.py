@@ -85,11 +85,13 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> De
     from controller.adapters.engine.connection import Address, Connection
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.own_container import own_container_id
+    from controller.adapters.host.facts import read_machine
     from controller.daemon.observe import Observer
 
     own_container = own_container_id()
     connection = Connection(Address(settings.docker_host, settings.docker_certificates))
-    observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
+    engine = DockerEngine(connection, own_container, read_machine())
+    observer = Observer(engine, SystemClock(), threading.Event(), own_container)
     try:
         seen = observer.observe(stream_generation=0)
         news = News(layers=observer.new_layers(seen, memory))

@@ -58,6 +58,7 @@ class Journal:
         lines = [
             *_degraded(before, after),
             *self._resolved(after),
+            *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
             *_revision(before, after),
@@ -96,6 +97,11 @@ def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
         if degradation not in known:
             level = logging.ERROR if degradation.text == after.trouble else logging.WARNING
             yield Line(degradation.event, level, degradation.text)
+
+
+def _engine_changed(after: Status) -> Iterator[Line]:
+    if after.engine_change:
+        yield Line(LogEvent.ENGINE_CHANGED, logging.WARNING, after.engine_change)
 
 
 def _resolved(ended: Degradation, seconds: float) -> Line:

@@ -59,6 +59,8 @@ class Status:
     last_success: Instant | None = None
     dry_run: bool = False
     ledger_resets: int = 0
+    engine_change: str = ""
+    """Set in the pass that found another engine than the pass before."""
     clock_steps: int = 0
     """Since the controller started."""
 

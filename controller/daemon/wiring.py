@@ -20,6 +20,7 @@ from controller.adapters.engine.own_container import own_container_id
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.disk import ImageRootDisk
+from controller.adapters.host.facts import read_machine
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.host.textfile import write_textfile
@@ -93,7 +94,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
         heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)
         heartbeat.beat()
-        engine = DockerEngine(connection, own_container)
+        engine = DockerEngine(connection, own_container, read_machine())
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
         if not settings.once:

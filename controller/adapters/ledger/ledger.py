@@ -71,12 +71,13 @@ from controller.adapters.ledger.rows import (
 from controller.errors import LedgerUnavailable
 from controller.log_events import LogEvent
 from controller.plan.memory.memory import Memory
-from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Outcome, Removal
+from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Mark, Outcome, Removal
 
 _PAGE_BYTES = 1024
 """Small, as a pass changes a few rows only: each changed page is written twice."""
 _PAGES_KEPT_KIB = 256
 """SQLite's default is 2,000. Each row is read once, at the start, and then only written."""
+_MARKS_KEPT = 1_000
 _ROWS_OF_A_LARGE_SAVE, _ROWS_OF_A_PIECE = 32, 16
 HISTORY_KEEPS_REMOVALS = 20_000
 """Older ones are deleted; the totals still count them."""
@@ -123,9 +124,9 @@ class Ledger:
         """The memory as it was last saved."""
         return self._memory
 
-    def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
-        """Write what differs from the file; delete the `record-download` names that this memory contains."""
-        if not inbox_read_to and self._can_wait(memory):
+    def save(self, memory: Memory, inbox_read_to: int = 0, mark: Mark | None = None) -> None:
+        """Write what differs from the file, and a mark; delete the `record-download` names in this memory."""
+        if not inbox_read_to and mark is None and self._can_wait(memory):
             self._memory = memory
             return
 
@@ -135,6 +136,9 @@ class Ledger:
         def write(db: sqlite3.Connection) -> None:
             _save_memory(db, self._saved, memory)
             db.execute("DELETE FROM inbox WHERE id <= ?", (inbox_read_to,))
+            if mark is not None:
+                _insert(db, "marks", ("wall_seconds", "message"), [(mark.wall_seconds, mark.message)])
+                db.execute("DELETE FROM marks WHERE id <= (SELECT MAX(id) FROM marks) - ?", (_MARKS_KEPT,))
 
         self._transact(write)
         self._saved = self._memory = memory
