@@ -1,6 +1,6 @@
 """Reads flags, environment and configuration file into one frozen `Settings`; each setting is declared once, with help.
 
-A flag wins over `IMAGECTL_*` in the environment, that over the configuration file, that over the default.
+Order of precedence: flag, `IMAGECTL_*` in the environment, configuration file, default.
 """
 
 from __future__ import annotations
@@ -112,7 +112,7 @@ class Settings:
         "PATH",
         "Folder on the disk with the images, if it is not found. Default: the image root.",
     )
-    agent_url: str = _setting("", str, "URL", "Open Horizon agent to ask instead, for example http://localhost:8510.")
+    agent_url: str = _setting("", str, "URL", "Open Horizon agent of this node, for example http://localhost:8510.")
     listen: tuple[str, int] = _setting(
         ("127.0.0.1", 9847),
         address,
@@ -192,7 +192,7 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
 
 
 def default_ledger(environment: Mapping[str, str]) -> Path:
-    """Where the ledger is if no setting names it."""
+    """The path of the ledger if no setting names it."""
     return _state_folder(environment) / "ledger.db"
 
 
@@ -208,7 +208,7 @@ def misspelt_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def environment() -> Mapping[str, str]:
-    """The environment of this process; it is read nowhere else."""
+    """The environment of this process; no other module reads it."""
     return os.environ
 
 

@@ -89,6 +89,7 @@ class FakeEngine:
         self.generation = 1
         self.is_down = False
         self.services: frozenset[str] = frozenset()
+        self.builder_holds_layers = False
         self.calls: list[str] = []
         """The requests of the controller; `remove app:1` has the name of the image also where its ID is sent."""
         self.on_call: Callable[[str], None] = _nothing
@@ -169,6 +170,10 @@ class FakeEngine:
     def written_bytes(self) -> int:
         self._called("written_bytes")
         return 0
+
+    def has_build_cache(self) -> bool:
+        self._called("has_build_cache")
+        return self.builder_holds_layers
 
     def image_named(self, name: str) -> ImageId:
         self._called("image_named")

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from controller.plan.report.history import RemovalRow
 
 _live = click.option(
-    "--live", is_flag=True, help="Ask the engine and decide now, instead of showing the controller's last pass."
+    "--live", is_flag=True, help="Read the engine and decide now, instead of showing the controller's last pass."
 )
 
 

@@ -158,7 +158,7 @@ def _say(text: str, code: int) -> int:
 
 
 def _after(show: Callable[[], None], code: int) -> int:
-    """The exit code, after the message, which need not arrive."""
+    """The exit code, after the message, which may fail to be printed."""
     try:
         show()
     except OSError:

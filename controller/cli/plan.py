@@ -16,12 +16,12 @@ from controller.daemon.conditions import deciding_settings
 from controller.plan.memory.idleness import Usage
 from controller.plan.report.report import PlanFrame, plan_frame, shown_references
 from controller.plan.report.rows import ReclaimableRow, SettingRow, ShownReference
-from controller.plan.report.words import document_in_words
+from controller.plan.report.words import bounded_bytes, document_in_words
 from controller.quantity import bytes_in_words, count_of, seconds_in_words
 from controller.settings import Settings, duration
 
 _LONGEST_SECONDS = 3_653 * 86_400
-"""Ten years. The way there is decided in steps of twenty days."""
+"""Ten years. It is computed in steps of twenty days."""
 _TURN = {"remove": 0, "wait": 1, "keep": 2}
 
 
@@ -49,7 +49,7 @@ def _from_now(context: click.Context, parameter: click.Parameter, value: str | N
 def plan(context: click.Context, /, wanted: Listing[ShownReference], at: float, exit_code: bool, **given: Any) -> None:
     """Show what `run` would do now: what is removed now, what later, what is kept, and why.
 
-    It asks the engine, reads the ledger of a controller if there is one, decides with the same code as `run`, and
+    It reads the engine and the ledger of a controller, if there is one, decides with the same code as `run`, and
     changes nothing. A document that was just put into the folder counts as stable. If the controller ran with other
     settings in its last pass, a note names those that differ.
 
@@ -114,13 +114,13 @@ def _troubles(frame: PlanFrame) -> list[str]:
 
 def _summary(rows: Sequence[ShownReference], freed: ReclaimableRow) -> str:
     count = {action: sum(row.action == action for row in rows) for action in _TURN}
-    about = "" if freed.is_exact else "about "
     later = freed.due_and_waiting_bytes - freed.due_bytes
     kept = freed.without_evidence_bytes
     without = f"; {bytes_in_words(kept)} are kept: no evidence that the agent downloaded them" if kept else ""
     return (
-        f"{count['remove']} due now ({about}{bytes_in_words(freed.due_bytes)}), "
-        f"{count['wait']} later ({about}{bytes_in_words(later)}), {count['keep']} kept{without}.{_not_pullable(freed)}"
+        f"{count['remove']} due now ({bounded_bytes(freed.due_bytes, freed.bound)}), "
+        f"{count['wait']} later ({bounded_bytes(later, freed.bound)}), "
+        f"{count['keep']} kept{without}.{_not_pullable(freed)}"
     )
 
 

@@ -32,7 +32,7 @@ class _Lines(click.File):
 
 @click.command(name="record-download")
 @click.argument("references", metavar="REF...", nargs=-1)
-@click.option("--from", "file", type=_Lines(), help="Read more of them from FILE (- for standard input), one per line.")
+@click.option("--from", "file", type=_Lines(), help="Read more names from FILE (- for standard input), one per line.")
 @with_settings("ledger")
 def record_download(references: tuple[str, ...], file: TextIO | None, **given: Any) -> None:
     """Record that the agent downloaded these images, so that rules with `agent_downloaded_only` cover them.

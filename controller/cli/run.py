@@ -72,8 +72,9 @@ def _introduction(settings: Settings, ready: Controller) -> str:
 
 
 def _obey_signals(ready: Controller) -> None:
-    """A handler interrupts the loop anywhere, even while that holds the lock of the bell; it only passes on the number
-    (`SimpleQueue.put` may be interrupted by itself), and a thread does what was asked.
+    """Handle signals in a thread. The handler only queues the number (`SimpleQueue.put` is reentrant).
+
+    It may interrupt the loop anywhere, even while that holds the lock of the wake-up.
     """
     heard: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

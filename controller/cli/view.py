@@ -1,6 +1,6 @@
-"""What a controller would decide now, for commands that only read: the same code as a pass, without removals.
+"""The decision that a controller would make now, for commands that only read: the code of a pass without removals.
 
-The ledger is read, never written; the engine is asked only by `live_view`.
+The ledger is read, never written; only `live_view` reads the engine.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ class View:
 
 
 def live_view(settings: Settings) -> View:
-    """What would be decided now, on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
+    """The decision on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
     desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
     decision = _decided_on(settings, memory, desired)
@@ -38,7 +38,7 @@ def live_view(settings: Settings) -> View:
 
 
 def last_view(settings: Settings) -> View:
-    """What would be decided now from the last observation of a controller.
+    """The decision now, from the last observation of a controller.
 
     Raises LedgerUnavailable, InvalidSettings.
     """
@@ -48,7 +48,7 @@ def last_view(settings: Settings) -> View:
 
 
 def later_view(settings: Settings, seen: View, seconds: float) -> View:
-    """What will be decided after that time if nothing happens until then."""
+    """The decision after that time if nothing happens until then."""
     return replace(seen, decision=foreseen(seen.decision, seen.reading, _conditions(settings), seconds))
 
 

@@ -72,6 +72,8 @@ class Readers:
     """The removals since a wall time."""
     utc_offset_seconds: Callable[[float], float]
     """UTC offset of the host's time zone at a wall time."""
+    host_name: str = ""
+    """Shown where neither a node file nor an agent names the node."""
 
 
 class Published:
@@ -123,6 +125,12 @@ class Picture:
     clock: LedgerClock
     disk: ImageDisk
     """The file system that holds the images."""
+    host_name: str = ""
+
+    @property
+    def node(self) -> str:
+        """The node's name as `org/id`, or the host's name."""
+        return (self.published.report.summary.node.name if self.published else "") or self.host_name
 
     def seconds_until(self, due_at: float) -> float:
         """From now, on the ledger's clock; 0 if it has passed."""
@@ -150,7 +158,7 @@ class Overview:
             memory = published.status.decision.memory
             clock = memory.clock.advanced(now, self._resync_seconds)
             disk = self._readers.disk.measure(memory.seen.engine) if memory.seen else disk
-        return Picture(now, *self._health(published), published, clock, disk)
+        return Picture(now, *self._health(published), published, clock, disk, self._readers.host_name)
 
     def references(self) -> Iterator[ShownReference]:
         """Every reference with its verdict, as of now: as `imagectl plan -o json` shows them."""

@@ -59,6 +59,10 @@ class EnginePort(Protocol):
         """What containers have written into their own layers, by the engine's count."""
         ...
 
+    def has_build_cache(self) -> bool:
+        """Does the engine's builder hold layers, which then are not freed with their images?"""
+        ...
+
     def remove(self, target: str) -> tuple[str, ...]:
         """Remove one name, or the image of one ID; return the deleted IDs in the answer.
 

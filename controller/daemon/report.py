@@ -12,6 +12,7 @@ from functools import cached_property
 
 from controller import __version__
 from controller.daemon.status import Status
+from controller.plan.memory.observation import Observation
 from controller.plan.report.explanation import Explained, explained, explanation_rows
 from controller.plan.report.report import document_rows, folder_row, node_row, reclaimable, reference_rows
 from controller.plan.report.rows import (
@@ -24,6 +25,7 @@ from controller.plan.report.rows import (
     key_of,
 )
 from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.reclaim import not_counted
 
 KeyedRow = tuple[tuple[str, str], ReferenceRow | ExplanationRow | DocumentRow | SettingRow]
 """A row with its kind (reference, explanation, document, setting) and a key among these."""
@@ -77,6 +79,7 @@ class StatusReport:
             reclaimable=reclaimable(status.decision),
             folder=folder_row(status.reading),
             node=node_row(status.decision.node),
+            image_store_without=not_counted(seen),
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:
@@ -91,5 +94,9 @@ class StatusReport:
             or was.evidence != now.evidence
             or was.layers != now.layers
             or was.attempts != now.attempts
-            or (was.seen and (was.seen.images, was.seen.users)) != (now.seen and (now.seen.images, now.seen.users))
+            or _shown_of(was.seen) != _shown_of(now.seen)
         )
+
+
+def _shown_of(seen: Observation | None) -> tuple[object, ...]:
+    return (seen.images, seen.users, seen.has_build_cache) if seen else ()

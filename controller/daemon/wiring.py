@@ -240,7 +240,7 @@ def _readers(settings: Settings, disk: DiskPort) -> Readers:
         except LedgerUnavailable:
             return History()  # The status reports it; the rest of the page works.
 
-    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff)
+    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff, os.uname().nodename)
 
 
 def _history(ledger: Path, since_wall_seconds: float) -> History:

@@ -12,7 +12,7 @@ from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory
 from tests.builders import a_memory, a_record
-from tests.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock
 
 
@@ -28,7 +28,7 @@ def observer(engine: FakeEngine) -> Observer:
 
 def test_the_first_look_finds_out_which_engine_answers(engine: FakeEngine, observer: Observer) -> None:
     observer.observe(1)
-    assert engine.calls == ["identify", "images", "containers"]
+    assert engine.calls == ["identify", "images", "containers", "has_build_cache"]
 
 
 def test_a_later_look_is_two_questions(engine: FakeEngine, observer: Observer) -> None:
@@ -70,6 +70,43 @@ def test_it_is_the_same_engine_until_another_answers(engine: FakeEngine, observe
     assert observer.is_same_engine(seen)
     engine.identity = "another"
     assert not observer.is_same_engine(seen)
+
+
+# ── the cache of BuildKit ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_build_cache_is_asked_for_where_a_build_may_have_ended(engine: FakeEngine, observer: Observer) -> None:
+    assert not observer.observe(1).has_build_cache
+    engine.builder_holds_layers = True
+    assert not observer.observe(1).has_build_cache
+
+    engine.load("app:1")
+
+    assert observer.observe(1).has_build_cache
+
+
+def test_a_build_cache_that_cannot_be_asked_for_may_be_there(engine: FakeEngine, observer: Observer) -> None:
+    def fail(asked: str) -> None:
+        if asked == "has_build_cache":
+            raise EngineUnavailable("403: forbidden")
+
+    engine.on_call = fail
+    assert observer.observe(1).has_build_cache
+
+
+def test_a_new_connection_alone_is_no_reason_to_ask_for_the_build_cache(engine: FakeEngine, observer: Observer) -> None:
+    """A proxy that hangs up on this request would end every pass."""
+    observer.observe(1)
+    engine.generation += 1
+    engine.calls.clear()
+    observer.observe(1)
+    assert "has_build_cache" not in engine.calls
+
+
+def test_podman_has_no_build_cache_to_ask_for() -> None:
+    engine = FakeEngine(FakeClock(), Kind.PODMAN)
+    assert not Observer(engine, FakeClock(), threading.Event()).observe(1).has_build_cache
+    assert "has_build_cache" not in engine.calls
 
 
 # ── layers ───────────────────────────────────────────────────────────────────────────────────────────────────────────

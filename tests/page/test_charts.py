@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.overview import Health, Picture, PlannedRemoval
-from controller.daemon.page.charts import days_chart, disk_bar, timeline
+from controller.daemon.page.charts import _LABEL, _LABEL_ON_PHONES, days_chart, disk_bar, timeline
 from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.history import Day
@@ -51,7 +51,7 @@ def test_a_day_is_as_high_as_what_it_freed() -> None:
 
 
 def test_days_without_removals_are_told_as_such() -> None:
-    assert label_of(days_chart([Day("2026-11-21", 0, 0, 0)])) == "Freed on the last 1 days: nothing"
+    assert label_of(days_chart([Day("2026-11-21", 0, 0, 0)])) == "Freed on the last 1 day: nothing"
 
 
 def a_removal(in_seconds: float, frees: int = 1_000) -> PlannedRemoval:
@@ -81,8 +81,18 @@ class TestTimeline:
     def test_it_is_told_in_words(self) -> None:
         removals = [a_removal(0, 5), a_removal(HOUR, 10), a_removal(2 * DAY, 100)]
         assert label_of(timeline(removals, PICTURE)) == (
-            "What goes when: 5 B now, 15 B within an hour, 15 B within a day, 115 B within a week"
+            "Removals over time: 5 B now, 15 B within an hour, 15 B within a day, 115 B within a week"
         )
+
+    @given(st.floats(0.01, 4_000), st.sampled_from((_LABEL, _LABEL_ON_PHONES)))
+    def test_labels_do_not_overlap(self, days: float, width: float) -> None:
+        svg = timeline([a_removal(days * DAY)], PICTURE)
+        labels = re.findall(r'<text x="([\d.]+)%" y="\d+" text-anchor="(\w+)"( class="wide")?', svg)
+        shown = [(float(x), anchor) for x, anchor, wide in labels if width == _LABEL or not wide]
+        before = {"start": 0.0, "middle": 50 * width, "end": 100 * width}
+        spans = [(x - before[anchor], x - before[anchor] + 100 * width) for x, anchor in shown]
+        assert all(right <= left + 0.02 for (_, right), (left, _) in pairwise(spans))
+        assert shown[0] == (0.0, "start")
 
 
 def test_figures_have_no_style_of_their_own_which_the_page_forbids(tmp_path: Path) -> None:

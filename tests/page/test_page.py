@@ -13,6 +13,7 @@ from controller.daemon.overview import History
 from controller.daemon.status import PassResult, Status
 from controller.image.image import Image
 from controller.image.reference import reference_from_engine
+from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict.decision import Decision
 from tests import sample_node
 from tests.page.browser import Browser
@@ -69,6 +70,10 @@ class TestWhatItSays:
             assert "spring-cleaning\nwaiting" in policies
             assert "broken\ninvalid" in policies
             assert "broken.yaml:5:51: error:" in policies
+            target = window.run("return document.querySelector('#troubles a').hash")
+            assert "broken.yaml:5:51" in window.run(
+                f"return document.querySelector('{target}').parentElement.innerText"
+            )
 
     def test_the_last_removals_and_what_each_freed(self, window: Browser, address: str) -> None:
         window.open(address)
@@ -84,6 +89,14 @@ class TestWhatItSays:
         with served(site) as address:
             window.open(address)
             assert (window.text("#state"), window.text("#troubles")) == ("Does not work", lost)
+
+    def test_the_name_of_the_host_if_nothing_names_the_node(self, window: Browser, tmp_path: Path) -> None:
+        site = Site(host_name="gateway-7")
+        nameless = sample_node.status_of(sample_node.decision_on(sample_node.memory_of(3), tmp_path), tmp_path)
+        site.publish(replace(nameless, decision=replace(nameless.decision, node=NodeAnswer())))
+        with served(site) as address:
+            window.open(address)
+            assert window.text("h1 .node") == "gateway-7"
 
     def test_an_empty_node(self, window: Browser, tmp_path: Path) -> None:
         site = Site(history=History(), disk=HIDDEN_DISK)
@@ -139,7 +152,19 @@ class TestTheListOfImages:
 
     def test_nothing_is_found_in_words(self, window: Browser, address: str) -> None:
         window.open(f"{address}/?q=nonsense")
-        assert "Nothing matches “nonsense”." in window.text("#references")
+        assert "No image on this node matches “nonsense”." in window.text("#references")
+
+    def test_a_search_finds_recently_removed_images(self, window: Browser, address: str) -> None:
+        window.open(f"{address}/?q=telemetry:0.5")
+        assert window.text("#references").startswith("Images")
+        assert "No image on this node matches" in window.text("#references")
+        removed = window.text("#removed")
+        assert removed.startswith("Removed in the last 14 days")
+        assert "acme/telemetry:0.5" in removed
+
+    def test_a_refused_removal_is_not_listed_as_removed(self, window: Browser, address: str) -> None:
+        window.open(f"{address}/?q=telemetry:0.29")
+        assert window.text("#removed") == ""
 
     def test_the_images_of_one_policy(self, window: Browser, address: str) -> None:
         window.open(address)
@@ -169,7 +194,7 @@ class TestWhy:
         assert "BACKING_OFF" in said
         assert "it has dependent child images" in said
         assert "services#2" in said
-        assert "What makes it go" in said
+        assert "To remove it" in said
 
     def test_it_opens_and_closes_by_keyboard_and_gives_the_focus_back(self, window: Browser, address: str) -> None:
         window.open(f"{address}/?q=telemetry:1.0")
@@ -251,7 +276,7 @@ class TestWithoutScripts:
     def test_why_is_a_page_of_its_own(self, plain: Browser, address: str, busy: Status) -> None:
         image = busy.decision.plan.verdicts[0].image
         plain.open(f"{address}/explain?image={image}")
-        assert "What makes it go" in self.html(plain)
+        assert "To remove it" in self.html(plain)
 
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&lt;\u202egpj.exe\x07"
@@ -286,6 +311,18 @@ def test_hostile_names_labels_and_messages_stay_text(window: Browser, tmp_path: 
         window.click(".why")
         wait_for_text(window, "#why[open]", "<img src=x")
         assert window.run("return document.images.length") == 0
+
+
+_OVERLAPS = """
+const shown = [...document.querySelectorAll(arguments[0])].filter(each => each.getClientRects().length);
+const boxes = shown.map(each => [each.textContent, each.getBoundingClientRect()]);
+const found = [];
+boxes.forEach(([name, a], at) => boxes.slice(at + 1).forEach(([other, b]) => {
+  if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+    found.push([name, other]);
+}));
+return found;
+"""
 
 
 class TestForEverybody:
@@ -323,14 +360,28 @@ class TestForEverybody:
         roles = {role for role, _ in found}
         assert roles >= {"banner", "main", "contentinfo", "search", "navigation", "table", "status"}
         assert ("searchbox", "Search references") in found
-        assert ("table", "References, their verdicts, and why") in found
+        assert ("table", "References, their verdicts and reasons") in found
         headings = {name for role, name in found if role == "heading"}
         assert headings >= {"Image store", "Freed", "Next removals", "Images", "Policies", "Last removals"}
         assert [name for role, name in found if role in ("link", "button", "image", "searchbox") and not name] == []
         figures = [name for role, name in found if role == "image"]
         assert any("GB free of 62.0 GB" in name for name in figures)
         assert any(name.startswith("Freed on the last 14 days") for name in figures)
-        assert any(name.startswith("What goes when: 1.2 GB now") for name in figures)
+        assert any(name.startswith("Removals over time: 1.2 GB now") for name in figures)
+
+    def test_no_rule_wraps_on_a_desktop(self, window: Browser, address: str) -> None:
+        window.resize(1440, 900)
+        window.open(address)
+        heights = window.run(
+            "return [...document.querySelectorAll('td.rule')].map(c => c.getBoundingClientRect().height)"
+        )
+        assert max(heights) < 1.5 * min(heights)
+
+    def test_no_text_overlaps_another_on_a_phone(self, window: Browser, address: str) -> None:
+        window.resize(390, 844, is_phone=True)
+        window.open(address)
+        overlaps = window.run(_OVERLAPS, ".timeline text, .next li > span, .removals li > *")
+        assert overlaps == []
 
     def test_a_table_on_a_phone_is_still_a_table(self, window: Browser, address: str) -> None:
         window.resize(390, 844, is_phone=True)

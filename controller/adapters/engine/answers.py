@@ -431,6 +431,11 @@ def written_total(usage: Row) -> int:
     return sum(_total(row.get("SizeRw") or 0) for row in rows)
 
 
+def has_build_cache(usage: Row) -> bool:
+    """Does BuildKit hold layers, in `GET /system/df?type=build-cache`? Raises ValueError."""
+    return bool(_list(usage, "BuildCache") or _mapping(usage, "BuildCacheUsage").get("TotalCount"))
+
+
 def _total(value: object) -> int:
     if (total := _bytes(value)) is None:
         raise ValueError(f"not a size in bytes: {_shown(value)}")

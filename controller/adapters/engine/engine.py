@@ -17,6 +17,7 @@ from controller.adapters.engine.answers import (
     created_from,
     deleted_from,
     engine_from,
+    has_build_cache,
     id_from,
     images_from,
     layers_from,
@@ -110,8 +111,12 @@ class DockerEngine:
         """Size of the writable layers of all containers, as the engine counts it."""
         return self._disk_usage("container", written_total)
 
-    def _disk_usage(self, of: str, total: Callable[[Row], int]) -> int:
-        return self._valid("measure_store", lambda client: total(_object(client, f"/system/df?type={of}")))
+    def has_build_cache(self) -> bool:
+        """Does BuildKit hold layers of its own?"""
+        return self._disk_usage("build-cache", has_build_cache)
+
+    def _disk_usage(self, of: str, read: Callable[[Row], T]) -> T:
+        return self._valid("measure_store", lambda client: read(_object(client, f"/system/df?type={of}")))
 
     def remove(self, target: str) -> tuple[str, ...]:
         """Remove one name, or the image with one ID; never with force, never with its parents. It is sent once.

@@ -55,6 +55,8 @@ class Observation:
     """On a swarm manager: the image names of its services."""
     own_container: str = ""
     """ID of the container in which this program runs, or empty."""
+    has_build_cache: bool = False
+    """BuildKit may hold layers of images: those are not freed with the images."""
     users: Mapping[ImageId, tuple[Container, ...]] = field(init=False)
     """Containers, in any state, that were created from an image or mount it."""
     children: Mapping[ImageId, tuple[ImageId, ...]] = field(init=False)

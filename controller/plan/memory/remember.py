@@ -108,7 +108,7 @@ def _with_known_labels(seen: Observation, before: Mapping[ImageId, Image]) -> Ob
     if not hidden:
         return seen
     images = {**seen.images, **hidden}
-    return Observation(seen.engine, images, seen.containers, seen.at, seen.service_images, seen.own_container)
+    return replace(seen, images=images)
 
 
 def _swarm(inputs: _Inputs) -> Mapping[ImageId, float]:

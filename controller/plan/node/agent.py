@@ -43,7 +43,7 @@ class AgentAnswer:
     record names the images of required and agreement-less services.
     """
     records: Mapping[str, str] = field(default_factory=dict)
-    """The record that names each image, in words, for `explain`."""
+    """The record that names each image, for display in `explain`."""
     is_cut_short: bool = False
     """Not all archived records could be read, so `named` is not complete."""
 
@@ -70,7 +70,7 @@ class NodeAnswer:
     node: Node | None = Node()
     """None: no document applies, because the node is unknown or not supported."""
     why: str = "no node file and no agent is configured"
-    """Where the answer is from, or why there is none, in words."""
+    """The source of the answer, or why there is none, for display."""
     source: str = ""
     """The file or address; empty if none is configured."""
     is_silence: bool = False
@@ -81,7 +81,7 @@ class NodeAnswer:
 
     @property
     def is_degraded(self) -> bool:
-        """Does this need attention?"""
+        """True if this needs attention."""
         return self.is_silence or self.node is None
 
 

@@ -1,13 +1,13 @@
 """Display texts of verdicts and states: what the CLI, the page and the log print for the stored words.
 
-Keyed by those words, so that commands which only read need not import what decides.
+Keyed by those words, so that commands that only read do not import the planner.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controller.quantity import span
+from controller.quantity import bytes_in_words, span
 
 VERDICTS: Mapping[str, str] = {
     "DUE": "due now",
@@ -23,7 +23,7 @@ VERDICTS: Mapping[str, str] = {
     "NOT_DOWNLOADED_BY_AGENT": "not downloaded by the agent",
     "NO_RULE": "no rule covers it",
 }
-"""What a verdict means, in the order in which the page counts them."""
+"""Display texts of the verdicts, in the order of the page."""
 NO_EVIDENCE = "no evidence that the agent downloaded it"
 
 _WHAT_REMOVES: Mapping[str, str] = {
@@ -77,5 +77,10 @@ def document_in_words(name: str, state: str, why: str) -> str:
 
 
 def state_in_words(state: str) -> str:
-    """A document's state."""
+    """The display text of a document's state."""
     return _STATES.get(state, state)
+
+
+def bounded_bytes(count: int, bound: str) -> str:
+    """A predicted size with what is certain about it: `3.0 MB`, `at least 3.0 MB`."""
+    return f"{'' if bound == 'exact' else f'{bound} '}{bytes_in_words(count)}"

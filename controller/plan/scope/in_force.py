@@ -1,6 +1,6 @@
 """Which documents are in force on this node, since when, and why the others are not.
 
-Documents only ever add removals, so doubt means fewer rules: a document that is invalid, not stable yet, or meant for
+Documents only add removals, so in doubt there are fewer rules: a document that is invalid, not stable yet, or meant for
 another node gives none.
 """
 

@@ -21,7 +21,7 @@ from controller.policy.document.parse import FolderReading
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The settings that take part in decisions."""
+    """The settings that decisions depend on."""
 
     terms: Terms = Terms()
     limits: Limits = Limits()
@@ -36,7 +36,7 @@ class DesiredState:
 
     reading: FolderReading
     node: NodeAnswer
-    """The answer of this pass; the memory holds the last good one."""
+    """The answer of this pass; the memory has the last valid one."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -84,7 +84,7 @@ def spent_after(spent: Sequence[Spending], freed: int, now: float) -> tuple[Spen
 
 
 class _Budget:
-    """What the limits still allow in this pass."""
+    """The remaining budget of this pass."""
 
     def __init__(self, limits: Limits, memory: Memory, removals_made: int) -> None:
         self._limits = limits
@@ -107,7 +107,7 @@ class _Budget:
                     None,
                     f"larger than the limit of {self._limits.bytes_per_hour} bytes an hour ({charge} bytes)",
                 )
-            # The longest overdue waits for room, and all others behind it: otherwise a large image is never removed.
+            # Removals behind the longest overdue one wait too: otherwise a large image is never removed.
             self._is_exhausted |= charge > self._bytes_left
             if self._is_exhausted:
                 return _held_back(verdict, self._room_at(charge), f"limit: {self._limits.bytes_per_hour} bytes an hour")
@@ -117,7 +117,7 @@ class _Budget:
         return None
 
     def _room_at(self, charge: int) -> float | None:
-        """When enough of the spending is more than an hour old."""
+        """When enough of the spent bytes are more than an hour old."""
         room = self._bytes_left
         for each in self._spent:
             room += each.bytes

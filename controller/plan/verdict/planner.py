@@ -29,7 +29,7 @@ class Terms:
     usage: Usage = Usage.ANY
     protected: tuple[Selector, ...] = ()
     protect_local: bool = False
-    """Protect images that cannot be pulled again?"""
+    """True: protect images that cannot be pulled again."""
 
 
 class RuleBook:
@@ -114,7 +114,7 @@ def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -
 
 
 class Judge:
-    """Decides on one image after the other, children before parents. Holds the facts that all decisions share."""
+    """Decides on one image after the other, children before parents. Contains the facts that all decisions share."""
 
     def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
         self.now = memory.clock.seconds
@@ -140,7 +140,7 @@ class Judge:
         return verdicts
 
     def waits_for_gap(self, verdict: Verdict) -> bool:
-        """Is the gap in the observations the only reason why it is not removed?"""
+        """True if the gap in observation is the only reason why it is not removed."""
         return verdict.reason is Reason.SETTLING and verdict.until == verdict.due_at == self.gap_ends_at
 
     def findings(self, image: Image, record: Record, rules: Sequence[Rule]) -> list[Finding]:
@@ -156,7 +156,8 @@ class Judge:
         name, target = (reference.familiar, reference.text) if reference else (image.id, image.id)
         rules = self.covering(image, record, reference)
         if not rules:
-            return Verdict(image.id, name, target, Reason.NO_RULE)
+            why = self._protection.reason_for(image, names_of(image, record))
+            return Verdict(image.id, name, target, Reason.NO_RULE, detail=_also_protected(why))
         best = decisive(self.findings(image, record, rules))
         reason, until, detail = self._hold(image, record) or (
             best.reason,
@@ -248,7 +249,7 @@ class Judge:
         )
 
     def _setback(self, image: Image, name: str) -> tuple[Reason, float, str] | None:
-        """Did the last removal fail, and is it too early for the next one?"""
+        """The verdict if the last removal failed and it is too early for a retry, or None."""
         attempt = self._memory.attempts.get((image.id, name))
         if attempt is None or attempt.retry_at <= self.now:
             return None
@@ -261,11 +262,11 @@ def decisive(findings: Sequence[Finding]) -> Finding:
 
 
 _NEVER = {Reason.KEPT_AS_RECENT: 1, Reason.NOT_DOWNLOADED_BY_AGENT: 2}
-"""Reasons of rules that do not remove the reference as things are; the lower number decides."""
+"""Reasons why a rule does not remove the reference in its present state; the lower number decides."""
 
 
 def has_lost_tag(image: Image, record: Record) -> bool:
-    """Has the image no tag now, and did it have one before? Not an image that only ever had a digest."""
+    """True if the image had a tag before and has none now; false if it only ever had a digest."""
     return not image.tags and any("@" not in name for name in record.names)
 
 
@@ -303,7 +304,7 @@ def names_for_rules(image: Image, record: Record, reference: Reference | None) -
 def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
     """When removals may continue after pulls on Podman.
 
-    There a delete can break a pull that shares layers, and a pull is visible only at its end.
+    On Podman a removal can break a pull that shares layers, and a pull is visible only at its end.
     """
     if seen.engine.store is not Store.PODMAN or memory.pulls is None:
         return 0.0
@@ -312,6 +313,10 @@ def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
 
 def _latest(due_at: float | None, until: float | None) -> float | None:
     return None if due_at is None or until is None else max(due_at, until)
+
+
+def _also_protected(why: str) -> str:
+    return f"also protected: {why.removeprefix('protected ')}" if why else ""
 
 
 def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Image]) -> str:

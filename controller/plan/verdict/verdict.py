@@ -55,11 +55,11 @@ class Rule:
     in_force_from: float | None
     """Ledger time; None while it is not known (a written start waits until the wall clock can be trusted)."""
     expected_from: float | None = None
-    """Until then, an estimate to the minute."""
+    """An estimate to the minute while `in_force_from` is not known."""
     keep_last: int = 0
     """The rule never removes this many most recently used images of each repository."""
     lost_tag_only: bool = False
-    """Does the rule cover only images that had a tag and lost it?"""
+    """True if the rule covers only images that had a tag and lost it."""
 
     @property
     def name(self) -> str:

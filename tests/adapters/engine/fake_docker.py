@@ -54,6 +54,7 @@ class FakeDocker:
             "/info": _INFO,
             "/images/json": [_row(tag) for tag in self.tags],
             "/containers/json": [],
+            "/system/df": {"LayersSize": 10, "BuildCache": []},
         }
         return answers[path], 200
 

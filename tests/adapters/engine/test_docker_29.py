@@ -66,6 +66,27 @@ def test_the_total_is_the_same_in_new_and_old_answers(
     assert engine.store_bytes() == {"containerd store": 18_027, "overlay2": 1_000}[store]
 
 
+@pytest.mark.parametrize(
+    ("usage", "has_cache"),
+    [
+        ({"BuildCache": [], "BuildCacheUsage": {}}, False),
+        ({"BuildCache": None}, False),
+        ({"BuildCache": [{"ID": "x", "Type": "regular", "Shared": True}]}, True),
+        ({"BuildCacheUsage": {"TotalCount": 3, "TotalSize": 1}}, True),
+    ],
+)
+def test_the_build_cache_is_read_in_new_and_old_answers(
+    usage: dict[str, Any], has_cache: bool, engine: DockerEngine, http: Http
+) -> None:
+    http.get(f"{API}/system/df", json=usage)
+    assert engine.has_build_cache() is has_cache
+
+
+def test_without_builds_there_is_no_build_cache(store: str, engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/system/df", json=RECORDED[store]["empty: GET /system/df"])
+    assert not engine.has_build_cache()
+
+
 def test_all_images_and_containers_are_read(store: str) -> None:
     recorded = RECORDED[store]
     images = {image.id: image for image in map(image_from, recorded["GET /images/json?all=1"])}

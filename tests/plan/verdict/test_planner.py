@@ -81,6 +81,11 @@ def test_what_no_rule_covers_stays() -> None:
     assert (verdict.reason, verdict.action, verdict.rule) == (Reason.NO_RULE, Action.KEEP, None)
 
 
+def test_what_no_rule_covers_says_that_it_is_protected_as_well() -> None:
+    verdict = verdict_on(memory_of(APP), a_rule("other:*"), protected=(parse_selector("app:*"),))
+    assert (verdict.reason, verdict.detail) == (Reason.NO_RULE, "also protected: by --protect app:*")
+
+
 def test_what_is_protected_stays_and_says_by_what() -> None:
     verdict = verdict_on(memory_of(APP), EVERYTHING, protected=(parse_selector("app:*"),))
     assert (verdict.reason, verdict.detail) == (Reason.PROTECTED, "protected by --protect app:*")
