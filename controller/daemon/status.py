@@ -67,7 +67,8 @@ class Status:
     @property
     def texts_stable_at(self) -> float | None:
         """Uptime at which the next new text can be stable."""
-        return self.decision.stability.next_change_at
+        waiting = (self.decision.stability.next_change_at, self.decision.node_stability.next_change_at)
+        return min((at for at in waiting if at is not None), default=None)
 
     @property
     def gap_ends_at(self) -> float | None:
