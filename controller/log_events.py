@@ -62,6 +62,9 @@ class LogEvent(StrEnum):
     LEDGER_RESET = "ledger_reset"
     """Degraded: the ledger was damaged and recreated."""
 
+    LEDGER_RESTORED = "ledger_restored"
+    """An older copy of the ledger was put back."""
+
     HTTP_OPEN_TO_NETWORK = "http_open_to_network"
     TEXTFILE_UNAVAILABLE = "textfile_unavailable"
     """The file of `--textfile` cannot be written."""

@@ -26,6 +26,7 @@ from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
+from controller.adapters.ledger.save_mark import SaveMark, run_folder
 from controller.adapters.node.node_file import which_node
 from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
@@ -65,6 +66,11 @@ class Controller:
     http: HttpServer | None
     ledger: Ledger
     service_manager: ServiceManager
+    events: EventStream
+
+    def listen(self) -> None:
+        """Start to read the engine's events; to be called once signals are handled."""
+        self.events.start(_STREAM_GETS_SECONDS, self.stopping.is_set)
 
 
 @contextmanager
@@ -76,7 +82,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
     conditions = conditions_of(settings)
     with ExitStack() as stack:
         clock, bell, stopping = SystemClock(), Bell(), threading.Event()
-        ledger = Ledger(settings.ledger, settings.resync)
+        mark = SaveMark(run_folder(environment()), settings.ledger)
+        ledger = Ledger(settings.ledger, settings.resync, mark)
         stack.callback(ledger.close)
         own_container = own_container_id()
         disk = _disk_of(settings, own_container)
@@ -105,9 +112,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
         publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
-        events.start(_STREAM_GETS_SECONDS)
         loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
-        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager)
+        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, events)
 
 
 @dataclass(frozen=True, slots=True)

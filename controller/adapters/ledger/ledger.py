@@ -68,8 +68,10 @@ from controller.adapters.ledger.rows import (
     row_of,
     sealed,
 )
+from controller.adapters.ledger.save_mark import SaveMark
 from controller.errors import LedgerUnavailable
 from controller.log_events import LogEvent
+from controller.plan.memory.idleness import used_now
 from controller.plan.memory.memory import Memory
 from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Mark, Outcome, Removal
 
@@ -94,13 +96,16 @@ class Ledger:
     The constructor may raise InvalidSettings and LedgerHeld; it and every call may raise LedgerUnavailable.
     """
 
-    def __init__(self, file: Path, may_lose_seconds: float = 0.0) -> None:
-        """A save in which only time has passed may be delayed by `may_lose_seconds` (one resync, design §5)."""
+    def __init__(self, file: Path, may_lose_seconds: float = 0.0, mark: SaveMark | None = None) -> None:
+        """A save in which only time has passed may be delayed by `may_lose_seconds` (one resync, design §5). The mark
+        of the last save shows that the file is an older copy.
+        """
         self.resets = 0
         """Number of times that a damaged ledger was moved aside or damaged rows were left out."""
         require_ours(file)
         self._file = file
         self._may_lose_seconds = may_lose_seconds
+        self._mark = mark or SaveMark(None, file)
         self._lock = FileLock(lock_of(file))
         self._ballast = Ballast(file)
         self._db: sqlite3.Connection | None = None
@@ -108,10 +113,20 @@ class Ledger:
         try:
             require_ours(file)
             self._transact(_give_up_unfinished_batches)
-            self._memory = self._saved
+            self._memory = self._checked_by_mark(self._saved)
         except BaseException:
             self.close()
             raise
+
+    def _checked_by_mark(self, memory: Memory) -> Memory:
+        if not self._mark.is_later_than(memory.clock.last):
+            return memory
+        _log.warning(
+            "the ledger %s is an older copy than the last one of this boot; all images count as used now",
+            self._file,
+            extra={"event": LogEvent.LEDGER_RESTORED},
+        )
+        return used_now(memory, "an older copy of the ledger was put back")
 
     def close(self) -> None:
         """Write what waits, close the file and release the lock."""
@@ -142,6 +157,7 @@ class Ledger:
 
         self._transact(write)
         self._saved = self._memory = memory
+        self._mark.write(memory.clock.last)
         self._ballast.take_on()
         if self._db is not None:
             make_room(self._db, self._file)
