@@ -47,6 +47,11 @@ class LogEvent(StrEnum):
     NODE_UNKNOWN = "node_unknown"
     """Degraded: the node file or the agent gave no valid answer, or only an old one."""
 
+    AGENT_LATE = "agent_late"
+    """The agent needs longer to answer than a pass waits."""
+    AGENT_ANSWER_CUT_SHORT = "agent_answer_cut_short"
+    """Not all archived records of the agent could be read."""
+
     ENGINE_UNREACHABLE = "engine_unreachable"
     ENGINE_CHANGED = "engine_changed"
     """Another engine answers than before."""

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,12 +17,14 @@ from controller import __version__
 from controller.adapters.host import heap, logs
 from controller.cli.options import settings_from, with_settings
 from controller.cli.output.progress import ProgressLine
-from controller.daemon.status import PassResult
-from controller.daemon.wiring import Controller, controller
 from controller.log_events import LogEvent
 from controller.settings import DECLARED, Settings
 
-_EXIT_CODES = {PassResult.FAILED: 3, PassResult.PARTIAL: 1}
+if TYPE_CHECKING:
+    from controller.daemon.wiring import Controller
+
+_EXIT_CODES = {"failed": 3, "partial": 1}
+"""By the result of the pass (`PassResult`)."""
 _EXIT_WITHIN_SECONDS = 9.5
 """After SIGTERM, even if the engine does not answer."""
 
@@ -46,6 +48,8 @@ def run(context: click.Context, /, **given: Any) -> None:
       imagectl run --once --resync 1h          # from an hourly timer
     """
     settings = settings_from(given)
+    from controller.daemon.wiring import controller  # Imports the whole daemon, which --help does not need.
+
     heap.keep_little()
     logs.set_up(settings.log_format, settings.log_level)
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None

@@ -47,7 +47,7 @@ def retry_after_seconds(failed_passes: int, resync_seconds: float) -> float:
 
 
 class Bell:
-    """Rings are remembered until somebody has waited for them."""
+    """A wake-up is kept until the next wait."""
 
     def __init__(self) -> None:
         self._rung = threading.Event()

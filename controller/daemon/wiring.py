@@ -8,7 +8,7 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -27,7 +27,9 @@ from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
 from controller.adapters.ledger.save_mark import SaveMark, run_folder
-from controller.adapters.node.node_file import which_node
+from controller.adapters.node.agent import Agent
+from controller.adapters.node.node_file import node_source
+from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
 from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
 from controller.daemon.http.app import HttpApp, Sources
@@ -93,7 +95,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         address = address_of(settings)
         memory = ledger.load()
         connection = Connection(address, metrics.request_answered)
-        events = EventStream(connection, bell.ring, memory.event_cursor, memory.event_run)
+        agent = _agent_of(settings, bell)
+        events = EventStream(connection, _ringer(bell, agent), memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)
@@ -107,7 +110,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         if not settings.once:
             http = _served(settings, Sources(vitals, metrics, overview))
             stack.callback(http.stop)
-        node = which_node(settings.node, settings.agent_url)
+        node = node_source(settings.node, agent)
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
@@ -181,6 +184,25 @@ class _Publisher:
             self._written = report
         else:
             self._ledger.report(report.summary)
+
+
+def _agent_of(settings: Settings, bell: Bell) -> PatientAgent | None:
+    """The agent; `--once` has only one pass, which waits for the answer. Raises InvalidSettings."""
+    if not settings.agent_url:
+        return None
+    waits = REMOVAL_WAITS_SECONDS if settings.once else PASS_WAITS_SECONDS
+    return PatientAgent(Agent(settings.agent_url), bell.ring, pass_waits_seconds=waits)
+
+
+def _ringer(bell: Bell, agent: PatientAgent | None) -> Callable[[], None]:
+    """Called at engine events, after which the agent may need other images."""
+
+    def ring() -> None:
+        if agent:
+            agent.expect_change()
+        bell.ring()
+
+    return ring
 
 
 def _continue(metrics: Metrics, ledger: Path) -> None:

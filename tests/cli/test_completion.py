@@ -92,7 +92,7 @@ def test_zsh_takes_the_script_and_gets_references(environment: dict[str, str]) -
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_without_a_ledger_nothing_is_offered_and_nothing_is_said(
+def test_without_a_ledger_nothing_is_completed_and_nothing_is_printed(
     environment: dict[str, str], shell: str, tmp_path: Path
 ) -> None:
     nothing = environment | {"IMAGECTL_LEDGER": f"{tmp_path}/nothing.db", "IMAGECTL_LEDGR": "x"}

@@ -78,7 +78,7 @@ class TestAt:
     def test_it_says_that_this_is_a_forecast(self, imagectl: Imagectl) -> None:
         assert imagectl("plan", "--at", "2h").err == "as it will be in 2h if nothing happens until then\n"
 
-    def test_json_and_yaml_name_the_moment(self, imagectl: Imagectl) -> None:
+    def test_json_and_yaml_have_the_time(self, imagectl: Imagectl) -> None:
         now = datetime.fromisoformat(json.loads(imagectl("plan", "-o", "json").out)["at"])
         later = yaml.safe_load(imagectl("plan", "--at", "+2h", "-o", "yaml").out)["at"]
         assert datetime.fromisoformat(later) - now == timedelta(hours=2)

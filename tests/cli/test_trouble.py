@@ -124,7 +124,7 @@ ALL = json.dumps(a_document(a_removal()))
 # ── the folder ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_folder_that_is_missing_is_told_and_its_coming_is_noticed(place: Place) -> None:
+def test_a_missing_folder_is_reported_and_its_creation_is_noticed(place: Place) -> None:
     place.engine()
     run = place.run()
     run.says("no policies", str(place.policies), "No such file or directory")
@@ -132,13 +132,13 @@ def test_a_folder_that_is_missing_is_told_and_its_coming_is_noticed(place: Place
     run.says("policy doc: in force")
 
 
-def test_an_empty_folder_is_told(place: Place) -> None:
+def test_an_empty_folder_is_reported(place: Place) -> None:
     place.engine()
     place.policies.mkdir()
     place.run().says("no policies", "holds no policy documents")
 
 
-def test_a_file_that_is_no_yaml_is_told_with_its_place_and_stops_nothing(place: Place) -> None:
+def test_a_file_that_is_not_yaml_is_reported_with_its_place_and_stops_nothing(place: Place) -> None:
     place.engine()
     place.policy("label: [1, 2\nenabled: true\n", "bad.yaml")
     place.policy(ALL)
@@ -147,7 +147,7 @@ def test_a_file_that_is_no_yaml_is_told_with_its_place_and_stops_nothing(place: 
     run.says("policy doc: in force")
 
 
-def test_a_fifo_in_the_folder_is_told_and_never_opened(place: Place) -> None:
+def test_a_fifo_in_the_folder_is_reported_and_never_opened(place: Place) -> None:
     place.engine()
     place.policy(ALL)
     os.mkfifo(place.policies / "x.yaml")
@@ -185,7 +185,7 @@ def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
     assert run.ends() == 3
 
 
-def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place: Place) -> None:
+def test_an_engine_that_stops_during_a_pass_fails_that_pass(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
     came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:1')}")
@@ -202,7 +202,7 @@ def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place:
     assert place.history() == [("app:1", "removed")]
 
 
-def test_an_address_that_is_none_exits_2(place: Place) -> None:
+def test_an_invalid_address_exits_2(place: Place) -> None:
     run = place.run("--docker-host", "nonsense")
     assert run.ends() == 2
     assert run.lines == ["imagectl: --docker-host nonsense: use unix:///path or tcp://host:port"]
@@ -231,7 +231,7 @@ def test_a_second_controller_on_the_same_ledger_exits_3_and_names_the_first(plac
     assert second.lines == [f"imagectl: {held}"]
 
 
-def test_a_port_that_is_taken_is_one_line(place: Place) -> None:
+def test_a_port_in_use_is_one_line(place: Place) -> None:
     place.engine()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -248,7 +248,7 @@ def test_a_port_that_is_taken_is_one_line(place: Place) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_when_nothing_is_under_way(place: Place, number: signal.Signals) -> None:
+def test_it_ends_at_once_without_requests_in_flight(place: Place, number: signal.Signals) -> None:
     place.engine()
     run = place.run()
     run.says("no policies")
@@ -268,7 +268,7 @@ def test_signals_that_interrupt_the_loop_anywhere_do_not_lock_it(place: Place) -
     assert run.lines[-1].endswith("stopped")
 
 
-def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place: Place) -> None:
+def test_a_removal_that_is_answered_in_time_is_stored_before_the_end(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = [f"app:{number}" for number in range(20)]
     came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:0')}")
@@ -283,7 +283,7 @@ def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place
     assert len(place.history()) + len(place.docker.tags) == 20
 
 
-def test_a_removal_that_is_never_answered_is_found_out_by_the_next_start(place: Place) -> None:
+def test_a_removal_that_is_never_answered_is_resolved_by_the_next_start(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
     came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:1')}")

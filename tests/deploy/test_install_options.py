@@ -98,7 +98,7 @@ def test_an_update_keeps_the_engine_until_another_is_named(host: Host) -> None:
 
 
 @pytest.mark.parametrize(("engine", "socket"), [("podman", "%t/podman/podman.sock"), ("docker", "%t/docker.sock")])
-def test_a_user_gets_a_unit_for_the_rootless_engine_and_loses_all_by_a_purge(
+def test_a_user_gets_a_unit_for_the_rootless_engine_and_a_purge_removes_all(
     host: Host, engine: str, socket: str
 ) -> None:
     home = host.folder / "home"

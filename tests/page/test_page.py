@@ -39,12 +39,12 @@ def wait_for_text(window: Browser, selector: str, text: str) -> None:
 
 
 class TestWhatItSays:
-    def test_whether_the_controller_is_healthy_and_when_it_looked(self, window: Browser, address: str) -> None:
+    def test_the_page_shows_health_and_the_time_of_the_last_pass(self, window: Browser, address: str) -> None:
         window.open(address)
         assert window.text("#state") == "Healthy"
         assert "last pass 42 s ago" in window.text("#health")
 
-    def test_what_is_on_the_disk_and_what_was_freed(self, window: Browser, address: str) -> None:
+    def test_the_page_shows_the_disk_and_the_freed_bytes(self, window: Browser, address: str) -> None:
         window.open(address)
         figures = window.text("#figures")
         assert "in 60 images" in figures
@@ -53,7 +53,7 @@ class TestWhatItSays:
         assert "in 7 days" in figures
         assert "48.7 GB in all, 2 measurements unknown" in figures
 
-    def test_what_goes_next_and_when(self, window: Browser, address: str) -> None:
+    def test_the_page_shows_the_next_removals(self, window: Browser, address: str) -> None:
         window.open(address)
         said = window.text("#next")
         assert "now, in 10 references" in said
@@ -82,7 +82,7 @@ class TestWhatItSays:
         assert "by services#2" in removals
         assert "image is being used by stopped container" in removals
 
-    def test_an_engine_that_is_away(self, window: Browser, busy: Status) -> None:
+    def test_an_unreachable_engine_is_shown(self, window: Browser, busy: Status) -> None:
         site = Site()
         lost = "cannot connect to the engine: connection refused"
         site.publish(replace(busy, result=PassResult.FAILED, trouble=lost))
@@ -107,7 +107,7 @@ class TestWhatItSays:
             assert "cannot be seen from this container" in window.text("#figures")
             assert "Nothing was removed in the last 14 days." in window.text("#removals")
 
-    def test_before_the_first_look_it_says_so_and_then_appears_by_itself(self, window: Browser, busy: Status) -> None:
+    def test_before_the_first_pass_it_says_so_and_then_appears_by_itself(self, window: Browser, busy: Status) -> None:
         site = Site()
         with served(site) as address:
             window.open(address)
@@ -186,7 +186,7 @@ class TestTheListOfImages:
 
 
 class TestWhy:
-    def test_a_click_tells_in_a_window(self, window: Browser, address: str) -> None:
+    def test_a_click_shows_the_explanation_in_a_window(self, window: Browser, address: str) -> None:
         window.open(f"{address}/?q=telemetry:1.0")
         window.click(".why")
         wait_for_text(window, "#why[open]", "acme/telemetry:1.0")
@@ -196,7 +196,7 @@ class TestWhy:
         assert "services#2" in said
         assert "To remove it" in said
 
-    def test_it_opens_and_closes_by_keyboard_and_gives_the_focus_back(self, window: Browser, address: str) -> None:
+    def test_it_opens_and_closes_by_keyboard_and_returns_the_focus(self, window: Browser, address: str) -> None:
         window.open(f"{address}/?q=telemetry:1.0")
         window.run("document.querySelector('.why').focus()")
         window.press(ENTER)
@@ -206,7 +206,9 @@ class TestWhy:
         window.wait_for(lambda: not window.run("return document.querySelector('#why').open"))
         assert window.run("return document.activeElement.className") == "why"
 
-    def test_an_image_that_went_meanwhile_is_no_accident(self, window: Browser, site: Site, tmp_path: Path) -> None:
+    def test_an_image_that_was_removed_meanwhile_is_not_an_error(
+        self, window: Browser, site: Site, tmp_path: Path
+    ) -> None:
         with served(site) as address:
             window.open(f"{address}/?q=telemetry:1.0")
             site.publish(busy_status(0, tmp_path))
@@ -216,7 +218,7 @@ class TestWhy:
 
 
 class TestFreshness:
-    def test_what_has_changed_appears_without_loading_the_page_anew(
+    def test_changes_appear_without_reloading_the_page(
         self, window: Browser, site: Site, address: str, tmp_path: Path
     ) -> None:
         window.open(address)
@@ -226,7 +228,7 @@ class TestFreshness:
         wait_for_text(window, "#figures", "in 24 images")
         assert window.run("return window.isTheSame")
 
-    def test_what_somebody_is_typing_stays(self, window: Browser, site: Site, address: str, tmp_path: Path) -> None:
+    def test_typed_text_is_kept_at_a_refresh(self, window: Browser, site: Site, address: str, tmp_path: Path) -> None:
         window.open(address)
         window.run(
             "const q = document.getElementById('q'); q.focus(); q.value = 'half a wo'; q.setSelectionRange(4, 6)"
@@ -237,7 +239,7 @@ class TestFreshness:
         script = "const q = document.activeElement; return [q.id, q.value, q.selectionStart, q.selectionEnd]"
         assert window.run(script) == ["q", "half a wo", 4, 6]
 
-    def test_a_controller_that_stops_answering_is_told_and_so_is_its_return(self, window: Browser, site: Site) -> None:
+    def test_a_controller_that_stops_answering_is_shown_and_so_is_its_return(self, window: Browser, site: Site) -> None:
         with served(site) as address:
             window.open(address)
         window.run("window.fetch = () => Promise.reject(new Error('Failed to fetch'))")
@@ -262,7 +264,7 @@ class TestWithoutScripts:
         root = window.devtools("DOM.getDocument")["root"]["nodeId"]
         return str(window.devtools("DOM.getOuterHTML", nodeId=root)["outerHTML"])
 
-    def test_everything_is_there(self, plain: Browser, address: str) -> None:
+    def test_all_parts_of_the_page_work_without_a_script(self, plain: Browser, address: str) -> None:
         plain.open(address)
         page = self.html(plain)
         assert page.count('data-explain="">') > 50
@@ -273,7 +275,7 @@ class TestWithoutScripts:
         plain.open(f"{address}/?q=telemetry&sort=idle")
         assert self.html(plain).count('class="why"') == 5
 
-    def test_why_is_a_page_of_its_own(self, plain: Browser, address: str, busy: Status) -> None:
+    def test_the_explanation_is_a_page_of_its_own(self, plain: Browser, address: str, busy: Status) -> None:
         image = busy.decision.plan.verdicts[0].image
         plain.open(f"{address}/explain?image={image}")
         assert "To remove it" in self.html(plain)
@@ -300,7 +302,7 @@ def _hostile(image: Image, number: int) -> Image:
     return replace(image, tags=(reference_from_engine(f"evil/{HOSTILE}:{number}"),), digests=())
 
 
-def test_hostile_names_labels_and_messages_stay_text(window: Browser, tmp_path: Path) -> None:
+def test_hostile_names_labels_and_messages_are_escaped(window: Browser, tmp_path: Path) -> None:
     site = Site()
     site.publish(hostile_status(tmp_path))
     with served(site) as address:
@@ -336,7 +338,7 @@ class TestForEverybody:
         assert window.run("return document.querySelector('#why').getBoundingClientRect().right") <= width
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_every_text_has_contrast_enough_to_be_read(self, window: Browser, tmp_path: Path, scheme: str) -> None:
+    def test_every_text_has_enough_contrast(self, window: Browser, tmp_path: Path, scheme: str) -> None:
         site = Site()
         broken = busy_status(60, tmp_path, broken=sample_node.A_BROKEN_POLICY)
         site.publish(replace(broken, dry_run=True))
@@ -353,7 +355,7 @@ class TestForEverybody:
             papers.add(window.run("return getComputedStyle(document.body).backgroundColor"))
         assert len(papers) == 2
 
-    def test_a_screen_reader_finds_its_way(self, window: Browser, address: str) -> None:
+    def test_a_screen_reader_finds_headings_and_labels(self, window: Browser, address: str) -> None:
         window.open(address)
         nodes = [node for node in window.devtools("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
         found = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes}
@@ -434,7 +436,7 @@ return [...found];
 """
 
 
-def test_the_page_takes_steps_in_proportion_to_the_images_and_stays_small(tmp_path: Path) -> None:
+def test_the_page_takes_steps_in_proportion_to_the_images_and_is_small(tmp_path: Path) -> None:
     pages: dict[int, bytes] = {}
 
     def show(count: int) -> None:

@@ -65,7 +65,7 @@ class RealHost(Host):
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("story", REAL, ids=lambda story: story.name)
-def test_a_day_in_the_life_of_a_node(
+def test_a_story_of_a_node(
     story: Story, engine: PrivateEngine, docker_api: docker.APIClient, registry: str, tmp_path: Path
 ) -> None:
     kind = Kind(engine.kind)

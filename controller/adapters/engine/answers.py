@@ -406,8 +406,15 @@ def engine_from(info: Row, version: Row) -> Engine:
         driver=_text(info, "Driver"),
         containerd_address=_text(_mapping(info, "Containerd"), "Address"),
         manages_swarm=_mapping(info, "Swarm").get("ControlAvailable") is True,
+        prunes_parents=podman and not _is_at_least(number, 4, 6),
         totals_are_lower_bounds=store is Store.CONTAINERD and number.partition(".")[0] in ("23", "24", "25", "26"),
     )
+
+
+def _is_at_least(version: str, major: int, minor: int) -> bool:
+    """False if the version cannot be read."""
+    numbers = re.match(r"(\d{1,9})\.(\d{1,9})", version)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (major, minor)
 
 
 def store_total(usage: Row) -> int:

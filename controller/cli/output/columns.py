@@ -75,6 +75,7 @@ def _soonest(row: ShownReference) -> float | None:
 _VERDICT_COLOURS = {
     "DUE": "yellow",
     "BACKING_OFF": "red",
+    "PARENT_NOT_DUE": "cyan",
     "HELD_BACK": "cyan",
     "NOT_IDLE_LONG_ENOUGH": "cyan",
     "NOT_STARTED": "cyan",

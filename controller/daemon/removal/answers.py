@@ -89,18 +89,12 @@ class Expectation:
     def unexpected(self, request: RemovalRequest, deleted: Sequence[str]) -> list[str]:
         """Deleted IDs that the request does not explain.
 
-        By name, while other names are left: all. By ID: every other known image, except parents without a name on
-        Podman, which removes them with their last child. An unknown ID is a layer of unknown size.
+        By name, while other names are left: all. By ID: every other known image. An unknown ID is a layer of unknown
+        size.
         """
         if not request.is_last_name:
             return list(deleted)
-        expected = {request.intent.image, *self._parents_without_name(request.intent.image)}
-        return [row for row in deleted if row in self.observation.images and row not in expected]
-
-    def _parents_without_name(self, image: ImageId) -> list[ImageId]:
-        if self.observation.engine.store is not Store.PODMAN:
-            return []
-        return parents_without_name(image, self.observation)
+        return [row for row in deleted if row in self.observation.images and row != request.intent.image]
 
     def _freed(self, deleted: Sequence[str]) -> Freed:
         """Graph drivers report each deleted layer; other stores can only be measured around the batch."""
@@ -108,18 +102,6 @@ class Expectation:
             return FREED_IN_BATCH
         freed = freed_bytes(deleted, self.sizes)
         return Freed(freed, Exactness.UNKNOWN if freed is None else Exactness.EXACT)
-
-
-def parents_without_name(image: ImageId, observation: Observation) -> list[ImageId]:
-    """The parents of an image that have no name of their own, nearest first."""
-    found: list[ImageId] = []
-    at = observation.images.get(image)
-    while at and at.parent and at.parent not in found and (parent := observation.images.get(at.parent)):
-        if parent.tags or parent.digests:
-            break
-        found.append(parent.id)
-        at = parent
-    return found
 
 
 def _in_words(deleted: Sequence[str]) -> str:

@@ -16,7 +16,7 @@ from controller.errors import ObservationOutdated
 from controller.image.reference import ImageId
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.names import LostNames, Names, renamed
-from controller.plan.memory.observation import Observation, Store, users_of
+from controller.plan.memory.observation import Observation, Store, pruned_with, users_of
 
 _INTERRUPTED = "the {} was interrupted after the images were listed, so events may be missing; the next pass continues"
 
@@ -71,9 +71,18 @@ class Checks:
 
     def permit_image(self, image: ImageId) -> bool:
         """True if the image is still unused. Raises ObservationOutdated, EngineUnavailable."""
-        permitted = self._is_inactive(image, frozenset())
+        permitted = self._is_inactive(image, frozenset()) and not self._would_prune_a_parent(image)
         self.raise_if_interrupted()
         return permitted
+
+    def _would_prune_a_parent(self, image: ImageId) -> bool:
+        """Would the engine delete a parent with it? The parent may have lost its name, or another child, just now.
+
+        Parents that are due were removed before.
+        """
+        if not self.observation.engine.prunes_parents or self.observation.images[image].parent is None:
+            return False
+        return pruned_with(image, self.engine.images()) is not None
 
     def permit_name(self, image: ImageId, name: str) -> bool:
         """The same before one of several names is removed; in addition the name must still refer to the image.

@@ -129,7 +129,7 @@ class Remover:
     ) -> tuple[bool, Measurements]:
         """Run one batch, with measurement if it has a name. True if the measurement will have a result."""
         observation = execution.expectation.observation
-        tasks = tasks_of(intents, observation.children)
+        tasks = tasks_of(intents, observation.removed_before)
         if not batch:
             execution.run(tasks)
             return False, measurements

@@ -1,4 +1,5 @@
-"""The requests of one batch: one for every reference, never with force, children before parents.
+"""The requests of one batch: one for every reference, never with force, children before parents. Where the engine
+prunes parents without a name, these are removed before their children.
 
 Of an image with several names, the first ones are removed by name, the last one by the image ID, so that the image
 that was judged is removed even if its name moves to another image in the same moment.
@@ -7,7 +8,7 @@ that was judged is removed even if its name moves to another image in the same m
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -30,26 +31,28 @@ class Task:
 
     image: ImageId
     intents: tuple[Intent, ...]
-    children: frozenset[ImageId]
-    """Images built on it that are removed first; it is removed only if all of them were."""
+    removed_before: frozenset[ImageId]
+    """Images that are removed first, its children or its parent; it is removed only if all of them were."""
 
 
-def tasks_of(intents: Iterable[Intent], children: Mapping[ImageId, Iterable[ImageId]]) -> list[Task]:
+def tasks_of(intents: Iterable[Intent], removed_before: Callable[[ImageId], Iterable[ImageId]]) -> list[Task]:
     """Removals by image, in the order of the first removal of each."""
     by_image: dict[ImageId, list[Intent]] = {}
     for intent in intents:
         by_image.setdefault(intent.image, []).append(intent)
     return [
-        Task(image, tuple(own), frozenset(children.get(image, ())) & by_image.keys()) for image, own in by_image.items()
+        Task(image, tuple(own), frozenset(removed_before(image)) & by_image.keys()) for image, own in by_image.items()
     ]
 
 
 def waves_of(tasks: Iterable[Task]) -> list[list[Task]]:
-    """Tasks that may run in parallel: an image in a later wave than its children (`tasks` has children first)."""
+    """Tasks that may run in parallel: an image in a later wave than those that are removed before it (`tasks` has these
+    first).
+    """
     height: dict[ImageId, int] = {}
     waves: list[list[Task]] = []
     for task in tasks:
-        height[task.image] = max((height[child] + 1 for child in task.children), default=0)
+        height[task.image] = max((height[other] + 1 for other in task.removed_before), default=0)
         waves += [[]] * (height[task.image] == len(waves))
         waves[height[task.image]].append(task)
     return waves
@@ -125,7 +128,7 @@ class Execution:
         """Every name of one image that is due, as long as the checks permit it."""
         names_left = len(self.expectation.observation.images[task.image].removable_references)
         for intent in task.intents:
-            if self._must_stop() or not task.children <= self._removed:
+            if self._must_stop() or not task.removed_before <= self._removed:
                 return
             answer = self._answer(RemovalRequest(intent, is_last_name=names_left <= 1))
             names_left -= 1

@@ -40,6 +40,8 @@ class Engine:
     """A swarm manager: the images of its services are listed too."""
     totals_are_lower_bounds: bool = False
     """The store's own total is incomplete (the containerd store of Docker 26)."""
+    prunes_parents: bool = False
+    """A removal deletes parents without a name too: Podman before 4.6 ignores `noprune`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,11 +63,19 @@ class Observation:
     """Containers, in any state, that were created from an image or mount it."""
     children: Mapping[ImageId, tuple[ImageId, ...]] = field(init=False)
     """Images by parent, where the engine refuses to remove a parent before its children."""
+    bare_parents: Mapping[ImageId, ImageId] = field(init=False)
+    """The parent of each image, if it has no name, where the engine prunes parents."""
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "users", users_of(self.images, self.containers))
         children = _children_of(self.images) if self.engine.store is Store.GRAPH_DRIVER else {}
         object.__setattr__(self, "children", children)
+        object.__setattr__(self, "bare_parents", _bare_parents(self.images) if self.engine.prunes_parents else {})
+
+    def removed_before(self, image: ImageId) -> tuple[ImageId, ...]:
+        """Images that must be removed before this one: its children, or its parent where the engine prunes that."""
+        parent = self.bare_parents.get(image)
+        return self.children.get(image, ()) if parent is None else (parent,)
 
 
 def users_of(images: Mapping[ImageId, Image], containers: Iterable[Container]) -> dict[ImageId, tuple[Container, ...]]:
@@ -86,6 +96,26 @@ def _children_of(images: Mapping[ImageId, Image]) -> dict[ImageId, tuple[ImageId
         if image.parent is not None and image.parent in images:
             children.setdefault(image.parent, []).append(image.id)
     return {parent: tuple(built_on_it) for parent, built_on_it in children.items()}
+
+
+def _bare_parents(images: Mapping[ImageId, Image]) -> dict[ImageId, ImageId]:
+    return {image.id: parent.id for image in images.values() if (parent := bare_parent(image, images))}
+
+
+def bare_parent(image: Image, images: Mapping[ImageId, Image]) -> Image | None:
+    """The parent of an image, if it is listed and has no name."""
+    parent = images.get(image.parent) if image.parent else None
+    return None if parent is None or parent.tags or parent.digests else parent
+
+
+def pruned_with(image: ImageId, images: Mapping[ImageId, Image]) -> ImageId | None:
+    """The parent that an engine which prunes parents would delete with this image: one without a name and without
+    another child.
+    """
+    parent = bare_parent(images[image], images) if image in images else None
+    if parent is None or any(each.parent == parent.id and each.id != image for each in images.values()):
+        return None
+    return parent.id
 
 
 def situation_of(image: Image, seen: Observation) -> str:

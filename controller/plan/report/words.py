@@ -15,6 +15,7 @@ VERDICTS: Mapping[str, str] = {
     "NOT_STARTED": "its policy has not started",
     "NOT_IDLE_LONG_ENOUGH": "not idle long enough",
     "BACKING_OFF": "the engine refused or failed; waiting for the next try",
+    "PARENT_NOT_DUE": "the engine would remove its parent with it",
     "HELD_BACK": "a limit of the operator is reached",
     "IN_USE": "in use",
     "PROTECTED": "protected",
@@ -38,6 +39,7 @@ _WHAT_REMOVES: Mapping[str, str] = {
     "NOT_IDLE_LONG_ENOUGH": "will be removed once it has been idle long enough{in_time}",
     "DUE": "will be removed by the next pass of a controller",
     "BACKING_OFF": "the next try{in_time}, or at once when its names, containers or children change",
+    "PARENT_NOT_DUE": "will be removed once its parent without a name is due too: a rule for * covers such images",
     "HELD_BACK": "will be removed once the limit of the operator allows it",
 }
 _KEEP = "start or create a container, use --protect, set the label image-controller.keep=true, or change the policy"

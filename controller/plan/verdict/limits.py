@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from controller.image.layers import Reclaim
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory, Spending
-from controller.plan.memory.observation import Store
+from controller.plan.memory.observation import Observation, Store
 from controller.plan.verdict.planner import Plan
 from controller.plan.verdict.reclaim import freed_in_turn
 from controller.plan.verdict.removal import Outcome, Removal
@@ -37,8 +37,8 @@ def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -
     kept: set[ImageId] = set()
     for verdict, charge in zip(plan.removals, charges_of(plan.removals, memory), strict=True):
         hold: Verdict | None
-        if kept.intersection(memory.seen.children.get(verdict.image, ())):
-            hold = replace(verdict, reason=Reason.HAS_CHILDREN, due_at=None, detail="a child image is held back")
+        if kept.intersection(memory.seen.removed_before(verdict.image)):
+            hold = _held_with(verdict, memory.seen)
         else:
             hold = budget.held(verdict, charge)
         if hold is not None:
@@ -124,6 +124,15 @@ class _Budget:
             if room >= charge:
                 return each.at + AN_HOUR_SECONDS
         return None
+
+
+def _held_with(verdict: Verdict, seen: Observation) -> Verdict:
+    """The verdict on an image whose child, or whose parent without a name, is held back."""
+    if verdict.image in seen.bare_parents:
+        return replace(
+            verdict, reason=Reason.PARENT_NOT_DUE, due_at=None, detail="its parent without a name is held back"
+        )
+    return replace(verdict, reason=Reason.HAS_CHILDREN, due_at=None, detail="a child image is held back")
 
 
 def _held_back(verdict: Verdict, until: float | None, detail: str) -> Verdict:

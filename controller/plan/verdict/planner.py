@@ -13,8 +13,10 @@ from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex
 from controller.plan.memory.idleness import Usage, idle_since, last_activity, last_use
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
+from controller.plan.memory.names import Names, spellings
 from controller.plan.memory.observation import Observation, Store
-from controller.plan.node.agent import hold_of
+from controller.plan.node.agent import NO_NODE_SOURCE, AgentAnswer, NodeAnswer, NodeSource, hold_of
+from controller.plan.verdict.bare_parents import without_pruned_parents
 from controller.plan.verdict.local import why_local
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
@@ -52,7 +54,9 @@ class Plan:
 
     verdicts: tuple[Verdict, ...] = ()
     removals: tuple[Verdict, ...] = ()
-    """Due now, in the order of removal: longest overdue first, children before parents."""
+    """Due now, in the order of removal: longest overdue first, children before parents. Where the engine prunes
+    parents without a name, these come before their children.
+    """
     now: float = 0.0
     next_change_at: float | None = None
     """Ledger time at which the next verdict changes if nothing else happens."""
@@ -60,17 +64,19 @@ class Plan:
     """Ledger time at which the next reference is due that waits only because of a gap; None: there is none."""
 
 
-def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
+def make_plan(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer = NO_NODE_SOURCE) -> Plan:
     """Give every reference on the node exactly one verdict."""
     if memory.seen is None:
         return Plan(now=memory.clock.seconds)
-    judge = Judge(rules, memory, memory.seen, terms)
-    verdicts = tuple(verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image))
+    judge = Judge(rules, memory, memory.seen, terms, node)
+    verdicts = without_pruned_parents(
+        [verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image)], memory.seen
+    )
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
     due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
     return Plan(
         verdicts=verdicts,
-        removals=_in_order_of_removal(due, memory, terms.usage),
+        removals=_in_order_of_removal(due, memory, memory.seen, terms.usage),
         now=judge.now,
         next_change_at=min(deadlines, default=None),
         gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
@@ -98,25 +104,39 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
         depths[ancestor] = depth
 
 
-def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -> tuple[Verdict, ...]:
-    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children.
+def _in_order_of_removal(
+    due: Sequence[Verdict], memory: Memory, seen: Observation, usage: Usage
+) -> tuple[Verdict, ...]:
+    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children,
+    or before them where the engine prunes parents.
 
     `due` already has children first.
     """
-    children = memory.seen.children if memory.seen else {}
+    if seen.bare_parents:
+        due = _parents_first(due)
     turn: dict[ImageId, tuple[float, float]] = {}
     keys: list[tuple[float, float]] = []
     for verdict in due:
         own = (verdict.due_at or 0.0, idle_since(memory.records[verdict.image], usage))
-        keys.append(max([own, *(turn[child] for child in children.get(verdict.image, ()) if child in turn)]))
+        keys.append(max([own, *(turn[other] for other in seen.removed_before(verdict.image) if other in turn)]))
         turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
     return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
+
+
+def _parents_first(due: Sequence[Verdict]) -> list[Verdict]:
+    """Images in the opposite order; the references of each in the same one."""
+    by_image: dict[ImageId, list[Verdict]] = {}
+    for verdict in due:
+        by_image.setdefault(verdict.image, []).append(verdict)
+    return [verdict for image in reversed(by_image) for verdict in by_image[image]]
 
 
 class Judge:
     """Decides on one image after the other, children before parents. Contains the facts that all decisions share."""
 
-    def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
+    def __init__(
+        self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms, node: NodeAnswer = NO_NODE_SOURCE
+    ) -> None:
         self.now = memory.clock.seconds
         self._rules = rules
         self._memory = memory
@@ -128,6 +148,7 @@ class Judge:
         )
         self._pause_ends = _pause_for_pulls(memory, seen, terms)
         self.gap_ends_at = memory.watch.since + terms.settle_seconds if memory.watch.gap else 0.0
+        self._of_silent_agent = named_by_agent(node.agent, memory, seen) if node.is_without_agent else frozenset()
         self._kept: set[ImageId] = set()
         self._recent: dict[str, Mapping[ImageId, Rank]] = {}
 
@@ -181,7 +202,9 @@ class Judge:
         if any(child in self._kept for child in children):
             return Reason.HAS_CHILDREN, None, _children_in_words(children, self._seen.images)
         until, why = self._settling(record)
-        return (Reason.SETTLING, until, why) if until > self.now else None
+        if until > self.now:
+            return Reason.SETTLING, until, why
+        return (Reason.SETTLING, None, _AGENT_IS_SILENT) if image.id in self._of_silent_agent else None
 
     def _settling(self, record: Record) -> tuple[float, str]:
         """When the settle time of the image ends, and why; the latest of several reasons counts."""
@@ -260,6 +283,23 @@ def decisive(findings: Sequence[Finding]) -> Finding:
     """The rule with the earliest removal decides; without one, a rule whose start is not known; else any rule."""
     return min(findings, key=lambda f: (_NEVER.get(f.reason, 0), f.due_at is None, f.due_at or 0.0))
 
+
+_AGENT_IS_SILENT = "the agent does not answer and may need it again"
+
+
+def named_by_agent(agent: AgentAnswer, memory: Memory, seen: Observation) -> frozenset[ImageId]:
+    """Images that the agent ever named; all images if its archived records are not completely known."""
+    if agent.is_cut_short:
+        return frozenset(seen.images)
+    names = Names(seen.images)
+    named = (image for name in agent.named for image in names.images_named(name))
+    evident = (image for image, evidence in memory.evidence.items() if evidence.source in _OF_AGENT)
+    lost = {spelling for name in agent.named for spelling in spellings(name)}
+    by_lost_name = (image for image, record in memory.records.items() if not lost.isdisjoint(record.names))
+    return frozenset((*named, *evident, *by_lost_name))
+
+
+_OF_AGENT = (NodeSource.AGENT_CONTAINER, NodeSource.AGREEMENT, NodeSource.SERVICE)
 
 _NEVER = {Reason.KEPT_AS_RECENT: 1, Reason.NOT_DOWNLOADED_BY_AGENT: 2}
 """Reasons why a rule does not remove the reference in its present state; the lower number decides."""

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     NOT_IDLE_LONG_ENOUGH = "NOT_IDLE_LONG_ENOUGH"
     DUE = "DUE"
     BACKING_OFF = "BACKING_OFF"
+    PARENT_NOT_DUE = "PARENT_NOT_DUE"
     HELD_BACK = "HELD_BACK"
 
 
@@ -38,7 +39,14 @@ class Action(StrEnum):
 
 
 _WAITING = frozenset(
-    (Reason.SETTLING, Reason.NOT_STARTED, Reason.NOT_IDLE_LONG_ENOUGH, Reason.BACKING_OFF, Reason.HELD_BACK)
+    (
+        Reason.SETTLING,
+        Reason.NOT_STARTED,
+        Reason.NOT_IDLE_LONG_ENOUGH,
+        Reason.BACKING_OFF,
+        Reason.PARENT_NOT_DUE,
+        Reason.HELD_BACK,
+    )
 )
 
 

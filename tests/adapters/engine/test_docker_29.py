@@ -39,7 +39,7 @@ def engine() -> DockerEngine:
     return DockerEngine(Connection(Address("unix:///engine.sock"), api_version="1.55"))
 
 
-def test_an_engine_says_its_store_and_where_its_images_are(store: str) -> None:
+def test_an_engine_reports_its_store_and_its_image_root(store: str) -> None:
     recorded = RECORDED[store]
     engine = engine_from(recorded["GET /info (excerpt)"], recorded["GET /version (excerpt)"])
     assert (engine.store, engine.version, engine.totals_are_lower_bounds) == (STORES[store], "29.7.2", False)

@@ -1,4 +1,4 @@
-"""A node file as the answer to the question which node this is."""
+"""The node file as the source of the node."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def test_a_privilege_written_as_text_is_true_or_false_as_upstream_makes_it(file:
     assert Property(ALLOW_PRIVILEGED, True) in node_in(file).properties
 
 
-def test_the_management_section_lies_over_the_top_level_and_deployment_does_not_count(file: Path) -> None:
+def test_the_management_section_replaces_the_top_level_and_deployment_does_not_count(file: Path) -> None:
     write(
         file,
         """\
@@ -100,7 +100,7 @@ def test_a_node_without_an_id_gets_one_that_other_hosts_do_not_have(file: Path) 
     assert node_in(file).id == "gw-1"
 
 
-def test_a_change_takes_effect_when_it_is_asked_again(file: Path) -> None:
+def test_a_change_takes_effect_at_the_next_read(file: Path) -> None:
     asked = NodeFile(file, HOST)
     write(file, "id: a\npolicy: {}\n")
     assert asked.ask().node == node_in(file)
@@ -110,7 +110,7 @@ def test_a_change_takes_effect_when_it_is_asked_again(file: Path) -> None:
     assert answer.node.id == "b"
 
 
-# ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── no valid answer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_invalid_file_gives_no_answer_but_the_first_error_and_the_number_of_others(file: Path) -> None:
@@ -149,14 +149,15 @@ def test_a_warning_is_shown_and_has_no_effect(file: Path) -> None:
     assert not answer.is_degraded
 
 
-def test_while_the_file_is_invalid_its_last_valid_answer_holds(file: Path) -> None:
+def test_while_the_file_is_invalid_its_last_valid_answer_is_used(file: Path) -> None:
     write(file, "id: a\npolicy: {}\n")
     good = ask(file)
     write(file, "id: [\n")
     answer = believed(ask(file), KeptAnswer(good, at=1000.0), now=1600.0)
     assert answer.node == good.node
     assert answer.is_degraded
-    assert answer.why.endswith("; its last answer (10 min of observed time ago) is used")
+    assert answer.why.endswith("; its last answer is used")
+    assert answer.age_seconds == 600.0
 
 
 # ── a new text ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -172,7 +173,7 @@ def test_the_same_text_has_the_same_hash_whenever_it_was_written(file: Path) -> 
     assert ask(file).text_hash != before.text_hash != ""
 
 
-# ── the samples ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the samples ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 SWEEP = b"{enabled: true, label: sweep, properties: [{name: purpose, value: cleaning}], SELECTION}"
@@ -240,7 +241,7 @@ def test_an_agent_that_is_not_registered_does_not_hide_the_file(tmp_path: Path) 
     assert not answer.is_degraded
 
 
-def test_with_both_one_missing_answer_leaves_the_half_of_the_other(tmp_path: Path) -> None:
+def test_with_both_one_missing_answer_leaves_the_part_of_the_other(tmp_path: Path) -> None:
     with FakeAgent() as agent:
         agent.misbehaviours["/agreement"] = status(500)
         answer = which_node(a_node_file(tmp_path), agent.url).ask()

@@ -48,7 +48,7 @@ def test_the_first_text_counts_after_two_seconds() -> None:
 def test_a_text_that_is_cut_for_a_moment_changes_nothing(known: Decision) -> None:
     cut = after(known, 10.0, CUT)
     assert cut.node.node == GATEWAY.node
-    assert cut.node.why.endswith("its last answer (0 min of observed time ago) is used")
+    assert cut.node.why.endswith("until the file has been stable for 2 s; its last answer is used")
     assert (cut.memory.node, cut.node.is_degraded) == (known.memory.node, False)
     assert after(cut, 11.0, GATEWAY).node == GATEWAY
 

@@ -1,4 +1,4 @@
-"""What removals would free: alone, together and in turn; never the sum of sizes."""
+"""Bytes that removals would free: alone, together and in turn; never the sum of sizes."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_one_of_several_names_frees_nothing_and_the_last_one_all() -> None:
     assert together(memory, "one:*") == Reclaim(0, is_exact=True)
 
 
-def test_what_stays_keeps_its_layers() -> None:
+def test_a_kept_image_keeps_its_layers() -> None:
     assert together(memory_of(one="abc", two="abd"), "one:*") == Reclaim(1_000, is_exact=True)
 
 
@@ -91,7 +91,7 @@ def test_an_image_without_layers_frees_nothing_for_certain() -> None:
     assert together(memory_of(one="")) == Reclaim(0, is_exact=True)
 
 
-# ── what is certain about a figure ───────────────────────────────────────────────────────────────────────────────────
+# ── what is certain about a figure ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
