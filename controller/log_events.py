@@ -52,6 +52,8 @@ class LogEvent(StrEnum):
     AGENT_ANSWER_CUT_SHORT = "agent_answer_cut_short"
     """Not all archived records of the agent could be read."""
 
+    ENGINE_CHOSEN = "engine_chosen"
+    """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
     ENGINE_CHANGED = "engine_changed"
     """Another engine answers than before."""

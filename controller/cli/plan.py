@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -81,7 +82,12 @@ def _rows(settings: Settings, at: float, form: str) -> Rows[ShownReference]:
     if form == "name":
         rows = [row for row in rows if row.action == "remove"]
     notes = [f"as it will be in {seconds_in_words(at)} if nothing happens until then"] if at else []
-    return Rows(rows, [*notes, *_other_settings(settings)], lambda: _below(rows, frame), frame)
+    return Rows(
+        rows,
+        [*notes, *_other_settings(replace(settings, docker_host=now.docker_host))],
+        lambda: _below(rows, frame),
+        frame,
+    )
 
 
 def _other_settings(settings: Settings) -> list[str]:

@@ -57,6 +57,8 @@ def run(context: click.Context, /, **given: Any) -> None:
         _obey_signals(ready)
         ready.listen()
         _log.info(_introduction(settings, ready), extra={"event": LogEvent.CONTROLLER_STARTED})
+        if ready.engine.warning:
+            _log.warning("%s", ready.engine.warning, extra={"event": LogEvent.ENGINE_CHOSEN})
         context.exit(_run(ready, settings.once))
 
 
@@ -73,7 +75,7 @@ def _introduction(settings: Settings, ready: Controller) -> str:
     scheme = "https" if settings.tls_certificate else "http"
     served = f", metrics at {scheme}://{host}:{ready.http.port}/metrics" if ready.http else ""
     dry = ", dry run: removes nothing" if settings.dry_run else ""
-    return f"imagectl {__version__}: policies from {settings.policies}, engine {settings.docker_host}{served}{dry}"
+    return f"imagectl {__version__}: policies from {settings.policies}, engine {ready.engine.text}{served}{dry}"
 
 
 def _obey_signals(ready: Controller) -> None:

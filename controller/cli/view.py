@@ -8,6 +8,8 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
+import click
+
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.ledger import LedgerReader
@@ -27,14 +29,15 @@ class View:
 
     decision: Decision
     reading: FolderReading
+    docker_host: str = ""
+    """The engine that was asked; empty if none was."""
 
 
 def live_view(settings: Settings) -> View:
     """The decision on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
     desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
-    decision = _decided_on(settings, memory, desired)
-    return View(decision, desired.reading)
+    return _decided_on(settings, memory, desired)
 
 
 def last_view(settings: Settings) -> View:
@@ -81,15 +84,18 @@ def _conditions(settings: Settings) -> Conditions:
     return replace(conditions_of(settings), trust_new_texts=True)
 
 
-def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:
-    from controller.adapters.engine.connection import Address, Connection
+def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> View:
+    from controller.adapters.engine.choice import chosen_engine
+    from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.own_container import own_container_id
     from controller.adapters.host.facts import read_machine
     from controller.daemon.observe import Observer
 
-    own_container = own_container_id()
-    connection = Connection(Address(settings.docker_host, settings.docker_certificates))
+    choice, own_container = chosen_engine(settings, memory), own_container_id()
+    if choice.warning:
+        click.echo(f"imagectl: warning: {choice.warning}", err=True)
+    connection = Connection(choice.address)
     engine = DockerEngine(connection, own_container, read_machine())
     observer = Observer(engine, SystemClock(), threading.Event(), own_container)
     try:
@@ -97,4 +103,5 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> De
         news = News(layers=observer.new_layers(seen, memory))
     finally:
         connection.drop()
-    return decide(Decision(memory=memory), desired, seen, news, _conditions(settings))
+    decision = decide(Decision(memory=memory), desired, seen, news, _conditions(settings))
+    return View(decision, desired.reading, choice.address.url)

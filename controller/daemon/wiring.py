@@ -10,10 +10,11 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.choice import EngineChoice, chosen_engine
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
@@ -53,11 +54,6 @@ _STREAM_GETS_SECONDS = 5.0
 _log = logging.getLogger("controller")
 
 
-def address_of(settings: Settings) -> Address:
-    """Address of the engine."""
-    return Address(settings.docker_host, settings.docker_certificates)
-
-
 @dataclass(frozen=True, slots=True)
 class Controller:
     """A controller, ready to run."""
@@ -68,6 +64,7 @@ class Controller:
     http: HttpServer | None
     ledger: Ledger
     service_manager: ServiceManager
+    engine: EngineChoice
     events: EventStream
 
     def listen(self) -> None:
@@ -87,21 +84,26 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         mark = SaveMark(run_folder(environment()), settings.ledger)
         ledger = Ledger(settings.ledger, settings.resync, mark)
         stack.callback(ledger.close)
+        memory = ledger.load()
+        choice = chosen_engine(settings, memory)
+        settings = replace(settings, docker_host=choice.address.url)
         own_container = own_container_id()
         disk = _disk_of(settings, own_container)
         metrics = Metrics(disk)
         if settings.textfile:
             _continue(metrics, settings.ledger)
-        address = address_of(settings)
-        memory = ledger.load()
-        connection = Connection(address, metrics.request_answered)
+        connection = Connection(choice.address, metrics.request_answered)
         agent = _agent_of(settings, bell)
         events = EventStream(connection, _ringer(bell, agent), memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)
-        connection = Connection(address, lambda *answer: heartbeat.request_answered(*answer))
-        vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
+        connection = Connection(choice.address, lambda *answer: heartbeat.request_answered(*answer))
+        vitals = Liveness(
+            *(clock, lambda: events.is_alive),
+            engine_waits_seconds=lambda: connection.waiting_seconds,
+            engine=choice.text,
+        )
         heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)
         heartbeat.beat()
         engine = DockerEngine(connection, own_container, read_machine())
@@ -116,7 +118,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
         publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
         loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
-        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, events)
+        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice, events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -47,10 +47,11 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _is_api_version = re.compile(r"(\d{1,3})\.(\d{1,3})").fullmatch
 _is_about_version = re.compile(r"client version [\d.]+ is too (?:old|new)", re.IGNORECASE).search
+_GROUP_OF_DOCKER = "run as root, or add this user to the group docker"
 _UNREACHABLE: dict[type[BaseException], str] = {
-    FileNotFoundError: "no such socket (is it running? try: systemctl status docker)",
-    ConnectionRefusedError: "connection refused (is it running? try: systemctl status docker)",
-    PermissionError: "permission denied (run as root, or add this user to the group docker)",
+    FileNotFoundError: "no such socket (is it running? try: {unit})",
+    ConnectionRefusedError: "connection refused (is it running? try: {unit})",
+    PermissionError: "permission denied ({rights})",
     socket.gaierror: "unknown host name",
     requests.ConnectTimeout: f"no answer within {_REACHED_WITHIN_SECONDS} s",
 }
@@ -68,6 +69,8 @@ class Address:
     """`unix:///path` or `tcp://host:port`. Raises InvalidSettings for anything else."""
     certificates: str = ""
     """Folder with ca.pem, cert.pem and key.pem for TLS, as in DOCKER_CERT_PATH; empty: no TLS."""
+    note: str = ""
+    """How this address was found, for the message that nothing is there; empty if it was named."""
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
@@ -223,13 +226,14 @@ class Connection:
 
     def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
-        if reason := _why_unreachable(error):
+        if reason := _why_unreachable(error, self.address):
             if self.address.socket_path and _is_mount_point(self.address.socket_path):
                 reason = (
                     "connection refused: this socket file is a bind mount, and the engine has created a new file"
                     " (restart this container, and mount the folder of the socket instead of the file)"
                 )
-            return EngineUnreachable(f"cannot connect to {where}: {reason}")
+            note = f"; {self.address.note}" if self.address.note else ""
+            return EngineUnreachable(f"cannot connect to {where}: {reason}{note}")
         if any(isinstance(cause, AnswerTooLong) for cause in _causes(error)):
             return EngineUnavailable(f"invalid response from {where}: longer than {LONGEST_ANSWER_BYTES >> 20} MiB")
         if _is_timeout(error):
@@ -376,9 +380,13 @@ def _agreed_version(client: Client) -> str:
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _why_unreachable(error: Exception) -> str:
-    """Why no request was sent; empty if one may have been."""
-    return next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+def _why_unreachable(error: Exception, address: Address) -> str:
+    """Why no request was sent, with what to do; empty if one may have been."""
+    text = next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+    is_podman = "podman" in address.socket_path
+    of_user = " --user" if address.socket_path.startswith("/run/user/") else ""
+    rights = "run as root, or name the socket of your own Podman" if is_podman else _GROUP_OF_DOCKER
+    return text.format(unit=f"systemctl{of_user} status {'podman.socket' if is_podman else 'docker'}", rights=rights)
 
 
 def _is_mount_point(path: str) -> bool:
