@@ -38,6 +38,8 @@ class LogEvent(StrEnum):
     """Degraded: some documents keep changing."""
     POLICY_FOLDER_UNAVAILABLE = "policy_folder_unavailable"
     """Degraded: the folder is missing, empty or cannot be read."""
+    POLICY_FOLDER_EMPTY = "policy_folder_empty"
+    """Nothing was ever delivered into the folder."""
     POLICY_FOLDER_NOT_WATCHED = "policy_folder_not_watched"
     POLICY_REVISION = "policy_revision"
     REMOVALS_STOPPED = "removals_stopped"

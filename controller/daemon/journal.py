@@ -61,6 +61,7 @@ class Journal:
             *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
+            *_no_policies_yet(before, after),
             *_cut_short(before, after),
             *_revision(before, after),
             *_documents(before, after),
@@ -138,6 +139,12 @@ def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(LogEvent.REMOVALS_STOPPED, logging.WARNING, sentence)
     if was_stopped and not after.reading.is_stopped:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
+
+
+def _no_policies_yet(before: Status | None, after: Status) -> Iterator[Line]:
+    if after.has_no_policies_yet and not (before and before.has_no_policies_yet):
+        sentence = f"no policies yet: {after.reading.lost} (put a document into it)"
+        yield Line(LogEvent.POLICY_FOLDER_EMPTY, logging.WARNING, sentence)
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:

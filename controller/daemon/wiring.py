@@ -14,11 +14,11 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from controller.adapters.engine.choice import EngineChoice, chosen_engine
-from controller.adapters.engine.connection import Connection
+from controller.adapters.engine.connection import STALE_SOCKET, Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
-from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.disk import ImageRootDisk
 from controller.adapters.host.facts import read_machine
@@ -96,12 +96,13 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         agent = _agent_of(settings, bell)
         events = EventStream(connection, _ringer(bell, agent), memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
-        folder = PolicyFolder(settings.policies, bell.ring)
+        folder = named_folder(settings.policies, bell.ring)
         stack.callback(folder.stop)
         connection = Connection(choice.address, lambda *answer: heartbeat.request_answered(*answer))
         vitals = Liveness(
             *(clock, lambda: events.is_alive),
             engine_waits_seconds=lambda: connection.waiting_seconds,
+            needs_restart=lambda: f"engine: {STALE_SOCKET}" if connection.has_stale_socket else "",
             engine=choice.text,
         )
         heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)

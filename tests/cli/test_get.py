@@ -1,4 +1,4 @@
-"""`imagectl get`: what the controller has written into its ledger, as somebody wants to see it."""
+"""`imagectl get`: lists from the controller's ledger, selected and sorted."""
 
 from __future__ import annotations
 
@@ -216,7 +216,7 @@ class TestRemovals:
 class TestWatch:
     @pytest.fixture
     def changing(self, node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
-        """A ledger in which, at every look, a controller has just published a node of so many images less."""
+        """A ledger in which, at every read, a controller has published a node with fewer images."""
 
         def ledger(images: int) -> Path:
             now, policies, file = SystemClock().now(), node / "policies", tmp_path / "ledger.db"
