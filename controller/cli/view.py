@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import click
 
-from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.file import require_ours
 from controller.adapters.ledger.ledger import LedgerReader
 from controller.daemon.conditions import conditions_of
 from controller.plan.memory.memory import Memory
@@ -36,7 +37,7 @@ class View:
 def live_view(settings: Settings) -> View:
     """The decision on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
-    desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
+    desired = DesiredState(named_folder(settings.policies).read(), _asked_node(settings))
     return _decided_on(settings, memory, desired)
 
 
@@ -45,7 +46,7 @@ def last_view(settings: Settings) -> View:
 
     Raises LedgerUnavailable, InvalidSettings.
     """
-    memory, reading = _remembered(settings), PolicyFolder(settings.policies).read()
+    memory, reading = _remembered(settings), named_folder(settings.policies).read()
     decision = decide_again(Decision(memory=memory, node=_last_node(settings, memory)), reading, _conditions(settings))
     return View(decision, reading)
 
@@ -57,6 +58,7 @@ def later_view(settings: Settings, seen: View, seconds: float) -> View:
 
 def _remembered(settings: Settings) -> Memory:
     """The memory of the ledger; empty if no controller has ever run."""
+    require_ours(settings.ledger)
     if not settings.ledger.exists():
         return Memory()
     reader = LedgerReader(settings.ledger)
@@ -89,13 +91,15 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.own_container import own_container_id
+    from controller.adapters.host.facts import read_machine
     from controller.daemon.observe import Observer
 
     choice, own_container = chosen_engine(settings, memory), own_container_id()
     if choice.warning:
         click.echo(f"imagectl: warning: {choice.warning}", err=True)
     connection = Connection(choice.address)
-    observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
+    engine = DockerEngine(connection, own_container, read_machine())
+    observer = Observer(engine, SystemClock(), threading.Event(), own_container)
     try:
         seen = observer.observe(stream_generation=0)
         news = News(layers=observer.new_layers(seen, memory))

@@ -58,8 +58,10 @@ class Journal:
         lines = [
             *_degraded(before, after),
             *self._resolved(after),
+            *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
+            *_no_policies_yet(before, after),
             *_cut_short(before, after),
             *_revision(before, after),
             *_documents(before, after),
@@ -99,6 +101,11 @@ def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
             yield Line(degradation.event, level, degradation.text)
 
 
+def _engine_changed(after: Status) -> Iterator[Line]:
+    if after.engine_change:
+        yield Line(LogEvent.ENGINE_CHANGED, logging.WARNING, after.engine_change)
+
+
 def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
     """The reason of a silence may change each minute; it is reported once."""
     is_silent = before is not None and before.decision.node.is_silence and after.decision.node.is_silence
@@ -132,6 +139,12 @@ def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(LogEvent.REMOVALS_STOPPED, logging.WARNING, sentence)
     if was_stopped and not after.reading.is_stopped:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
+
+
+def _no_policies_yet(before: Status | None, after: Status) -> Iterator[Line]:
+    if after.has_no_policies_yet and not (before and before.has_no_policies_yet):
+        sentence = f"no policies yet: {after.reading.lost} (put a document into it)"
+        yield Line(LogEvent.POLICY_FOLDER_EMPTY, logging.WARNING, sentence)
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:

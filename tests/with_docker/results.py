@@ -1,4 +1,4 @@
-"""What a run of the tests found on each engine, out of pytest's own report: `results.json`, for the README's table."""
+"""Results of a test run on each engine, from pytest's report: `results.json`, for the README's table."""
 
 from __future__ import annotations
 
@@ -11,12 +11,12 @@ from xml.etree import ElementTree
 
 RESULTS = Path(__file__).parent / "results.json"
 ENGINE = "engine"
-"""The property by which each test tells on which engine it ran."""
+"""The property with the engine of each test."""
 
 
 @dataclass
 class Result:
-    """What was found on one engine."""
+    """The results on one engine."""
 
     engine: str
     passed: int = 0

@@ -1,4 +1,4 @@
-"""The test images are what they say, on every engine: names, sharing, parents, digests, and containers that run."""
+"""The test images are as declared on every engine: names, sharing, parents, digests, and containers that run."""
 
 from __future__ import annotations
 

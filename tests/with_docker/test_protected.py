@@ -1,4 +1,4 @@
-"""What is always protected stays, on every engine, though a rule covers it and nothing uses it."""
+"""Protected images are kept on every engine, although a rule covers them and nothing uses them."""
 
 from __future__ import annotations
 
