@@ -1,7 +1,7 @@
 """`python -m tests.campaigns.kills --kills N --engine KIND`: kills a controller at random moments of its removals.
 
 After the last kill one pass runs to its end. Then the history, the totals and the engine must agree: every image that
-is gone was counted once as removed, whatever number of names it had, and nothing else is gone.
+is gone was counted once as removed, with any number of names, and nothing else is gone.
 """
 
 from __future__ import annotations

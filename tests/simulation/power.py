@@ -11,7 +11,7 @@ from random import Random
 
 from controller.adapters.ledger.ledger import Ledger
 from controller.plan.memory.memory import Memory
-from controller.plan.verdict.removal import Batch, Intent, Removal
+from controller.plan.verdict.removal import Batch, Intent, Mark, Removal
 
 
 class PowerCut(BaseException):
@@ -54,9 +54,9 @@ class FragileLedger:
     def open_intents(self) -> tuple[Intent, ...]:
         return self._ledger.open_intents()
 
-    def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
+    def save(self, memory: Memory, inbox_read_to: int = 0, mark: Mark | None = None) -> None:
         with self._write():
-            self._ledger.save(memory, inbox_read_to)
+            self._ledger.save(memory, inbox_read_to, mark)
             self.saves += 1
 
     def intend(self, intents: Sequence[Intent]) -> None:

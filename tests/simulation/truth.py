@@ -136,6 +136,8 @@ class Truth:
     """Images by name, at each observation since the one before the last pass."""
     last: Instant | None = None
     identity: str = ""
+    away: dict[str, tuple[float, dict[ImageId, Life], set[ImageId]]] = field(default_factory=dict)
+    """By engine: when it was left, what was known of its images, and which of them the agent surely downloaded."""
 
     # ── actions ────────────────────────────────────────────────────────────────────────────────────────────────── ─
 
@@ -174,10 +176,11 @@ class Truth:
     def look(self, at: Instant, look: Look, imageless: Collection[str], *, opens_pass: bool, is_up: bool) -> None:
         """The controller has observed; `imageless` are the agreements that name no image yet."""
         is_up &= not self.has_taken_hole
+        left_at = self.watched
         if self._watch(at, is_up or not opens_pass):
             self.watch_began = self.watched
         if look.identity != self.identity:
-            self.lives, self.surely_downloaded, self.identity = {}, set(), look.identity
+            self._change_engine(look.identity, left_at)
         self.bore.append(_bearers(look.images))
         before = self.lives
         self.lives = {image: self._life(image, before.get(image), listed) for image, listed in look.images.items()}
@@ -193,6 +196,18 @@ class Truth:
         if opens_pass and is_up:
             self.bore = self.bore[-2:]
         self.looks += 1
+
+    def _change_engine(self, identity: str, left_at: float) -> None:
+        """Its images are as idle as when it was left, and nothing was watched meanwhile."""
+        self.away[self.identity] = (left_at, self.lives, self.surely_downloaded)
+        since, self.lives, self.surely_downloaded = self.away.pop(identity, (self.watched, {}, set()))
+        for life in self.lives.values():
+            life.since += self.watched - since
+            life.since_agent += self.watched - since
+            life.latest += self.watched - since
+            life.latest_agent += self.watched - since
+            self.watch_began = self.watched
+        self.identity = identity
 
     def _watch(self, at: Instant, stream_stood: bool) -> bool:
         """Advance the observed time; true if there was a gap in observation."""
@@ -305,7 +320,7 @@ class Truth:
         if idle + EPSILON_SECONDS < self.deal.settle:
             return f"it was wanted {idle:.1f} s ago and has not settled"
         if self.watched - self.watch_began + EPSILON_SECONDS < self.deal.settle:
-            return "nobody watched a moment ago"
+            return "there was a recent gap in observation"
         if self._is_held(life.since):
             return "a young agreement may need it"
         if self.deal.store is Store.PODMAN and self._pauses():
