@@ -36,8 +36,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     """Watch the policy folder and the engine, and remove the images that are due.
 
     SIGTERM and SIGINT end it within ten seconds; SIGHUP starts a pass at once. With --once the exit code is 0 if all is
-    well, 1 if a removal was refused or failed, 3 if the engine or the ledger was not available; on a terminal one line
-    shows the progress.
+    well, 1 if a removal was refused or failed, 3 if the engine, its events or the ledger were not available; on a
+    terminal one line shows the progress.
 
     \b
     Examples:
@@ -57,7 +57,8 @@ def run(context: click.Context, /, **given: Any) -> None:
 
 def _run(ready: Controller, once: bool) -> int:
     if once:
-        return _EXIT_CODES.get(ready.loop.run_once().result, 0)
+        status = ready.loop.run_once()
+        return 3 if status.without_events else _EXIT_CODES.get(status.result, 0)
     ready.loop.run()
     _log.info("stopped", extra={"event": LogEvent.CONTROLLER_STOPPED})
     return 0

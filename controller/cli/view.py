@@ -84,6 +84,7 @@ def _conditions(settings: Settings) -> Conditions:
 def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:
     from controller.adapters.engine.connection import Address, Connection
     from controller.adapters.engine.engine import DockerEngine
+    from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
     from controller.daemon.observe import Observer
 
@@ -91,8 +92,9 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> De
     connection = Connection(Address(settings.docker_host, settings.docker_certificates))
     observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
     try:
+        received = events_since(connection, memory.event_cursor)
         seen = observer.observe(stream_generation=0)
-        news = News(layers=observer.new_layers(seen, memory))
+        news = News(received, layers=observer.new_layers(seen, memory))
     finally:
         connection.drop()
     return decide(Decision(memory=memory), desired, seen, news, _conditions(settings))
