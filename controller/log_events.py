@@ -38,6 +38,8 @@ class LogEvent(StrEnum):
     """Degraded: some documents keep changing."""
     POLICY_FOLDER_UNAVAILABLE = "policy_folder_unavailable"
     """Degraded: the folder is missing, empty or cannot be read."""
+    POLICY_FOLDER_EMPTY = "policy_folder_empty"
+    """Nothing was ever delivered into the folder."""
     POLICY_FOLDER_NOT_WATCHED = "policy_folder_not_watched"
     POLICY_REVISION = "policy_revision"
     REMOVALS_STOPPED = "removals_stopped"
@@ -47,6 +49,13 @@ class LogEvent(StrEnum):
     NODE_UNKNOWN = "node_unknown"
     """Degraded: the node file or the agent gave no valid answer, or only an old one."""
 
+    AGENT_LATE = "agent_late"
+    """The agent needs longer to answer than a pass waits."""
+    AGENT_ANSWER_CUT_SHORT = "agent_answer_cut_short"
+    """Not all archived records of the agent could be read."""
+
+    ENGINE_CHOSEN = "engine_chosen"
+    """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""

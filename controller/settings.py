@@ -15,7 +15,6 @@ from typing import Any
 
 from controller.errors import InvalidSettings
 
-LOCAL_SOCKET = "unix:///var/run/docker.sock"
 CONFIG_FILE = Path("/etc/image-controller/config.toml")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -100,7 +99,12 @@ class Settings:
     """All settings of the operator."""
 
     policies: Path = _setting(Path("policies"), Path, "DIR", "Folder of policy documents. Changes are noticed.")
-    docker_host: str = _setting("", str, "URL", "Container engine. Default: DOCKER_HOST, else the local socket.")
+    docker_host: str = _setting(
+        "",
+        str,
+        "URL",
+        "Container engine. Default: DOCKER_HOST, CONTAINER_HOST, the engine of the ledger, the first local socket.",
+    )
     docker_certificates: str = _setting(
         "", str, "DIR", "ca.pem, cert.pem and key.pem for TLS. Default: DOCKER_CERT_PATH."
     )
@@ -184,7 +188,6 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
         given = next(((where, value) for where, value in sources if value not in (None, (), [])), None)
         if given is not None:
             chosen[name] = _parsed(name, *given)
-    chosen.setdefault("docker_host", environment.get("DOCKER_HOST") or LOCAL_SOCKET)
     if environment.get("DOCKER_TLS_VERIFY"):
         chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH", ""))
     chosen.setdefault("ledger", default_ledger(environment))

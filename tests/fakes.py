@@ -178,7 +178,9 @@ class FakeFolder:
         parsed = refuse_duplicates([self._parsed(file) for file in sorted(self.files)])
         problems = tuple(sorted(problem for each in parsed for problem in each.problems))
         documents = tuple(document for each in parsed for document in each.documents)
-        return FolderReading("policies", documents, problems, "" if documents else "policies holds no policy documents")
+        lost = "" if documents else "policies holds no policy documents"
+        is_empty = not documents and not any(problem.is_error for problem in problems)
+        return FolderReading("policies", documents, problems, lost, is_empty=is_empty)
 
     def _parsed(self, file: str) -> Parsed:
         content = self.files[file]
@@ -197,8 +199,14 @@ class FakeNode:
 
     answer: NodeAnswer = field(default_factory=NodeAnswer)
 
+    new: NodeAnswer | None = None
+    """The answer to a question before a removal; None: the same as `answer`."""
+
     def ask(self) -> NodeAnswer:
         return self.answer
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer | None:
+        return (self.new or self.answer) if may_wait() else None
 
 
 def a_document(*rules: Plain, **fields: object) -> Plain:

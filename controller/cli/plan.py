@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -15,7 +16,7 @@ from controller.cli.view import later_view, live_view
 from controller.daemon.conditions import deciding_settings
 from controller.plan.memory.idleness import Usage
 from controller.plan.report.report import PlanFrame, plan_frame, shown_references
-from controller.plan.report.rows import ReclaimableRow, SettingRow, ShownReference
+from controller.plan.report.rows import NodeRow, ReclaimableRow, SettingRow, ShownReference
 from controller.plan.report.words import bounded_bytes, document_in_words
 from controller.quantity import bytes_in_words, count_of, seconds_in_words
 from controller.settings import Settings, duration
@@ -81,7 +82,12 @@ def _rows(settings: Settings, at: float, form: str) -> Rows[ShownReference]:
     if form == "name":
         rows = [row for row in rows if row.action == "remove"]
     notes = [f"as it will be in {seconds_in_words(at)} if nothing happens until then"] if at else []
-    return Rows(rows, [*notes, *_other_settings(settings)], lambda: _below(rows, frame), frame)
+    return Rows(
+        rows,
+        [*notes, *_other_settings(replace(settings, docker_host=now.docker_host))],
+        lambda: _below(rows, frame),
+        frame,
+    )
 
 
 def _other_settings(settings: Settings) -> list[str]:
@@ -96,6 +102,11 @@ def _other_settings(settings: Settings) -> list[str]:
     return [f"the controller ran with other settings in its last pass: {', '.join(differ)}"] if differ else []
 
 
+def _node_in_words(node: NodeRow) -> str:
+    age = node.agent_answer_age_seconds
+    return f"node: {node.why}{f' ({seconds_in_words(age)} old)' if age else ''}"
+
+
 def _below(rows: Sequence[ShownReference], frame: PlanFrame) -> list[str]:
     nothing = [] if rows else ["There are no images on this node."]
     return [*nothing, *(f"! {trouble}" for trouble in _troubles(frame)), _summary(rows, frame.reclaimable)]
@@ -105,7 +116,7 @@ def _troubles(frame: PlanFrame) -> list[str]:
     troubles = [frame.folder.lost] if frame.folder.lost else []
     troubles += ["all removals are stopped: the policy folder has a file STOP"] if frame.folder.stopped else []
     troubles += [f"{frame.without_events}; nothing is removed"] if frame.without_events else []
-    troubles += [f"node: {frame.node.why}"] if frame.node.is_degraded else []
+    troubles += [_node_in_words(frame.node)] if frame.node.is_degraded else []
     for document in frame.documents:
         if document.state != "in_force":
             troubles.append(document_in_words(document.name, document.state, document.why))

@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,12 +17,12 @@ from controller import __version__
 from controller.adapters.host import heap, logs
 from controller.cli.options import settings_from, with_settings
 from controller.cli.output.progress import ProgressLine
-from controller.daemon.status import PassResult
-from controller.daemon.wiring import Controller, controller
 from controller.log_events import LogEvent
 from controller.settings import DECLARED, Settings
 
-_EXIT_CODES = {PassResult.FAILED: 3, PassResult.PARTIAL: 1}
+if TYPE_CHECKING:
+    from controller.daemon.wiring import Controller
+
 _EXIT_WITHIN_SECONDS = 9.5
 """After SIGTERM, even if the engine does not answer."""
 
@@ -36,8 +36,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     """Watch the policy folder and the engine, and remove the images that are due.
 
     SIGTERM and SIGINT end it within ten seconds; SIGHUP starts a pass at once. With --once the exit code is 0 if all is
-    well, 1 if a removal was refused or failed, 3 if the engine, its events or the ledger were not available; on a
-    terminal one line shows the progress.
+    well (an empty folder too), 1 if a removal was refused or failed, 3 if it could not work: the engine, its events,
+    the ledger, the policy folder or the node file was not available. On a terminal one line shows the progress.
 
     \b
     Examples:
@@ -46,19 +46,22 @@ def run(context: click.Context, /, **given: Any) -> None:
       imagectl run --once --resync 1h          # from an hourly timer
     """
     settings = settings_from(given)
+    from controller.daemon.wiring import controller  # Imports the whole daemon, which --help does not need.
+
     heap.keep_little()
     logs.set_up(settings.log_format, settings.log_level)
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:
         _obey_signals(ready)
         _log.info(_introduction(settings, ready), extra={"event": LogEvent.CONTROLLER_STARTED})
+        if ready.engine.warning:
+            _log.warning("%s", ready.engine.warning, extra={"event": LogEvent.ENGINE_CHOSEN})
         context.exit(_run(ready, settings.once))
 
 
 def _run(ready: Controller, once: bool) -> int:
     if once:
-        status = ready.loop.run_once()
-        return 3 if status.without_events else _EXIT_CODES.get(status.result, 0)
+        return ready.loop.run_once().exit_code
     ready.loop.run()
     _log.info("stopped", extra={"event": LogEvent.CONTROLLER_STOPPED})
     return 0
@@ -69,7 +72,7 @@ def _introduction(settings: Settings, ready: Controller) -> str:
     scheme = "https" if settings.tls_certificate else "http"
     served = f", metrics at {scheme}://{host}:{ready.http.port}/metrics" if ready.http else ""
     dry = ", dry run: removes nothing" if settings.dry_run else ""
-    return f"imagectl {__version__}: policies from {settings.policies}, engine {settings.docker_host}{served}{dry}"
+    return f"imagectl {__version__}: policies from {settings.policies}, engine {ready.engine.text}{served}{dry}"
 
 
 def _obey_signals(ready: Controller) -> None:

@@ -8,8 +8,11 @@ from __future__ import annotations
 import threading
 from dataclasses import dataclass, replace
 
-from controller.adapters.folder.folder import PolicyFolder
+import click
+
+from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.file import require_ours
 from controller.adapters.ledger.ledger import LedgerReader
 from controller.daemon.conditions import conditions_of
 from controller.plan.memory.memory import Memory
@@ -27,14 +30,15 @@ class View:
 
     decision: Decision
     reading: FolderReading
+    docker_host: str = ""
+    """The engine that was asked; empty if none was."""
 
 
 def live_view(settings: Settings) -> View:
     """The decision on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
-    desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
-    decision = _decided_on(settings, memory, desired)
-    return View(decision, desired.reading)
+    desired = DesiredState(named_folder(settings.policies).read(), _asked_node(settings))
+    return _decided_on(settings, memory, desired)
 
 
 def last_view(settings: Settings) -> View:
@@ -42,7 +46,7 @@ def last_view(settings: Settings) -> View:
 
     Raises LedgerUnavailable, InvalidSettings.
     """
-    memory, reading = _remembered(settings), PolicyFolder(settings.policies).read()
+    memory, reading = _remembered(settings), named_folder(settings.policies).read()
     decision = decide_again(Decision(memory=memory, node=_last_node(settings, memory)), reading, _conditions(settings))
     return View(decision, reading)
 
@@ -54,6 +58,7 @@ def later_view(settings: Settings, seen: View, seconds: float) -> View:
 
 def _remembered(settings: Settings) -> Memory:
     """The memory of the ledger; empty if no controller has ever run."""
+    require_ours(settings.ledger)
     if not settings.ledger.exists():
         return Memory()
     reader = LedgerReader(settings.ledger)
@@ -81,15 +86,18 @@ def _conditions(settings: Settings) -> Conditions:
     return replace(conditions_of(settings), trust_new_texts=True)
 
 
-def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:
-    from controller.adapters.engine.connection import Address, Connection
+def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> View:
+    from controller.adapters.engine.choice import chosen_engine
+    from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
     from controller.daemon.observe import Observer
 
-    own_container = own_container_id()
-    connection = Connection(Address(settings.docker_host, settings.docker_certificates))
+    choice, own_container = chosen_engine(settings, memory), own_container_id()
+    if choice.warning:
+        click.echo(f"imagectl: warning: {choice.warning}", err=True)
+    connection = Connection(choice.address)
     observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
     try:
         received = events_since(connection, memory.event_cursor)
@@ -97,4 +105,5 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> De
         news = News(received, layers=observer.new_layers(seen, memory))
     finally:
         connection.drop()
-    return decide(Decision(memory=memory), desired, seen, news, _conditions(settings))
+    decision = decide(Decision(memory=memory), desired, seen, news, _conditions(settings))
+    return View(decision, desired.reading, choice.address.url)

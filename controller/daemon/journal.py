@@ -60,6 +60,8 @@ class Journal:
             *self._resolved(after),
             *self._gap(after),
             *_stopped(before, after),
+            *_no_policies_yet(before, after),
+            *_cut_short(before, after),
             *_revision(before, after),
             *_documents(before, after),
             *_problems_of_files(before, after),
@@ -94,9 +96,22 @@ class Journal:
 def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
     known = before.degradations if before else ()
     for degradation in after.degradations:
-        if degradation not in known:
+        if degradation not in known and not _is_same_silence(degradation, before, after):
             level = logging.ERROR if degradation.text == after.trouble else logging.WARNING
             yield Line(degradation.event, level, degradation.text)
+
+
+def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
+    """The reason of a silence may change each minute; it is reported once."""
+    is_silent = before is not None and before.decision.node.is_silence and after.decision.node.is_silence
+    return degradation.event is LogEvent.NODE_UNKNOWN and is_silent
+
+
+def _cut_short(before: Status | None, after: Status) -> Iterator[Line]:
+    was_cut = before is not None and before.decision.node.agent.is_cut_short
+    if after.decision.node.agent.is_cut_short and not was_cut:
+        sentence = "the agent's archived records cannot be read completely: images may lack evidence of their download"
+        yield Line(LogEvent.AGENT_ANSWER_CUT_SHORT, logging.WARNING, sentence)
 
 
 def _resolved(ended: Degradation, seconds: float) -> Line:
@@ -119,6 +134,12 @@ def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(LogEvent.REMOVALS_STOPPED, logging.WARNING, sentence)
     if was_stopped and not after.reading.is_stopped:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
+
+
+def _no_policies_yet(before: Status | None, after: Status) -> Iterator[Line]:
+    if after.has_no_policies_yet and not (before and before.has_no_policies_yet):
+        sentence = f"no policies yet: {after.reading.lost} (put a document into it)"
+        yield Line(LogEvent.POLICY_FOLDER_EMPTY, logging.WARNING, sentence)
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:

@@ -165,6 +165,13 @@ class NodePort(Protocol):
         """The current answer; never raises."""
         ...
 
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer | None:
+        """An answer of the agent to a question that begins now; None without an agent. Never raises.
+
+        Waits at most 30 s, as long as `may_wait` is true.
+        """
+        ...
+
 
 class DiskPort(Protocol):
     """The file system that holds the images."""

@@ -97,6 +97,7 @@ class Reconciler:
             observation, position = self._observed(position)
             state, found_done = self._resolve_open_intents(state, observation)
             state, inbox = self._planned(state, desired, observation)
+            state, desired = self._with_new_answer(state, desired, observation)
             state = self._saved(state, inbox)
             state, results = self._removed(state, desired, observation, position)
             state, results = self._confirmed(state, results, desired, observation, position)
@@ -156,6 +157,23 @@ class Reconciler:
         decision = decide(state.decision, desired, observation, news, self._options.conditions)
         steps = state.clock_steps + state.memory.clock.stepped(observation.at)
         return replace(state, decision=decision, clock_steps=steps), read_to
+
+    def _with_new_answer(
+        self, state: PassState, desired: DesiredState, observation: Observation
+    ) -> tuple[PassState, DesiredState]:
+        """Ask the agent again before a removal: it may need an image since its last answer (design, section 5)."""
+        if not state.decision.plan.removals or self._options.dry_run or desired.reading.is_stopped:
+            return state, desired
+        answer = self._ports.node.ask_again(self._may_wait)
+        if answer is None:
+            return state, desired
+        desired = replace(desired, node=answer)
+        decision = decide(state.decision, desired, observation, News(), self._options.conditions)
+        return replace(state, decision=decision), desired
+
+    def _may_wait(self) -> bool:
+        self._remover.context.heartbeat()
+        return not self._stopping.is_set()
 
     def _saved(self, state: PassState, inbox_read_to: int) -> PassState:
         """Save the memory, always before removals."""

@@ -91,6 +91,30 @@ class Status:
         return f"engine events not available: {why}; nothing is removed, because image use may go unnoticed"
 
     @property
+    def has_no_policies_yet(self) -> bool:
+        """Is the folder empty, and was nothing ever delivered into it, as far as the ledger knows?"""
+        return bool(self.reading.lost) and self.reading.is_empty and not self.decision.memory.texts
+
+    @property
+    def is_folder_lost(self) -> bool:
+        """Does the folder give no documents, without a delivery that emptied it?"""
+        return bool(self.reading.lost) and not self.has_no_policies_yet
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of `--once` (design §11): 1 a removal failed, 3 it cannot work now. An empty folder is 0."""
+        node, reading = self.decision.node, self.reading
+        if self.result is not PassResult.FAILED and any(not each.outcome.is_success for each in self.removals):
+            return 1
+        cannot_work = (
+            bool(self.trouble),
+            not self.event_stream_is_up,
+            bool(reading.lost) and not reading.is_empty,
+            node.is_silence and node.node is None,
+        )
+        return 3 if any(cannot_work) else 0
+
+    @property
     def degraded(self) -> tuple[str, ...]:
         """The texts of `degradations`."""
         return tuple(degradation.text for degradation in self.degradations)
@@ -107,7 +131,7 @@ class Status:
         reset = "the ledger was damaged and recreated: all images count as first seen now"
         findings = (
             (bool(self.trouble), of_trouble, self.trouble),
-            (bool(reading.lost), event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
+            (self.is_folder_lost, event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
             (bool(broken), event.POLICY_ERRORS, errors),
             (bool(unstable), event.POLICY_UNSTABLE, f"policies whose files keep changing: {', '.join(unstable)}"),
             (node.is_degraded, event.NODE_UNKNOWN, f"node: {node.why}"),

@@ -8,16 +8,17 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.choice import EngineChoice, chosen_engine
+from controller.adapters.engine.connection import STALE_SOCKET, Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
-from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.disk import ImageRootDisk
 from controller.adapters.host.password_file import read_passwords
@@ -25,7 +26,9 @@ from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
-from controller.adapters.node.node_file import which_node
+from controller.adapters.node.agent import Agent
+from controller.adapters.node.node_file import node_source
+from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
 from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
 from controller.daemon.http.app import HttpApp, Sources
@@ -49,11 +52,6 @@ _STREAM_GETS_SECONDS = 5.0
 _log = logging.getLogger("controller")
 
 
-def address_of(settings: Settings) -> Address:
-    """Address of the engine."""
-    return Address(settings.docker_host, settings.docker_certificates)
-
-
 @dataclass(frozen=True, slots=True)
 class Controller:
     """A controller, ready to run."""
@@ -64,6 +62,7 @@ class Controller:
     http: HttpServer | None
     ledger: Ledger
     service_manager: ServiceManager
+    engine: EngineChoice
 
 
 @contextmanager
@@ -77,20 +76,27 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         clock, bell, stopping = SystemClock(), Bell(), threading.Event()
         ledger = Ledger(settings.ledger, settings.resync)
         stack.callback(ledger.close)
+        memory = ledger.load()
+        choice = chosen_engine(settings, memory)
+        settings = replace(settings, docker_host=choice.address.url)
         own_container = own_container_id()
         disk = _disk_of(settings, own_container)
         metrics = Metrics(disk)
         if settings.textfile:
             _continue(metrics, settings.ledger)
-        address = address_of(settings)
-        memory = ledger.load()
-        connection = Connection(address, metrics.request_answered)
-        events = EventStream(connection, bell.ring, memory.event_cursor, memory.event_run)
+        connection = Connection(choice.address, metrics.request_answered)
+        agent = _agent_of(settings, bell)
+        events = EventStream(connection, _ringer(bell, agent), memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
-        folder = PolicyFolder(settings.policies, bell.ring)
+        folder = named_folder(settings.policies, bell.ring)
         stack.callback(folder.stop)
-        connection = Connection(address, lambda *answer: heartbeat.request_answered(*answer))
-        vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
+        connection = Connection(choice.address, lambda *answer: heartbeat.request_answered(*answer))
+        vitals = Liveness(
+            *(clock, lambda: events.is_alive),
+            engine_waits_seconds=lambda: connection.waiting_seconds,
+            needs_restart=lambda: f"engine: {STALE_SOCKET}" if connection.has_stale_socket else "",
+            engine=choice.text,
+        )
         heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)
         heartbeat.beat()
         engine = DockerEngine(connection, own_container)
@@ -99,14 +105,14 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         if not settings.once:
             http = _served(settings, Sources(vitals, metrics, overview))
             stack.callback(http.stop)
-        node = which_node(settings.node, settings.agent_url)
+        node = node_source(settings.node, agent)
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
         publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
         events.start(_STREAM_GETS_SECONDS)
         loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
-        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager)
+        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice)
 
 
 @dataclass(frozen=True, slots=True)
@@ -174,6 +180,25 @@ class _Publisher:
             self._written = report
         else:
             self._ledger.report(report.summary)
+
+
+def _agent_of(settings: Settings, bell: Bell) -> PatientAgent | None:
+    """The agent; `--once` has only one pass, which waits for the answer. Raises InvalidSettings."""
+    if not settings.agent_url:
+        return None
+    waits = REMOVAL_WAITS_SECONDS if settings.once else PASS_WAITS_SECONDS
+    return PatientAgent(Agent(settings.agent_url), bell.ring, pass_waits_seconds=waits)
+
+
+def _ringer(bell: Bell, agent: PatientAgent | None) -> Callable[[], None]:
+    """Called at engine events, after which the agent may need other images."""
+
+    def ring() -> None:
+        if agent:
+            agent.expect_change()
+        bell.ring()
+
+    return ring
 
 
 def _continue(metrics: Metrics, ledger: Path) -> None:

@@ -29,7 +29,8 @@ from tests.cli.conftest import Imagectl, Said
 def observed(node: Path, monkeypatch: pytest.MonkeyPatch) -> View:
     """The observation that every command of this file uses."""
     memory = sample_node.memory_of(60, SystemClock().now())
-    seen = View(sample_node.decision_on(memory, node / "policies"), PolicyFolder(node / "policies").read())
+    reading = PolicyFolder(node / "policies").read()
+    seen = View(sample_node.decision_on(memory, node / "policies"), reading, "unix:///var/run/docker.sock")
     monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
     return seen
 

@@ -336,6 +336,45 @@ def test_one_pass_removes_what_is_due_and_exits_0(place: Place) -> None:
     run.says("removed app:1", "freed 10 B")
 
 
+def test_one_pass_without_a_policy_folder_exits_3(place: Place) -> None:
+    place.engine()
+    run = place.run("--once")
+    assert run.ends() == 3
+    run.says("no policies", "No such file or directory")
+
+
+def test_one_pass_with_an_empty_policy_folder_exits_0_with_a_warning(place: Place) -> None:
+    place.engine()
+    place.policies.mkdir()
+    run = place.run("--once")
+    assert run.ends() == 0
+    run.says("WARNING", "no policies yet", "holds no policy documents")
+
+
+def test_one_pass_without_its_node_file_exits_3(place: Place) -> None:
+    place.engine()
+    place.policy(ALL)
+    run = place.run("--once", "--node", f"{place.folder}/node.yaml")
+    assert run.ends() == 3
+    run.says("WARNING", "node.yaml", "does not exist")
+
+
+def test_a_policy_folder_that_is_a_file_exits_2(place: Place) -> None:
+    place.policies.write_text(ALL)
+    run = place.run()
+    assert run.ends() == 2
+    assert run.lines == [f"imagectl: --policies {place.policies}: is not a folder (name the folder that contains it)"]
+
+
+def test_a_ledger_in_a_folder_that_does_not_exist_exits_2(place: Place) -> None:
+    place.policies.mkdir()
+    ledger = place.folder / "missing" / "ledger.db"
+    run = place.run("--ledger", str(ledger))
+    assert run.ends() == 2
+    hint = f"there is no folder {ledger.parent} (create it, or use another path)"
+    assert run.lines == [f"imagectl: --ledger {ledger}: {hint}"]
+
+
 def test_one_pass_that_could_not_remove_everything_exits_1(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]

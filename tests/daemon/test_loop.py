@@ -1,4 +1,4 @@
-"""The loop, second by second, on a clock that passes only while it waits."""
+"""The loop, on a clock that advances only while it waits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ START = 1_000.0
 
 
 class Script:
-    """Passes that come to what is written here, and rings at the given times; it ends when the script does."""
+    """Passes with given results, and wake-ups at given times; the loop ends with the script."""
 
     def __init__(self, rings: tuple[float, ...] = (), until: float = 2_000.0) -> None:
         self.clock = FakeClock(uptime_seconds=START)
@@ -54,7 +54,7 @@ class Script:
         return self.clock.now().uptime_seconds
 
     def wait(self, seconds: float) -> bool:
-        """The bell."""
+        """Wait for a wake-up."""
         end = self.now + max(0.0, seconds)
         ring = next((ring for ring in self._rings if ring <= end), None)
         if ring is not None:
@@ -74,7 +74,7 @@ class Script:
         self.heartbeats += 1
 
     def run(self) -> list[float]:
-        """When passes began, in seconds after the start."""
+        """Start times of the passes, in seconds after the start."""
         self.loop().run()
         return [round(at, 3) for at in self.passes]
 
@@ -175,7 +175,7 @@ def test_a_stopping_loop_runs_no_pass() -> None:
     assert script.run() == []
 
 
-# ── once ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── once ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_one_run_is_one_pass_if_nothing_is_open() -> None:

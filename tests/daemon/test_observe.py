@@ -1,4 +1,4 @@
-"""One look: complete or none, and as few questions as can be."""
+"""One observation: complete or failed, with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -72,7 +72,7 @@ def test_it_is_the_same_engine_until_another_answers(engine: FakeEngine, observe
     assert not observer.is_same_engine(seen)
 
 
-# ── the cache of BuildKit ────────────────────────────────────────────────────────────────────────────────────────────
+# ── the cache of BuildKit ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_build_cache_is_read_where_a_build_may_have_ended(engine: FakeEngine, observer: Observer) -> None:
@@ -109,7 +109,7 @@ def test_podman_has_no_build_cache_to_read() -> None:
     assert "has_build_cache" not in engine.calls
 
 
-# ── layers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── layers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_image_is_inspected_once(engine: FakeEngine, observer: Observer) -> None:

@@ -1,4 +1,4 @@
-"""What the page and the API rest on."""
+"""The data of the page and the API."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass, with everything that may happen around it and in the middle of it."""
+"""One pass, with everything that may happen before and during it."""
 
 from __future__ import annotations
 
@@ -30,7 +30,7 @@ A_LONG_TIME = 10_000.0
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """Whatever no container uses is due at once."""
+    """A host on which every image without a container is due at once."""
     with a_host(conditions=AT_ONCE) as host:
         host.rules(a_removal())
         yield host
@@ -49,7 +49,7 @@ def history(host: Host) -> list[tuple[str, str]]:
 
 
 def when(host: Host, call: str, deed: Callable[[], object]) -> None:
-    """Do this once, right before the engine answers such a call."""
+    """Call `deed` once, right before the engine answers such a call."""
     left = [deed]
 
     def on_call(what: str) -> None:
@@ -66,7 +66,7 @@ def fails(error: Exception) -> Callable[[], object]:
     return fail
 
 
-# ── nothing without a complete look ──────────────────────────────────────────────────────────────────────────────────
+# ── no removal without a complete observation ─────────────────────────────────────────────────────────────────────────
 
 
 def test_what_is_due_is_removed(host: Host) -> None:
@@ -169,7 +169,7 @@ def test_nothing_is_removed_from_another_engine_than_the_observed_one(host: Host
 
 
 def test_nothing_is_removed_in_the_pass_in_which_the_node_became_a_swarm_manager(host: Host) -> None:
-    """Its services' images were not asked for; the next pass protects them."""
+    """The images of its services were not listed yet; the next pass protects them."""
     host.engine.load("app:1")
     when(host, "containers", lambda: setattr(host.engine, "services", frozenset({"app:1"})))
     assert "it changed its role" in host.look().trouble
@@ -177,7 +177,7 @@ def test_nothing_is_removed_in_the_pass_in_which_the_node_became_a_swarm_manager
     assert (host.reason("app:1"), host.engine.names) == (Reason.PROTECTED, ["app:1"])
 
 
-# ── what the engine says, and what is ────────────────────────────────────────────────────────────────────────────────
+# ── wrong answers of the engine ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_reference_that_is_still_there_after_200_has_failed(host: Host) -> None:
@@ -246,7 +246,7 @@ def test_a_removal_during_which_the_engine_stopped_is_resolved_later(host: Host,
     assert host.last.removals[0].freed.exactness is (Exactness.UNKNOWN if did_it else Exactness.EXACT)
 
 
-# ── setbacks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── setbacks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_refusal_is_reported_once(host: Host) -> None:
@@ -295,7 +295,7 @@ def test_a_setback_survives_a_restart(host: Host) -> None:
     assert host.reason("app:1") is Reason.BACKING_OFF
 
 
-# ── ended in the middle ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── killed or stopped during a pass ───────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_stopping_controller_stores_the_answers_and_does_not_observe_again(host: Host) -> None:
@@ -384,7 +384,7 @@ def test_an_intent_for_another_engine_is_not_resolved_on_this_one(host: Host) ->
     assert history(host) == []
 
 
-# ── without a ledger nothing is removed ──────────────────────────────────────────────────────────────────────────────
+# ── without a ledger nothing is removed ───────────────────────────────────────────────────────────────────────────────
 
 
 def broken(host: Host, method: str) -> None:
@@ -404,7 +404,7 @@ def test_nothing_is_removed_without_a_ledger(host: Host, method: str) -> None:
 
 
 def test_with_room_for_a_few_intents_a_few_removals_are_made(host: Host) -> None:
-    """As on a full disk, on which they make more of it."""
+    """As on a full disk, where these removals free space."""
     intend = host.ledger.intend
 
     def intend_a_few(intents: Sequence[Intent]) -> None:
@@ -431,7 +431,7 @@ def test_a_removal_that_the_ledger_could_not_write_is_written_later(host: Host) 
     assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.EXACT)
 
 
-# ── caps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── caps ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("kind", [Kind.DEBIAN, Kind.D28_C8D, Kind.PODMAN])
@@ -486,12 +486,12 @@ def test_a_removal_that_is_resolved_after_a_kill_counts_against_the_hour() -> No
         assert host.reason("app:2") is Reason.HELD_BACK
 
 
-# ── measured batches ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── measured batches ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(params=[Kind.D28_C8D, Kind.PODMAN])
 def measured(request: pytest.FixtureRequest) -> Iterator[Host]:
-    """A host on which only the store's total tells what was freed."""
+    """A host on which only the store's total shows the freed bytes."""
     with a_host(request.param, AT_ONCE) as host:
         host.rules(a_removal())
         yield host
@@ -597,7 +597,7 @@ def test_the_next_removals_do_not_invalidate_the_last_figure(measured: Host) -> 
     assert outcomes(measured) == {"app:2": "removed"}
 
 
-# ── the file STOP ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the file STOP ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_file_stop_ends_a_batch_before_the_next_request() -> None:
@@ -638,7 +638,7 @@ def test_removals_that_could_not_be_written_are_written_before_the_figure_of_the
     assert recorded[:3] == ["removals", "removals", "figure"]
 
 
-# ── one pass now and then ────────────────────────────────────────────────────────────────────────────────────────────
+# ── runs with --once ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 ONCE_A_MINUTE = Conditions(Terms(settle_seconds=1.0), resync_seconds=60.0)
 

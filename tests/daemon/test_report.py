@@ -1,4 +1,4 @@
-"""The report of a pass: what it holds, and that it is made anew only when it must be."""
+"""The report of a pass: its content, and that it is written only after a change."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_every_reference_has_an_explanation(busy: Status) -> None:
 
 
 def later(status: Status, policies: Path, seconds: float) -> Status:
-    """The status of a pass so much later, in which nothing else has changed; clocks are never exact."""
+    """The status of a pass `seconds` later in which nothing else has changed; clocks are not exact."""
     memory = status.decision.memory
     passed = Instant(NOW.wall_seconds + seconds + 0.003, NOW.boot, NOW.uptime_seconds + seconds)
     clock = replace(memory.clock, seconds=memory.clock.seconds + seconds, last=passed)

@@ -20,7 +20,7 @@ from tests.with_docker.private_engine import PrivateEngine, run_script
 
 SOURCE = Path(__file__).parents[2]
 BASE = "debian-with-python:13"
-IMAGE = "image-controller:0.1.0"
+IMAGE = "image-controller:0.2.0"
 _LEFT_OUT = ("./proc/*", "./sys/*", "./dev/*", "./var/cache/*", "./var/lib/apt/lists/*", "./usr/share/doc/*")
 _TRUST = "./etc/ssl/certs/ca-certificates.crt"
 

@@ -53,7 +53,7 @@ def test_it_is_ready_after_the_first_pass_and_shows_what_is_wrong(
         said = hear(notices, "READY=1")
     (status,) = [line for line in said if line.startswith("STATUS=")]
     assert status.startswith("STATUS=no policies: ")
-    assert status.endswith("; 0 policies in force")
+    assert status.endswith("; policies in force: 0")
 
 
 def test_the_loop_sends_watchdog_notices_before_and_after_it_is_ready(

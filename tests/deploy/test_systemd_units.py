@@ -83,11 +83,17 @@ def test_both_ways_to_run_the_controller_are_hardened_alike() -> None:
     always, once = (
         section(SOURCE / "deploy" / "systemd" / f"image-controller{kind}.service") for kind in ("", "-once")
     )
-    of_each = {"Type", "NotifyAccess", "ExecStart", "ExecReload", "ExecStopPost", "SuccessExitStatus"}
+    of_each = {"Type", "NotifyAccess", "ExecStart", "ExecReload", "ExecStopPost"}
     of_each |= {"WatchdogSec", "TimeoutStopSec", "Restart", "RestartSec", "RestartPreventExitStatus"}
     assert {key: value for key, value in always.items() if key not in of_each} == {
         key: value for key, value in once.items() if key not in of_each
     }
+
+
+def test_the_unit_of_the_timer_hides_no_exit_code() -> None:
+    once = section(SOURCE / "deploy" / "systemd" / "image-controller-once.service")
+    assert "SuccessExitStatus" not in once
+    assert not once["ExecStart"].startswith("-")
 
 
 def test_the_watchdog_waits_longer_than_any_answer_of_the_engine() -> None:

@@ -105,7 +105,7 @@ def _source_archive() -> bytes:
 def test_one_command_installs_and_starts_it(node: Node) -> None:
     assert "installed and started" in node.sh("/srv/source/deploy/systemd/install.sh --gitops")
     assert node.shown("image-controller", "ActiveState") == "active"
-    assert "0 policies in force" in node.shown("image-controller", "StatusText")
+    assert "policies in force: 0" in node.shown("image-controller", "StatusText")
 
 
 def test_it_runs_without_rights_behind_a_filter_of_system_calls(node: Node) -> None:

@@ -23,7 +23,7 @@ World = FakeEngine | RealEngine
 
 @pytest.fixture(params=["real", "fake"])
 def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[World]:
-    kind = Kind(engine.kind)
+    kind = engine.fake_kind
     if request.param == "fake":
         yield FakeEngine(FakeClock(), kind)
         return

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import socket
 import threading
@@ -16,7 +17,6 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
-from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -28,6 +28,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from controller.adapters.folder.mounts import mounts
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 from controller.printable import printable
 
@@ -43,14 +44,18 @@ _LONGEST_MESSAGE_BYTES = 65_536
 _PIECE_BYTES = 65_536
 _REACHED_WITHIN_SECONDS = 10
 _CONNECTIONS_KEPT = 16
-_MOUNTS = Path("/proc/self/mountinfo")
+STALE_SOCKET = (
+    "connection refused: this socket file is a bind mount, and the engine has created a new file"
+    " (restart this container, and mount the folder of the socket instead of the file)"
+)
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _is_api_version = re.compile(r"(\d{1,3})\.(\d{1,3})").fullmatch
 _is_about_version = re.compile(r"client version [\d.]+ is too (?:old|new)", re.IGNORECASE).search
+_GROUP_OF_DOCKER = "run as root, or add this user to the group docker"
 _UNREACHABLE: dict[type[BaseException], str] = {
-    FileNotFoundError: "no such socket (is it running? try: systemctl status docker)",
-    ConnectionRefusedError: "connection refused (is it running? try: systemctl status docker)",
-    PermissionError: "permission denied (run as root, or add this user to the group docker)",
+    FileNotFoundError: "no such socket (is it running? try: {unit})",
+    ConnectionRefusedError: "connection refused (is it running? try: {unit})",
+    PermissionError: "permission denied ({rights})",
     socket.gaierror: "unknown host name",
     requests.ConnectTimeout: f"no answer within {_REACHED_WITHIN_SECONDS} s",
 }
@@ -68,6 +73,8 @@ class Address:
     """`unix:///path` or `tcp://host:port`. Raises InvalidSettings for anything else."""
     certificates: str = ""
     """Folder with ca.pem, cert.pem and key.pem for TLS, as in DOCKER_CERT_PATH; empty: no TLS."""
+    note: str = ""
+    """How this address was found, for the message that nothing is there; empty if it was named."""
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
@@ -155,6 +162,8 @@ class Connection:
         self.address = address
         self.generation = 0
         """Counts reconnects: after one, another engine may answer."""
+        self.has_stale_socket = False
+        """Was the socket file replaced after it was mounted into this container? Then only a restart helps."""
         self._api_version = api_version
         self._observe = observe
         self._lock = threading.Lock()
@@ -206,6 +215,7 @@ class Connection:
         try:
             answer = send(self._connected())
             code = "200"
+            self.has_stale_socket = False
         except ErrorAnswer as error:
             code = str(error.status)
             raise
@@ -223,13 +233,12 @@ class Connection:
 
     def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
-        if reason := _why_unreachable(error):
-            if self.address.socket_path and _is_mount_point(self.address.socket_path):
-                reason = (
-                    "connection refused: this socket file is a bind mount, and the engine has created a new file"
-                    " (restart this container, and mount the folder of the socket instead of the file)"
-                )
-            return EngineUnreachable(f"cannot connect to {where}: {reason}")
+        if reason := _why_unreachable(error, self.address):
+            self.has_stale_socket = _is_stale_mount(self.address.socket_path)
+            note = f"; {self.address.note}" if self.address.note else ""
+            return EngineUnreachable(
+                f"cannot connect to {where}: {STALE_SOCKET if self.has_stale_socket else reason + note}"
+            )
         if any(isinstance(cause, AnswerTooLong) for cause in _causes(error)):
             return EngineUnavailable(f"invalid response from {where}: longer than {LONGEST_ANSWER_BYTES >> 20} MiB")
         if _is_timeout(error):
@@ -376,18 +385,18 @@ def _agreed_version(client: Client) -> str:
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _why_unreachable(error: Exception) -> str:
-    """Why no request was sent; empty if one may have been."""
-    return next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+def _why_unreachable(error: Exception, address: Address) -> str:
+    """Why no request was sent, with what to do; empty if one may have been."""
+    text = next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+    is_podman = "podman" in address.socket_path
+    of_user = " --user" if address.socket_path.startswith("/run/user/") else ""
+    rights = "run as root, or name the socket of your own Podman" if is_podman else _GROUP_OF_DOCKER
+    return text.format(unit=f"systemctl{of_user} status {'podman.socket' if is_podman else 'docker'}", rights=rights)
 
 
-def _is_mount_point(path: str) -> bool:
-    """True if this file itself is a mount; it is then not replaced when the engine creates a new one."""
-    try:
-        lines = _MOUNTS.read_text(errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(line.split(" ")[4:5] in ([path], [path.replace("/var/run/", "/run/", 1)]) for line in lines)
+def _is_stale_mount(path: str) -> bool:
+    """Is this file a mount whose source was deleted, so that it stays the old one when the engine creates a new one?"""
+    return any(str(mount.point) == os.path.realpath(path) and mount.has_deleted_source for mount in mounts() if path)
 
 
 def _is_broken(error: Exception) -> bool:

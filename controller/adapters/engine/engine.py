@@ -57,7 +57,8 @@ class DockerEngine:
 
     def identify(self) -> Engine:
         """Identity of the engine. Raises EngineUnavailable, as every call does."""
-        return self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
+        found = self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
+        return replace(found, address=self._connection.address.url)
 
     def images(self) -> Mapping[ImageId, Image]:
         """All images, with hidden parents. An unchanged image is the same object as in the last call."""

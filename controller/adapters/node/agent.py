@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
@@ -62,7 +62,20 @@ class Agent:
             with _Call(self._host, self._port, self._limits) as call:
                 return self._answer(call)
         except AgentUnavailable as error:
-            return self._without_node(str(error), is_silence=True)
+            return self.silence(str(error))
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer:
+        """The same: each call is a new question."""
+        return self.ask()
+
+    @property
+    def name(self) -> str:
+        """The agent in words."""
+        return f"the agent at {self._url}"
+
+    def silence(self, why: str) -> NodeAnswer:
+        """No valid answer; `why` follows the agent's name."""
+        return self._without_node(why, is_silence=True)
 
     def _answer(self, call: _Call) -> NodeAnswer:
         registration = read_registration(call.get(f"{self._path}/node"))
@@ -73,10 +86,10 @@ class Agent:
         for reader in (agreements, services):
             call.read(self._path, reader)
         said = agent_answer(agreements, services)
-        return NodeAnswer(node, f"from the agent at {self._url}", self._url, agent=said)
+        return NodeAnswer(node, f"from the agent at {self._url}", self._url, agent=said, has_agent=True)
 
     def _without_node(self, why: str, *, is_silence: bool = False) -> NodeAnswer:
-        return NodeAnswer(None, f"the agent at {self._url} {why}", self._url, is_silence)
+        return NodeAnswer(None, f"{self.name} {why}", self._url, is_silence, has_agent=True)
 
 
 class _TooLongError(Exception):

@@ -18,6 +18,7 @@ LONGEST_RECORD = 4 * 2**20
 """Characters."""
 _LEVELS = 2
 _decoder = json.JSONDecoder()
+_OF_NUMBERS = "0123456789.eE+-"
 _blank = re.compile(r"[ \t\n\r]*")
 
 Path = tuple[str, ...]
@@ -127,12 +128,15 @@ class _Text:
                 if not self._grow(2 * (len(self._text) - self._at)):
                     raise
                 continue
-            if end < len(self._text) or not self._grow(1 + end - self._at):  # A number may continue.
+            is_all_of_it = end < len(self._text) and self._text[end] not in _OF_NUMBERS
+            if is_all_of_it or not self._grow(len(self._text) - self._at):  # A number may continue.
                 self._at = end
                 return value
 
     def _grow(self, characters: int) -> bool:
-        """Read until so many are there, if possible; False at the end. Raises ValueError for a record without end."""
+        """Read until so many are there, or to the end; False if the end was there. Raises ValueError for a record
+        without end.
+        """
         if self._is_all:
             return False
         if len(self._text) - self._at > LONGEST_RECORD:
@@ -143,6 +147,5 @@ class _Text:
             self._is_all = not piece
             parts.append(self._decode(piece, self._is_all))
             length += len(parts[-1])
-        grew = length > len(parts[0])
         self._text, self._at = "".join(parts), 0
-        return grew
+        return True

@@ -80,7 +80,7 @@ class HttpApp:
             "/api/status": self._status,
             "/metrics": self._scrape,
             "/healthz": lambda _: _health(sources.vitals.health(), sources.vitals.waiting()),
-            "/readyz": lambda _: _health(sources.vitals.readiness()),
+            "/readyz": lambda _: _health(sources.vitals.readiness(), _engine(sources.vitals)),
             **{path: _asset(path) for path in assets.PATHS},
         }
 
@@ -141,6 +141,10 @@ _SHOWN = ("/", "/api/status", "/metrics", *_OPEN)
 
 def _json(values: object) -> bytes:
     return json.dumps(values, ensure_ascii=False, default=as_values).encode(errors="replace")
+
+
+def _engine(vitals: Liveness) -> str:
+    return f"engine {vitals.engine}" if vitals.engine else ""
 
 
 def _health(trouble: str, note: str = "") -> Response:

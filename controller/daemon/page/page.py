@@ -18,7 +18,7 @@ from controller.daemon.page.query import Query
 from controller.log_events import LogEvent
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
 from controller.plan.report.words import bounded_bytes
-from controller.quantity import ago, bytes_in_words, count_of, from_now
+from controller.quantity import ago, bytes_in_words, count_of, from_now, seconds_in_words
 
 _NEXT = 6
 _SHOWN_WITH_POLICIES = (LogEvent.POLICY_ERRORS, LogEvent.POLICY_UNSTABLE)
@@ -94,7 +94,10 @@ def _last_pass(picture: Picture) -> str:
     last = f"last pass {ago(picture.now.uptime_seconds - status.at.uptime_seconds)}"
     change = status.decision.plan.next_change_at
     until = f"; next change {from_now(picture.seconds_until(change))}" if change is not None else ""
-    return f"{last}, took {status.duration_seconds:.1f} s{until}"
+    node = status.decision.node
+    is_old = node.is_without_agent and node.age_seconds > 0
+    agent = f"; the agent's last answer was {seconds_in_words(node.age_seconds)} old" if is_old else ""
+    return f"{last}, took {status.duration_seconds:.1f} s{until}{agent}"
 
 
 def _troubles(picture: Picture) -> Html:

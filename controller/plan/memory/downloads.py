@@ -6,6 +6,7 @@ Upstream's own mark cannot be read, so the evidence comes from outside. Once fou
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory.event import Event, EventKind
@@ -77,11 +78,16 @@ def from_records(
 
 
 def from_agent(
-    named: Mapping[str, NodeSource], names: Names, records: Mapping[ImageId, Record], seen: Observation, now: float
+    named: Mapping[str, NodeSource],
+    names: Names,
+    records: Mapping[ImageId, Record],
+    seen: Observation,
+    now: float,
+    words: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[ImageId, Evidence]:
     """Images with names from the agent's agreements and services, unless they were built or loaded on this host."""
     return {
-        image: Evidence(source, name, now)
+        image: Evidence(source, name, now, words.get(name, ""))
         for name, source in named.items()
         for image in names.bearers_of(name)
         if _was_pulled(image, name, records, seen)

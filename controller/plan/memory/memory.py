@@ -49,6 +49,8 @@ class Evidence:
     source: NodeSource
     detail: str
     since: float
+    record: str = ""
+    """The agent's record that named it, in words."""
 
 
 @dataclass(frozen=True, slots=True)

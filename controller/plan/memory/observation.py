@@ -35,6 +35,8 @@ class Engine:
     """Socket of the engine's containerd; empty if the engine does not report it."""
     manages_swarm: bool = False
     """A swarm manager: the images of its services are listed too."""
+    address: str = ""
+    """The URL where it answers; empty if an older version wrote this."""
     totals_are_lower_bounds: bool = False
     """The store's own total is incomplete (the containerd store of Docker 26)."""
     prunes_parents: bool = False

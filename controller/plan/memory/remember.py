@@ -358,7 +358,7 @@ def _named_by_agent(inputs: _Inputs, records: Mapping[ImageId, Record]) -> dict[
     active = inputs.agent.images_in_use | (before.answer.agent.images_in_use if before else frozenset())
     # Active names come last, because `from_agent` keeps the last name of an image.
     named = dict(sorted(inputs.agent.named.items(), key=lambda item: item[0] in active))
-    found = downloads.from_agent(named, inputs.names, records, inputs.seen, inputs.now)
+    found = downloads.from_agent(named, inputs.names, records, inputs.seen, inputs.now, inputs.agent.records)
     return downloads.without_earlier_pulls(found, active, records, _last_heard(inputs.known, inputs.now))
 
 

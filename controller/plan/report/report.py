@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from controller.image.layers import LayerTree, Reclaim
 from controller.plan.memory.idleness import Usage, idle_since
-from controller.plan.memory.memory import IN_USE, Memory
+from controller.plan.memory.memory import IN_USE, Evidence, Memory
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.report.rows import (
     DocumentRow,
@@ -99,8 +99,13 @@ def reference_row(verdict: Verdict, memory: Memory, usage: Usage, tree: LayerTre
         last_sign_at=record.last_touched,
         origin=record.origin.value if record.origin else None,
         local=_why_local(verdict, memory) or None,
-        agent_downloaded=f"{evidence.source.value}: {evidence.detail}" if evidence else None,
+        agent_downloaded=_evidence_in_words(evidence) if evidence else None,
     )
+
+
+def _evidence_in_words(evidence: Evidence) -> str:
+    record = f" ({evidence.record})" if evidence.record else ""
+    return f"{evidence.source.value}: {evidence.detail}{record}"
 
 
 def document_rows(decision: Decision) -> list[DocumentRow]:
@@ -168,4 +173,5 @@ def node_row(answer: NodeAnswer) -> NodeRow:
         id=node.id if node else "",
         why=answer.why,
         is_degraded=answer.is_degraded,
+        agent_answer_age_seconds=round(answer.age_seconds) if answer.has_agent else None,
     )

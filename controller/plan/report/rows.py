@@ -234,6 +234,8 @@ class NodeRow:
     id: str
     why: str
     is_degraded: bool
+    agent_answer_age_seconds: int | None = None
+    """As of the last pass; None without an agent."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -132,7 +132,8 @@ def _decide(document: Document, around: Circumstances) -> tuple[DocumentStatus, 
     policy = document.policy
     assert policy is not None
     if around.who.node is None:
-        return _status(document, DocumentState.NOT_APPLICABLE, around.who.why), ()
+        why = "the node is unknown" if around.who.is_without_agent else around.who.why
+        return _status(document, DocumentState.NOT_APPLICABLE, why), ()
     matched = match(policy, around.who.node)
     if not matched.applies:
         return _status(document, DocumentState.NOT_APPLICABLE, matched.why), ()

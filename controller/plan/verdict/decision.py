@@ -55,7 +55,8 @@ class Decision:
 
 def decide(before: Decision, desired: DesiredState, seen: Observation, news: News, conditions: Conditions) -> Decision:
     """Update the memory, decide which documents are in force, and give every reference its verdict."""
-    node = believed(desired.node, before.memory.node, before.memory.clock.seconds)
+    clock = before.memory.clock.advanced(seen.at, conditions.resync_seconds)
+    node = believed(desired.node, before.memory.node, clock.seconds)
     memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
     return decide_again(replace(before, memory=memory, node=node), desired.reading, conditions)
 
@@ -69,7 +70,7 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     believed = {key: memory.texts[key] for key in map(_key, settled)}
     scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))
     book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
-    plan = within(conditions.limits, make_plan(book, memory, conditions.terms), memory, removals_made)
+    plan = within(conditions.limits, make_plan(book, memory, conditions.terms, before.node), memory, removals_made)
     if plan.verdicts == before.plan.verdicts:
         plan = replace(plan, verdicts=before.plan.verdicts)
     return Decision(memory, before.node, scope, plan, stability, book)

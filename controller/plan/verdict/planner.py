@@ -13,8 +13,9 @@ from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex
 from controller.plan.memory.idleness import Usage, idle_since, last_activity, last_use
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
+from controller.plan.memory.names import Names, spellings
 from controller.plan.memory.observation import Observation, Store
-from controller.plan.node.agent import hold_of
+from controller.plan.node.agent import NO_NODE_SOURCE, AgentAnswer, NodeAnswer, NodeSource, hold_of
 from controller.plan.verdict.bare_parents import without_pruned_parents
 from controller.plan.verdict.local import why_local
 from controller.plan.verdict.protection import protection_on
@@ -63,11 +64,11 @@ class Plan:
     """Ledger time at which the next reference is due that waits only because of a gap; None: there is none."""
 
 
-def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
+def make_plan(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer = NO_NODE_SOURCE) -> Plan:
     """Give every reference on the node exactly one verdict."""
     if memory.seen is None:
         return Plan(now=memory.clock.seconds)
-    judge = Judge(rules, memory, memory.seen, terms)
+    judge = Judge(rules, memory, memory.seen, terms, node)
     verdicts = without_pruned_parents(
         [verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image)], memory.seen
     )
@@ -133,7 +134,9 @@ def _parents_first(due: Sequence[Verdict]) -> list[Verdict]:
 class Judge:
     """Decides on one image after the other, children before parents. Contains the facts that all decisions share."""
 
-    def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
+    def __init__(
+        self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms, node: NodeAnswer = NO_NODE_SOURCE
+    ) -> None:
         self.now = memory.clock.seconds
         self._rules = rules
         self._memory = memory
@@ -145,6 +148,7 @@ class Judge:
         )
         self._pause_ends = _pause_for_pulls(memory, seen, terms)
         self.gap_ends_at = memory.watch.since + terms.settle_seconds if memory.watch.gap else 0.0
+        self._of_silent_agent = named_by_agent(node.agent, memory, seen) if node.is_without_agent else frozenset()
         self._kept: set[ImageId] = set()
         self._recent: dict[str, Mapping[ImageId, Rank]] = {}
 
@@ -200,7 +204,9 @@ class Judge:
         if self._memory.watch.is_blind:
             return Reason.SETTLING, None, self._memory.watch.gap
         until, why = self._settling(record)
-        return (Reason.SETTLING, until, why) if until > self.now else None
+        if until > self.now:
+            return Reason.SETTLING, until, why
+        return (Reason.SETTLING, None, _AGENT_IS_SILENT) if image.id in self._of_silent_agent else None
 
     def _settling(self, record: Record) -> tuple[float, str]:
         """When the settle time of the image ends, and why; the latest of several reasons counts."""
@@ -279,6 +285,23 @@ def decisive(findings: Sequence[Finding]) -> Finding:
     """The rule with the earliest removal decides; without one, a rule whose start is not known; else any rule."""
     return min(findings, key=lambda f: (_NEVER.get(f.reason, 0), f.due_at is None, f.due_at or 0.0))
 
+
+_AGENT_IS_SILENT = "the agent does not answer and may need it again"
+
+
+def named_by_agent(agent: AgentAnswer, memory: Memory, seen: Observation) -> frozenset[ImageId]:
+    """Images that the agent ever named; all images if its archived records are not completely known."""
+    if agent.is_cut_short:
+        return frozenset(seen.images)
+    names = Names(seen.images)
+    named = (image for name in agent.named for image in names.images_named(name))
+    evident = (image for image, evidence in memory.evidence.items() if evidence.source in _OF_AGENT)
+    lost = {spelling for name in agent.named for spelling in spellings(name)}
+    by_lost_name = (image for image, record in memory.records.items() if not lost.isdisjoint(record.names))
+    return frozenset((*named, *evident, *by_lost_name))
+
+
+_OF_AGENT = (NodeSource.AGENT_CONTAINER, NodeSource.AGREEMENT, NodeSource.SERVICE)
 
 _NEVER = {Reason.KEPT_AS_RECENT: 1, Reason.NOT_DOWNLOADED_BY_AGENT: 2}
 """Reasons why a rule does not remove the reference in its present state; the lower number decides."""

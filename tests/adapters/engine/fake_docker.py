@@ -1,4 +1,4 @@
-"""A Docker engine as a controller's process sees it: on a socket, with a few images, and obedient to a test."""
+"""A fake Docker engine on a socket, with a few images, controlled by a test."""
 
 from __future__ import annotations
 

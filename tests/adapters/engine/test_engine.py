@@ -195,7 +195,7 @@ def test_podman_before_4_6_deletes_parents_with_their_child(
     assert engine.identify().prunes_parents is prunes
 
 
-# ── half an answer is an error ────────────────────────────────────────────────────────────────────────────────────────
+# ── incomplete answers ────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -232,7 +232,7 @@ def test_an_invalid_answer_is_no_reconnect(engine: DockerEngine, http: Http) -> 
     assert engine.generation == before
 
 
-# ── removing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── removing ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 TARGET = f"{API}/images/app:1"
 

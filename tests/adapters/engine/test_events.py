@@ -1,4 +1,4 @@
-"""The event stream against a small engine on a real socket that says what it is told to."""
+"""The event stream, read from a small engine on a real socket that sends given events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = 10**9
 
 
 class Script:
-    """An engine whose event streams say these rows, one stream after the other; the last one stays open."""
+    """An engine that sends these rows, one stream after the other; the last stream remains open."""
 
     def __init__(self, *streams: list[dict[str, Any]]) -> None:
         self.asked: list[str | None] = []
@@ -165,11 +165,11 @@ def test_events_after_a_mark_are_returned_and_not_consumed(listen: Listen) -> No
     assert names(stream.take().events) == ["app:1"]
 
 
-# ── as the engine tells them, one by one ─────────────────────────────────────────────────────────────────────────────
+# ── single events ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Teller:
-    """An engine that tells lines as a test hands them over, each subscriber everything from its subscription on."""
+    """An engine that sends the lines of a test to each subscriber, from its subscription on."""
 
     def __init__(self) -> None:
         self.subscriptions: list[dict[str, list[str]]] = []
@@ -181,7 +181,7 @@ class Teller:
             self._lines.put(line)
 
     def hang_up(self) -> None:
-        """End the stream of the moment."""
+        """Close the current stream."""
         self._lines.put(None)
 
     def __call__(self, handler: Handler) -> None:
@@ -209,7 +209,7 @@ def teller(tmp_path: Path) -> Iterator[Teller]:
 
 
 class Bell:
-    """Counts rings."""
+    """Counts wake-ups."""
 
     def __init__(self) -> None:
         self.rings = threading.Semaphore(0)
@@ -232,7 +232,7 @@ def stream(teller: Teller, bell: Bell, tmp_path: Path) -> Iterator[EventStream]:
 
 
 def heard(stream: EventStream, bell: Bell, number: int) -> list[str]:
-    """The names of so many events, waited for."""
+    """Wait for `number` events; return their names."""
     while len(stream.after(0)[0]) < number:
         assert bell.rings.acquire(timeout=10)
     return sorted(names(stream.after(0)[0]))
@@ -314,7 +314,7 @@ def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, bell: B
 
 
 def test_the_stream_is_read_although_its_events_are_not_used(stream: EventStream, teller: Teller, bell: Bell) -> None:
-    """An unread stream slows every call of every client of the engine; repeats take no room."""
+    """An unread stream slows every client of the engine; repeated events need no memory."""
     teller.tell(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
     while stream.mark() < 20_000:
         assert bell.rings.acquire(timeout=10)
@@ -329,13 +329,13 @@ def test_stopping_closes_the_stream_at_once(teller: Teller, bell: Bell, tmp_path
     assert not stream.is_alive
 
 
-# ── a reader that did not run ────────────────────────────────────────────────────────────────────────────────────────
+# ── a reader that did not run ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_received_in_time(
     stream: EventStream, teller: Teller, bell: Bell
 ) -> None:
-    """Docker drops events of a client that does not read, and the connection stays whole."""
+    """Docker drops events of a client that does not read, and keeps the connection open."""
     teller.tell(a_line("app:1", SECOND))
     heard(stream, bell, 1)
     assert teller.subscribed.acquire(timeout=10)
@@ -369,7 +369,7 @@ def test_an_engine_that_refuses_its_events_is_shown_with_its_answer(tmp_path: Pa
 def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
     stream: EventStream, teller: Teller, bell: Bell
 ) -> None:
-    """A reading of the store begins at a mark; a pass takes events in between, and the reading must see them."""
+    """A measurement of the store starts at a mark; a pass takes events meanwhile, and the measurement must see them."""
     mark = stream.mark()
     teller.tell(a_line("app:1", SECOND))
     heard(stream, bell, 1)

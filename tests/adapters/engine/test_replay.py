@@ -1,4 +1,4 @@
-"""Can events since the last known one be missing? Against recorded answers."""
+"""Whether events since the last known one can be missing, by recorded answers."""
 
 from __future__ import annotations
 

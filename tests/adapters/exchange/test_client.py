@@ -1,4 +1,4 @@
-"""Asking an Exchange: a whole answer or none, whatever the other side does, and no secret in any word of it."""
+"""The client of an Exchange: a complete answer or an error, for any server, without secrets in messages."""
 
 from __future__ import annotations
 
@@ -52,7 +52,7 @@ def exchange() -> Iterator[FakeExchange]:
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """The waits between attempts, which nobody waits for here."""
+    """The waits between attempts, recorded instead of waited."""
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
     return naps

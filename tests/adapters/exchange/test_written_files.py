@@ -1,4 +1,4 @@
-"""Delivering files: whole at every moment, ours only, and never out of date for want of room."""
+"""Delivery of files: always complete, own files only, and outdated files removed on a full disk."""
 
 from __future__ import annotations
 
@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.exchange.written_files import LIST, FolderDelivery, deliver, exclusive_folder
+from controller.adapters.exchange.written_files import FolderDelivery, deliver, exclusive_folder
+from controller.adapters.folder.files import LIST
 from controller.errors import DeliveryFailed
 
 OLD = {"changed.json": b"old text", "gone.json": b"gone", "same.json": b"same"}
@@ -116,13 +117,13 @@ def test_a_list_that_names_files_elsewhere_removes_nothing(tmp_path: Path) -> No
     assert (folder / ".hidden").exists()
 
 
-# ── killed ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── killed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CALLS = ("open", "fdopen", "fsync", "replace", "unlink", "close")
 
 
 class Killed(BaseException):
-    """The process ends here: nothing that it would do after this is done."""
+    """The process is killed: the rest of its code does not run."""
 
 
 @contextmanager
@@ -145,7 +146,7 @@ def killed_at_call(number: int) -> Iterator[None]:
 
 
 def deliveries_killed_at_every_call(folder: Path) -> Iterator[Path]:
-    """Folders in which NEW was being delivered over OLD when it was killed, each one call later than the one before."""
+    """Folders in which the delivery of NEW over OLD was killed, each one call later than the one before."""
     for number in count():
         place = folder / str(number)
         place.mkdir(parents=True)
@@ -179,12 +180,12 @@ def test_a_withdrawal_removes_all_files_of_a_killed_delivery(tmp_path: Path) -> 
         assert visible(folder) == FOREIGN
 
 
-# ── no room, no right ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── no space, no permission ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Files can be made, renamed and removed, and nothing can be written into them."""
+    """Files can be created, renamed and removed, but not written."""
 
     def no_room(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")

@@ -1,4 +1,4 @@
-"""The file system of the image root is measured, wherever the engine keeps its images."""
+"""The file system of the image root is measured, for every kind of engine."""
 
 from __future__ import annotations
 

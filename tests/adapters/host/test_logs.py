@@ -13,7 +13,7 @@ from controller.adapters.host import logs
 
 @pytest.fixture(autouse=True)
 def root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the handlers of the tests back afterwards."""
+    """Restore the handlers of the tests afterwards."""
     logger = logging.getLogger()
     monkeypatch.setattr(logger, "handlers", list(logger.handlers))
     monkeypatch.setattr(logger, "level", logger.level)

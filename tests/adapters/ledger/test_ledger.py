@@ -115,7 +115,7 @@ def a_removal(reference: str = "app:1", **fields: object) -> Removal:
     return replace(removal, **fields)  # type: ignore[arg-type]
 
 
-# ── what it keeps ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what it keeps ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
@@ -167,7 +167,7 @@ def test_names_can_be_recorded_before_the_first_start_of_a_controller(file: Path
     ledger.close()
 
 
-# ── intents and history ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── intents and history ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def history(file: Path) -> list[Removal]:
@@ -250,7 +250,7 @@ def test_a_batch_that_the_last_controller_did_not_measure_is_unknown(ledger: Led
         reader.close()
 
 
-# ── damaged files ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── damaged files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger, file: Path) -> None:
@@ -465,7 +465,7 @@ def test_a_ledger_that_is_damaged_while_it_is_open_is_recreated_from_the_memory(
     assert reopened(file) == Memory(event_cursor=7)
 
 
-# ── a power cut ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a power cut ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_after_a_power_cut_at_any_moment_the_ledger_is_as_before_or_after_a_change(file: Path) -> None:
@@ -513,7 +513,7 @@ class _Cuts:
             copy.with_name(copy.name + "-wal").write_bytes(log[:kept])
 
 
-# ── a full disk ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a full disk ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -527,7 +527,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave not a single byte."""
+    """Use all free bytes."""
     with (disk / "filling").open("ab", buffering=0) as filling:
         size = 1 << 20
         while size:
@@ -589,7 +589,7 @@ def test_a_write_larger_than_the_free_space_is_refused_and_nothing_is_lost(small
     ledger.close()
 
 
-# ── other processes ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── other processes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_second_controller_gets_the_process_id_of_the_first(ledger: Ledger, file: Path) -> None:

@@ -1,4 +1,4 @@
-"""Asking an agent: a whole answer or silence, whatever it does, within seconds, and no secret in any word of it."""
+"""The client of an agent: a complete answer or none, in bounded time, without secrets in messages."""
 
 from __future__ import annotations
 
@@ -36,12 +36,12 @@ def answers(agent: FakeAgent) -> AgentAnswer:
 
 
 def cut_off(handler: Handler) -> None:
-    """Half of an answer, and the end of the connection."""
+    """Send half of an answer and close the connection."""
     cut_short(b'{"agreements": ')(handler)
     handler.close_connection = True
 
 
-# ── the node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the node ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_configured_node_has_its_policy(agent: FakeAgent) -> None:
@@ -92,7 +92,7 @@ def test_no_document_applies_to_a_cluster(agent: FakeAgent) -> None:
     assert "cluster" in answer.why
 
 
-# ── agreements and services ──────────────────────────────────────────────────────────────────────────────────────────
+# ── agreements and services ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_images_of_active_agreements_are_needed_and_named(agent: FakeAgent) -> None:
@@ -170,7 +170,7 @@ def test_an_archived_deployment_that_cannot_be_read_is_no_evidence(agent: FakeAg
     assert answers(agent).named == {}
 
 
-# ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── no valid answer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def assert_silent(answer: NodeAnswer, agent: FakeAgent) -> None:
@@ -388,7 +388,7 @@ def test_no_proxy_is_used_for_the_agent(agent: FakeAgent, monkeypatch: pytest.Mo
     assert not ask(agent).is_silence
 
 
-# ── secrets, and the address ─────────────────────────────────────────────────────────────────────────────────────────
+# ── secrets, and the address ──────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_environment_of_containers_is_neither_kept_nor_printed(

@@ -74,7 +74,12 @@ def test_invalid_json_is_an_error(text: bytes) -> None:
 
 
 def test_a_number_may_continue_in_the_next_piece() -> None:
-    assert rebuilt(items([b"[1", b"2", b"]"])) == {(): [12]}
+    assert rebuilt(items([b"[1", b"2", b".", b"5", b"e", b"+1", b"]"])) == {(): [125.0]}
+
+
+@pytest.mark.parametrize("size", range(1, 8))
+def test_a_text_may_end_with_a_number(size: int) -> None:
+    assert rebuilt(items(pieces(b"  \n  12", size))) == {(): 12}
 
 
 def test_a_record_without_end_is_not_read_to_the_end() -> None:

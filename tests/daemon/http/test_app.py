@@ -134,6 +134,11 @@ class TestHealth:
         site.vitals.threads_alive = lambda: False
         assert ask(site, "/healthz").text == "the thread that reads engine events has ended\n"
 
+    def test_a_socket_that_only_a_restart_can_mend_is_not_healthy(self) -> None:
+        site = Site()
+        site.vitals.needs_restart = lambda: "engine: connection refused"
+        assert (ask(site, "/healthz").status, ask(site, "/healthz").text) == (503, "engine: connection refused\n")
+
     def test_a_slow_engine_call_is_not_a_dead_loop(self) -> None:
         site = Site()
         site.clock.later_by += 500

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: complete from the start, bounded, small, quick, and without a word from promtool."""
+"""The metrics: complete from the start, bounded, small, fast, and valid for promtool."""
 
 from __future__ import annotations
 

@@ -116,7 +116,7 @@ def test_nothing_is_removed_but_by_its_own_request(names: list[str], random: obj
                 case "rm" if containers:
                     engine.rm(containers.pop())
                 case "rmi":
-                    engine.prunes_parents = False  # By somebody else with --no-prune.
+                    engine.prunes_parents = False  # Another client uses --no-prune.
                     if not engine.is_used(engine.id_of(tag)):
                         engine.rmi(tag)
                     engine.prunes_parents = True

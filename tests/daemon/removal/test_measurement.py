@@ -1,4 +1,4 @@
-"""How much a batch freed by the store's own total, and everything that makes such a figure worthless."""
+"""Bytes freed by a batch, from the store's own total, and everything that makes the figure unknown."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def a_measurement(fell: int | None = 5, is_lower_bound: bool = False, images: It
     return Measurement("batch 1", "doc", fell, tuple(images), 0, 10.0, is_lower_bound)
 
 
-# ── readings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── readings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_figure_is_the_decrease_between_two_readings() -> None:
@@ -34,7 +34,7 @@ def test_the_figure_is_the_decrease_between_two_readings() -> None:
     ("before", "after"),
     [
         (StoreReading(12, 3), StoreReading(5, 4)),  # a container has written
-        (StoreReading(12, 0), StoreReading(13, 0)),  # something came
+        (StoreReading(12, 0), StoreReading(13, 0)),  # an image was added
         (None, StoreReading(5, 0)),
         (StoreReading(12, 0), None),
     ],
@@ -63,7 +63,7 @@ def test_an_engine_without_a_total_gives_no_reading() -> None:
     assert reading_after(engine, Store.CONTAINERD) is None
 
 
-# ── what spoils it ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what makes it invalid ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def figure_after(*events: Event) -> Freed:
@@ -93,7 +93,7 @@ def test_foreign_changes_of_the_store_invalidate_it(event: Event) -> None:
 
 
 def test_containers_do_not_invalidate_it() -> None:
-    """Where they count in the total, what they have written is read beside it."""
+    """If the total includes them, the bytes that they have written are read as well."""
     assert figure_after(an_event(EventKind.USED, "app:1")) == Freed(5, Exactness.EXACT)
 
 
@@ -109,7 +109,7 @@ def test_images_that_appear_or_disappear_without_an_event_invalidate_it() -> Non
     assert measurement.with_images([OTHER, an_id("new")], {OWN}).is_spoiled
 
 
-# ── how it is told ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── its result ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_incomplete_total_makes_it_a_lower_bound() -> None:

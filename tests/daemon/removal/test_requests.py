@@ -1,4 +1,4 @@
-"""Removals under way: who goes beside whom, what stops them, and what keeps one image from going."""
+"""Requests of removals: their order, what stops all of them, and what keeps one image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.builders import an_id, an_instant
 from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock, FakeEvents
 
-# ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── order ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def an_intent(reference: str, image: ImageId, target: str = "") -> Intent:
@@ -48,7 +48,7 @@ def test_all_names_of_an_image_are_one_task() -> None:
 
 
 def test_children_that_are_kept_do_not_belong_to_a_task() -> None:
-    """The planner has kept a parent of such; what it lets go waits only for those that go."""
+    """The planner keeps the parents of kept children; a removed parent waits only for removed children."""
     parent, goes, stays = map(an_id, ("parent", "goes", "stays"))
     children = {parent: [goes, stays]}
     tasks = tasks_of([an_intent("g", goes), an_intent("p", parent)], lambda image: children.get(image, []))
@@ -65,11 +65,11 @@ def test_an_image_is_in_a_later_wave_than_its_children() -> None:
     assert waves == [[an_id("grandchild"), an_id("other")], [an_id("child")], [an_id("parent")]]
 
 
-# ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Scene:
-    """A fake engine, a look at it, and removals of everything that the look has seen."""
+    """A fake engine, an observation of it, and removals of all observed images."""
 
     def __init__(self, kind: Kind = Kind.DEBIAN, parallel: int = 1) -> None:
         self.engine = FakeEngine(FakeClock(), kind)
@@ -168,7 +168,7 @@ def test_an_image_with_activity_during_the_batch_is_kept(scene: Scene, deed: str
 
 
 def test_on_podman_a_pull_during_the_batch_stops_the_rest_of_it() -> None:
-    """The next pull may share layers with what is left, and would break."""
+    """The next pull may share layers with the remaining images, and would fail."""
     scene = Scene(Kind.PODMAN)
     scene.engine.load("first:1", content="1")
     scene.engine.load("second:1", content="2")
@@ -177,7 +177,7 @@ def test_on_podman_a_pull_during_the_batch_stops_the_rest_of_it() -> None:
 
 
 def test_a_container_made_during_the_batch_keeps_what_it_mounts(scene: Scene) -> None:
-    """Engines remove an image from under a mount without a word, and the event names only the container's image."""
+    """Engines remove a mounted image without an error, and the event names only the container's own image."""
     for name in ("first:1", "second:1", "third:1"):
         scene.engine.load(name, content=name)
     first, second, third = scene.engine.names
@@ -251,7 +251,7 @@ def test_a_bug_is_not_hidden(scene: Scene) -> None:
         scene.run()
 
 
-# ── by ID ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── by ID ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_image_with_one_name_is_removed_by_its_id(scene: Scene) -> None:
@@ -299,7 +299,7 @@ def test_a_name_that_moved_without_an_event_keeps_its_new_image(scene: Scene) ->
     assert scene.engine.names == ["app:1", "app:2", "base:1"]
 
 
-# ── blindness ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── interruptions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _connect_again(scene: Scene) -> None:
@@ -334,7 +334,7 @@ def test_an_interruption_ends_a_batch_before_its_next_request(scene: Scene, inte
     assert isinstance(execution.trouble, ObservationOutdated)
 
 
-# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_name_whose_removal_deletes_an_image_with_other_names_is_unexpected(scene: Scene) -> None:
@@ -363,7 +363,7 @@ def test_an_unknown_id_in_the_answer_makes_the_bytes_unknown(scene: Scene) -> No
     assert (answer.outcome, answer.freed) == (Outcome.REMOVED, UNKNOWN_BYTES)
 
 
-# ── being told to stop ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── stopping ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_stopping_controller_requests_nothing_more(scene: Scene) -> None:
@@ -400,7 +400,7 @@ def test_a_long_removal_sends_heartbeats(scene: Scene, monkeypatch: pytest.Monke
     assert scene.beats > 2
 
 
-# ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_graph_driver_reports_what_each_removal_freed() -> None:
@@ -434,7 +434,7 @@ def test_what_is_refused_frees_nothing(scene: Scene) -> None:
 
 
 def _when(engine: FakeEngine, call: str, *deeds: Callable[[], object]) -> None:
-    """Do these things, one at each such call, before it is answered."""
+    """Run these functions, one at each such call, before it is answered."""
     left = list(deeds)
 
     def on_call(what: str) -> None:

@@ -1,4 +1,4 @@
-"""Names that move while removals are under way: a removal by name must never take what bears the name by then."""
+"""Names that move during removals: a removal by name must never remove an image that got the name meanwhile."""
 
 from __future__ import annotations
 
@@ -47,9 +47,7 @@ def test_an_image_that_gets_a_name_during_the_batch_is_kept(kind: Kind, move: st
 def test_a_tag_that_moves_at_any_moment_keeps_its_new_image(
     kind: Kind, moment: int, move: str, is_late: bool, names: int
 ) -> None:
-    """With one name that is certain. With two, the moment between the inspection of a name and the request is left, and
-    then the loss is reported.
-    """
+    """With one name always. With two names, a move between the inspection and the request is possible and reported."""
     scene = Scene(kind)
     scene.engine.load("base:1")
     scene.engine.load("there:1", content="there")

@@ -1,4 +1,4 @@
-"""What counts as downloaded by the agent: only what leaves no doubt."""
+"""Evidence of downloads by the agent: only what is unambiguous counts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ APP, OLD, NEW = an_image("app:1"), an_image("app:1", id="old"), an_image("app:1"
 
 
 def names(*images: Image, before: tuple[Image, ...] = ()) -> Names:
-    """Of one look, and of one before it."""
+    """Names of one observation, and of one before it."""
     return Names(*({image.id: image for image in look} for look in (before, images)))
 
 
-# ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── containers ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_container_of_a_service_is_evidence_for_its_image_by_id() -> None:
@@ -38,7 +38,7 @@ def test_a_container_of_hzn_dev_or_of_others_is_no_evidence() -> None:
     assert downloads.from_containers(an_observation([APP], containers), NOW) == {}
 
 
-# ── containers that came and went ────────────────────────────────────────────────────────────────────────────────────
+# ── containers between observations ───────────────────────────────────────────────────────────────────────────────────
 
 CREATED = an_event(name="app:1", by_agent=True, is_creation=True)
 
@@ -80,13 +80,13 @@ def test_a_name_that_meant_two_images_is_no_evidence_for_either() -> None:
     assert downloads.from_events([CREATED], names(NEW, before=(OLD,)), NOW) == {}
 
 
-# ── record-download ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── record-download ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def recorded(
     name: str, since: float | None = None, known: Names | None = None, events: tuple[Event, ...] = ()
 ) -> tuple[set[ImageId], list[str]]:
-    """In this pass, or in one before at that time."""
+    """Recorded in this pass, or in an earlier one."""
     new, expected = ([name], []) if since is None else ([], [ExpectedDownload(name, since)])
     found, waiting = downloads.from_records(new, expected, events, known or names(APP), NOW)
     return set(found), [wish.name for wish in waiting]
@@ -117,7 +117,7 @@ def test_a_pull_of_the_name_ends_the_wait(name: str, pulled: str) -> None:
 
 
 def test_an_image_with_the_name_but_without_a_pull_does_not_end_the_wait() -> None:
-    """Not even where no watched time has gone by since, as over a reboot."""
+    """Also if no observed time has passed since, as over a reboot."""
     assert recorded("app:1", since=NOW) == (set(), ["app:1"])
 
 
@@ -137,7 +137,7 @@ def test_the_wait_ends_after_a_day_of_observed_time() -> None:
 
 
 def test_a_name_that_has_just_moved_counts_only_with_its_pull() -> None:
-    """It may have been recorded for the image that bore it before."""
+    """It may have been recorded for the image that had it before."""
     known = names(an_image(id="old"), NEW, before=(OLD,))
     assert recorded("app:1", known=known) == (set(), ["app:1"])
     assert recorded("app:1", known=known, events=(an_event(EventKind.PULLED, "app:1"),)) == ({NEW.id}, [])
@@ -147,7 +147,7 @@ def test_a_name_is_never_read_as_the_start_of_an_id() -> None:
     assert recorded(APP.id[7:15]) == (set(), [APP.id[7:15]])
 
 
-# ── what the agent names ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── what the agent names ──────────────────────────────────────────────────────────────────────────────────────────────
 
 NAMED = {"app:1": NodeSource.SERVICE}
 PULLED_ONCE = an_image("app:1", digests=["app@sha256:" + "d" * 64])
@@ -186,7 +186,7 @@ def test_a_digest_on_a_graph_driver_shows_that_an_older_image_was_pulled() -> No
 
 @pytest.mark.parametrize("store", [Store.CONTAINERD, Store.PODMAN])
 def test_on_other_stores_a_digest_proves_nothing(store: Store) -> None:
-    """They give every image one, built and loaded ones too."""
+    """They give every image a digest, also built and loaded ones."""
     assert not named(PULLED_ONCE, store=store)
     assert named(PULLED_ONCE, EventKind.PULLED, store=store)
 

@@ -1,4 +1,4 @@
-"""How a record changes at each look, and from what idle time is counted."""
+"""Changes of a record at each observation, and the start of the idle time."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def test_while_it_is_in_use_the_last_use_is_zero() -> None:
 
 
 def test_a_use_ends_at_the_observation_that_no_longer_shows_it() -> None:
-    """Not from the last one that saw it: it may have gone on nearly as long."""
+    """Not at the last one that showed it: the use may have lasted nearly until the next one."""
     assert updated(a_record(1.0, last_used=IN_USE), NO_ACTIVITY, 100.0).last_used == 100.0
 
 

@@ -1,4 +1,4 @@
-"""The ledger's clock: only watched time counts, whatever the clocks of the machine do."""
+"""The ledger clock: only observed time counts, regardless of the clocks of the machine."""
 
 from __future__ import annotations
 
@@ -44,7 +44,7 @@ def test_the_wall_clock_has_no_effect(step: float) -> None:
 
 
 def test_suspend_is_not_observed_time() -> None:
-    """CLOCK_MONOTONIC stands still in it; only the wall goes on."""
+    """CLOCK_MONOTONIC does not advance during suspend; only the wall clock does."""
     assert START.advanced(later(0.0, wall_step=8 * 3600.0), RESYNC).seconds == START.seconds
 
 
@@ -73,7 +73,7 @@ def test_the_same_uptimes_under_another_wall_clock_give_the_same_times(moments: 
     assert clock.seconds == other.seconds
 
 
-# ── gaps between passes ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── gaps between passes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_there_is_no_gap_before_the_first_pass() -> None:
@@ -93,7 +93,7 @@ def test_a_reboot_of_any_length_is_a_gap() -> None:
     assert START.gap_before(later(1.0, boot="boot 2"), RESYNC) == "the host was restarted"
 
 
-# ── dates ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── dates ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def steady_for(seconds: float) -> LedgerClock:

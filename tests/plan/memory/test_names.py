@@ -1,4 +1,4 @@
-"""Which images a text has meant: in doubt rather too many, but for the ones that bear it now."""
+"""Images that a name may refer to (rather too many), and images that have it now (rather too few)."""
 
 from __future__ import annotations
 
@@ -74,7 +74,7 @@ def test_what_names_nothing_means_nothing(text: str) -> None:
     assert Names(look(OLD)).images_named(text) == frozenset()
 
 
-# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_event_with_an_id_is_about_that_image() -> None:
@@ -106,7 +106,7 @@ def test_some_events_move_names_that_they_do_not_contain(kind: EventKind, name: 
     assert Names(look(OLD)).may_move_others(an_event(kind, name)) is moves
 
 
-# ── who bears a name now ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── images that have a name ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_only_the_latest_observation_shows_which_image_has_a_name() -> None:
@@ -115,7 +115,7 @@ def test_only_the_latest_observation_shows_which_image_has_a_name() -> None:
 
 
 def test_the_start_of_an_id_is_not_a_name() -> None:
-    """Nobody may be taken for another because a repository is called `cafe`."""
+    """A repository may be called `cafe`."""
     names = Names(look(OLD))
     assert names.bearers_of(OLD.id[7:19]) == frozenset()
     assert names.bearers_of(OLD.id) == names.bearers_of(OLD.id[7:]) == {OLD.id}
@@ -130,7 +130,7 @@ def test_spellings_of_an_id_are_none() -> None:
     assert spellings(an_id("old")) == spellings("<none>:<none>") == ()
 
 
-# ── renamed ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── renamed ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_image_whose_name_moved_is_renamed() -> None:

@@ -1,4 +1,4 @@
-"""Who uses what, as one look shows it."""
+"""Images, containers and their relations in one observation."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def test_a_container_in_any_state_uses_its_image(state: str) -> None:
     ["app:1", "app@sha256:" + "d" * 64, "app:1@sha256:" + "d" * 64, an_id("app:1"), an_id("app:1")[7:15], "other:1"],
 )
 def test_the_name_that_it_was_created_from_has_no_effect(created_from: str) -> None:
-    """Engines put an ID there once the name has moved on, and there are six spellings."""
+    """Engines show an ID there after the name has moved, and there are six spellings."""
     assert an_observation([APP, OTHER], [a_container(APP, created_from=created_from)]).users.keys() == {APP.id}
 
 
@@ -37,7 +37,7 @@ def test_a_container_is_listed_once_for_an_image() -> None:
 
 
 def test_an_image_that_is_not_listed_can_be_in_use() -> None:
-    """Docker 26's containerd store hides it once its tag has moved on."""
+    """Docker 26's containerd store hides it after its tag has moved."""
     assert an_id("hidden") in an_observation([APP], [a_container("hidden")]).users
 
 

@@ -1,4 +1,4 @@
-"""What a look and the events before it leave in the memory."""
+"""The memory after an observation and the events before it."""
 
 from __future__ import annotations
 
@@ -56,21 +56,21 @@ def after(
     seconds: float = 10.0,
     store: Store = Store.GRAPH_DRIVER,
 ) -> Memory:
-    """The memory after a look so many seconds later."""
+    """The memory after an observation `seconds` later."""
     last = memory.clock.last or an_instant()
     at = an_instant(last.uptime_seconds + seconds)
     return remember(memory, an_observation(images, containers, store=store, at=at), news, node or NodeAnswer(), RESYNC)
 
 
 KNOWN = a_memory(an_observation([APP]))
-"""An image that was first seen when the ledger began, days ago."""
+"""An image that was first seen when the ledger was created, days ago."""
 
 
 def record_of(memory: Memory, image: Image = APP) -> Record:
     return memory.records[image.id]
 
 
-# ── looks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── observations ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_new_image_is_young_with_any_history() -> None:
@@ -103,7 +103,7 @@ def test_a_record_ends_when_the_image_is_gone_and_a_new_one_starts_when_it_retur
 
 
 def test_an_image_that_is_hidden_while_in_use_keeps_its_record() -> None:
-    """Docker 26's containerd store lists an image no more once its tag has moved on."""
+    """Docker 26's containerd store does not list an image after its tag has moved."""
     container = a_container(APP, of_agent=True)
     hidden = after(after(KNOWN, [APP], [container]), [], [container])
     assert record_of(hidden).last_used == record_of(hidden).last_used_by_agent == IN_USE
@@ -143,7 +143,7 @@ def test_the_clock_continues_under_another_engine() -> None:
     assert remember(KNOWN, other, QUIET, NodeAnswer(), RESYNC).clock.seconds == KNOWN.clock.seconds + 10.0
 
 
-# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_container_between_two_observations_was_a_use() -> None:
@@ -180,7 +180,7 @@ def test_a_late_use_event_counts_for_the_image_that_had_the_name_before() -> Non
 
 
 def test_an_observation_without_events_forgets_no_name() -> None:
-    """The closing look of a pass: what was used during the removals is told to the next pass only."""
+    """The second observation of a pass: uses during the removals are reported to the next pass only."""
     closing = after(KNOWN, [NAMELESS], news=News())
     memory = after(after(closing, [NAMELESS], news=News()), [NAMELESS], news=heard(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
@@ -194,7 +194,7 @@ def test_while_the_stream_is_down_no_name_is_forgotten() -> None:
 
 
 def test_an_old_name_means_nothing_two_observations_later() -> None:
-    """Else an old version would stay for as long as its successor runs."""
+    """Otherwise an old version would be kept while its successor runs."""
     memory = after(after(KNOWN, [NAMELESS]), [NAMELESS])
     assert record_of(after(memory, [NAMELESS], news=heard(an_event(name="app:1")))).last_used is None
 
@@ -244,7 +244,7 @@ def test_no_event_makes_an_image_older(told: list[Event], usage: Usage) -> None:
     assert idle_since(record_of(after(before, news=heard(*told))), usage) >= idle_since(record_of(before), usage)
 
 
-# ── what nobody watched ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── gaps in observation ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_long_absence_is_a_gap() -> None:
@@ -274,7 +274,7 @@ def test_an_observation_without_events_is_not_a_gap() -> None:
     assert after(KNOWN, news=News()).watch == KNOWN.watch
 
 
-# ── builds ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── builds ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BASE, CHILD = an_image("base:1"), an_image("child:1")
 
@@ -316,7 +316,7 @@ def test_an_image_without_layers_is_inspected_once() -> None:
     assert record_of(after(Memory(), [BASE], news=with_layers({BASE: ()})), BASE).tip == ChainId("")
 
 
-# ── origins ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── origins ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -347,7 +347,7 @@ def test_the_origin_of_an_image_does_not_change() -> None:
     assert record_of(after(pulled, news=heard(an_event(EventKind.LOADED, image=APP)))).origin is EventKind.PULLED
 
 
-# ── mounts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── mounts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 OTHER = an_image("other:1")
 MOUNTING = a_container(OTHER, mounts=["app:1"])
@@ -372,7 +372,7 @@ def test_the_end_of_the_container_is_the_end_of_its_mounts() -> None:
     assert memory.mounted == {}
 
 
-# ── the agent ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_what_an_active_agreement_names_is_in_use_by_the_agent() -> None:
@@ -404,7 +404,7 @@ def test_a_valid_answer_is_kept_and_a_missing_one_is_not() -> None:
     assert after(good, node=an_answer(an_agreement("a1"), is_silence=True)).node == good.node
 
 
-# ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_evidence_is_kept_after_its_image_is_gone() -> None:
@@ -463,7 +463,7 @@ def test_lost_events_count_until_a_pass_succeeds_and_a_lost_connection_only_whil
 
 
 def test_the_cursor_follows_the_stream_even_backwards() -> None:
-    """The engine's clock may be set back; a look without listening leaves it."""
+    """The engine's clock may be set back; an observation without events keeps the cursor."""
     memory = after(KNOWN, news=heard(cursor=100))
     assert after(memory, news=heard(cursor=50)).event_cursor == 50
     assert after(memory, news=News()).event_cursor == 100
@@ -471,7 +471,7 @@ def test_the_cursor_follows_the_stream_even_backwards() -> None:
 
 @given(st.lists(st.sampled_from(["used", "free", "gone", "moved"]), max_size=8))
 def test_remembering_uses_only_its_arguments(looks: list[str]) -> None:
-    """The same looks give the same memory, and a look twice at the same moment changes no age."""
+    """Equal observations give equal memories, and a repeated observation changes no age."""
     shows: dict[str, tuple[list[Image], list[Container]]] = {
         "used": ([APP], [a_container(APP)]),
         "free": ([APP], []),
@@ -487,7 +487,7 @@ def test_remembering_uses_only_its_arguments(looks: list[str]) -> None:
 
 
 def test_ages_survive_any_number_of_restarts() -> None:
-    """A restart is no more than another value of the same memory."""
+    """A restart saves and loads the memory."""
     memory = KNOWN
     for _ in range(500):
         memory = after(memory, seconds=1.0)
@@ -499,7 +499,7 @@ def test_an_engine_without_images_is_remembered_too() -> None:
     assert remember(Memory(), an_observation(), QUIET, NodeAnswer(), RESYNC).seen is not None
 
 
-# ── names of the form repo:tag@digest, hidden labels, swarm services ─────────────────────────────────────────────────
+# ── names of the form repo:tag@digest, hidden labels, swarm services ──────────────────────────────────────────────────
 
 DIGEST = "sha256:" + "d" * 64
 PINNED = an_image(id="app", digests=[f"app@{DIGEST}"])

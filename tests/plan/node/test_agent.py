@@ -1,4 +1,4 @@
-"""What is believed of an agent: fresh answers, the last good one while it is silent, and young agreements."""
+"""Which answer of an agent is used: the new one, the last valid one, and young agreements."""
 
 from __future__ import annotations
 
@@ -42,7 +42,8 @@ def test_while_the_agent_does_not_answer_its_last_valid_answer_is_used_and_shown
     assert (answer.node, answer.agent, answer.source) == (GOOD.node, GOOD.agent, URL)
     assert answer.is_silence
     assert answer.is_degraded
-    assert answer.why == "the agent answered 500; its last answer (90 min of observed time ago) is used"
+    assert answer.why == "the agent answered 500; its last answer is used"
+    assert answer.age_seconds == 90 * 60
 
 
 def test_no_answer_without_a_last_answer_is_an_unknown_node() -> None:
@@ -74,7 +75,7 @@ def test_a_partial_answer_is_kept_and_does_not_renew_the_other_part() -> None:
 
 
 def test_an_answer_of_another_source_is_not_used() -> None:
-    """The option was changed to another agent, or from an agent to a file: that may be another node."""
+    """The option was changed to another agent, or from an agent to a file: it may be another node."""
     of_another = KeptAnswer(replace(GOOD, source="http://localhost:8511"), 900.0)
     assert believed(SILENCE, of_another, 1000.0) == SILENCE
     of_nobody = KeptAnswer(NodeAnswer(), 900.0)
@@ -107,7 +108,7 @@ def test_what_active_agreements_name_is_in_use() -> None:
     assert NO_AGENT.images_in_use == frozenset()
 
 
-# ── young agreements ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── young agreements ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_agreement_may_have_started_since_the_last_answer_without_it() -> None:
@@ -148,7 +149,7 @@ def test_only_young_agreements_count() -> None:
 
 
 def test_a_new_agreement_starts_now() -> None:
-    """So it is where the answer of another agent was kept while this one has been silent from the beginning."""
+    """For example if the kept answer is from another agent and this one has never answered."""
     assert hold_of(AgentAnswer((Agreement("a1"),)), {}, 200.0) == Hold(200.0, 200.0 + HOUR)
 
 

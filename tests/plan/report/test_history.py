@@ -1,4 +1,4 @@
-"""What was freed, day by day."""
+"""Freed bytes by day."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Which rows a text means; the same images as the text would mean to the engine."""
+"""The rows that a text matches: the same images that the engine would find."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Rows become JSON as it was promised, and are read back from what the ledger keeps."""
+"""Rows become JSON with stable fields, and are read from the values in the ledger."""
 
 from __future__ import annotations
 

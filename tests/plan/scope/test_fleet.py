@@ -1,4 +1,4 @@
-"""Which nodes of a fleet a document applies to: the same as for each node alone, only faster."""
+"""The nodes of a fleet that a document applies to: equal to the result for each node alone."""
 
 from __future__ import annotations
 
@@ -113,7 +113,7 @@ def test_nodes_that_no_document_distinguishes_are_matched_once(monkeypatch: pyte
     assert found == [200] * 50 + [0] * 50
 
 
-# ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── images ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 OLD, OLDER, NEW = Candidate("old:1", downloaded_by_agent=True), Candidate("old:0"), Candidate("new:1")
 A_DIGEST = "sha256:" + "0" * 64

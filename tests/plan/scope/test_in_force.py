@@ -1,4 +1,4 @@
-"""Stories of documents on one node: they come into force, wait, stop, and are told why."""
+"""Documents on one node: they come into force, wait and end, with a reason."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def a_document(name: str = "sweep", /, **changes: object) -> Document:
 
 
 class Life:
-    """A node that lives from pass to pass, and what it keeps between them."""
+    """A node with its state between passes."""
 
     def __init__(self, node: Node | None = LYON, wall: float = TEN_O_CLOCK) -> None:
         self.who = NodeAnswer(node)
@@ -58,14 +58,14 @@ class Life:
         return Instant(self.wall, self.boot, self.uptime)
 
     def passes(self, seconds: float) -> Life:
-        """Time goes by, and the next pass begins."""
+        """Advance the clock to the next pass."""
         self.wall += seconds
         self.uptime += seconds
         self.clock = self.clock.advanced(self._instant(), math.inf)
         return self
 
     def look(self, *documents: Document) -> DocumentDecisions:
-        """One pass over documents that have stood still."""
+        """One pass with stable documents."""
         policies = [document.policy for document in documents if document.policy]
         self.texts = texts_after(self.texts, policies, self.clock)
         return decide_documents(documents, Circumstances(self.who, self.clock, self.texts))
@@ -75,7 +75,7 @@ class Life:
         return status
 
 
-# ── which documents apply ────────────────────────────────────────────────────────────────────────────────────────────
+# ── which documents apply ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_document_that_applies_is_in_force_from_when_it_was_first_seen() -> None:
@@ -176,7 +176,7 @@ def test_a_text_that_is_not_stable_waits() -> None:
     assert scope.rules == ()
 
 
-# ── start: now, and the window ───────────────────────────────────────────────────────────────────────────────────────
+# ── start: now, and the window ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_now_is_the_first_seen_time_plus_the_offset_of_the_node() -> None:
@@ -261,7 +261,7 @@ def test_every_node_starts_within_the_window(window: int, name: str, waited: flo
     assert (life.sees(document).state is IN_FORCE) == (start <= life.clock.seconds)
 
 
-# ── start: a date ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── start: a date ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 AT_TEN = "2027-01-31T22:00:00Z"
 
@@ -332,7 +332,7 @@ def test_now_needs_no_wall_clock() -> None:
     assert life.passes(1).sees(a_document()).state is IN_FORCE
 
 
-# ── what the ledger keeps of texts ───────────────────────────────────────────────────────────────────────────────────
+# ── what the ledger keeps of texts ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_text_is_kept_for_thirty_days_after_its_document_has_gone() -> None:

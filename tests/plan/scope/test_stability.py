@@ -14,7 +14,7 @@ from controller.plan.scope.stability import (
 )
 
 Reading = tuple[float, str | None]
-"""When `sweep` was read, and what its text was; None: it was invalid, or gone."""
+"""The time of a reading and the text of `sweep`; None if it was invalid or gone."""
 
 
 def texts(text: str | None) -> dict[str, str]:
@@ -37,7 +37,7 @@ def is_unstable(readings: Iterable[Reading]) -> bool:
 
 
 def the_ledger_knows(**last_present: float) -> dict[TextKey, TextRecord]:
-    """Texts of `sweep`, and when each was in force last."""
+    """Texts of `sweep`, with the time at which each was last in force."""
     return {("sweep", text): TextRecord(1.0, at, 1.0, "{}") for text, at in last_present.items()}
 
 
@@ -88,7 +88,7 @@ def test_an_invalid_or_missing_text_is_never_trusted() -> None:
     trusted=st.sampled_from(["a", "b", "c"]),
 )
 def test_any_sequence_of_readings_follows_the_rule_of_the_design(readings: list[Reading], trusted: str) -> None:
-    """Two reads at least 2 s apart, and nothing else in between; or the text that stood last."""
+    """Two reads at least 2 s apart without another text in between, or the last text in force."""
     at, since, stability = 100.0, 100.0, TextStability()
     before = None
     for wait, text in readings:
@@ -100,7 +100,7 @@ def test_any_sequence_of_readings_follows_the_rule_of_the_design(readings: list[
         assert stability.trusts("sweep") == expected
 
 
-# --- What the ledger knows ---
+# --- Texts in the ledger ---
 
 
 def test_the_last_stable_text_needs_no_wait_after_a_restart() -> None:
@@ -130,7 +130,7 @@ def test_of_two_texts_of_the_same_second_the_newer_one_is_the_last() -> None:
     assert last_text_in_force(known) == {"sweep": "new"}
 
 
-# --- When to look again ---
+# --- The next reading ---
 
 
 def test_the_next_reading_is_when_the_first_text_may_be_stable() -> None:
@@ -153,7 +153,7 @@ def test_no_further_reading_is_needed_for_trusted_or_invalid_texts() -> None:
     assert TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0).next_change_at is None
 
 
-# --- What does not come to rest ---
+# --- Unstable documents ---
 
 
 def alternating(*texts: str | None, seconds: float, every: float = 1.0) -> list[Reading]:

@@ -1,4 +1,4 @@
-"""From when a document is in force: the offset of each node, and starts that are written down."""
+"""The start of a document: the offset of each node, and written starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY = 86_400
 NODES = [f"myorg/gw-{number:05}" for number in range(10_000)]
 START = datetime(2027, 1, 31, 22, tzinfo=UTC)
 
-# What chi-square exceeds once in a thousand times, with 99 degrees of freedom, and what it stays below as seldom.
+# Chi-square with 99 degrees of freedom is above (below) these values once in a thousand times.
 MOST_UNEVEN, MOST_EVEN = 148.2, 60.9
 
 
@@ -81,11 +81,11 @@ def test_without_a_window_there_is_no_offset(node: str, document: str) -> None:
 
 
 def test_the_offset_is_the_same_in_every_version_of_this_program() -> None:
-    """A release that changed it would roll the dice again on every node."""
+    """A release that changed it would change the offset of every node."""
     assert offset_seconds("myorg/gw-1", "old-images", DAY) == pytest.approx(15802.880715789492)
 
 
-# ── written starts ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── written starts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def a_clock(wall: float, steady_for: float = WALL_IS_TRUSTED_AFTER_SECONDS) -> LedgerClock:

@@ -1,4 +1,4 @@
-"""When to try again: arithmetic on the ledger's clock."""
+"""The time of a retry, on the ledger clock."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One pass's thinking, whole."""
+"""The complete decision of one pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def looked(
 
 
 def after_an_hour(*rules: Plain, tags: int = 1, conditions: Conditions = CONDITIONS) -> Decision:
-    """Three looks: the first, one when the text has stood, one an hour later."""
+    """Three observations: the first, one when the text is stable, one an hour later."""
     desired = DesiredState(reading_of(*rules), an_answer(source=""))
     decision = Decision()
     for seconds in (0.0, 2.0, HOUR):

@@ -1,4 +1,4 @@
-"""What will be decided later: as a controller would decide that has watched all the while."""
+"""The decision at a later time equals that of a controller that observes until then."""
 
 from __future__ import annotations
 

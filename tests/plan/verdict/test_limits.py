@@ -1,4 +1,4 @@
-"""The operator's caps: exact, fair to whoever waits longest, and never silent."""
+"""The operator's caps: exact, longest overdue first, and always reported."""
 
 from __future__ import annotations
 
@@ -76,7 +76,7 @@ def test_what_was_freed_in_the_last_hour_counts_and_says_until_when() -> None:
 
 
 def test_a_small_removal_does_not_overtake_a_large_one_that_waits() -> None:
-    """Else the large one would never go."""
+    """Otherwise the large one would never be removed."""
     spent = (Spending(NOW - 600.0, 500),)
     assert going(limited(memory_of(800, 100, spent=spent), bytes_per_hour=1_000)) == []
 

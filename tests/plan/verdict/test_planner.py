@@ -1,4 +1,4 @@
-"""Every verdict and its order; who goes first; and what a name, or a lost name, is good for."""
+"""The verdicts and their order, the order of removals, and the effect of names and lost names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def memory_of(
     store: Store = Store.GRAPH_DRIVER,
     **given: object,
 ) -> Memory:
-    """All images were first seen when the ledger began, unless records say otherwise."""
+    """All images were first seen when the ledger was created, unless records say otherwise."""
     return a_memory(an_observation(images, containers, store=store), records, now=NOW, **given)
 
 
@@ -56,7 +56,7 @@ def plan_for(memory: Memory, *rules: Rule, **terms: object) -> Plan:
 
 
 def verdict_on(memory: Memory, *rules: Rule, **terms: object) -> Verdict:
-    """Of the one reference there is."""
+    """The verdict on the only reference."""
     (verdict,) = plan_for(memory, *rules, **terms).verdicts
     return verdict
 
@@ -73,7 +73,7 @@ def app_with(**record: object) -> Memory:
     return memory_of(APP, records={APP.id: a_record(**record)})  # type: ignore[arg-type]
 
 
-# ── one reason after the other ───────────────────────────────────────────────────────────────────────────────────────
+# ── one reason after the other ────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_image_without_a_rule_is_kept() -> None:
@@ -207,7 +207,7 @@ def test_the_first_reason_in_the_order_of_the_design_is_reported(causes: set[Rea
     assert verdict.reason is expected
 
 
-# ── several rules ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── several rules ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_of_several_rules_the_one_that_removes_first_decides() -> None:
@@ -244,7 +244,7 @@ def test_another_rule_never_delays_a_removal(rules: list[tuple[int, bool, float]
     assert together == min((due for due in alone if due is not None), default=None)
 
 
-# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_rule_on_one_tag_is_for_that_tag_alone() -> None:
@@ -309,7 +309,7 @@ def test_an_image_that_has_kept_its_digest_is_found_by_the_tag_that_it_lost() ->
 
 
 def test_a_digest_of_one_repository_is_not_found_by_the_names_of_another() -> None:
-    """A rule on one name takes that name only; whoever untagged `dev:1` has not given up what was pulled by digest."""
+    """A rule on one name removes that name only: after an untag of `dev:1` the pulled digest is still wanted."""
     pinned = an_image(id="app:1", digests=[f"app@{DIGEST}", f"mirror.local/app@{DIGEST}"])
     memory = memory_of(pinned, records={pinned.id: a_record(names=["dev:1", f"app@{DIGEST}"])})
     assert set(reasons(memory, a_rule("dev:*")).values()) == {Reason.NO_RULE}
@@ -327,7 +327,7 @@ def test_an_image_with_a_tag_is_not_found_by_one_that_it_had_before() -> None:
     )
 
 
-# ── parents and children ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── parents and children ──────────────────────────────────────────────────────────────────────────────────────────────
 
 PARENT, CHILD = an_image("base:1", id="parent"), an_image("app:1", id="child", parent="parent")
 
@@ -370,7 +370,7 @@ def test_a_parent_that_is_not_listed_has_no_effect() -> None:
     assert removals(memory_of(CHILD), EVERYTHING) == ["app:1"]
 
 
-# ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── order ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_longest_overdue_is_removed_first() -> None:
@@ -447,7 +447,7 @@ def test_children_are_found_in_chains_longer_than_pythons_stack() -> None:
     assert [image.id for image in children_first(images)][-1] == an_id("0")
 
 
-# ── holds ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── holds ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_after_a_gap_in_observation_all_images_settle() -> None:
@@ -504,7 +504,7 @@ def test_on_docker_removals_do_not_pause_for_pulls(store: Store) -> None:
     assert pulling(store, NOW - MINUTE, NOW - MINUTE) is Reason.DUE
 
 
-# ── setbacks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── setbacks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def after_a_setback(retry_at: float, reference: str = "app:1") -> Memory:
@@ -530,7 +530,7 @@ def test_a_setback_delays_only_what_is_due() -> None:
     assert verdict_on(after_a_setback(NOW + HOUR), a_rule("other:*")).reason is Reason.NO_RULE
 
 
-# ── when to look again ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the next change ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_next_pass_is_at_the_first_change_of_a_verdict() -> None:

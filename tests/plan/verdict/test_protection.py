@@ -1,4 +1,4 @@
-"""What no rule may remove."""
+"""Images that no rule may remove."""
 
 from __future__ import annotations
 
@@ -106,7 +106,7 @@ def test_outside_a_container_no_own_image_is_protected() -> None:
     assert not why(OWN, containers=[a_container(OWN)])
 
 
-# ── Podman ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Podman ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", ["localhost/app:1", "registry.local:5000/app:1", "app:1"])
@@ -127,7 +127,7 @@ def test_on_docker_a_name_under_another_registry_is_another_name() -> None:
     assert why(an_image("localhost/app:1"), "app:1") == ""
 
 
-# ── doubt ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── doubt ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("is_manager", "is_protected"), [(False, True), (True, False)])

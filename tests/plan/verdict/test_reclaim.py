@@ -1,4 +1,4 @@
-"""What removals would free: alone, together and in turn; never the sum of sizes."""
+"""Bytes that removals would free: alone, together and in turn; never the sum of sizes."""
 
 from __future__ import annotations
 
@@ -91,7 +91,7 @@ def test_an_image_without_layers_frees_nothing_for_certain() -> None:
     assert together(memory_of(one="")) == Reclaim(0, is_exact=True)
 
 
-# ── what is certain about a figure ───────────────────────────────────────────────────────────────────────────────────
+# ── what is certain about a figure ────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(

@@ -1,4 +1,4 @@
-"""What an intent is, and what a restart makes of those that were left open."""
+"""Intents, and the results of open intents after a restart."""
 
 from __future__ import annotations
 
