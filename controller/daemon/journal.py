@@ -58,6 +58,7 @@ class Journal:
         lines = [
             *_degraded(before, after),
             *self._resolved(after),
+            *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
             *_no_policies_yet(before, after),
@@ -99,6 +100,11 @@ def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
         if degradation not in known and not _is_same_silence(degradation, before, after):
             level = logging.ERROR if degradation.text == after.trouble else logging.WARNING
             yield Line(degradation.event, level, degradation.text)
+
+
+def _engine_changed(after: Status) -> Iterator[Line]:
+    if after.engine_change:
+        yield Line(LogEvent.ENGINE_CHANGED, logging.WARNING, after.engine_change)
 
 
 def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:

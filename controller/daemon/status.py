@@ -61,13 +61,16 @@ class Status:
     last_success: Instant | None = None
     dry_run: bool = False
     ledger_resets: int = 0
+    engine_change: str = ""
+    """Set in the pass that found another engine than the pass before."""
     clock_steps: int = 0
     """Since the controller started."""
 
     @property
     def texts_stable_at(self) -> float | None:
         """Uptime at which the next new text can be stable."""
-        return self.decision.stability.next_change_at
+        waiting = (self.decision.stability.next_change_at, self.decision.node_stability.next_change_at)
+        return min((at for at in waiting if at is not None), default=None)
 
     @property
     def gap_ends_at(self) -> float | None:

@@ -64,7 +64,7 @@ class RemovalEvents:
 
 
 class Campaign:
-    """One engine, one ledger, and a controller that is killed again and again."""
+    """One engine, one ledger, and a controller that is killed repeatedly."""
 
     def __init__(self, host: str, api: docker.APIClient, folder: Path, seed: int) -> None:
         self._host = host

@@ -39,6 +39,7 @@ _LONGEST_LINE_BYTES = 2**20
 _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
 _REPLAY_ENDS_AFTER_SECONDS = 0.5
+_START_LOOKS_EVERY_SECONDS = 0.1
 _REPLAY_OVERLAP_NANOSECONDS = 1_000
 """Podman rounds the start of a replay and would omit an event of exactly that time."""
 _CLOCK_STEP_NANOSECONDS = 60 * 10**9
@@ -85,19 +86,27 @@ class EventStream:
         self._thread = threading.Thread(target=self._run, name="engine-events", daemon=True)
         self._heartbeat = threading.Thread(target=self._beat_on, name="engine-events-heartbeat", daemon=True)
 
-    def start(self, wait_seconds: float) -> None:
+    def start(self, wait_seconds: float, is_stopping: Callable[[], bool] = lambda: False) -> None:
         """Start reading. Returns when the stream is up and has replayed the missed events, when the engine is not
-        reachable, or after `wait_seconds`.
+        reachable, after `wait_seconds` for each of both, or soon after `is_stopping`.
         """
         self._last_beat = time.monotonic()
         self._thread.start()
         self._heartbeat.start()
-        self._tried.wait(wait_seconds)
+        for _ in range(int(wait_seconds / _START_LOOKS_EVERY_SECONDS)):
+            if is_stopping() or self._tried.wait(_START_LOOKS_EVERY_SECONDS):
+                break
         if self._up.is_set() and self._cursor:
-            replayed = -1
-            while replayed != self._count:  # The stream does not mark the end of its replay.
-                replayed = self._count
-                self._stopping.wait(_REPLAY_ENDS_AFTER_SECONDS)
+            self._wait_for_replay(int(wait_seconds / _REPLAY_ENDS_AFTER_SECONDS), is_stopping)
+
+    def _wait_for_replay(self, most_pauses: int, is_stopping: Callable[[], bool]) -> None:
+        """The stream does not mark the end of its replay, and on a busy engine it is never silent."""
+        replayed = -1
+        for _ in range(most_pauses):
+            if is_stopping() or replayed == self._count:
+                return
+            replayed = self._count
+            self._stopping.wait(_REPLAY_ENDS_AFTER_SECONDS)
 
     def stop(self) -> None:
         """Stop reading and close the stream."""

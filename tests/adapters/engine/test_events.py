@@ -283,6 +283,31 @@ def test_after_the_stream_broke_it_continues_from_the_last_event(
     assert stream.generation == 2
 
 
+def test_a_replay_that_never_ends_does_not_delay_the_start_for_ever(
+    tmp_path: Path, bell: Bell, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), bell, cursor=5)
+    pauses: list[float] = []
+
+    def one_more_event(seconds: float) -> bool:
+        pauses.append(seconds)
+        stream._count += 1
+        return False
+
+    monkeypatch.setattr(stream._stopping, "wait", one_more_event)
+    stream._wait_for_replay(10, lambda: False)
+    assert len(pauses) == 10
+    stream._wait_for_replay(10, lambda: True)
+    assert len(pauses) == 10
+
+
+def test_a_start_without_an_engine_ends_when_the_program_stops(tmp_path: Path, bell: Bell) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), bell)
+    stream.start(1e6, lambda: True)
+    stream.stop()
+    assert not stream.is_up
+
+
 def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, bell: Bell) -> None:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
     stream.start(0)

@@ -1,4 +1,4 @@
-"""`--watch`, on rows that are made up: what comes, what changes, what goes, and what hinders a look."""
+"""`--watch`, with given rows: new rows, changes, rows that disappear, and errors of a read."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 def watched(form: str, *looks: list[ShownReference] | ControllerError, names: Sequence[str] = ()) -> None:
-    """Watch until there is no look left; then somebody presses Ctrl-C."""
+    """Watch until all reads are used; then press Ctrl-C."""
     ahead: Iterator[list[ShownReference] | ControllerError] = iter(looks)
 
     def read() -> Rows[ShownReference]:
