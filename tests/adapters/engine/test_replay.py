@@ -100,7 +100,7 @@ def test_on_podman_a_step_of_the_clock_may_hide_events(
     """Podman selects the events of its log by their time: not even the last known one proves that none is missing."""
     first = start(http, PODMAN)
     uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
-    monkeypatch.setattr(replay.time, "clock_gettime", lambda _: uptime - stepped_by)
+    monkeypatch.setattr("controller.adapters.engine.replay.time.clock_gettime", lambda _: uptime - stepped_by)
     second = start(http, PODMAN, cursor=first.cursor - SECOND, run=run_after_event(first.run))
     assert (second.is_complete, second.is_provable, second.cursor) == (False, False, first.cursor - SECOND)
     assert start(http, PODMAN, cursor=second.cursor, run=second.run).is_complete
