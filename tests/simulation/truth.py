@@ -320,7 +320,7 @@ class Truth:
         if idle + EPSILON_SECONDS < self.deal.settle:
             return f"it was wanted {idle:.1f} s ago and has not settled"
         if self.watched - self.watch_began + EPSILON_SECONDS < self.deal.settle:
-            return "nobody watched a moment ago"
+            return "there was a recent gap in observation"
         if self._is_held(life.since):
             return "a young agreement may need it"
         if self.deal.store is Store.PODMAN and self._pauses():

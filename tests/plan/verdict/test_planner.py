@@ -184,7 +184,7 @@ REASONS = list(Reason)
 
 @given(st.sets(st.sampled_from(REASONS[1:9])), st.booleans())
 def test_the_first_reason_in_the_order_of_the_design_is_reported(causes: set[Reason], is_covered: bool) -> None:
-    """Whatever else holds: NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then what its rule says."""
+    """NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then the result of its rule."""
     parent, child = an_image("app:1"), an_image("child:1", parent="app:1")
     images = [parent, child] if Reason.HAS_CHILDREN in causes else [parent]
     settles = Reason.SETTLING in causes
