@@ -87,7 +87,8 @@ class Journal:
         """A gap is reported by the pass that detects it."""
         memory, before = after.decision.memory, self._before
         is_known = before is not None and before.decision.memory.watch == memory.watch
-        if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
+        starts_now = memory.watch.since == memory.clock.seconds and not memory.watch.is_blind
+        if memory.watch.gap and starts_now and not is_known:
             settle = seconds_in_words(self.settle_seconds)
             effect = f"image use may have gone unnoticed; the settle time ({settle}) starts again for all images"
             yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, f"{memory.watch.gap}: {effect}")

@@ -291,6 +291,7 @@ class Reconciler:
             engine_is_up=not isinstance(trouble, EngineUnavailable),
             ledger_resets=self._ports.ledger.resets,
             event_stream_is_up=self._ports.events.is_up,
+            event_refusal=self._ports.events.refusal,
             watcher_is_up=self._ports.folder.is_watched,
             clock_steps=state.clock_steps,
         )

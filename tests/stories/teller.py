@@ -157,8 +157,12 @@ class Teller:
 
     def agent(self, says: str) -> None:
         """The agent `answers`, or is `silent`."""
-        silence = NodeAnswer(None, "no answer", AGENT, is_silence=True)
-        self._host.node.answer = silence if says == "silent" else NodeAnswer(A_NODE, "", AGENT, agent=self._said)
+        answers = {
+            "silent": NodeAnswer(None, "no answer", AGENT, is_silence=True, has_agent=True),
+            "unconfiguring": NodeAnswer(None, "its state is unconfiguring", AGENT, has_agent=True),
+            "answers": NodeAnswer(A_NODE, "", AGENT, agent=self._said, has_agent=True),
+        }
+        self._host.node.answer = answers[says]
 
     def agreement(self, what: dict[str, list[str]]) -> None:
         """An agreement starts, or names its images."""

@@ -254,10 +254,20 @@ def test_a_long_absence_is_a_gap() -> None:
     assert memory.watch.gap.startswith("no pass for")
 
 
-@pytest.mark.parametrize("flaw", [{"is_up": False}, {"has_hole": True}])
-def test_a_stream_that_was_down_or_lost_events_is_a_gap(flaw: dict[str, bool]) -> None:
-    memory = after(KNOWN, news=heard(**flaw))
+def test_a_stream_that_lost_events_is_a_gap() -> None:
+    memory = after(KNOWN, news=heard(has_hole=True))
     assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "some engine events were missed")
+
+
+@pytest.mark.parametrize(("refusal", "why"), [("", "the event stream is down"), ("403: Forbidden", "403: Forbidden")])
+def test_a_gap_without_events_lasts_until_there_are_events_again(refusal: str, why: str) -> None:
+    blind = after(KNOWN, news=heard(is_up=False, refusal=refusal))
+    assert (blind.watch.gap, blind.watch.is_blind) == (f"engine events not available: {why}", True)
+    assert after(blind, news=heard(is_up=False, refusal=refusal)).watch == blind.watch
+    assert after(blind, news=News()).watch == blind.watch
+    again = after(blind, news=heard())
+    assert (again.watch.since, again.watch.is_blind) == (again.clock.seconds, False)
+    assert again.watch.gap == "engine events were not available"
 
 
 def test_an_observation_without_events_is_not_a_gap() -> None:
