@@ -67,6 +67,7 @@ class FakeEvents:
         """`on_delivery` is called with every row that arrives."""
         self.generation = 0
         self.is_up = False
+        self.refusal = ""
         self.is_complete = False
         """True if no event before the last connection can be missing."""
         self.is_late = False
@@ -87,7 +88,7 @@ class FakeEvents:
     def connect(self) -> None:
         """Connect, with a replay from the end of the last stream."""
         self.generation += 1
-        self.is_up = True
+        self.is_up, self.refusal = True, ""
         is_first = not self._cursor
         known = self._cursor in map(event_time_nanoseconds, self._engine.replay(self._cursor))
         self.is_complete = not is_first and (known or self._engine.is_same_run(self._run, self._cursor))
@@ -99,6 +100,11 @@ class FakeEvents:
         for row in replayed:
             if event_time_nanoseconds(row) != taken_in:
                 self._take_in(row, is_replayed=True)
+
+    def refuse(self, answer: str) -> None:
+        """The engine answers the request for the stream with an error."""
+        self.disconnect()
+        self.refusal = answer
 
     def disconnect(self) -> None:
         self.is_up = False
@@ -117,7 +123,7 @@ class FakeEvents:
     def take(self) -> ReceivedEvents:
         events, self._arrived = tuple(self._arrived), {}
         has_hole, self._has_missed = self._has_missed, False
-        return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run)
+        return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run, self.refusal)
 
     def mark(self) -> int:
         return self._count

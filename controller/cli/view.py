@@ -90,6 +90,7 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     from controller.adapters.engine.choice import chosen_engine
     from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
+    from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
     from controller.adapters.host.facts import read_machine
     from controller.daemon.observe import Observer
@@ -101,8 +102,9 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     engine = DockerEngine(connection, own_container, read_machine())
     observer = Observer(engine, SystemClock(), threading.Event(), own_container)
     try:
+        received = events_since(connection, memory.event_cursor)
         seen = observer.observe(stream_generation=0)
-        news = News(layers=observer.new_layers(seen, memory))
+        news = News(received, layers=observer.new_layers(seen, memory))
     finally:
         connection.drop()
     decision = decide(Decision(memory=memory), desired, seen, news, _conditions(settings))

@@ -87,7 +87,8 @@ class Journal:
         """A gap is reported by the pass that detects it."""
         memory, before = after.decision.memory, self._before
         is_known = before is not None and before.decision.memory.watch == memory.watch
-        if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
+        starts_now = memory.watch.since == memory.clock.seconds and not memory.watch.is_blind
+        if memory.watch.gap and starts_now and not is_known:
             settle = seconds_in_words(self.settle_seconds)
             effect = f"image use may have gone unnoticed; the settle time ({settle}) starts again for all images"
             yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, f"{memory.watch.gap}: {effect}")
@@ -107,7 +108,7 @@ def _engine_changed(after: Status) -> Iterator[Line]:
 
 
 def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
-    """The reason of a silence may change each minute; it is reported once."""
+    """The reason of a missing answer may change each minute; it is reported once."""
     is_silent = before is not None and before.decision.node.is_silence and after.decision.node.is_silence
     return degradation.event is LogEvent.NODE_UNKNOWN and is_silent
 

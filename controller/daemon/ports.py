@@ -85,6 +85,11 @@ class EventsPort(Protocol):
         """Is the stream connected, and is it read?"""
         ...
 
+    @property
+    def refusal(self) -> str:
+        """The engine's answer if it refuses the stream; else empty."""
+        ...
+
     def take(self) -> ReceivedEvents:
         """The events since the last call."""
         ...

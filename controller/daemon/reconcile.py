@@ -209,7 +209,7 @@ class Reconciler:
         observation: Observation,
         position: Position,
     ) -> tuple[PassState, RemovalResults]:
-        """Compare the results with a second observation. Without one, unanswered removals stay open."""
+        """Compare the results with a second observation. Without one, unanswered removals remain open."""
         if not results.is_requested:
             return state, results
         if self._stopping.is_set():
@@ -291,6 +291,7 @@ class Reconciler:
             engine_is_up=not isinstance(trouble, EngineUnavailable),
             ledger_resets=self._ports.ledger.resets,
             event_stream_is_up=self._ports.events.is_up,
+            event_refusal=self._ports.events.refusal,
             watcher_is_up=self._ports.folder.is_watched,
             clock_steps=state.clock_steps,
         )

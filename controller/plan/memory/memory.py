@@ -68,6 +68,8 @@ class Watch:
     since: float = 0.0
     gap: str = ""
     """The cause of the gap, for display."""
+    is_blind: bool = False
+    """The gap has not ended: the engine's events are not available."""
 
 
 @dataclass(frozen=True, slots=True)

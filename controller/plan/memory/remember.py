@@ -143,10 +143,15 @@ def _is_pinned(name: str) -> bool:
 
 def _watch(inputs: _Inputs, gap: str) -> Watch:
     """Start a new period of observation after a gap, because uses in the gap went unnoticed."""
-    if not gap and inputs.known.seen and inputs.news.received and not inputs.news.received.is_all:
-        refusal = inputs.news.received.refusal
-        gap = f"engine events not available: {refusal}" if refusal else "some engine events were missed"
-    return Watch(inputs.now, gap) if gap else inputs.known.watch
+    known, received = inputs.known.watch, inputs.news.received
+    if received and not received.is_up:
+        gap = f"engine events not available: {received.refusal or 'the event stream is down'}"
+        return known if known.is_blind and known.gap == gap else Watch(inputs.now, gap, is_blind=True)
+    if received and known.is_blind:
+        return Watch(inputs.now, "engine events were not available")
+    if not gap and inputs.known.seen and received and not received.is_all:
+        gap = "some engine events were missed"
+    return Watch(inputs.now, gap) if gap else known
 
 
 def _lost_names(inputs: _Inputs, before: Mapping[ImageId, Image]) -> Mapping[ImageId, tuple[str, ...]]:

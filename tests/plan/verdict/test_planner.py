@@ -458,6 +458,15 @@ def test_after_a_gap_in_observation_all_images_settle() -> None:
     assert verdict_on(memory, EVERYTHING, settle_seconds=MINUTE).reason is Reason.DUE
 
 
+def test_while_engine_events_are_not_available_every_covered_image_settles_without_a_time() -> None:
+    memory = memory_of(APP, watch=Watch(NOW - DAY, "engine events not available: 403", is_blind=True))
+    plan = plan_for(memory, EVERYTHING, settle_seconds=0.0)
+    (verdict,) = plan.verdicts
+    assert (verdict.reason, verdict.until, verdict.due_at) == (Reason.SETTLING, None, None)
+    assert verdict.detail == "engine events not available: 403"
+    assert (plan.removals, plan.gap_ends_at) == ((), None)
+
+
 def with_agreement(first_seen: float, *images: str, last_used: float = NOW - HOUR) -> Memory:
     answer = KeptAnswer(an_answer(an_agreement("a1", *images)), NOW)
     beginnings = {"a1": Beginning(first_seen - 5 * MINUTE, first_seen)}
