@@ -57,6 +57,11 @@ class PrivateEngine:
         name = self.kind.removesuffix("-rootless")
         return Kind("podman" if name == "podman4" else name)
 
+    @property
+    def prunes_parents(self) -> bool:
+        """Does it delete parents without a name along with an image?"""
+        return self.kind.startswith("podman4")
+
     def client(self) -> docker.APIClient:
         """A client that allows for slow lists and deletes."""
         return docker.APIClient(self.host, version="auto", timeout=_PATIENCE_SECONDS)
