@@ -88,6 +88,7 @@ class StatusReport:
             node=node_row(status.decision.node),
             image_store_without=not_counted(seen),
             without_events=without_events(status.decision),
+            information=status.decision.information,
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:

@@ -38,6 +38,8 @@ class PlanFrame:
     at: str | None
     without_events: str = ""
     """Why engine events are not available; empty if they are."""
+    information: tuple[str, ...] = ()
+    """Patterns that match nothing, and other things that are no trouble."""
 
 
 def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
@@ -50,6 +52,7 @@ def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
         node=node_row(decision.node),
         at=wall_moment(clock.seconds, clock),
         without_events=without_events(decision),
+        information=decision.information,
     )
 
 
