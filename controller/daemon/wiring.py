@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller.adapters.engine.choice import EngineChoice, chosen_engine
 from controller.adapters.engine.connection import STALE_SOCKET, Connection
@@ -28,14 +29,9 @@ from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
 from controller.adapters.ledger.save_mark import SaveMark, run_folder
-from controller.adapters.node.agent import Agent
 from controller.adapters.node.node_file import node_source
-from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
 from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
-from controller.daemon.http.app import HttpApp, Sources
-from controller.daemon.http.certificate import Certificate
-from controller.daemon.http.server import HttpServer
 from controller.daemon.journal import Journal, headline
 from controller.daemon.loop import Bell, Loop
 from controller.daemon.metrics.collector import Metrics
@@ -49,6 +45,10 @@ from controller.errors import InvalidSettings, LedgerUnavailable, TextfileUnavai
 from controller.log_events import LogEvent
 from controller.plan.verdict.planner import Terms
 from controller.settings import Settings, environment
+
+if TYPE_CHECKING:  # A pass without server and agent does not wait for their imports.
+    from controller.adapters.node.patient_agent import PatientAgent
+    from controller.daemon.http.server import HttpServer
 
 _STREAM_GETS_SECONDS = 5.0
 _log = logging.getLogger("controller")
@@ -111,7 +111,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
         if not settings.once:
-            http = _served(settings, Sources(vitals, metrics, overview))
+            http = _served(settings, vitals, metrics, overview)
             stack.callback(http.stop)
         node = node_source(settings.node, agent)
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
@@ -193,6 +193,9 @@ def _agent_of(settings: Settings, bell: Bell) -> PatientAgent | None:
     """The agent; `--once` has only one pass, which waits for the answer. Raises InvalidSettings."""
     if not settings.agent_url:
         return None
+    from controller.adapters.node.agent import Agent
+    from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
+
     waits = REMOVAL_WAITS_SECONDS if settings.once else PASS_WAITS_SECONDS
     return PatientAgent(Agent(settings.agent_url), bell.ring, pass_waits_seconds=waits)
 
@@ -218,8 +221,12 @@ def _continue(metrics: Metrics, ledger: Path) -> None:
         reader.close()
 
 
-def _served(settings: Settings, sources: Sources) -> HttpServer:
+def _served(settings: Settings, vitals: Liveness, metrics: Metrics, overview: Overview) -> HttpServer:
     """Start the HTTP server. Raises InvalidSettings."""
+    from controller.daemon.http.app import HttpApp, Sources
+    from controller.daemon.http.certificate import Certificate
+    from controller.daemon.http.server import HttpServer
+
     host, port = settings.listen
     tls = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     if settings.basic_auth:
@@ -232,7 +239,7 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
             port,
             extra={"event": LogEvent.HTTP_OPEN_TO_NETWORK},
         )
-    return HttpServer(HttpApp(sources, _AccessRules(settings)), settings.listen, tls)
+    return HttpServer(HttpApp(Sources(vitals, metrics, overview), _AccessRules(settings)), settings.listen, tls)
 
 
 class _AccessRules:
