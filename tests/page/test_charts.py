@@ -81,7 +81,7 @@ class TestTimeline:
     def test_it_is_told_in_words(self) -> None:
         removals = [a_removal(0, 5), a_removal(HOUR, 10), a_removal(2 * DAY, 100)]
         assert label_of(timeline(removals, PICTURE)) == (
-            "What goes when: 5 B now, 15 B within an hour, 15 B within a day, 115 B within a week"
+            "Removals over time: 5 B now, 15 B within an hour, 15 B within a day, 115 B within a week"
         )
 
 

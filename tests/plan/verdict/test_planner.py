@@ -177,7 +177,7 @@ def test_on_a_host_without_images_a_container_of_somebody_elses_asks_for_nothing
 REASONS = list(Reason)
 
 
-@given(st.sets(st.sampled_from(REASONS[1:8])), st.booleans())
+@given(st.sets(st.sampled_from(REASONS[1:9])), st.booleans())
 def test_the_first_reason_in_the_order_of_the_design_is_told(causes: set[Reason], is_covered: bool) -> None:
     """Whatever else holds: NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then what its rule says."""
     parent, child = an_image("app:1"), an_image("child:1", parent="app:1")
@@ -194,6 +194,7 @@ def test_the_first_reason_in_the_order_of_the_design_is_told(causes: set[Reason]
         minutes=2 * 60 if Reason.NOT_IDLE_LONG_ENOUGH in causes else 0,
         agent_only=Reason.NOT_DOWNLOADED_BY_AGENT in causes,
         in_force_from=NOW + DAY if Reason.NOT_STARTED in causes else 1.0,
+        keep_last=1 if Reason.KEPT_AS_RECENT in causes else 0,
     )
     protected = (parse_selector("app:*"),) if Reason.PROTECTED in causes else ()
     verdict = next(v for v in plan_for(memory, rule, protected=protected).verdicts if v.image == parent.id)
