@@ -12,6 +12,7 @@ from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.ledger import LedgerReader
 from controller.daemon.conditions import conditions_of
+from controller.plan.memory.disk import ImageDisk, PressureMarks
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.remember import News
 from controller.plan.node.agent import NodeAnswer
@@ -27,14 +28,17 @@ class View:
 
     decision: Decision
     reading: FolderReading
+    disk: ImageDisk = ImageDisk()
+    marks: PressureMarks | None = None
 
 
 def live_view(settings: Settings) -> View:
     """What would be decided now, on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
     desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
-    decision = _decided_on(settings, memory, desired)
-    return View(decision, desired.reading)
+    conditions = _conditions(settings)
+    decision, disk = _decided_on(settings, memory, desired, conditions)
+    return View(decision, desired.reading, disk, conditions.terms.pressure)
 
 
 def last_view(settings: Settings) -> View:
@@ -81,10 +85,13 @@ def _conditions(settings: Settings) -> Conditions:
     return replace(conditions_of(settings), trust_new_texts=True)
 
 
-def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Decision:
+def _decided_on(
+    settings: Settings, memory: Memory, desired: DesiredState, conditions: Conditions
+) -> tuple[Decision, ImageDisk]:
     from controller.adapters.engine.connection import Address, Connection
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.own_container import own_container_id
+    from controller.adapters.host.disk import image_root_disk
     from controller.daemon.observe import Observer
 
     own_container = own_container_id()
@@ -92,7 +99,8 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> De
     observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
     try:
         seen = observer.observe(stream_generation=0)
-        news = News(layers=observer.new_layers(seen, memory))
+        disk = image_root_disk(settings.docker_host, own_container, settings.disk).measure(seen.engine)
+        news = News(layers=observer.new_layers(seen, memory), disk=disk.usage)
     finally:
         connection.drop()
-    return decide(Decision(memory=memory), desired, seen, news, _conditions(settings))
+    return decide(Decision(memory=memory), desired, seen, news, conditions), disk

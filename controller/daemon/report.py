@@ -13,7 +13,14 @@ from functools import cached_property
 from controller import __version__
 from controller.daemon.status import Status
 from controller.plan.report.explanation import Explained, explained, explanation_rows
-from controller.plan.report.report import document_rows, folder_row, node_row, reclaimable, reference_rows
+from controller.plan.report.report import (
+    disk_pressure,
+    document_rows,
+    folder_row,
+    node_row,
+    reclaimable,
+    reference_rows,
+)
 from controller.plan.report.rows import DocumentRow, EngineRow, ExplanationRow, ReferenceRow, SummaryRow, key_of
 from controller.plan.verdict.planner import Terms
 
@@ -65,6 +72,7 @@ class StatusReport:
             reclaimable=reclaimable(status.decision),
             folder=folder_row(status.reading),
             node=node_row(status.decision.node),
+            disk_pressure=disk_pressure(status.decision, self.terms.pressure),
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:

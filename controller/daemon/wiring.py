@@ -19,7 +19,7 @@ from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
-from controller.adapters.host.disk import ImageRootDisk
+from controller.adapters.host.disk import image_root_disk
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.host.textfile import write_textfile
@@ -78,7 +78,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         ledger = Ledger(settings.ledger, settings.resync)
         stack.callback(ledger.close)
         own_container = own_container_id()
-        disk = _disk_of(settings, own_container)
+        disk = image_root_disk(settings.docker_host, own_container, settings.disk)
         metrics = Metrics(disk)
         if settings.textfile:
             _continue(metrics, settings.ledger)
@@ -100,12 +100,21 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
             http = _served(settings, Sources(vitals, metrics, overview))
             stack.callback(http.stop)
         node = which_node(settings.node, settings.agent_url)
-        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
+        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress, disk)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, signs.beat)
         publish = _Publisher(signs, conditions.terms, ledger, overview, settings.textfile)
         events.start(_STREAM_GETS_SECONDS)
-        loop = Loop(reconciler.reconcile, publish, signs.beat, bell, clock, stopping, settings.resync)
+        loop = Loop(
+            reconciler.reconcile,
+            publish,
+            signs.beat,
+            bell,
+            clock,
+            stopping,
+            settings.resync,
+            reconciler.notices_disk_pressure,
+        )
         yield Controller(loop, stopping, bell, http, ledger, signs.service_manager)
 
 
@@ -255,7 +264,3 @@ def _history(ledger: Path, since_wall_seconds: float) -> History:
         )
     finally:
         reader.close()
-
-
-def _disk_of(settings: Settings, own_container: str) -> ImageRootDisk:
-    return ImageRootDisk(settings.docker_host.startswith("unix://"), bool(own_container), settings.disk)

@@ -15,6 +15,7 @@ from controller.daemon.page.explanation import explanation
 from controller.daemon.page.html import Child, Html, el
 from controller.daemon.page.lists import last_removals, next_to_go, policies, references
 from controller.daemon.page.query import Query
+from controller.plan.memory.disk import PressureMarks
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
 from controller.quantity import ago, bytes_in_words, count_of, from_now
 
@@ -34,7 +35,7 @@ def status_page(picture: Picture, query: Query) -> str:
     return _document(
         _title(picture),
         el("header", _name(published), _health(picture), class_="top"),
-        el("main", _troubles(picture), body),
+        el("main", _troubles(picture), _notices(published), body),
         _foot(published),
         script=True,
     )
@@ -103,6 +104,23 @@ def _troubles(picture: Picture) -> Html:
     return el("div", lines, id="troubles", class_=f"troubles {picture.health.value}", data_live=True)
 
 
+def _notices(published: Published | None) -> Html:
+    """States that need no repair: a file STOP, and disk pressure."""
+    summary = published.report.summary if published else None
+    lines = []
+    if summary and summary.folder.stopped:
+        lines.append("All removals are stopped: the policy folder has a file STOP. Delete it to continue.")
+    if summary and published and summary.disk_pressure:
+        lines.append(_pressure(summary.disk_pressure, published.status.pressure_marks))
+    shown = el("ul", (el("li", line) for line in lines)) if lines else None
+    return el("div", shown, id="notices", class_="notices", data_live=True)
+
+
+def _pressure(words: str, marks: PressureMarks | None) -> str:
+    until = f" Rules with delete_after_minutes_under_pressure use that limit until {marks.stop}." if marks else ""
+    return f"{words[:1].upper()}{words[1:]}.{until}"
+
+
 def _body(picture: Picture, published: Published, query: Query) -> tuple[Html, ...]:
     figures = el("div", _store(picture, published), _freed(published), id="figures", class_="figures", data_live=True)
     return (
@@ -119,7 +137,7 @@ def _store(picture: Picture, published: Published) -> Html:
     bar: Child = el("p", picture.disk.why_unknown, class_="aside") if picture.disk.why_unknown else None
     if usage := picture.disk.usage:
         size, available = usage.size_bytes, usage.available_bytes
-        bar = [disk_bar(images, size, available), _key(images, size, available)]
+        bar = [disk_bar(images, usage, published.status.pressure_marks), _key(images, size, available)]
     return el(
         "section",
         el("h2", "Image store"),
@@ -133,7 +151,10 @@ def _store(picture: Picture, published: Published) -> Html:
 def _reclaimable(freed: ReclaimableRow) -> str:
     about, kept = "" if freed.is_exact else "about ", freed.without_evidence_bytes
     without = f"; {bytes_in_words(kept)} are kept: no evidence that the agent downloaded them" if kept else ""
-    return f"{about}{bytes_in_words(freed.due_and_waiting_bytes)} of it will be removed, now or later{without}"
+    later = f"{about}{bytes_in_words(freed.due_and_waiting_bytes)} of it will be removed, now or later{without}"
+    count = freed.due_local_images
+    local = f"{count_of(count, 'due image')} ({bytes_in_words(freed.due_local_bytes)}) cannot be pulled again"
+    return f"{later}. {local}." if count else later
 
 
 def _key(images: int, size: int, available: int) -> Html:

@@ -16,6 +16,7 @@ from controller.daemon.removal.answers import Expectation, RemovalAnswer, Remova
 from controller.daemon.removal.checks import Checks
 from controller.errors import EngineUnavailable, ExternalError, ImageGone, ObservationOutdated
 from controller.image.reference import ImageId
+from controller.plan.memory.observation import Engine
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
 
 IN_FLIGHT_GETS_SECONDS = 8.0
@@ -32,6 +33,11 @@ class Task:
     intents: tuple[Intent, ...]
     children: frozenset[ImageId]
     """Images built on it that are removed first; it is removed only if all of them were."""
+
+    @property
+    def is_under_pressure(self) -> bool:
+        """Is a removal due only because the disk is under pressure?"""
+        return any(intent.pressure for intent in self.intents)
 
 
 def tasks_of(intents: Iterable[Intent], children: Mapping[ImageId, Iterable[ImageId]]) -> list[Task]:
@@ -68,6 +74,8 @@ class RemovalContext:
     progress: ProgressPort | None = None
     is_stopped: Callable[[], bool] = lambda: False
     """Is there a file STOP in the policy folder now? Checked before each request."""
+    is_relieved: Callable[[Engine], bool] = lambda engine: False
+    """Is the disk with the images no longer under pressure? Checked before each image that pressure made due."""
 
 
 @dataclass
@@ -83,6 +91,8 @@ class Execution:
     trouble: ExternalError | None = None
     """Why the rest was not requested."""
     _removed: set[ImageId] = field(init=False, default_factory=set)
+    _one_by_one: threading.Lock = field(init=False, default_factory=threading.Lock)
+    """Under pressure: each removal may be the one that the disk needs last."""
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Send all requests that the checks permit."""
@@ -117,9 +127,17 @@ class Execution:
         """One image after the other; each is taken by one thread."""
         for task in ahead:
             try:
-                self._remove_image(task)
+                if task.is_under_pressure:
+                    self._remove_unless_relieved(task)
+                else:
+                    self._remove_image(task)
             except (EngineUnavailable, ObservationOutdated) as error:
                 self.trouble = error
+
+    def _remove_unless_relieved(self, task: Task) -> None:
+        with self._one_by_one:
+            if not self.context.is_relieved(self.expectation.observation.engine):
+                self._remove_image(task)
 
     def _remove_image(self, task: Task) -> None:
         """Every name of one image that is due, as long as the checks permit it."""

@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from controller.image.layers import ChainId, Layer
 from controller.image.reference import ImageId
+from controller.plan.memory.disk import Pressure
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.observation import Observation
@@ -171,3 +172,5 @@ class Memory:
     event_run: str = ""
     """The engine's process, if that is a time without an event."""
     texts: Mapping[TextKey, TextRecord] = field(default_factory=dict)
+    pressure: Pressure | None = None
+    """The state of the disk with the images; None: it is not under pressure."""

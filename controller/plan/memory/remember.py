@@ -14,6 +14,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
+from controller.plan.memory.disk import DiskUsage
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
@@ -37,6 +38,8 @@ class News:
     """The layers of images that were inspected in this pass, lowest first."""
     recorded_downloads: Collection[str] = ()
     """Names given to `record-download` since the last pass."""
+    disk: DiskUsage | None = None
+    """The disk with the images, as measured now; None if it cannot be measured."""
 
     @property
     def events(self) -> Sequence[Event]:

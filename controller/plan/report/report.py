@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from controller.image.layers import LayerTree
+from controller.plan.memory.disk import PressureMarks, pressure_in_words
 from controller.plan.memory.idleness import Usage, idle_since
 from controller.plan.memory.memory import IN_USE, Memory
 from controller.plan.node.agent import NodeAnswer
@@ -36,9 +37,11 @@ class PlanFrame:
     folder: FolderRow
     node: NodeRow
     at: str | None
+    disk_pressure: str
+    """In words; empty without pressure."""
 
 
-def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
+def plan_frame(decision: Decision, reading: FolderReading, marks: PressureMarks | None = None) -> PlanFrame:
     """All of it, as of the decision's moment."""
     clock = decision.memory.clock
     return PlanFrame(
@@ -47,7 +50,14 @@ def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
         folder=folder_row(reading),
         node=node_row(decision.node),
         at=wall_moment(clock.seconds, clock),
+        disk_pressure=disk_pressure(decision, marks),
     )
+
+
+def disk_pressure(decision: Decision, marks: PressureMarks | None) -> str:
+    """`disk pressure: 91 % used, start 85 %`; empty without pressure."""
+    pressure = decision.memory.pressure
+    return pressure_in_words(pressure.usage, marks) if pressure and marks else ""
 
 
 def shown_references(decision: Decision, usage: Usage) -> list[ShownReference]:

@@ -104,6 +104,7 @@ class FindingRow:
     agent_downloaded_only: bool
     keep_last: int = field(default=0, kw_only=True)
     lost_tag_only: bool = field(default=False, kw_only=True)
+    delete_after_minutes_under_pressure: int | None = field(default=None, kw_only=True)
     says: str
     due_at: float | None
     decides: bool
@@ -124,6 +125,7 @@ class ShownFinding:
     agent_downloaded_only: bool
     keep_last: int = field(default=0, kw_only=True)
     lost_tag_only: bool = field(default=False, kw_only=True)
+    delete_after_minutes_under_pressure: int | None = field(default=None, kw_only=True)
     says: str
     due_in_seconds: float | None
     due_at: str | None
@@ -268,6 +270,8 @@ class SummaryRow:
     reclaimable: ReclaimableRow
     folder: FolderRow
     node: NodeRow
+    disk_pressure: str = ""
+    """In words; empty without pressure."""
 
 
 # ── moments ──────────────────────────────────────────────────────────────────────────────────────────────────────────

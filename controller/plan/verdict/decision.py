@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from controller.plan.memory.disk import pressure_after
 from controller.plan.memory.memory import Memory, TextKey
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
@@ -56,8 +57,19 @@ class Decision:
 def decide(before: Decision, desired: DesiredState, seen: Observation, news: News, conditions: Conditions) -> Decision:
     """Update the memory, decide which documents are in force, and give every reference its verdict."""
     node = believed(desired.node, before.memory.node, before.memory.clock.seconds)
-    memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
+    memory = _with_pressure(
+        remember(before.memory, seen, news, node, conditions.resync_seconds), before, news, conditions
+    )
     return decide_again(replace(before, memory=memory, node=node), desired.reading, conditions)
+
+
+def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Conditions) -> Memory:
+    """The memory after the disk was measured; the disk of another engine is another one."""
+    was, now = before.memory.seen, memory.seen
+    is_same = was is not None and now is not None and was.engine.identity == now.engine.identity
+    known = before.memory.pressure if is_same else None
+    after = pressure_after(known, news.disk, conditions.terms.pressure, memory.clock.seconds)
+    return memory if after == memory.pressure else replace(memory, pressure=after)
 
 
 def decide_again(before: Decision, reading: FolderReading, conditions: Conditions, removals_made: int = 0) -> Decision:

@@ -6,16 +6,18 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.image.image import Image
 from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex
+from controller.plan.memory.disk import Pressure, PressureMarks, pressure_in_words
 from controller.plan.memory.idleness import Usage, idle_since, last_activity, last_use
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import hold_of
 from controller.plan.verdict.local import why_local
+from controller.plan.verdict.pressure import needed_for_relief
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
 from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
@@ -30,6 +32,8 @@ class Terms:
     protected: tuple[Selector, ...] = ()
     protect_local: bool = False
     """Protect images that cannot be pulled again?"""
+    pressure: PressureMarks | None = None
+    """The marks at which disk pressure begins and ends; None: it is never under pressure."""
 
 
 class RuleBook:
@@ -38,6 +42,7 @@ class RuleBook:
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self.rules = tuple(rules)
         self._index = SelectorIndex((rule.selector, rule) for rule in rules)
+        self.know_pressure = any(rule.delete_after_seconds_under_pressure is not None for rule in rules)
 
     def covering(self, names: Sequence[Reference | None]) -> tuple[Rule, ...]:
         """Every rule that covers one of the names; None stands for an image without a name."""
@@ -64,16 +69,49 @@ def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
     """Give every reference on the node exactly one verdict."""
     if memory.seen is None:
         return Plan(now=memory.clock.seconds)
-    judge = Judge(rules, memory, memory.seen, terms)
-    verdicts = tuple(verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image))
+    plan = _judged(Judge(rules, memory, memory.seen, terms), memory, memory.seen, terms)
+    if memory.pressure is None or terms.pressure is None or not rules.know_pressure:
+        return plan
+    under_pressure = _judged(
+        Judge(rules, memory, memory.seen, terms, is_under_pressure=True), memory, memory.seen, terms
+    )
+    return _with_removals_under_pressure(plan, under_pressure, memory, memory.pressure, terms.pressure, terms.usage)
+
+
+def _judged(judge: Judge, memory: Memory, seen: Observation, terms: Terms) -> Plan:
+    verdicts = tuple(verdict for image in children_first(seen.images) for verdict in judge.verdicts(image))
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
     due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
     return Plan(
         verdicts=verdicts,
-        removals=_in_order_of_removal(due, memory, terms.usage),
+        removals=_in_order_of_removal(due, memory, terms.usage, by_idle_time=judge.is_under_pressure),
         now=judge.now,
         next_change_at=min(deadlines, default=None),
         gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
+    )
+
+
+def _with_removals_under_pressure(
+    plan: Plan, under_pressure: Plan, memory: Memory, pressure: Pressure, marks: PressureMarks, usage: Usage
+) -> Plan:
+    """The plan with as many more removals as the disk needs; everything else keeps its normal verdict."""
+    normal = {(verdict.image, verdict.reference) for verdict in plan.removals}
+    more = [each for each in under_pressure.removals if (each.image, each.reference) not in normal]
+    changes = [plan.next_change_at, under_pressure.next_change_at]
+    if pressure.pauses(memory.clock.seconds):
+        changes.append(pressure.pause_ends if more else None)
+        more = []
+    detail = pressure_in_words(pressure.usage, marks)
+    needed = [
+        replace(verdict, detail=detail, is_under_pressure=True)
+        for verdict in needed_for_relief(plan.removals, more, memory, pressure.usage, marks.stop)
+    ]
+    instead = {(verdict.image, verdict.reference): verdict for verdict in needed}
+    return replace(
+        plan,
+        verdicts=tuple(instead.get((verdict.image, verdict.reference), verdict) for verdict in plan.verdicts),
+        removals=(*plan.removals, *needed),
+        next_change_at=min((at for at in changes if at is not None), default=None),
     )
 
 
@@ -98,16 +136,19 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
         depths[ancestor] = depth
 
 
-def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -> tuple[Verdict, ...]:
+def _in_order_of_removal(
+    due: Sequence[Verdict], memory: Memory, usage: Usage, by_idle_time: bool
+) -> tuple[Verdict, ...]:
     """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children.
 
-    `due` already has children first.
+    `by_idle_time`: longest idle first, whenever they were due. `due` already has children first.
     """
     children = memory.seen.children if memory.seen else {}
     turn: dict[ImageId, tuple[float, float]] = {}
     keys: list[tuple[float, float]] = []
     for verdict in due:
-        own = (verdict.due_at or 0.0, idle_since(memory.records[verdict.image], usage))
+        overdue_since = 0.0 if by_idle_time else verdict.due_at or 0.0
+        own = (overdue_since, idle_since(memory.records[verdict.image], usage))
         keys.append(max([own, *(turn[child] for child in children.get(verdict.image, ()) if child in turn)]))
         turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
     return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
@@ -116,8 +157,11 @@ def _in_order_of_removal(due: Sequence[Verdict], memory: Memory, usage: Usage) -
 class Judge:
     """Decides on one image after the other, children before parents. Holds the facts that all decisions share."""
 
-    def __init__(self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms) -> None:
+    def __init__(
+        self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms, is_under_pressure: bool = False
+    ) -> None:
         self.now = memory.clock.seconds
+        self.is_under_pressure = is_under_pressure
         self._rules = rules
         self._memory = memory
         self._seen = seen
@@ -216,7 +260,7 @@ class Judge:
             return Finding(rule, Reason.NOT_DOWNLOADED_BY_AGENT)
         if rule.keep_last and image.id in self._recent_of(rule):
             return Finding(rule, Reason.KEPT_AS_RECENT)
-        idle_long_enough_at = idle_since(record, self._terms.usage) + rule.delete_after_seconds
+        idle_long_enough_at = idle_since(record, self._terms.usage) + rule.limit_seconds(self.is_under_pressure)
         if rule.in_force_from is None:
             return Finding(
                 rule, Reason.NOT_STARTED, rule.expected_from, _latest(rule.expected_from, idle_long_enough_at)

@@ -30,7 +30,7 @@ def file(tmp_path: Path) -> Path:
 
 def what_0_1_0_knew() -> Memory:
     """Later fields have their defaults."""
-    return replace(a_full_memory(), gap="", event_run="", swarm={})
+    return replace(a_full_memory(), gap="", event_run="", swarm={}, pressure=None)
 
 
 def test_every_part_of_a_memory_of_0_1_0_is_kept(file: Path) -> None:
