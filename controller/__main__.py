@@ -1,4 +1,4 @@
-"""The entry point of `imagectl`: obeys SIGTERM before it imports anything large."""
+"""The entry point of `imagectl`: handles SIGTERM before it imports large modules."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ import sys
 
 def main() -> None:
     """Run the command line."""
-    # Nothing has begun yet, so there is nothing to end. As PID 1, a process without a handler ignores SIGTERM.
+    # Nothing has started yet, so it can exit at once. As PID 1, a process without a handler ignores SIGTERM.
     exit_code = 0 if "run" in sys.argv[1:2] else 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: os._exit(exit_code))
     from controller.cli.main import main as command_line

@@ -1,4 +1,4 @@
-"""Every error raised on purpose, by what follows from it.
+"""Every error raised on purpose, grouped by its consequence.
 
 ControllerError
 ├── UserError               shown to the user, exit 2; the daemon shows it and waits for the next edit
@@ -8,7 +8,7 @@ ControllerError
 │   ├── InvalidReference        not an image name
 │   ├── InvalidSelector         not a pattern of image names
 │   └── InvalidConstraint       not in the constraint language, and where
-├── ExternalError           the outside world; the next pass tries again
+├── ExternalError           from outside this program; the next pass retries
 │   ├── EngineUnavailable       no answer, an incomplete or an invalid one: the pass ends
 │   │   └── EngineUnreachable       no connection
 │   ├── ObservationOutdated     events or answers may be missing since the observation: no further removal in this pass
@@ -17,7 +17,7 @@ ControllerError
 │   ├── ImageGone               nothing to remove (404): counts as done
 │   ├── AgentUnavailable        no complete answer of the agent: the last good one is used
 │   ├── ExchangeUnavailable     no complete answer of the Exchange: the folder keeps its files
-│   │   └── ExchangeBusy            worth another try in a moment
+│   │   └── ExchangeBusy            is retried soon
 │   └── DeliveryFailed          files cannot be delivered into a folder
 ├── AddressUnavailable      cannot listen on it now: exit 1, so that a service manager starts it again
 ├── CertificateUnavailable  the page's certificate cannot be loaded: exit 1, and a restart tries again
@@ -89,7 +89,7 @@ class NotFound(ControllerError):
 
 
 class ExternalError(ControllerError):
-    """The outside world did not do what was requested; a later try may succeed."""
+    """Something outside this program failed; a later attempt may succeed."""
 
 
 class EngineUnavailable(ExternalError):
@@ -101,7 +101,7 @@ class EngineUnreachable(EngineUnavailable):
 
 
 class ObservationOutdated(ExternalError):
-    """The engine or its event stream was interrupted since the observation, so what was judged may have changed."""
+    """The engine or its event stream was interrupted since the observation, so the images may have changed."""
 
 
 class RemovalRefused(ExternalError):
@@ -125,7 +125,7 @@ class ExchangeUnavailable(ExternalError):
 
 
 class ExchangeBusy(ExchangeUnavailable):
-    """The same, of a kind that often ends in a moment."""
+    """A failure of the Exchange that is often temporary."""
 
 
 class DeliveryFailed(ExternalError):

@@ -1,7 +1,7 @@
-"""Instant: wall time, boot and uptime, read together; and the protocol of whoever can read them.
+"""Instant: wall time, boot and uptime, read together; and the protocol of a clock.
 
-Only uptime measures how long something took. Wall time is for people and for written start times: on an edge
-host it may begin in 1970 and jump.
+Durations use uptime only. Wall time is for display and for written start times: on an edge host it may start in 1970
+and step.
 """
 
 from __future__ import annotations
@@ -12,18 +12,18 @@ from typing import Protocol
 
 @dataclass(frozen=True, slots=True)
 class Instant:
-    """One moment as this machine's clocks show it."""
+    """One reading of this machine's clocks."""
 
     wall_seconds: float
     """Unix time, as far as this machine knows it."""
     boot: str
     """The boot in which `uptime_seconds` counts; uptimes of different boots cannot be compared."""
     uptime_seconds: float
-    """CLOCK_MONOTONIC: stands still in suspend, never steps."""
+    """CLOCK_MONOTONIC: does not advance during suspend, never steps."""
 
 
 class Clock(Protocol):
-    """Whoever can tell the time."""
+    """A source of the current time."""
 
     def now(self) -> Instant:
         """Read all clocks together."""

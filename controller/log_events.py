@@ -1,4 +1,4 @@
-"""The values of the field `event` of a log line. They are an interface: texts may change, these do not."""
+"""The values of the field `event` of a log line. They are an interface: texts may change, values do not."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ class LogEvent(StrEnum):
     REMOVAL_REFUSED = "removal_refused"
     REMOVAL_FAILED = "removal_failed"
     UNEXPECTED_DELETION = "unexpected_deletion"
-    """The engine deleted more than it was asked to."""
+    """The engine deleted more than was requested."""
     REMOVAL_SKIPPED_DRY_RUN = "removal_skipped_dry_run"
     BYTES_MEASURED = "bytes_measured"
     """The measurement of several removals is final."""
@@ -31,7 +31,7 @@ class LogEvent(StrEnum):
     POLICY_INVALID = "policy_invalid"
     POLICY_REMOVED = "policy_removed"
     POLICY_FILE_PROBLEM = "policy_file_problem"
-    """A file in the policy folder cannot be read, or holds no document."""
+    """A file in the policy folder cannot be read, or contains no document."""
     POLICY_ERRORS = "policy_errors"
     """Degraded: some documents have errors."""
     POLICY_UNSTABLE = "policy_unstable"
@@ -52,13 +52,20 @@ class LogEvent(StrEnum):
     NODE_UNKNOWN = "node_unknown"
     """Degraded: the node file or the agent gave no valid answer, or only an old one."""
 
+    AGENT_LATE = "agent_late"
+    """The agent needs longer to answer than a pass waits."""
+    AGENT_ANSWER_CUT_SHORT = "agent_answer_cut_short"
+    """Not all archived records of the agent could be read."""
+
+    ENGINE_CHOSEN = "engine_chosen"
+    """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""
     ENGINE_EVENTS_DOWN = "engine_events_down"
     """Degraded: the event stream is not connected."""
     ENGINE_EVENTS_BROKEN = "engine_events_broken"
-    """The event stream ended with an error and is read again."""
+    """The event stream ended with an error and is reconnected."""
     ENGINE_EVENT_INVALID = "engine_event_invalid"
 
     LEDGER_UNAVAILABLE = "ledger_unavailable"

@@ -1,4 +1,4 @@
-"""Text of others, made safe to show: names, error messages and file names are data and never control a terminal."""
+"""Makes foreign text safe to print: names, error messages and file names must not control a terminal."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ _HIDDEN = frozenset({"Cc", "Cf", "Cs", "Co", "Cn", "Zl", "Zp"})
 unassigned ones, separators of lines and paragraphs.
 """
 _INVISIBLE = "\u034f\u115f\u1160\u17b4\u17b5\u180b-\u180f\u2800\u3164\ufe00-\ufe0f\uffa0\U000e0100-\U000e01ef"
-"""Letters and marks that show nothing."""
+"""Letters and marks that are invisible."""
 _is_invisible = re.compile(f"[{_INVISIBLE}]").search
 
 

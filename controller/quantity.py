@@ -1,4 +1,4 @@
-"""Sizes, durations, dates, counts and short IDs as people read them: the one place that formats them."""
+"""Formats sizes, durations, dates, counts and short IDs for display; no other module does."""
 
 from __future__ import annotations
 
@@ -62,7 +62,7 @@ def ago(seconds: float) -> str:
 
 
 def date(wall_seconds: float) -> str:
-    """As ISO 8601 writes it; the number of seconds if no date can be computed from it."""
+    """The date in ISO 8601; the number of seconds if it is not a valid date."""
     try:
         return datetime.fromtimestamp(wall_seconds, UTC).isoformat(timespec="seconds")
     except (OverflowError, ValueError, OSError):
@@ -70,7 +70,7 @@ def date(wall_seconds: float) -> str:
 
 
 def short_id(image: str) -> str:
-    """As `docker images` prints it."""
+    """The short ID that `docker images` prints."""
     return image.removeprefix("sha256:")[:12]
 
 

@@ -1,6 +1,6 @@
 """Reads flags, environment and configuration file into one frozen `Settings`; each setting is declared once, with help.
 
-A flag wins over `IMAGECTL_*` in the environment, that over the configuration file, that over the default.
+Order of precedence: flag, `IMAGECTL_*` in the environment, configuration file, default.
 """
 
 from __future__ import annotations
@@ -15,7 +15,6 @@ from typing import Any
 
 from controller.errors import InvalidSettings
 
-LOCAL_SOCKET = "unix:///var/run/docker.sock"
 CONFIG_FILE = Path("/etc/image-controller/config.toml")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
@@ -86,15 +85,16 @@ def switch(text: str) -> bool:
     raise ValueError("write true or false")
 
 
-def one_of(*choices: str) -> Callable[[str], str]:
+@dataclass(frozen=True, slots=True)
+class OneOf:
     """A parser for a choice; it raises ValueError."""
 
-    def parse(text: str) -> str:
-        if text not in choices:
-            raise ValueError(f"write one of {', '.join(choices)}")
-        return text
+    choices: tuple[str, ...]
 
-    return parse
+    def __call__(self, text: str) -> str:
+        if text not in self.choices:
+            raise ValueError(f"write one of {', '.join(self.choices)}")
+        return text
 
 
 # ── the settings ─────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -110,7 +110,12 @@ class Settings:
     """All settings of the operator."""
 
     policies: Path = _setting(Path("policies"), Path, "DIR", "Folder of policy documents. Changes are noticed.")
-    docker_host: str = _setting("", str, "URL", "Container engine. Default: DOCKER_HOST, else the local socket.")
+    docker_host: str = _setting(
+        "",
+        str,
+        "URL",
+        "Container engine. Default: DOCKER_HOST, CONTAINER_HOST, the engine of the ledger, the first local socket.",
+    )
     docker_certificates: str = _setting(
         "", str, "DIR", "ca.pem, cert.pem and key.pem for TLS. Default: DOCKER_CERT_PATH."
     )
@@ -131,7 +136,7 @@ class Settings:
     disk_pressure_stop: tuple[str, float] | None = _setting(
         None, disk_mark, "MARK", "Where disk pressure ends, for example 75%. Removals under pressure stop there."
     )
-    agent_url: str = _setting("", str, "URL", "Open Horizon agent to ask instead, for example http://localhost:8510.")
+    agent_url: str = _setting("", str, "URL", "Open Horizon agent of this node, for example http://localhost:8510.")
     listen: tuple[str, int] = _setting(
         ("127.0.0.1", 9847),
         address,
@@ -158,7 +163,7 @@ class Settings:
         600.0, duration, "TIME", "Minimum time since an image was last pulled, used or built before it can be removed."
     )
     resync: float = _setting(300.0, duration, "TIME", "Run a pass at least this often.")
-    usage: str = _setting("any", one_of("any", "agent"), "any|agent", "Which containers count as use.")
+    usage: str = _setting("any", OneOf(("any", "agent")), "any|agent", "Which containers count as use.")
     protect: tuple[str, ...] = _setting((), str, "PATTERN", "Never remove these images. May be given several times.")
     protect_local: bool = _setting(
         False, switch, "", "Never remove images that were built, loaded or imported here, or whose origin is unknown."
@@ -168,9 +173,9 @@ class Settings:
     max_bytes_per_hour: int | None = _setting(None, size, "SIZE", "Maximum number of bytes freed in any hour.")
     dry_run: bool = _setting(False, switch, "", "Show what would be removed; remove nothing.")
     once: bool = _setting(False, switch, "", "Run one pass and exit, for timers and cron.")
-    log_format: str = _setting("auto", one_of("auto", "text", "json"), "text|json", "Default: text on a terminal.")
+    log_format: str = _setting("auto", OneOf(("auto", "text", "json")), "text|json", "Default: text on a terminal.")
     log_level: str = _setting(
-        "info", one_of("debug", "info", "warning", "error"), "LEVEL", "Minimum level of log messages."
+        "info", OneOf(("debug", "info", "warning", "error")), "LEVEL", "Minimum level of log messages."
     )
 
 
@@ -179,12 +184,19 @@ DECLARED: Mapping[str, Field[Any]] = {each.name: each for each in fields(Setting
 REPEATABLE = ("protect", "allow_host")
 SWITCHES = ("dry_run", "once", "protect_local")
 _PREFIX = "IMAGECTL_"
+CONFIG_VARIABLE = "IMAGECTL_CONFIG"
+"""Names the configuration file, as --config does."""
 _OF_OTHERS = ("EXCHANGE_", "ENGINES_", "TEST_", "PORT", "SERVICE_")
 """Variables of `sync`, of scripts in deploy/ and of tests; and those of Kubernetes for a service named imagectl."""
 
 
 def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path | None = None) -> Settings:
-    """The settings; values of `flags` are text, lists of text, True, or None if not given. Raises InvalidSettings."""
+    """The settings; values of `flags` are text, lists of text, True, or None if not given. Raises InvalidSettings.
+
+    The configuration file is `config`, else the one that IMAGECTL_CONFIG names, else the default one.
+    """
+    if config is None and (named := environment.get(CONFIG_VARIABLE)):
+        config = Path(named)
     file = _read_config(config)
     chosen: dict[str, Any] = {}
     for name in DECLARED:
@@ -196,7 +208,6 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
         given = next(((where, value) for where, value in sources if value not in (None, (), [])), None)
         if given is not None:
             chosen[name] = _parsed(name, *given)
-    chosen.setdefault("docker_host", environment.get("DOCKER_HOST") or LOCAL_SOCKET)
     if environment.get("DOCKER_TLS_VERIFY"):
         chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH", ""))
     chosen.setdefault("ledger", default_ledger(environment))
@@ -204,13 +215,13 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
 
 
 def default_ledger(environment: Mapping[str, str]) -> Path:
-    """Where the ledger is if no setting names it."""
+    """The path of the ledger if no setting names it."""
     return _state_folder(environment) / "ledger.db"
 
 
 def misspelt_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
     """A warning for each IMAGECTL_* variable that is not a setting and so has no effect."""
-    known = [f"{_PREFIX}{name.upper()}" for name in DECLARED]
+    known = [*(f"{_PREFIX}{name.upper()}" for name in DECLARED), CONFIG_VARIABLE]
     unknown = [name for name in sorted(environment) if name.startswith(_PREFIX) and name not in known]
     return tuple(
         f"environment: unknown setting {name}{_did_you_mean(name, known)}"
@@ -220,7 +231,7 @@ def misspelt_variables(environment: Mapping[str, str]) -> tuple[str, ...]:
 
 
 def environment() -> Mapping[str, str]:
-    """The environment of this process; it is read nowhere else."""
+    """The environment of this process; no other module reads it."""
     return os.environ
 
 

@@ -87,8 +87,11 @@ class FakeEngine:
         self.kind = kind
         self.identity = identity
         self.generation = 1
+        self.prunes_parents = False
+        """As Podman 4.3 does: with an image it deletes each parent that has neither a name nor another child."""
         self.is_down = False
         self.services: frozenset[str] = frozenset()
+        self.builder_holds_layers = False
         self.calls: list[str] = []
         """The requests of the controller; `remove app:1` has the name of the image also where its ID is sent."""
         self.on_call: Callable[[str], None] = _nothing
@@ -128,6 +131,7 @@ class FakeEngine:
         self._called("identify")
         product = "Podman" if self.kind is Kind.PODMAN else "Docker"
         version = {Kind.D20: "20.10.24", Kind.DEBIAN: "20.10.24", Kind.PODMAN: "5.4.2"}.get(self.kind, "28.5.2")
+        version = "4.3.1" if self.prunes_parents else version
         version = "26.1.5" if self.kind in (Kind.D26_C8D, Kind.D26_GD) else version
         store = self.kind.store
         return Engine(
@@ -138,6 +142,7 @@ class FakeEngine:
             "/var/lib/docker",
             manages_swarm=bool(self.services),
             totals_are_lower_bounds=self.kind is Kind.D26_C8D,
+            prunes_parents=self.prunes_parents,
         )
 
     def images(self) -> Mapping[ImageId, Image]:
@@ -173,6 +178,10 @@ class FakeEngine:
     def written_bytes(self) -> int:
         self._called("written_bytes")
         return 0
+
+    def has_build_cache(self) -> bool:
+        self._called("has_build_cache")
+        return self.builder_holds_layers
 
     def image_named(self, name: str) -> ImageId:
         self._called("image_named")
@@ -451,13 +460,22 @@ class FakeEngine:
     def _drop(self, stored: _Stored) -> list[Row]:
         del self._images[stored.id]
         self._image_event("delete", stored.id, stored.id)
+        rows: list[Row]
         if self.kind.store is Store.PODMAN:
-            return [{"Deleted": stored.id.removeprefix("sha256:")}]
-        rows: list[Row] = [{"Deleted": stored.id}]
+            rows = [] if self._is_parent(stored) else [{"Deleted": stored.id.removeprefix("sha256:")}]
+            return rows + self._pruned_with(stored)
+        rows = [{"Deleted": stored.id}]
         if self.kind.store is Store.GRAPH_DRIVER:
             held = {layer.chain for other in self._images.values() for layer in other.layers}
             rows += [{"Deleted": layer.chain} for layer in reversed(stored.layers) if layer.chain not in held]
         return rows
+
+    def _pruned_with(self, stored: _Stored) -> list[Row]:
+        parent = self._images.get(stored.parent) if stored.parent and self.prunes_parents else None
+        if parent is None or parent.names or self._is_parent(parent):
+            return []
+        self._refuse_if_used(parent, parent.id)
+        return self._drop(parent)
 
     def _has_children(self, stored: _Stored) -> bool:
         return self.kind.store is Store.GRAPH_DRIVER and self._is_parent(stored)

@@ -209,8 +209,14 @@ class FakeNode:
 
     answer: NodeAnswer = field(default_factory=NodeAnswer)
 
+    new: NodeAnswer | None = None
+    """The answer to a question before a removal; None: the same as `answer`."""
+
     def ask(self) -> NodeAnswer:
         return self.answer
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer | None:
+        return (self.new or self.answer) if may_wait() else None
 
 
 def a_document(*rules: Plain, **fields: object) -> Plain:

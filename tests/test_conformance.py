@@ -12,11 +12,11 @@ from tests.conformance import disagreement, main, read_rows, shipped
 
 
 @pytest.mark.parametrize("path", shipped(), ids=lambda path: path.name)
-def test_every_recorded_answer_is_ours(path: Path) -> None:
+def test_our_answers_equal_all_recorded_answers(path: Path) -> None:
     assert [found for row in read_rows(path) if (found := disagreement(row))] == []
 
 
-def test_all_recorded_answers_are_asked_for(capsys: pytest.CaptureFixture[str]) -> None:
+def test_all_recorded_answers_are_compared(capsys: pytest.CaptureFixture[str]) -> None:
     assert main([]) == 0
     assert capsys.readouterr().out == "11969 rows, 0 disagree\n"
 

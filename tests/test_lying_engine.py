@@ -107,7 +107,7 @@ def test_a_lie_about_a_size_or_layers_does_not_stop_the_removal(deceived: LiedTo
 
 
 @lies(Effect.UNKNOWN)
-def test_a_lie_about_a_removal_is_found_out(deceived: LiedTo) -> None:
+def test_a_lie_about_a_removal_is_detected(deceived: LiedTo) -> None:
     deceived.look()
     assert {path.split("?")[0] for path in deceived.liar.deletes} <= {
         f"/v1.41/images/{name}" for name in (APP, "app:1")

@@ -22,7 +22,7 @@ def test_no_character_controls_a_terminal_or_hides(text: str) -> None:
 
 
 @given(any_text)
-def test_it_changes_nothing_the_second_time(text: str) -> None:
+def test_a_second_application_changes_nothing(text: str) -> None:
     assert printable(printable(text)) == printable(text)
 
 

@@ -14,7 +14,7 @@ def test_a_noun_follows_its_number(number: int, text: str) -> None:
     assert count_of(number, "document") == text
 
 
-def test_a_plural_of_its_own() -> None:
+def test_a_noun_may_have_an_irregular_plural() -> None:
     assert [count_of(number, "policy", "policies") for number in (1, 2)] == ["1 policy", "2 policies"]
 
 
@@ -30,13 +30,13 @@ def test_a_duration_in_a_sentence(seconds: float, text: str) -> None:
     assert span(seconds) == text
 
 
-def test_moments() -> None:
+def test_times_are_printed_for_tables_and_sentences() -> None:
     assert [moment(each) for each in (None, -1.0, 725.0)] == ["-", "now", "in 12m 5s"]
     assert [from_now(each) for each in (None, 0.0, 725.0)] == ["–", "now", "in 12 min"]
     assert [ago(each) for each in (-100.0, -1.0, 725.0)] == ["in the future", "0 s ago", "12 min ago"]
 
 
-def test_a_clock_so_wrong_that_no_date_can_be_computed_gives_a_number() -> None:
+def test_a_wrong_clock_without_a_valid_date_gives_a_number() -> None:
     assert date(1e20) == "100000000000000000000 s"
 
 

@@ -43,7 +43,7 @@ def test_every_file_and_folder_in_the_map_exists() -> None:
     assert [path for path in named if not (ROOT / "controller" / path).exists()] == []
 
 
-def test_it_has_every_verdict_in_the_order_in_which_they_are_asked() -> None:
+def test_it_has_every_verdict_in_the_order_of_the_checks() -> None:
     assert re.findall(r"^\| `([A-Z_]+)` \|", TEXT, re.MULTILINE) == [reason.value for reason in Reason]
 
 
@@ -51,7 +51,7 @@ def test_it_has_every_command() -> None:
     assert [path for path, _ in _all(imagectl, "imagectl") if not _is_told(path)] == []
 
 
-def test_every_option_in_it_is_one() -> None:
+def test_every_option_in_it_exists() -> None:
     told = {option for line in re.findall(r"imagectl [^`\n]*", ALL_TEXT) for option in re.findall(r"--[a-z-]+", line)}
     options = {option for _, command in _all(imagectl, "") for each in command.params for option in each.opts}
     assert told - options == set()

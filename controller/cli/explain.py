@@ -1,4 +1,4 @@
-"""`imagectl explain`: all that is known of one image, and what would remove it or keep it."""
+"""`imagectl explain`: the evidence about one image, and what would remove it or keep it."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from controller.cli.reported import last_report
 from controller.errors import NotFound
 from controller.plan.report.meaning import matching_rows
 from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
-from controller.plan.report.words import NO_EVIDENCE
+from controller.plan.report.words import NO_EVIDENCE, bounded_bytes
 from controller.printable import printable
 from controller.quantity import bytes_in_words, moment, seconds_in_words, short_id
 from controller.settings import Settings
@@ -26,7 +26,7 @@ from controller.settings import Settings
 @with_settings(*READING, "protect", "protect_local")
 @output_option(*FORMATS)
 @click.option(
-    "--live", is_flag=True, help="Ask the engine and decide now, instead of showing the controller's last pass."
+    "--live", is_flag=True, help="Read the engine and decide now, instead of showing the controller's last pass."
 )
 def explain(reference: str, form: str, live: bool, **given: Any) -> None:
     """Show why an image is removed or kept: every rule that covers it, the rule that decides, and the evidence.
@@ -80,7 +80,7 @@ def _not_found(text: str, rows: Iterable[ReferenceRow]) -> NoReturn:
 
 
 def _lines(row: ShownExplanation) -> Iterator[str]:
-    size, frees = bytes_in_words(row.size_bytes), bytes_in_words(row.frees_alone_bytes)
+    size, frees = bytes_in_words(row.size_bytes), bounded_bytes(row.frees_alone_bytes, row.frees_alone_bound)
     yield f"{row.reference}  (image {short_id(row.image)}, {size}; removing it alone frees {frees})"
     yield _said("verdict", f"{row.verdict}{_deadline(row)}{_detail(row)}")
     for rule in row.rules:

@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from controller.plan.report.history import RemovalRow
 
 _live = click.option(
-    "--live", is_flag=True, help="Ask the engine and decide now, instead of showing the controller's last pass."
+    "--live", is_flag=True, help="Read the engine and decide now, instead of showing the controller's last pass."
 )
 
 
@@ -116,7 +116,8 @@ def _images(settings: Settings, live: bool) -> Rows[ShownReference]:
     from controller.plan.memory.idleness import Usage
     from controller.plan.report.report import shown_references
 
-    return Rows(shown_references(live_view(settings).decision, Usage(settings.usage)), ["as the engine answers now"])
+    rows = shown_references(live_view(settings).decision, Usage(settings.usage))
+    return Rows(sorted(rows, key=lambda row: (row.reference, row.image)), ["as the engine answers now"])
 
 
 def _policies(settings: Settings, live: bool) -> Rows[ListedDocument]:

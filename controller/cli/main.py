@@ -16,9 +16,10 @@ from typing import Any, TextIO
 import click
 from click.shell_completion import CompletionItem
 
-from controller import settings
+from controller import __version__, settings
 from controller.cli.output.selection import nearest
 from controller.cli.shells import VARIABLE, register
+from controller.cli.version import in_words
 from controller.errors import ControllerError, EngineUnavailable, LedgerError, UserError
 from controller.printable import printable
 
@@ -93,6 +94,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @click.group(cls=_Commands, context_settings=_SETTINGS)
+@click.version_option(__version__, message=in_words(), help="Print the version.")
 def imagectl() -> None:
     """Remove unused container images from this node, by policy.
 
@@ -100,7 +102,7 @@ def imagectl() -> None:
     `nmp` helps to write policies. `imagectl COMMAND --help` describes each command.
 
     Every setting can be given as an option, as IMAGECTL_NAME in the environment, or as a line of the configuration
-    file, /etc/image-controller/config.toml; the first in this order wins.
+    file, /etc/image-controller/config.toml (or --config FILE, IMAGECTL_CONFIG); the first in this order wins.
 
     \b
     Exit codes:
@@ -156,7 +158,7 @@ def _say(text: str, code: int) -> int:
 
 
 def _after(show: Callable[[], None], code: int) -> int:
-    """The exit code, after the message, which need not arrive."""
+    """The exit code, after the message, which may fail to be printed."""
     try:
         show()
     except OSError:

@@ -33,6 +33,7 @@ from controller.plan.scope.fleet import Member, reaches
 from controller.policy.document.node_document import NodeDocument
 from controller.policy.document.parse import Document, Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem
+from controller.quantity import count_of
 
 _A_PATH = click.Path(exists=True, readable=False, path_type=Path)
 
@@ -146,7 +147,8 @@ def _ask_node(asked: _Asked, who: NodeAnswer, plan: Path | None) -> _Answer:
     rows = [answer_for_node(document, who, candidates) for document in asked.documents]
     number = sum(row["applies"] for row in rows)
     name = node_name(who.node.org, who.node.id) if who.node and who.source else "this node"
-    summary = f"{number} of {len(rows)} documents apply to {name} ({who.why})"
+    applying = "applies" if len(rows) == 1 else "apply"
+    summary = f"{number} of {count_of(len(rows), 'document')} {applying} to {name} ({who.why})"
     return _Answer({"node": node_values(who), "documents": rows}, rows, columns_for_node(plan is not None), summary)
 
 
@@ -163,7 +165,7 @@ def _ask_fleet(asked: _Asked, nodes: Path, plan: Path | None, *, with_reasons: b
     fleet = _read_fleet(asked, nodes, plan)
     answers = [answer_for_fleet(reach, plan is not None) for reach in reaches(asked.documents, fleet)]
     rows = [row for answer in answers for row in rows_with_reasons(answer)] if with_reasons else answers
-    summary = f"{len(answers)} documents, {len(fleet):,} nodes in {nodes}"
+    summary = f"{count_of(len(answers), 'document')}, {count_of(len(fleet), 'node')} in {nodes}"
     columns = columns_for_fleet(plan is not None, with_reasons)
     return _Answer({"nodes": len(fleet), "documents": answers}, rows, columns, summary)
 

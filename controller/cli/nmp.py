@@ -18,12 +18,14 @@ from controller.adapters.folder.files import (
 )
 from controller.cli.match import match
 from controller.cli.nmp_export import export
+from controller.errors import InvalidSettings
 from controller.policy.document.parse import Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem
 from controller.policy.report import FORMATS, ValidationReport
 from controller.policy.schema import json_schema
 from controller.policy.template import new_document
 from controller.policy.text.source import MOST_BYTES
+from controller.printable import printable
 
 STANDARD_INPUT = Path("-")
 A_PATH = click.Path(exists=True, readable=False, allow_dash=True, path_type=Path)
@@ -35,7 +37,7 @@ def nmp() -> None:
 
     \b
     Examples:
-      imagectl nmp new gateways > policies/gateways.yaml
+      imagectl nmp new gateways -o policies/gateways.yaml
       imagectl nmp validate policies/
       imagectl nmp match --node node.yaml policies/
     """
@@ -47,17 +49,29 @@ nmp.add_command(match)
 
 @nmp.command()
 @click.argument("name", default="")
-def new(name: str) -> None:
+@click.option("-o", "--output", "file", metavar="FILE", type=click.Path(path_type=Path), help="Write it to a new file.")
+def new(name: str, file: Path | None) -> None:
     """Print a commented template document.
 
-    It is disabled, and invalid exactly where you must choose a value. NAME becomes its label.
+    It is disabled, and invalid exactly where you must choose a value. NAME becomes its label. A FILE that exists is not
+    changed.
 
     \b
     Examples:
       imagectl nmp new
-      imagectl nmp new gateways > policies/gateways.yaml
+      imagectl nmp new gateways -o policies/gateways.yaml
     """
-    click.echo(new_document(name), nl=False)
+    if file is None or file == STANDARD_INPUT:
+        click.echo(new_document(name), nl=False)
+        return
+    try:
+        with file.open("x") as opened:
+            opened.write(new_document(name))
+    except FileExistsError as error:
+        raise InvalidSettings(f"{file}: already exists (choose another name, or remove it first)") from error
+    except OSError as error:
+        raise InvalidSettings(f"{file}: cannot be written: {error.strerror}") from error
+    click.echo(f"wrote {printable(str(file))}: choose the values, then check it with imagectl nmp validate", err=True)
 
 
 @nmp.command(short_help="Print the JSON Schema of a document.")

@@ -7,10 +7,11 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 import click
+from click.shell_completion import CompletionItem
 
 from controller import settings
 from controller.quantity import seconds_in_words
-from controller.settings import DECLARED, REPEATABLE, SWITCHES, Settings
+from controller.settings import DECLARED, REPEATABLE, SWITCHES, OneOf, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -69,7 +70,9 @@ def settings_silently_from(given: dict[str, Any]) -> Settings:
     )
 
 
-_CONFIG_HELP = f"Settings as TOML, one for each option. Default: {settings.CONFIG_FILE}."
+_CONFIG_HELP = (
+    f"Settings as TOML, one for each option. Default: {settings.CONFIG_FILE}.  [env: {settings.CONFIG_VARIABLE}]"
+)
 
 
 def _option(name: str) -> Callable[[F], F]:
@@ -79,8 +82,22 @@ def _option(name: str) -> Callable[[F], F]:
     if name in SWITCHES:
         return click.option(flag, name, is_flag=True, default=None, help=text)
     return click.option(
-        flag, name, metavar=declared.metadata["metavar"], multiple=name in REPEATABLE, default=None, help=text
+        flag,
+        name,
+        metavar=declared.metadata["metavar"],
+        multiple=name in REPEATABLE,
+        default=None,
+        help=text,
+        shell_complete=_completes(declared.metadata["parse"]),
     )
+
+
+def _completes(parse: object) -> Callable[..., list[str] | list[CompletionItem]] | None:
+    """Completes a choice; None: as click does."""
+    if not isinstance(parse, OneOf):
+        return None
+    choices = parse.choices
+    return lambda context, parameter, incomplete: [word for word in choices if word.startswith(incomplete)]
 
 
 def _shown_default(default: Any) -> str:

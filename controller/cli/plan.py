@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 import click
@@ -10,16 +11,18 @@ import click
 from controller.cli.options import READING, settings_from, with_settings
 from controller.cli.output.columns import PLAN
 from controller.cli.output.listing import Listing, Rows, listing
+from controller.cli.reported import last_report
 from controller.cli.view import later_view, live_view
+from controller.daemon.conditions import deciding_settings
 from controller.plan.memory.idleness import Usage
 from controller.plan.report.report import PlanFrame, plan_frame, shown_references
-from controller.plan.report.rows import ReclaimableRow, ShownReference
-from controller.plan.report.words import disk_pressure_unknown, document_in_words
+from controller.plan.report.rows import NodeRow, ReclaimableRow, SettingRow, ShownReference
+from controller.plan.report.words import bounded_bytes, disk_pressure_unknown, document_in_words
 from controller.quantity import bytes_in_words, count_of, seconds_in_words
 from controller.settings import Settings, duration
 
 _LONGEST_SECONDS = 3_653 * 86_400
-"""Ten years. The way there is decided in steps of twenty days."""
+"""Ten years. It is computed in steps of twenty days."""
 _TURN = {"remove": 0, "wait": 1, "keep": 2}
 
 
@@ -47,8 +50,9 @@ def _from_now(context: click.Context, parameter: click.Parameter, value: str | N
 def plan(context: click.Context, /, wanted: Listing[ShownReference], at: float, exit_code: bool, **given: Any) -> None:
     """Show what `run` would do now: what is removed now, what later, what is kept, and why.
 
-    It asks the engine, reads the ledger of a controller if there is one, decides with the same code as `run`, and
-    changes nothing. A document that was just put into the folder counts as stable.
+    It reads the engine and the ledger of a controller, if there is one, decides with the same code as `run`, and
+    changes nothing. A document that was just put into the folder counts as stable. If the controller ran with other
+    settings in its last pass, a note names those that differ.
 
     VERDICT is the reason why a reference is removed, waits or is kept; `imagectl explain REF` shows more. REMOVAL is
     the time of its removal if nothing happens until then. -o name prints the references that are due.
@@ -79,7 +83,29 @@ def _rows(settings: Settings, at: float, form: str) -> Rows[ShownReference]:
         rows = [row for row in rows if row.action == "remove"]
     notes = [f"as it will be in {seconds_in_words(at)} if nothing happens until then"] if at else []
     notes += [disk_pressure_unknown(seen.disk)] if seen.marks and not seen.disk.usage else []
-    return Rows(rows, notes, lambda: _below(rows, frame), frame)
+    return Rows(
+        rows,
+        [*notes, *_other_settings(replace(settings, docker_host=now.docker_host))],
+        lambda: _below(rows, frame),
+        frame,
+    )
+
+
+def _other_settings(settings: Settings) -> list[str]:
+    """A note with the settings of the controller's last pass that differ from those of this plan."""
+    with last_report(settings) as report:
+        used = {row.name: row.value for row in report.reader.rows("setting", SettingRow)} if report else {}
+    differ = [
+        f"{name.replace('_', '-')} {used[name]} (here {here})"
+        for name, here in deciding_settings(settings).items()
+        if used.get(name, here) != here
+    ]
+    return [f"the controller ran with other settings in its last pass: {', '.join(differ)}"] if differ else []
+
+
+def _node_in_words(node: NodeRow) -> str:
+    age = node.agent_answer_age_seconds
+    return f"node: {node.why}{f' ({seconds_in_words(age)} old)' if age else ''}"
 
 
 def _below(rows: Sequence[ShownReference], frame: PlanFrame) -> list[str]:
@@ -91,7 +117,7 @@ def _troubles(frame: PlanFrame) -> list[str]:
     troubles = [frame.folder.lost] if frame.folder.lost else []
     troubles += ["all removals are stopped: the policy folder has a file STOP"] if frame.folder.stopped else []
     troubles += [f"{frame.disk_pressure}: rules may remove images earlier"] if frame.disk_pressure else []
-    troubles += [f"node: {frame.node.why}"] if frame.node.is_degraded else []
+    troubles += [_node_in_words(frame.node)] if frame.node.is_degraded else []
     for document in frame.documents:
         if document.state != "in_force":
             troubles.append(document_in_words(document.name, document.state, document.why))
@@ -101,13 +127,13 @@ def _troubles(frame: PlanFrame) -> list[str]:
 
 def _summary(rows: Sequence[ShownReference], freed: ReclaimableRow) -> str:
     count = {action: sum(row.action == action for row in rows) for action in _TURN}
-    about = "" if freed.is_exact else "about "
     later = freed.due_and_waiting_bytes - freed.due_bytes
     kept = freed.without_evidence_bytes
     without = f"; {bytes_in_words(kept)} are kept: no evidence that the agent downloaded them" if kept else ""
     return (
-        f"{count['remove']} due now ({about}{bytes_in_words(freed.due_bytes)}), "
-        f"{count['wait']} later ({about}{bytes_in_words(later)}), {count['keep']} kept{without}.{_not_pullable(freed)}"
+        f"{count['remove']} due now ({bounded_bytes(freed.due_bytes, freed.bound)}), "
+        f"{count['wait']} later ({bounded_bytes(later, freed.bound)}), "
+        f"{count['keep']} kept{without}.{_not_pullable(freed)}"
     )
 
 

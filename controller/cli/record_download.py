@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import Any, TextIO
 
 import click
@@ -12,6 +12,9 @@ from controller.adapters.ledger.ledger import record_downloads
 from controller.cli.options import settings_from, with_settings
 from controller.errors import InvalidReference, InvalidSettings
 from controller.image.reference import is_image_id, parse_reference
+from controller.plan.memory.memory import Memory
+from controller.plan.memory.names import Names
+from controller.printable import printable
 from controller.quantity import count_of
 
 
@@ -29,7 +32,7 @@ class _Lines(click.File):
 
 @click.command(name="record-download")
 @click.argument("references", metavar="REF...", nargs=-1)
-@click.option("--from", "file", type=_Lines(), help="Read more of them from FILE (- for standard input), one per line.")
+@click.option("--from", "file", type=_Lines(), help="Read more names from FILE (- for standard input), one per line.")
 @with_settings("ledger")
 def record_download(references: tuple[str, ...], file: TextIO | None, **given: Any) -> None:
     """Record that the agent downloaded these images, so that rules with `agent_downloaded_only` cover them.
@@ -47,8 +50,18 @@ def record_download(references: tuple[str, ...], file: TextIO | None, **given: A
         raise click.UsageError("name at least one image, or a file of names with --from")
     for name in names:
         _check(name)
-    record_downloads(settings_from(given).ledger, names)
-    click.echo(f"recorded {count_of(len(names), 'download')}; the controller's next pass reads them")
+    memory = record_downloads(settings_from(given).ledger, names)
+    click.echo(f"recorded {count_of(len(names), 'download')} for the controller's next pass")
+    for name in _without_image(names, memory):
+        click.echo(f"{printable(name)}: waits for an image of that name, at most a day of observed time")
+
+
+def _without_image(names: Iterable[str], memory: Memory) -> list[str]:
+    """The names that no image of the last pass has; none before the first pass."""
+    if memory.seen is None:
+        return []
+    known = Names(memory.seen.images)
+    return [name for name in dict.fromkeys(names) if not known.bearers_of(name)]
 
 
 def _names_in(file: TextIO | None) -> Iterator[str]:

@@ -1,6 +1,6 @@
-"""What the controller's last pass decided, as it wrote it into the ledger: for commands that must answer at once.
+"""The report of the controller's last pass from the ledger, for commands that must answer at once.
 
-It is the controller's own decision, by its own settings; no engine is asked and nothing is decided here.
+It is the controller's own decision, by its own settings; the engine is not read and nothing is decided here.
 """
 
 from __future__ import annotations
@@ -37,9 +37,9 @@ class LastReport:
 
     @property
     def age_in_words(self) -> str:
-        """For people, below a table."""
+        """The line below a table."""
         when = "before the last reboot" if self.age_seconds is None else f"{seconds_in_words(self.age_seconds)} ago"
-        return f"from the controller's last pass, {when}; --live asks the engine"
+        return f"from the controller's last pass, {when}; --live reads the engine"
 
 
 @contextmanager

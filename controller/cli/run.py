@@ -9,7 +9,7 @@ import sys
 import threading
 import time
 from queue import SimpleQueue
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -17,12 +17,14 @@ from controller import __version__
 from controller.adapters.host import heap, logs
 from controller.cli.options import settings_from, with_settings
 from controller.cli.output.progress import ProgressLine
-from controller.daemon.status import PassResult
-from controller.daemon.wiring import Controller, controller
 from controller.log_events import LogEvent
 from controller.settings import DECLARED, Settings
 
-_EXIT_CODES = {PassResult.FAILED: 3, PassResult.PARTIAL: 1}
+if TYPE_CHECKING:
+    from controller.daemon.wiring import Controller
+
+_EXIT_CODES = {"failed": 3, "partial": 1}
+"""By the result of the pass (`PassResult`)."""
 _EXIT_WITHIN_SECONDS = 9.5
 """After SIGTERM, even if the engine does not answer."""
 
@@ -46,12 +48,16 @@ def run(context: click.Context, /, **given: Any) -> None:
       imagectl run --once --resync 1h          # from an hourly timer
     """
     settings = settings_from(given)
+    from controller.daemon.wiring import controller  # Imports the whole daemon, which --help does not need.
+
     heap.keep_little()
     logs.set_up(settings.log_format, settings.log_level)
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:
         _obey_signals(ready)
         _log.info(_introduction(settings, ready), extra={"event": LogEvent.CONTROLLER_STARTED})
+        if ready.engine.warning:
+            _log.warning("%s", ready.engine.warning, extra={"event": LogEvent.ENGINE_CHOSEN})
         context.exit(_run(ready, settings.once))
 
 
@@ -68,12 +74,13 @@ def _introduction(settings: Settings, ready: Controller) -> str:
     scheme = "https" if settings.tls_certificate else "http"
     served = f", metrics at {scheme}://{host}:{ready.http.port}/metrics" if ready.http else ""
     dry = ", dry run: removes nothing" if settings.dry_run else ""
-    return f"imagectl {__version__}: policies from {settings.policies}, engine {settings.docker_host}{served}{dry}"
+    return f"imagectl {__version__}: policies from {settings.policies}, engine {ready.engine.text}{served}{dry}"
 
 
 def _obey_signals(ready: Controller) -> None:
-    """A handler interrupts the loop anywhere, even while that holds the lock of the bell; it only passes on the number
-    (`SimpleQueue.put` may be interrupted by itself), and a thread does what was asked.
+    """Handle signals in a thread. The handler only queues the number (`SimpleQueue.put` is reentrant).
+
+    It may interrupt the loop anywhere, even while that holds the lock of the wake-up.
     """
     heard: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

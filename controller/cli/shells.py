@@ -34,7 +34,7 @@ class Bash(BashComplete):
 
     @staticmethod
     def _check_version() -> None:
-        """The script may be for another bash than the one here."""
+        """No check: the script may be for another bash than the one here."""
 
     def get_completion_args(self) -> tuple[list[str], str]:
         """The complete words and the one that is being typed, split as a shell splits them."""

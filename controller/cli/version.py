@@ -14,8 +14,12 @@ from controller.cli.output.render import dumped, output_option
 @output_option("table", "json", "yaml")
 def version(form: str) -> None:
     """Print the version of imagectl and of Python."""
-    python = platform.python_version()
     if form == "table":
-        click.echo(f"imagectl {__version__} (Python {python})")
+        click.echo(in_words())
     else:
-        click.echo(dumped({"version": __version__, "python": python}, form))
+        click.echo(dumped({"version": __version__, "python": platform.python_version()}, form))
+
+
+def in_words() -> str:
+    """The line that `imagectl version` and `imagectl --version` print."""
+    return f"imagectl {__version__} (Python {platform.python_version()})"

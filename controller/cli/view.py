@@ -1,12 +1,14 @@
-"""What a controller would decide now, for commands that only read: the same code as a pass, without removals.
+"""The decision that a controller would make now, for commands that only read: the code of a pass without removals.
 
-The ledger is read, never written; the engine is asked only by `live_view`.
+The ledger is read, never written; only `live_view` reads the engine.
 """
 
 from __future__ import annotations
 
 import threading
 from dataclasses import dataclass, replace
+
+import click
 
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
@@ -28,21 +30,21 @@ class View:
 
     decision: Decision
     reading: FolderReading
+    docker_host: str = ""
+    """The engine that was asked; empty if none was."""
     disk: ImageDisk = ImageDisk()
     marks: PressureMarks | None = None
 
 
 def live_view(settings: Settings) -> View:
-    """What would be decided now, on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
+    """The decision on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
     desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
-    conditions = _conditions(settings)
-    decision, disk = _decided_on(settings, memory, desired, conditions)
-    return View(decision, desired.reading, disk, conditions.terms.pressure)
+    return _decided_on(settings, memory, desired)
 
 
 def last_view(settings: Settings) -> View:
-    """What would be decided now from the last observation of a controller.
+    """The decision now, from the last observation of a controller.
 
     Raises LedgerUnavailable, InvalidSettings.
     """
@@ -52,7 +54,7 @@ def last_view(settings: Settings) -> View:
 
 
 def later_view(settings: Settings, seen: View, seconds: float) -> View:
-    """What will be decided after that time if nothing happens until then."""
+    """The decision after that time if nothing happens until then."""
     return replace(seen, decision=foreseen(seen.decision, seen.reading, _conditions(settings), seconds))
 
 
@@ -85,22 +87,25 @@ def _conditions(settings: Settings) -> Conditions:
     return replace(conditions_of(settings), trust_new_texts=True)
 
 
-def _decided_on(
-    settings: Settings, memory: Memory, desired: DesiredState, conditions: Conditions
-) -> tuple[Decision, ImageDisk]:
-    from controller.adapters.engine.connection import Address, Connection
+def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> View:
+    from controller.adapters.engine.choice import chosen_engine
+    from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.own_container import own_container_id
     from controller.adapters.host.disk import image_root_disk
     from controller.daemon.observe import Observer
 
-    own_container = own_container_id()
-    connection = Connection(Address(settings.docker_host, settings.docker_certificates))
+    choice, own_container = chosen_engine(settings, memory), own_container_id()
+    if choice.warning:
+        click.echo(f"imagectl: warning: {choice.warning}", err=True)
+    connection = Connection(choice.address)
     observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
     try:
         seen = observer.observe(stream_generation=0)
-        disk = image_root_disk(settings.docker_host, own_container, settings.disk).measure(seen.engine)
-        news = News(layers=observer.new_layers(seen, memory), disk=disk.usage)
+        disk = image_root_disk(choice.address.url, own_container, settings.disk).measure(seen.engine)
+        news = News(layers=observer.new_layers(seen, memory), disk=disk)
     finally:
         connection.drop()
-    return decide(Decision(memory=memory), desired, seen, news, conditions), disk
+    conditions = _conditions(settings)
+    decision = decide(Decision(memory=memory), desired, seen, news, conditions)
+    return View(decision, desired.reading, choice.address.url, disk, conditions.terms.pressure)

@@ -61,5 +61,5 @@ def _plain(digits: str) -> str:
 
 
 def _exponent(number: re.Match[str]) -> str:
-    """The exponent, of which Go reads no further digit once it has reached 10,000."""
+    """The exponent. Go ignores further digits after it has reached 10,000."""
     return number[2] + (_plain(number[3]).lstrip("0")[:5] or "0") if number[3] else "0"

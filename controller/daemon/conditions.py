@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from pathlib import Path
+
 from controller.errors import InvalidSelector, InvalidSettings
 from controller.image.selector import Selector, parse_selector
 from controller.plan.memory.disk import DiskMark, PressureMarks
@@ -9,6 +12,7 @@ from controller.plan.memory.idleness import Usage
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.limits import Limits
 from controller.plan.verdict.planner import Terms
+from controller.quantity import seconds_in_words
 from controller.settings import Settings
 
 GivenMark = tuple[str, float]
@@ -16,7 +20,7 @@ GivenMark = tuple[str, float]
 
 
 def conditions_of(settings: Settings) -> Conditions:
-    """What decides anything, out of the settings. Raises InvalidSettings."""
+    """The settings that decisions depend on. Raises InvalidSettings."""
     terms = Terms(
         settings.settle,
         Usage(settings.usage),
@@ -47,6 +51,33 @@ def _pressure_marks(start: GivenMark | None, stop: GivenMark | None) -> Pressure
 
 def _mark(kind: str, value: float) -> DiskMark:
     return DiskMark(used_share=value) if kind == "used" else DiskMark(free_bytes=int(value))
+
+
+DECIDING = (
+    *("policies", "docker_host", "node", "agent_url", "settle", "resync", "usage"),
+    *("protect", "protect_local", "max_removals_per_pass", "max_bytes_per_hour"),
+    *("disk", "disk_pressure_start", "disk_pressure_stop"),
+)
+"""Names of the settings that a decision depends on."""
+
+
+def deciding_settings(settings: Settings) -> Mapping[str, str]:
+    """These settings in words, by name: the controller keeps them in its ledger, so that `plan` can compare them."""
+    return {name: _in_words(getattr(settings, name)) for name in DECIDING}
+
+
+def _in_words(value: object) -> str:
+    if isinstance(value, float):
+        return seconds_in_words(value)
+    if isinstance(value, Path):
+        return str(value.absolute())
+    if isinstance(value, bool):
+        return "on" if value else "off"
+    if isinstance(value, tuple) and value and isinstance(value[-1], float):
+        return str(_mark(*value))
+    if isinstance(value, tuple):
+        return " ".join(map(str, value)) or "none"
+    return "none" if value in (None, "") else str(value)
 
 
 def _protected(text: str) -> Selector:

@@ -18,7 +18,7 @@ from controller.plan.verdict.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
 
 MAX_SETBACK_LINES = 5
-"""More refused or failed removals of one document in a pass become one line: they come by the thousand."""
+"""More refused or failed removals of one document in a pass become one line; there may be thousands."""
 _EVENT_OF = {
     Outcome.REMOVED: LogEvent.IMAGE_REMOVED,
     Outcome.UNTAGGED: LogEvent.IMAGE_UNTAGGED,
@@ -62,6 +62,7 @@ class Journal:
             *self._gap(after),
             *_stopped(before, after),
             *_pressure(before, after),
+            *_cut_short(before, after),
             *_revision(before, after),
             *_documents(before, after),
             *_problems_of_files(before, after),
@@ -83,7 +84,7 @@ class Journal:
             self._degraded_since.setdefault(event, now)
 
     def _gap(self, after: Status) -> Iterator[Line]:
-        """The pass that finds a gap in the observation reports it."""
+        """A gap is reported by the pass that detects it."""
         memory, before = after.decision.memory, self._before
         is_known = before is not None and before.decision.memory.watch == memory.watch
         if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
@@ -95,9 +96,22 @@ class Journal:
 def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
     known = before.degradations if before else ()
     for degradation in after.degradations:
-        if degradation not in known:
+        if degradation not in known and not _is_same_silence(degradation, before, after):
             level = logging.ERROR if degradation.text == after.trouble else logging.WARNING
             yield Line(degradation.event, level, degradation.text)
+
+
+def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
+    """The reason of a silence may change each minute; it is reported once."""
+    is_silent = before is not None and before.decision.node.is_silence and after.decision.node.is_silence
+    return degradation.event is LogEvent.NODE_UNKNOWN and is_silent
+
+
+def _cut_short(before: Status | None, after: Status) -> Iterator[Line]:
+    was_cut = before is not None and before.decision.node.agent.is_cut_short
+    if after.decision.node.agent.is_cut_short and not was_cut:
+        sentence = "the agent's archived records cannot be read completely: images may lack evidence of their download"
+        yield Line(LogEvent.AGENT_ANSWER_CUT_SHORT, logging.WARNING, sentence)
 
 
 def _resolved(ended: Degradation, seconds: float) -> Line:
@@ -153,7 +167,7 @@ def _documents(before: Status | None, after: Status) -> Iterator[Line]:
 
 
 def _problems_of_files(before: Status | None, after: Status) -> Iterator[Line]:
-    """Problems that belong to no document: of files that cannot be read or hold no document."""
+    """Problems without a document: files that cannot be read or contain no document."""
     of_documents = {problem for document in after.decision.scope.documents for problem in document.problems}
     known = of_documents.union(before.reading.problems if before else ())
     for problem in after.reading.problems:
@@ -179,7 +193,7 @@ def _document(document: DocumentStatus) -> Line:
 
 
 def _removals(after: Status) -> Iterator[Line]:
-    """A line for each removal, but one line for many setbacks of one kind."""
+    """A line for each removal, but one line for many failures of one kind."""
     setbacks: dict[tuple[Outcome, str], list[Removal]] = {}
     for removal in after.news:
         if removal.outcome.is_success:
@@ -254,7 +268,7 @@ def headline(status: Status) -> str:
 
 
 def freed_in_words(freed: Freed) -> str:
-    """`freed 12.4 MB`, or what is known instead."""
+    """`freed 12.4 MB`, or why the figure is not known."""
     if freed.exactness is Exactness.IN_BATCH:
         return "bytes freed: not measured yet"
     if freed.bytes is None:

@@ -1,4 +1,4 @@
-"""Wait for the bell, a deadline or the resync; then one pass. Events carry no news here: they only end the wait."""
+"""Waits for a wake-up, a deadline or the resync, then runs a pass. Events only wake the loop; they carry no data."""
 
 from __future__ import annotations
 
@@ -23,17 +23,17 @@ class Schedule:
     last_pass_ended: float
     last_pass_took: float
     deadline: float
-    """The next moment at which something changes by itself, or the resync, or the next try after a failed pass."""
+    """The next change that is known in advance, the resync, or the retry of a failed pass."""
     first_ring: float | None = None
     last_ring: float | None = None
 
     def rung(self, now: float) -> Schedule:
-        """After a bell."""
+        """After a wake-up."""
         return replace(self, first_ring=now if self.first_ring is None else self.first_ring, last_ring=now)
 
     @property
     def next_pass(self) -> float:
-        """When to run."""
+        """Start of the next pass."""
         if self.first_ring is None or self.last_ring is None:
             return self.deadline
         gathered = min(self.last_ring + QUIET_SECONDS, self.first_ring + GATHERED_AT_MOST_SECONDS)
@@ -42,12 +42,12 @@ class Schedule:
 
 
 def retry_after_seconds(failed_passes: int, resync_seconds: float) -> float:
-    """Between passes that fail: 1 s, doubling up to the resync."""
+    """The time between failed passes: 1 s, doubled each time, at most the resync."""
     return min(SHORTEST_RETRY_SECONDS * 2.0 ** min(failed_passes - 1, 20), resync_seconds)
 
 
 class Bell:
-    """Rings are remembered until somebody has waited for them."""
+    """A wake-up is kept until the next wait."""
 
     def __init__(self) -> None:
         self._rung = threading.Event()
@@ -64,9 +64,9 @@ class Bell:
 
 
 LONGEST_WAIT_SECONDS = 5.0
-"""Disk pressure must be noticed within 10 s, and watchdogs must hear from this loop."""
-MORE_LOOKS_OF_ONE_RUN = 4
-"""A file that never comes to rest must not keep `--once` from ending."""
+"""The loop reports at least this often, also while nothing happens; disk pressure is noticed within 10 s."""
+MOST_FURTHER_PASSES = 4
+"""A file that keeps changing must not prevent the end of `--once`."""
 
 
 class Waiter(Protocol):
@@ -79,7 +79,7 @@ class Waiter(Protocol):
 
 @dataclass
 class Loop:
-    """Runs passes until it is told to stop."""
+    """Runs passes until `stopping` is set."""
 
     reconcile: Callable[[], Status]
     publish: Callable[[Status], None]
@@ -91,10 +91,10 @@ class Loop:
     notices_pressure: Callable[[], bool] = lambda: False
     """Does a new measurement of the disk call for a pass at once?"""
     _failed: int = 0
-    """Passes in a row that failed, or stopped half-way."""
+    """Consecutive passes that failed or stopped early."""
 
     def run(self) -> None:
-        """Pass after pass."""
+        """Run passes until `stopping` is set."""
         while not self.stopping.is_set():
             schedule = self._pass()
             while not self.stopping.is_set() and (left := schedule.next_pass - self._uptime()) > 0:
@@ -105,10 +105,10 @@ class Loop:
                     break
 
     def run_once(self) -> Status:
-        """One pass for a timer: as many looks as new texts and measurements need to come to rest.
+        """Run for a timer: further passes until new texts are stable and measurements are final.
 
-        Where uses since the last run may have been missed, as the engine keeps few events, it watches for a settle time
-        before anything goes; else nothing ever would on a host with many events.
+        If uses since the last run may have been missed (the engine keeps few events), it observes for a settle time.
+        Otherwise a host with many events would never remove an image.
         """
         status = self._at_rest(self._passed())
         watch = status.decision.memory.watch
@@ -117,7 +117,7 @@ class Loop:
         return status
 
     def _at_rest(self, status: Status) -> Status:
-        for _ in range(MORE_LOOKS_OF_ONE_RUN):
+        for _ in range(MOST_FURTHER_PASSES):
             if self._is_over() or (until := _comes_to_rest_at(status)) is None:
                 break
             status = self._passed_at(until) or status
@@ -131,7 +131,7 @@ class Loop:
         return None if self.stopping.is_set() else self._passed()
 
     def _wait(self, until: float) -> None:
-        """Whatever rings: a run that looked too early would have to look again."""
+        """Wait until `until`; wake-ups do not end the wait, because an early pass would be repeated."""
         while not self.stopping.is_set() and (left := until - self._uptime()) > 0:
             self.bell.wait(min(left, LONGEST_WAIT_SECONDS))
             self.heartbeat()
@@ -157,6 +157,6 @@ class Loop:
 
 
 def _comes_to_rest_at(status: Status) -> float | None:
-    """Uptime at which a pass of `--once` has something to add that it could not know yet."""
+    """Uptime of the next pass of `--once` in which a text is stable or a measurement final; None if nothing is open."""
     waits = (status.texts_stable_at, status.next_figure_at)
     return min((at for at in waits if at is not None), default=None)

@@ -1,28 +1,29 @@
-"""One observation of the engine. It is complete or there is none: a list that failed is not an empty list."""
+"""One observation of the engine. It is complete or fails: a failed list is not an empty list."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 from controller.daemon.ports import EnginePort
 from controller.errors import EngineUnavailable, ImageGone
+from controller.image.image import Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
 from controller.plan.memory.memory import Memory
-from controller.plan.memory.observation import Engine, Observation
+from controller.plan.memory.observation import Engine, Observation, Store
 
 _INSPECTIONS_AT_ONCE = 4
 _ATTEMPTS = 2
-"""Of one observation, if the connection breaks during it."""
+"""Attempts of one observation, if the connection breaks during it."""
 
 
 @dataclass
 class Observer:
-    """Observes one engine again and again; it asks which engine answers only after a new connection."""
+    """Observes one engine. It identifies the engine again only after a new connection."""
 
     engine: EnginePort
     clock: Clock
@@ -30,20 +31,41 @@ class Observer:
     own_container: str = ""
     _known: Engine | None = None
     _generation: int = -1
+    _images: Mapping[ImageId, Image] = field(default_factory=dict)
+    """Those of the last observation."""
+    _has_build_cache: bool | None = None
+    """None: never asked. Not asked again only because of a new connection: asking may be what broke the last one."""
 
     def observe(self, stream_generation: int) -> Observation:
-        """The engine as it is now: two requests, unless it may be another engine. Raises EngineUnavailable."""
+        """The engine as it is now: two requests, unless it may be another engine or has new images.
+
+        Raises EngineUnavailable.
+        """
         for _ in range(_ATTEMPTS):
             engine, connection = self._identified(stream_generation), self.engine.generation
             images = self.engine.images()
             containers = tuple(self.engine.containers())
             services = self.engine.service_images() if engine.manages_swarm else frozenset[str]()
             if self.engine.generation == connection:  # Else the lists may be those of two engines.
-                return Observation(engine, images, containers, self.clock.now(), services, self.own_container)
+                cache = self._with_build_cache(engine, images)
+                return Observation(engine, images, containers, self.clock.now(), services, self.own_container, cache)
         raise EngineUnavailable("the connection to the engine broke while images and containers were listed")
 
+    def _with_build_cache(self, engine: Engine, images: Mapping[ImageId, Image]) -> bool:
+        """May BuildKit hold layers? Asked where a build may have ended since. True if the engine does not answer."""
+        has_new_image = any(image not in self._images for image in images)
+        self._images = images
+        if engine.store is Store.PODMAN:
+            return False
+        if self._has_build_cache is None or has_new_image:
+            try:
+                self._has_build_cache = self.engine.has_build_cache()
+            except EngineUnavailable:
+                self._has_build_cache = True
+        return self._has_build_cache
+
     def is_same_engine(self, observation: Observation) -> bool:
-        """Is it still the engine of that observation, in the same role? Asked before anything is removed from it."""
+        """True if it is still the engine of that observation, in the same role. Checked before each removal batch."""
         self._known = self.engine.identify()
         return self._known == observation.engine
 

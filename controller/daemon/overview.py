@@ -30,12 +30,12 @@ LAST_REMOVALS = 12
 
 
 class Health(StrEnum):
-    """How the controller is, in one word."""
+    """Health of the controller."""
 
     STARTING = "starting"
     HEALTHY = "healthy"
     DEGRADED = "degraded"
-    """It works, and something needs attention."""
+    """It works, but something needs attention."""
     FAILING = "failing"
 
 
@@ -48,7 +48,7 @@ class History:
     batches: Mapping[str, Batch] = field(default_factory=dict)
     total_bytes: int = 0
     total_unknown: int = 0
-    """Both since the ledger was created."""
+    """Both totals since the ledger was created."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +60,7 @@ class PlannedRemoval:
     due_at: float
     """Ledger time; in the past if the removal is due."""
     frees_bytes: int
-    """After everything before it is removed: these add up."""
+    """Bytes freed after the removals before it, so that the values can be added."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,9 @@ class Readers:
     history: Callable[[float], History]
     """The removals since a wall time."""
     utc_offset_seconds: Callable[[float], float]
-    """Of the host's time zone, at a wall time."""
+    """UTC offset of the host's time zone at a wall time."""
+    host_name: str = ""
+    """Shown where neither a node file nor an agent names the node."""
 
 
 class Published:
@@ -123,6 +125,12 @@ class Picture:
     clock: LedgerClock
     disk: ImageDisk
     """The file system that holds the images."""
+    host_name: str = ""
+
+    @property
+    def node(self) -> str:
+        """The node's name as `org/id`, or the host's name."""
+        return (self.published.report.summary.node.name if self.published else "") or self.host_name
 
     def seconds_until(self, due_at: float) -> float:
         """From now, on the ledger's clock; 0 if it has passed."""
@@ -150,7 +158,7 @@ class Overview:
             memory = published.status.decision.memory
             clock = memory.clock.advanced(now, self._resync_seconds)
             disk = self._readers.disk.measure(memory.seen.engine) if memory.seen else disk
-        return Picture(now, *self._health(published), published, clock, disk)
+        return Picture(now, *self._health(published), published, clock, disk, self._readers.host_name)
 
     def references(self) -> Iterator[ShownReference]:
         """Every reference with its verdict, as of now: as `imagectl plan -o json` shows them."""

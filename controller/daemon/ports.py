@@ -1,4 +1,4 @@
-"""What a pass needs of the outside, and nothing more. The adapters fit these protocols and do not import them."""
+"""The interfaces that a pass needs. The adapters implement these protocols and do not import them."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class EnginePort(Protocol):
 
     @property
     def generation(self) -> int:
-        """Changes whenever the engine may be another one than before."""
+        """Changes when another engine may answer."""
         ...
 
     def identify(self) -> Engine:
@@ -32,7 +32,7 @@ class EnginePort(Protocol):
         ...
 
     def images(self) -> Mapping[ImageId, Image]:
-        """All images; an unchanged one is the same object as last time."""
+        """All images; an unchanged image is the same object as in the last call."""
         ...
 
     def containers(self) -> Sequence[Container]:
@@ -59,11 +59,15 @@ class EnginePort(Protocol):
         """What containers have written into their own layers, by the engine's count."""
         ...
 
-    def remove(self, target: str) -> tuple[str, ...]:
-        """Remove one name, or the image of one ID, and return what the answer names as deleted.
+    def has_build_cache(self) -> bool:
+        """Does the engine's builder hold layers, which then are not freed with their images?"""
+        ...
 
-        The request is sent once. Raises ImageGone, RemovalRefused and RemovalFailed too; EngineUnreachable: it was not
-        sent; EngineUnavailable: no answer shows whether it was done.
+    def remove(self, target: str) -> tuple[str, ...]:
+        """Remove one name, or the image of one ID; return the deleted IDs in the answer.
+
+        The request is sent once. Raises also ImageGone, RemovalRefused and RemovalFailed. EngineUnreachable: it was not
+        sent. EngineUnavailable: it is unknown whether it was executed.
         """
         ...
 
@@ -90,7 +94,7 @@ class EventsPort(Protocol):
         ...
 
     def after(self, mark: int) -> tuple[tuple[Event, ...], int]:
-        """Events since that place, and a new one; the next pass takes them all the same."""
+        """Events since that place, and the new place; the next pass still receives them."""
         ...
 
 
@@ -107,7 +111,7 @@ class LedgerPort(Protocol):
         ...
 
     def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
-        """Write what differs."""
+        """Write the differences."""
         ...
 
     def inbox(self) -> tuple[int, tuple[str, ...]]:
@@ -115,7 +119,7 @@ class LedgerPort(Protocol):
         ...
 
     def intend(self, intents: Sequence[Intent]) -> None:
-        """Write down what is about to be requested from the engine."""
+        """Store removals before they are requested from the engine."""
         ...
 
     def open_intents(self) -> tuple[Intent, ...]:
@@ -136,7 +140,7 @@ class FolderPort(Protocol):
 
     @property
     def is_watched(self) -> bool:
-        """Do changes wake the loop, or only the timer?"""
+        """True if changes wake the loop, false if only the timer does."""
         ...
 
     @property
@@ -145,7 +149,7 @@ class FolderPort(Protocol):
         ...
 
     def read(self) -> FolderReading:
-        """Everything in it; never raises."""
+        """All documents and problems; never raises."""
         ...
 
 
@@ -154,6 +158,13 @@ class NodePort(Protocol):
 
     def ask(self) -> NodeAnswer:
         """The current answer; never raises."""
+        ...
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer | None:
+        """An answer of the agent to a question that begins now; None without an agent. Never raises.
+
+        Waits at most 30 s, as long as `may_wait` is true.
+        """
         ...
 
 
@@ -169,17 +180,17 @@ class ProgressPort(Protocol):
     """Shows the progress of many removals."""
 
     def began(self, removals: int) -> None:
-        """So many are about to be requested."""
+        """Number of removals that will be requested."""
         ...
 
     def answered(self, freed_bytes: int) -> None:
-        """One was answered; bytes that are not known yet are 0. Called from several threads."""
+        """One removal was answered; bytes that are not known yet are 0. Called from several threads."""
         ...
 
 
 @dataclass(frozen=True, slots=True)
 class Ports:
-    """The outside, as one value."""
+    """All ports of a pass."""
 
     clock: Clock
     folder: FolderPort

@@ -1,6 +1,6 @@
 """One pass: observe, remember, plan, remove, confirm, report. It may run at any time and any number of times.
 
-Nothing is removed unless the folder, the images and the containers were all read successfully in this very pass.
+Nothing is removed unless the folder, the images and the containers were read successfully in the same pass.
 """
 
 from __future__ import annotations
@@ -35,7 +35,7 @@ from controller.plan.verdict.verdict import Verdict
 
 @dataclass(frozen=True, slots=True)
 class PassOptions:
-    """How passes run, as the operator has set it."""
+    """Options of passes, from the settings."""
 
     conditions: Conditions = Conditions()
     dry_run: bool = False
@@ -44,7 +44,7 @@ class PassOptions:
 
 @dataclass(frozen=True, slots=True)
 class PassState:
-    """What a pass hands to the next one, besides what is in the ledger."""
+    """State between passes that is not in the ledger."""
 
     decision: Decision
     received: ReceivedEvents = ReceivedEvents()
@@ -90,7 +90,7 @@ class Reconciler:
         self._state = PassState(Decision(memory=ports.ledger.load()))
 
     def reconcile(self) -> Status:
-        """One pass; an error of the outside is reported in its status."""
+        """Run one pass; external errors are reported in its status."""
         began = self._ports.clock.now()
         desired = DesiredState(replace(self._ports.folder.read(), at=began.uptime_seconds), self._ports.node.ask())
         state, trouble = self._state, None
@@ -101,6 +101,7 @@ class Reconciler:
             observation, position = self._observed(position)
             state, found_done = self._resolve_open_intents(state, observation)
             state, inbox = self._planned(state, desired, observation)
+            state, desired = self._with_new_answer(state, desired, observation)
             state = self._saved(state, inbox)
             state, results = self._removed(state, desired, observation, position)
             state, results = self._confirmed(state, results, desired, observation, position)
@@ -130,7 +131,7 @@ class Reconciler:
         return self._ports.disk.measure(engine) if self._ports.disk else ImageDisk()
 
     def _final_measurements(self, state: PassState) -> tuple[PassState, tuple[Batch, ...]]:
-        """Figures that are final now. The removals that they belong to are written first."""
+        """Measurements that are final now. Their removals are written first."""
         state = self._without_unwritten(state)
         measurements = state.measurements.with_events(self._ports.events)
         batches = measurements.final(self._ports.clock.now().uptime_seconds)
@@ -144,7 +145,7 @@ class Reconciler:
         return replace(state, unwritten=())
 
     def _with_events(self, state: PassState) -> tuple[PassState, Position]:
-        """Keep the events until a pass has succeeded with them."""
+        """Keep the events until a pass succeeds."""
         position = Position(self._ports.events.mark(), self._ports.events.generation, self._ports.engine.generation)
         return replace(state, received=state.received.followed_by(self._ports.events.take())), position
 
@@ -155,14 +156,14 @@ class Reconciler:
     def _resolve_open_intents(
         self, state: PassState, observation: Observation
     ) -> tuple[PassState, tuple[Removal, ...]]:
-        """What became of removals whose answers were never received: by a killed controller, or by this one."""
+        """Resolve removals without an answer, of this controller or of one that was killed."""
         if not state.intents_may_be_open:
             return state, ()
         state = self._without_unwritten(state)
         seen = state.memory.seen
         is_same_engine = seen is not None and seen.engine.identity == observation.engine.identity
         done = tuple(resolved(self._ports.ledger.open_intents(), observation)) if is_same_engine else ()
-        # Charged before the intents are forgotten: after a crash in between they are charged twice, and never not.
+        # Charged before the intents are deleted: a crash in between can only charge them twice.
         charged = replace(state, decision=replace(state.decision, memory=_with_spending(state.memory, done)))
         self._ports.ledger.save(charged.memory)
         self._ports.ledger.record(done)
@@ -170,17 +171,34 @@ class Reconciler:
         return replace(charged, intents_may_be_open=False), done
 
     def _planned(self, state: PassState, desired: DesiredState, observation: Observation) -> tuple[PassState, int]:
-        """The decision of this pass, and how far `record-download` names were read for it."""
+        """The decision of this pass, and the last inbox row that it used."""
         read_to, recorded = self._ports.ledger.inbox()
         layers = self._observer.new_layers(observation, state.memory)
         disk = self._measured(observation.engine)
-        news = News(state.received, layers, recorded, disk.usage)
+        news = News(state.received, layers, recorded, disk)
         decision = decide(state.decision, desired, observation, news, self._options.conditions)
         steps = state.clock_steps + state.memory.clock.stepped(observation.at)
         return replace(state, decision=decision, clock_steps=steps, disk=disk), read_to
 
+    def _with_new_answer(
+        self, state: PassState, desired: DesiredState, observation: Observation
+    ) -> tuple[PassState, DesiredState]:
+        """Ask the agent again before a removal: it may need an image since its last answer (design, section 5)."""
+        if not state.decision.plan.removals or self._options.dry_run or desired.reading.is_stopped:
+            return state, desired
+        answer = self._ports.node.ask_again(self._may_wait)
+        if answer is None:
+            return state, desired
+        desired = replace(desired, node=answer)
+        decision = decide(state.decision, desired, observation, News(), self._options.conditions)
+        return replace(state, decision=decision), desired
+
+    def _may_wait(self) -> bool:
+        self._remover.context.heartbeat()
+        return not self._stopping.is_set()
+
     def _saved(self, state: PassState, inbox_read_to: int) -> PassState:
-        """Nothing is removed before this."""
+        """Save the memory, always before removals."""
         self._ports.ledger.save(state.memory, inbox_read_to)
         return replace(state, received=ReceivedEvents())
 
@@ -223,7 +241,7 @@ class Reconciler:
             return state, replace(results.without_unanswered(), trouble=results.trouble or error)
         measurements = state.measurements.compared(closing.images.keys(), results.done_without_answer(closing))
         disk = self._measured(closing.engine)
-        decision = decide(state.decision, desired, closing, News(disk=disk.usage), self._options.conditions)
+        decision = decide(state.decision, desired, closing, News(disk=disk), self._options.conditions)
         state = replace(state, decision=decision, measurements=measurements, disk=disk)
         return state, results.confirmed_by(closing, self._active_since(position, observation))
 
@@ -261,7 +279,7 @@ class Reconciler:
             there = seen.images.get(image) if seen else None
             return situation_of(there, seen) if seen and there else ""
 
-        # Drawn once: what failed together is tried again together, in one pass and not in a thousand.
+        # One value for all failures of a pass, so that they are retried in the same pass.
         jitter = self._ports.jitter()
         attempts = attempts_after(memory.attempts, removals, situation, now, lambda: jitter)
         return replace(_with_spending(memory, removals), attempts=attempts)
@@ -311,7 +329,7 @@ def _with_pause(state: PassState, results: RemovalResults) -> PassState:
 
 
 def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:
-    """The memory in which what these removals freed counts against the hourly limit."""
+    """Charge the bytes freed by these removals against the hourly limit."""
     freed = sum(bytes_spent(removal) for removal in removals)
     return replace(memory, spent=spent_after(memory.spent, freed, memory.clock.seconds))
 

@@ -1,17 +1,18 @@
-"""The report of a status: rows at rest for every reference and document, and a summary.
+"""The report of a status: a stored row for each reference and document, and a summary.
 
-The ledger keeps the last one for commands; the page and the API show it. Rows are made on demand: a node may have
-thousands of images, and none is kept in memory twice.
+The ledger keeps the last report for commands; the page and the API show it. Rows are made on demand to save memory: a
+node may have thousands of images.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from functools import cached_property
 
 from controller import __version__
 from controller.daemon.status import Status
+from controller.plan.memory.observation import Observation
 from controller.plan.report.explanation import Explained, explained, explanation_rows
 from controller.plan.report.report import (
     disk_pressure,
@@ -21,11 +22,20 @@ from controller.plan.report.report import (
     reclaimable,
     reference_rows,
 )
-from controller.plan.report.rows import DocumentRow, EngineRow, ExplanationRow, ReferenceRow, SummaryRow, key_of
+from controller.plan.report.rows import (
+    DocumentRow,
+    EngineRow,
+    ExplanationRow,
+    ReferenceRow,
+    SettingRow,
+    SummaryRow,
+    key_of,
+)
 from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.reclaim import not_counted
 
-KeyedRow = tuple[tuple[str, str], ReferenceRow | ExplanationRow | DocumentRow]
-"""A row with its kind (reference, explanation, document) and a key among these."""
+KeyedRow = tuple[tuple[str, str], ReferenceRow | ExplanationRow | DocumentRow | SettingRow]
+"""A row with its kind (reference, explanation, document, setting) and a key among these."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +44,8 @@ class StatusReport:
 
     status: Status
     terms: Terms
+    settings: Mapping[str, str] = field(default_factory=dict)
+    """The settings that the decision depends on, in words."""
 
     def references(self, places: Sequence[int] | None = None) -> Iterator[ReferenceRow]:
         """One row for each reference, or for those in these places among all."""
@@ -44,21 +56,23 @@ class StatusReport:
         return document_rows(self.status.decision)
 
     def explained(self, text: str) -> list[Explained]:
-        """All that is known of each reference that `text` names."""
+        """The explanations of all references that `text` matches."""
         return explained(self.status.decision, self.terms, text)
 
     def rows(self) -> Iterator[KeyedRow]:
-        """Everything but the summary."""
+        """All rows except the summary."""
         decision = self.status.decision
         yield from ((("reference", key_of(row.reference, row.image)), row) for row in self.references())
         for explanation in explanation_rows(decision, self.terms):
             yield ("explanation", key_of(explanation.reference, explanation.image)), explanation
         for row in self.documents():
             yield ("document", key_of(row.name, row.file, row.line)), row
+        for name, value in self.settings.items():
+            yield ("setting", name), SettingRow(name, value)
 
     @cached_property
     def summary(self) -> SummaryRow:
-        """What the report has one of."""
+        """The summary row."""
         status = self.status
         seen = status.decision.memory.seen
         return SummaryRow(
@@ -73,10 +87,11 @@ class StatusReport:
             folder=folder_row(status.reading),
             node=node_row(status.decision.node),
             disk_pressure=disk_pressure(status.decision, self.terms.pressure),
+            image_store_without=not_counted(seen),
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:
-        """Can a row differ? Most parts of a decision remain the same objects while nothing changes."""
+        """True if a row may differ. Unchanged parts of a decision are the same objects."""
         if other is None:
             return True
         was, now = other.status.decision.memory, self.status.decision.memory
@@ -87,5 +102,9 @@ class StatusReport:
             or was.evidence != now.evidence
             or was.layers != now.layers
             or was.attempts != now.attempts
-            or (was.seen and (was.seen.images, was.seen.users)) != (now.seen and (now.seen.images, now.seen.users))
+            or _shown_of(was.seen) != _shown_of(now.seen)
         )
+
+
+def _shown_of(seen: Observation | None) -> tuple[object, ...]:
+    return (seen.images, seen.users, seen.has_build_cache) if seen else ()

@@ -48,7 +48,7 @@ class Status:
     removals: tuple[Removal, ...] = ()
     """Removals that this pass requested, with their outcomes."""
     news: tuple[Removal, ...] = ()
-    """Those with another outcome than last time; they are logged."""
+    """Removals with another outcome than last time; they are logged."""
     batches: tuple[Batch, ...] = ()
     """Measurements that became final in this pass."""
     next_figure_at: float | None = None
@@ -74,7 +74,7 @@ class Status:
 
     @property
     def gap_ends_at(self) -> float | None:
-        """Uptime at which a reference is due that waits only because of a gap in the observations."""
+        """Uptime at which a reference becomes due that waits only because of a gap in observation."""
         return self.decision.memory.clock.uptime_at(self.decision.plan.gap_ends_at)
 
     @property

@@ -24,6 +24,8 @@ class Liveness:
     status: Status | None = None
     last_heartbeat: float = 0.0
     """Uptime."""
+    engine: str = ""
+    """Which engine was chosen, and why, in words."""
     engine_waits_seconds: Callable[[], float] = lambda: 0.0
     """How long the oldest engine call has been waiting for its answer."""
 

@@ -1,4 +1,4 @@
-"""Settings → the real objects, put together. The one place that knows them all."""
+"""Builds the controller's objects from the settings; the only module that imports all of them."""
 
 from __future__ import annotations
 
@@ -8,12 +8,13 @@ import os
 import random
 import threading
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.choice import EngineChoice, chosen_engine
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
@@ -25,8 +26,10 @@ from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
-from controller.adapters.node.node_file import which_node
-from controller.daemon.conditions import conditions_of
+from controller.adapters.node.agent import Agent
+from controller.adapters.node.node_file import node_source
+from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
+from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
 from controller.daemon.http.app import HttpApp, Sources
 from controller.daemon.http.certificate import Certificate
@@ -49,11 +52,6 @@ _STREAM_GETS_SECONDS = 5.0
 _log = logging.getLogger("controller")
 
 
-def address_of(settings: Settings) -> Address:
-    """Where the engine is."""
-    return Address(settings.docker_host, settings.docker_certificates)
-
-
 @dataclass(frozen=True, slots=True)
 class Controller:
     """A controller, ready to run."""
@@ -64,11 +62,12 @@ class Controller:
     http: HttpServer | None
     ledger: Ledger
     service_manager: ServiceManager
+    engine: EngineChoice
 
 
 @contextmanager
 def controller(settings: Settings, progress: ProgressPort | None = None) -> Iterator[Controller]:
-    """Everything a controller is made of, for as long as it runs.
+    """A controller with all its objects, which are closed at the end.
 
     Raises InvalidSettings, LedgerHeld, LedgerUnavailable.
     """
@@ -77,52 +76,56 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         clock, bell, stopping = SystemClock(), Bell(), threading.Event()
         ledger = Ledger(settings.ledger, settings.resync)
         stack.callback(ledger.close)
+        memory = ledger.load()
+        choice = chosen_engine(settings, memory)
+        settings = replace(settings, docker_host=choice.address.url)
         own_container = own_container_id()
         disk = image_root_disk(settings.docker_host, own_container, settings.disk)
         metrics = Metrics(disk)
         if settings.textfile:
             _continue(metrics, settings.ledger)
-        address = address_of(settings)
-        memory = ledger.load()
-        connection = Connection(address, metrics.request_answered)
-        events = EventStream(connection, bell.ring, memory.event_cursor, memory.event_run)
+        connection = Connection(choice.address, metrics.request_answered)
+        agent = _agent_of(settings, bell)
+        events = EventStream(connection, _ringer(bell, agent), memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
         folder = PolicyFolder(settings.policies, bell.ring)
         stack.callback(folder.stop)
-        connection = Connection(address, lambda *answer: signs.request_answered(*answer))
-        vitals = Liveness(clock, lambda: events.is_alive, engine_waits_seconds=lambda: connection.waiting_seconds)
-        signs = _SignsOfLife(vitals, ServiceManager(environment()), metrics)
-        signs.beat()
+        connection = Connection(choice.address, lambda *answer: heartbeat.request_answered(*answer))
+        vitals = Liveness(
+            *(clock, lambda: events.is_alive),
+            engine_waits_seconds=lambda: connection.waiting_seconds,
+            engine=choice.text,
+        )
+        heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)
+        heartbeat.beat()
         engine = DockerEngine(connection, own_container)
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
         if not settings.once:
             http = _served(settings, Sources(vitals, metrics, overview))
             stack.callback(http.stop)
-        node = which_node(settings.node, settings.agent_url)
+        node = node_source(settings.node, agent)
         ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress, disk)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
-        reconciler = Reconciler(ports, options, stopping, signs.beat)
-        publish = _Publisher(signs, conditions.terms, ledger, overview, settings.textfile)
+        reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
+        publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
         events.start(_STREAM_GETS_SECONDS)
         loop = Loop(
             reconciler.reconcile,
             publish,
-            signs.beat,
+            heartbeat.beat,
             bell,
             clock,
             stopping,
             settings.resync,
             reconciler.notices_disk_pressure,
         )
-        yield Controller(loop, stopping, bell, http, ledger, signs.service_manager)
+        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice)
 
 
 @dataclass(frozen=True, slots=True)
-class _SignsOfLife:
-    """The loop is heard of wherever somebody watches over it; an answer of the engine is a sign as well, since a first
-    pass may ask for thousands.
-    """
+class _Heartbeat:
+    """Reports that the loop is alive. Each answer of the engine counts too: a first pass may need thousands."""
 
     vitals: Liveness
     service_manager: ServiceManager
@@ -138,39 +141,40 @@ class _SignsOfLife:
 
 
 class _Publisher:
-    """Tells everybody who reads it of a new status."""
+    """Passes a new status to log, metrics, page, ledger and service manager."""
 
     def __init__(
-        self, signs: _SignsOfLife, terms: Terms, ledger: Ledger, overview: Overview, textfile: Path | None = None
+        self, heartbeat: _Heartbeat, terms: Terms, ledger: Ledger, overview: Overview, settings: Settings
     ) -> None:
-        self._signs = signs
+        self._heartbeat = heartbeat
         self._terms = terms
         self._ledger = ledger
         self._overview = overview
         self._written: StatusReport | None = None
         self._journal = Journal(terms.settle_seconds)
-        self._textfile = textfile
+        self._textfile = settings.textfile
+        self._settings = deciding_settings(settings)
         self._textfile_trouble = ""
 
     def __call__(self, status: Status) -> None:
-        vitals = self._signs.vitals
+        vitals = self._heartbeat.vitals
         for line in self._journal.lines(status):
             _log.log(line.level, line.message, extra={"event": line.event, **line.fields})
-        self._signs.metrics.publish(status)
+        self._heartbeat.metrics.publish(status)
         self._write_textfile()
         vitals.status = status
-        report = StatusReport(status, self._terms)
+        report = StatusReport(status, self._terms, self._settings)
         self._overview.publish(report)
-        with suppress(LedgerUnavailable):  # Which the next pass will tell, as it cannot save either.
+        with suppress(LedgerUnavailable):  # The next pass reports it, because it cannot save.
             self._write(report)
-        self._signs.service_manager.ready(headline(status))
+        self._heartbeat.service_manager.ready(headline(status))
 
     def _write_textfile(self) -> None:
         """All metrics for node_exporter. A failure is one log line; the pass itself is not affected."""
         if self._textfile is None:
             return
         try:
-            write_textfile(self._textfile, self._signs.metrics.textfile())
+            write_textfile(self._textfile, self._heartbeat.metrics.textfile())
             self._textfile_trouble = ""
         except TextfileUnavailable as error:
             if str(error) != self._textfile_trouble:
@@ -178,12 +182,31 @@ class _Publisher:
             self._textfile_trouble = str(error)
 
     def _write(self, report: StatusReport) -> None:
-        """Where commands find it; all of it only if something has changed, which is seldom."""
+        """Store the report for commands; rows are written only if something has changed."""
         if report.differs_from(self._written):
             self._ledger.report(report.summary, report.rows())
             self._written = report
         else:
             self._ledger.report(report.summary)
+
+
+def _agent_of(settings: Settings, bell: Bell) -> PatientAgent | None:
+    """The agent; `--once` has only one pass, which waits for the answer. Raises InvalidSettings."""
+    if not settings.agent_url:
+        return None
+    waits = REMOVAL_WAITS_SECONDS if settings.once else PASS_WAITS_SECONDS
+    return PatientAgent(Agent(settings.agent_url), bell.ring, pass_waits_seconds=waits)
+
+
+def _ringer(bell: Bell, agent: PatientAgent | None) -> Callable[[], None]:
+    """Called at engine events, after which the agent may need other images."""
+
+    def ring() -> None:
+        if agent:
+            agent.expect_change()
+        bell.ring()
+
+    return ring
 
 
 def _continue(metrics: Metrics, ledger: Path) -> None:
@@ -197,7 +220,7 @@ def _continue(metrics: Metrics, ledger: Path) -> None:
 
 
 def _served(settings: Settings, sources: Sources) -> HttpServer:
-    """The HTTP server as it is wanted. Raises InvalidSettings."""
+    """Start the HTTP server. Raises InvalidSettings."""
     host, port = settings.listen
     tls = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     if settings.basic_auth:
@@ -214,7 +237,7 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
 
 
 class _AccessRules:
-    """Current access rules. Passwords are read again for each request; an unreadable file admits no one."""
+    """Current access rules. Passwords are read again for each request; with an unreadable file all are refused."""
 
     def __init__(self, settings: Settings) -> None:
         own = os.uname().nodename.lower()
@@ -247,9 +270,9 @@ def _readers(settings: Settings, disk: DiskPort) -> Readers:
         try:
             return _history(settings.ledger, since_wall_seconds)
         except LedgerUnavailable:
-            return History()  # The status tells of the ledger's trouble; the rest of the page need not suffer for it.
+            return History()  # The status reports it; the rest of the page works.
 
-    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff)
+    return Readers(disk, history, lambda wall_seconds: time.localtime(wall_seconds).tm_gmtoff, os.uname().nodename)
 
 
 def _history(ledger: Path, since_wall_seconds: float) -> History:

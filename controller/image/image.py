@@ -18,7 +18,7 @@ class Image:
     parent: ImageId | None
     """Set only for images built or committed on this host, and not by every engine."""
     size_bytes: int | None
-    """From the engine; shared layers count in each image. None if the engine's figure makes no sense."""
+    """From the engine; shared layers count in each image. None if the engine's figure is invalid."""
     keep: bool
     """Has the label `image-controller.keep`, with any value but an explicit false."""
     created: float = 0.0

@@ -23,7 +23,7 @@ class Layer:
     chain: ChainId
     parent: ChainId | None
     size_bytes: int | None
-    """None if the engine's history leaves it open."""
+    """None if the engine's history does not determine it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,7 +71,7 @@ def _certain_sizes(layers: int, history: Sequence[int]) -> list[int | None]:
 
 
 def merge_layers(layers: Iterable[Layer]) -> dict[ChainId, Layer]:
-    """One layer per chain ID; a size that one image's history leaves open may be known from another's."""
+    """One layer per chain ID; a size that one image's history does not determine may be known from another's."""
     merged: dict[ChainId, Layer] = {}
     for layer in layers:
         known = merged.get(layer.chain)

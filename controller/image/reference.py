@@ -61,12 +61,12 @@ class Reference:
 
     @property
     def has_name(self) -> bool:
-        """Is there a repository? False for a bare ID and for no name."""
+        """True if there is a repository; false for a bare ID and for no name."""
         return self.path != ""
 
     @property
     def is_digest(self) -> bool:
-        """Is this a repository with a digest and without a tag?"""
+        """True for a repository with a digest and without a tag."""
         return self.has_name and self.tag is None and self.digest is not None
 
     @property
@@ -106,7 +106,7 @@ def image_id(text: str) -> ImageId:
 
 
 def is_image_id(text: str) -> bool:
-    """Is this a complete ID, with or without `sha256:`? (Docker would read the one with it as a tag of `sha256`.)"""
+    """True for a complete ID, with or without `sha256:` (with it, Docker would read a tag of `sha256`)."""
     return _is_image_id(text) is not None
 
 
@@ -202,7 +202,7 @@ def quoted(text: str) -> str:
 
 
 def looks_like_registry(component: str) -> bool:
-    """Is the first component of a name a registry? If not, the name is on Docker Hub."""
+    """True if the first component of a name is a registry; if not, the name is on Docker Hub."""
     return "." in component or ":" in component or component == "localhost"
 
 

@@ -40,7 +40,7 @@ class Selector:
     digest: str | None = field(compare=False, default=None)
 
     def matches(self, reference: Reference | None) -> bool:
-        """Does the selector cover the reference? Only `*` covers None and a bare ID (images without a name)."""
+        """True if the selector covers the reference. Only `*` covers None and a bare ID (images without a name)."""
         if self.repository is None:
             return True
         if reference is None or not reference.has_name:
@@ -81,7 +81,7 @@ def _completed(text: str) -> str:
 class SelectorIndex(Generic[T]):
     """An immutable index from references to the values of the selectors that cover them.
 
-    Results are cached, because each pass asks for the same names.
+    Results are cached, because each pass looks up the same names.
     """
 
     def __init__(self, items: Iterable[tuple[Selector, T]]) -> None:

@@ -35,7 +35,7 @@ class Wildcard:
 
     @property
     def is_literal(self) -> bool:
-        """Is there no `*` in it?"""
+        """True if there is no `*` in it."""
         return self._first == self.text
 
     def matches(self, name: str) -> bool:

@@ -175,7 +175,7 @@ def _not_both(exclusion: Exclusion) -> Schema:
 
 
 def _present(field: Field[Any], name: str) -> Schema:
-    """Does the document have the field under this name, with content?"""
+    """The condition that the document has the field under this name, with content."""
     if isinstance(field.shape, Listed):
         content: Schema = {"type": "array", "minItems": 1}
     elif field.absent_without:

@@ -15,7 +15,7 @@
 #                         One that no delivered commit ever had is an error
 #   POLICIES_SIGNERS      file of the SSH keys that may sign, as in ssh-keygen(1), ALLOWED SIGNERS
 #   POLICIES_GNUPGHOME    the same for OpenPGP: a GnuPG home whose keyring holds the keys that may sign
-#                         (with neither of the two, signatures are not looked at)
+#                         (with neither of the two, signatures are not checked)
 #   POLICIES_CHECK        a command that is given the new tree and refuses it by failing
 #
 # Exit code: 0 the branch is delivered, 1 it is not, 75 it failed before and it is too soon to try again.
@@ -85,7 +85,7 @@ settings() { # what a tree was made with: after a change the same commit is deli
 fetch() { # CLONE: prints the commit
     [[ -d $1 ]] || git init --quiet --bare "$1" || return
     mkdir -p "$1/info" || return
-    # Whatever .gitattributes says, the bytes on disk are those of the commit.
+    # The bytes on disk are those of the commit, also with a .gitattributes.
     echo '* -text !eol -ident -filter !working-tree-encoding' >"$1/info/attributes"
     git_in "$1" fetch --quiet --force --no-tags --depth=1 "${filter[@]}" -- origin "refs/heads/$branch:refs/heads/fetched" &&
         git_in "$1" rev-parse --verify --quiet 'refs/heads/fetched^{commit}'

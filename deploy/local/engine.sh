@@ -15,6 +15,7 @@
 #   d26-gd   Docker 26.1 (trixie), graph driver            d26-c8d   the same, containerd image store
 #   d28-gd   Docker 28 (sid), graph driver                 d28-c8d   the same, containerd image store
 #   podman   Podman 5.4 (trixie), its Docker-compatible socket
+#   podman4  Podman 4.3 (bookworm)         podman4-rootless, d20-rootless   as an ordinary user, without root's rights
 #
 # Each has namespaces, a socket and a data folder of its own; no bridge, no firewall rule, no system service.
 # With --owner an engine ends, data and all, when that process ends, however it ends.
@@ -26,7 +27,8 @@ source "$here/packages.sh"
 # shellcheck source=deploy/local/services.sh
 source "$here/services.sh"
 
-kinds=(debian d20 d26-gd d26-c8d d28-gd d28-c8d podman)
+kinds=(debian d20 d26-gd d26-c8d d28-gd d28-c8d podman podman4 podman4-rootless d20-rootless)
+user=1000 # of a rootless engine, inside its root file system
 
 usage() {
     sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" >&2
@@ -44,7 +46,7 @@ host_of() { echo "unix://$1/engine.sock"; } # FOLDER
 
 suite_of() { # KIND
     case $1 in
-        d20) echo bookworm ;;
+        d20 | d20-rootless | podman4*) echo bookworm ;;
         d26-* | podman) echo trixie ;;
         d28-*) echo sid ;;
     esac
@@ -57,6 +59,12 @@ programs_of() { # KIND
     if [[ $kind == debian ]]; then
         has_docker_of_others || install_packages "$log" docker.io
         echo /
+    elif [[ $kind == podman4* || $kind == *-rootless ]]; then
+        root=$home/roots/rootless
+        make_root "$log" "$suite" "$root" \
+            docker.io,podman,netavark,runc,crun,rootlesskit,uidmap,slirp4netns,iptables,passwd,ca-certificates
+        add_user "$root"
+        echo "$root"
     elif [[ $suite == "$(machine_suite)" ]] && ! has_docker_of_others; then
         # shellcheck disable=SC2046  # one word for each package
         install_packages "$log" $([[ $kind == podman ]] && echo podman runc || echo docker.io)
@@ -66,6 +74,13 @@ programs_of() { # KIND
         make_root "$log" "$suite" "$root" "$(root_packages "$suite")"
         echo "$root"
     fi
+}
+
+add_user() { # ROOT: an ordinary user with a range of subordinate IDs, who may pass through /root to the data folder
+    local file
+    grep -qs "^engine:" "$1/etc/passwd" || chroot "$1" useradd --uid "$user" --create-home engine
+    for file in subuid subgid; do echo "engine:100000:65536" >"$1/etc/$file"; done
+    chmod 711 "$1/root"
 }
 
 machine_suite() { (
@@ -117,6 +132,17 @@ docker_features() { # KIND: the image store, which `debian` takes as it is
     esac
 }
 
+write_rootless_docker_configuration() { # FOLDER REGISTRY...
+    local dir=$1
+    shift
+    cat >"$dir/daemon.json" <<JSON
+{
+  "data-root": "$dir/data", "hosts": ["$(host_of "$dir")"], "insecure-registries": $(json_list "$@"),
+  "deprecated-key-path": "$dir/key.json", "bridge": "none", "iptables": false, "ip-forward": false, "ip-masq": false
+}
+JSON
+}
+
 write_podman_configuration() { # FOLDER REGISTRY...
     local dir=$1 registry
     shift
@@ -129,8 +155,12 @@ write_podman_configuration() { # FOLDER REGISTRY...
 
 start_engine() { # NAME FOLDER ROOT OWNER REGISTRY...
     local name=$1 dir=$2 root=$3 owner=$4
-    shift 4
     rm -f "$dir/engine.sock"
+    if [[ ${name%%.*} == *-rootless ]]; then
+        start_rootless_engine "$@"
+        return
+    fi
+    shift 4
     if [[ $name == podman* ]]; then
         write_podman_configuration "$dir" "$@"
         start_service "$dir" "$owner" "$root" \
@@ -140,6 +170,32 @@ start_engine() { # NAME FOLDER ROOT OWNER REGISTRY...
     else
         write_docker_configuration "$name" "$dir" "$root" "$@"
         start_service "$dir" "$owner" "$root" dockerd --config-file "$dir/daemon.json"
+    fi
+}
+
+# Runs its arguments as the user: USER COMMAND...
+as_user='
+    export HOME=/home/engine XDG_RUNTIME_DIR=/run/user/$1 USER=engine PATH=/usr/sbin:/usr/bin:/sbin:/bin
+    install -d -m 700 -o "$1" -g "$1" "$XDG_RUNTIME_DIR"
+    exec setpriv --reuid "$1" --regid "$1" --init-groups "${@:2}"'
+
+start_rootless_engine() { # NAME FOLDER ROOT OWNER REGISTRY...
+    local name=$1 dir=$2 root=$3 owner=$4
+    shift 4
+    local as=(bash -c "$as_user" bash "$user")
+    chown "$user:$user" "$dir"
+    if [[ $name == podman* ]]; then
+        write_podman_configuration "$dir" "$@"
+        start_service "$dir" "$owner" "$root" "${as[@]}" \
+            env "CONTAINERS_CONF=$dir/containers.conf" "CONTAINERS_REGISTRIES_CONF=$dir/registries.conf" \
+            podman --root "$dir/data" --runroot "/run/user/$user/containers" \
+            system service --time=0 "$(host_of "$dir")"
+    else
+        write_rootless_docker_configuration "$dir" "$@"
+        # The network of the host, as /dev/net/tun need not be open to users.
+        start_service "$dir" "$owner" "$root" "${as[@]}" \
+            env DOCKERD_ROOTLESS_ROOTLESSKIT_NET=host DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=none \
+            /usr/share/docker.io/contrib/dockerd-rootless.sh --config-file "$dir/daemon.json"
     fi
 }
 

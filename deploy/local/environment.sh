@@ -12,7 +12,7 @@ source deploy/local/packages.sh
 venv=$PWD/.venv
 log=$venv/environment.log
 
-# The caller may be inside another environment; that is no business of this one.
+# The caller may be inside another environment; it is ignored.
 unset VIRTUAL_ENV PYTHONHOME PYTHONPATH
 export PIP_USER=0 PIP_REQUIRE_VIRTUALENV=0 PIP_DISABLE_PIP_VERSION_CHECK=1
 

@@ -18,6 +18,11 @@ fi
 mount -t proc proc "$root/proc"
 mount -t tmpfs -o mode=755 tmpfs "$root/run"
 mount -t tmpfs tmpfs "$root/dev/shm"
+if [[ -n $root ]]; then # not chroot: in that no process may make a user namespace, as rootless engines do
+    pivot_root "$root" "$root/mnt"
+    cd /
+    umount --lazy /mnt
+fi
 
 # shellcheck disable=SC2317  # the trap reaches it
 stop_command() {
@@ -25,7 +30,7 @@ stop_command() {
     kill -s TERM "$command" 2>/dev/null || true
 }
 
-env --ignore-environment "PATH=$PATH" HOME=/root chroot "$root/" "$@" &
+env --ignore-environment "PATH=$PATH" HOME=/root "$@" &
 command=$!
 trap stop_command TERM
 interrupted=yes

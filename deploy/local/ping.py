@@ -40,4 +40,7 @@ def answers(address: str) -> bool:
 
 
 if __name__ == "__main__":
-    sys.exit(0 if answers(sys.argv[1]) else 1)
+    try:
+        sys.exit(0 if answers(sys.argv[1]) else 1)
+    except KeyboardInterrupt:
+        sys.exit(130)

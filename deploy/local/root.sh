@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Root file systems of Debian that tests and trials borrow from, each made once; prints its folder.
 #
-#   root.sh python     trixie with Python 3.13: the base of a container image where no registry can be asked for one
+#   root.sh python     trixie with Python 3.13: the base of a container image without a registry
 #   root.sh python314  sid with Python 3.14, which this Debian does not have
 #   root.sh compose    trixie with Compose 2 and the Docker client
 #   root.sh systemd    bookworm with systemd as its first process, to run the units on

@@ -52,15 +52,15 @@ narrate() { # beside the controller: what it saw, what it did, and where to look
     say "what was removed, and why (imagectl get removals):"
     imagectl get removals
     echo
-    say "what is left, and why (imagectl plan):"
+    say "what is kept, and why (imagectl plan):"
     imagectl plan "${looking[@]}"
     address=$(sed -n 's|.*metrics at \(http://[^ ]*\)/metrics.*|\1|p' "$trial/log" | head -n 1)
     echo
-    say "the bytes it really freed, from $address/metrics:"
+    say "the bytes that were freed, from $address/metrics:"
     python3 -c 'import sys, urllib.request as r; sys.stdout.write(r.urlopen(sys.argv[1]).read().decode())' "$address/metrics" |
         grep '^image_controller_reclaimed_bytes_total'
     echo
-    say "it keeps running: status page at $address/, metrics at $address/metrics; Ctrl-C ends it"
+    say "the controller keeps running: status page at $address/, metrics at $address/metrics; Ctrl-C stops it"
 }
 
 stop_controller() {
@@ -69,15 +69,17 @@ stop_controller() {
 }
 
 run_controller() { # OPTION...: until it ends; a signal goes on to it and ends the wait, which then begins again
-    local status interrupted=yes
-    imagectl run "${looking[@]}" --log-format text "$@" 2> >(tee "$trial/log" >&2) &
+    local status interrupted=yes was_interrupted=''
+    .venv/bin/imagectl run --ledger "$trial/ledger.db" "${looking[@]}" --log-format text "$@" 2> >(tee "$trial/log" >&2) &
     controller=$!
     narrate &
     trap stop_controller INT TERM HUP
     while [[ -n $interrupted ]]; do
         interrupted='' status=0
         wait "$controller" || status=$?
+        was_interrupted+=$interrupted
     done
+    [[ -z $was_interrupted || $status -le 128 ]] || status=0 # the signal came before the controller could handle it
     return "$status"
 }
 
@@ -88,8 +90,8 @@ mkdir -p "$trial"
 samples create
 made=yes
 looking=(--policies policies --docker-host "$DOCKER_HOST" --settle "$settle")
-say "three sample images are there; before anything is removed, the plan is (imagectl plan):"
+say "three sample images exist; the plan before anything is removed (imagectl plan):"
 imagectl plan "${looking[@]}"
 echo
-say "now the controller runs (imagectl run); $settle after it has first seen them, what is due goes:"
+say "the controller runs now (imagectl run); images that are due are removed $settle after they were first seen:"
 run_controller "$@"

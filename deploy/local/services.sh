@@ -1,6 +1,6 @@
 # shellcheck shell=bash
 # Sourced by the scripts beside it: a service is a folder with a lock (held while it runs), the pid of its supervisor
-# and its log. A reboot or a kill -9 frees the lock, so nothing stale is ever taken for a running service.
+# and its log. A reboot or a kill -9 frees the lock, so nothing stale counts as a running service.
 
 home=${IMAGECTL_ENGINES_HOME:-${XDG_STATE_HOME:-${HOME:-/root}/.local/state}/edge-image-controller/engines}
 services=$home/running

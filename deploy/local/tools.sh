@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs what the tests of the page, the metrics and the manifests ask for answers: a real Chromium and a real
-# Prometheus, from Debian. Neither is started here, nor at boot. Does nothing when they are already there.
+# Installs Chromium and Prometheus from Debian for the tests of the page, the metrics and the manifests. Neither is
+# started here, nor at boot. Does nothing when they are already installed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/local/packages.sh

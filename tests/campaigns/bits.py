@@ -5,21 +5,23 @@ The ledger is read by the same code as at a start, from memory, because a file f
 
 from __future__ import annotations
 
+import logging
 import sqlite3
 import sys
 from collections import Counter
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import closing
 from dataclasses import replace
-from functools import lru_cache
+from functools import lru_cache, partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
+from typing import Any
 from unittest.mock import patch
 
 from controller.adapters.ledger.codec import decoded
-from controller.adapters.ledger.file import DamagedError, NewerError
+from controller.adapters.ledger.file import DamagedError, NewerError, files_of, is_system_error, lock_of
 from controller.adapters.ledger.ledger import Ledger, checked
-from controller.errors import ControllerError
+from controller.adapters.ledger.migrations import names_of
 from controller.plan.memory.idleness import Usage, idle_since
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import IN_USE, Memory
@@ -29,6 +31,7 @@ from tests.host import IN_MEMORY
 
 _ROLLBACK_JOURNAL = b"\x01\x01"
 """Bytes 18 and 19 of the header. A database in memory has no write-ahead log."""
+HEADER_BITS = 800
 
 
 def a_small_memory() -> Memory:
@@ -49,8 +52,7 @@ def a_small_ledger(memory: Memory) -> bytes:
         ledger.close()
         with closing(sqlite3.connect(file)) as db:
             db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
-        data = file.read_bytes()
-    return data[:18] + _ROLLBACK_JOURNAL + data[20:]
+        return file.read_bytes()
 
 
 def idle_seconds(memory: Memory) -> dict[tuple[str, Usage], float]:
@@ -69,45 +71,97 @@ def outcome_of(data: bytes, before: Memory) -> str:
         try:
             db.deserialize(data)
             loaded = checked(db)
-        except (DamagedError, ControllerError):
-            return "moved aside"
-        except sqlite3.DatabaseError:
+            names_of(db)
+        except DamagedError:
             return "moved aside"
         except NewerError:
             return "newer"
+        except sqlite3.DatabaseError as error:
+            return f"traceback {error!r}" if is_system_error(error) else "moved aside"
         except Exception as error:
             return f"traceback {error!r}"
-    return _judged(loaded.memory, before)
+    return judged(loaded.memory, before)
 
 
-def _judged(after: Memory, before: Memory) -> str:
+def outcome_of_header(data: bytes, before: Memory, folder: Path) -> str:
+    """The same for a flip in the header of the file, which a database in memory does not use completely."""
+    file = folder / "ledger.db"
+    for each in (*files_of(file), lock_of(file)):
+        each.unlink(missing_ok=True)
+    lock_of(file).write_text("1\n")
+    file.write_bytes(data)
+    try:
+        ledger = Ledger(file)
+        memory = ledger.load()
+        ledger.save(replace(memory, event_cursor=memory.event_cursor + 1))
+        ledger.close()
+    except Exception as error:
+        return f"traceback {error!r}"
+    return "moved aside" if memory == Memory() else judged(memory, before)
+
+
+def judged(after: Memory, before: Memory) -> str:
+    """What became of a memory, of which a fault has changed some part."""
     if after == before:
         return "unchanged"
     limits = idle_seconds(before)
     if any(seconds > limits.get(key, 0.0) for key, seconds in idle_seconds(after).items()):
         return "older"
-    keeps = ("lost_names", "mounted", "agreements", "watch", "node", "event_cursor", "pulls", "spent", "expected")
-    has_lost = any(getattr(after, part) != getattr(before, part) for part in keeps) or after.seen != before.seen
-    return "older" if has_lost and after.records and after.seen is None else "rows left out"
+    if after.records and any(getattr(after, part) != getattr(before, part) for part in _KEEPS):
+        return "older"  # A fact that keeps images is not as it was, and some images are not new.
+    return "older" if any(map(_has_other_values, _entries(after), _entries(before))) else "rows left out"
 
 
-def flipped(data: bytes, bits: Iterable[int], before: Memory) -> Counter[str]:
+_KEEPS = (
+    "lost_names",
+    "mounted",
+    "swarm",
+    "agreements",
+    "watch",
+    "node",
+    "event_cursor",
+    "event_run",
+    "pulls",
+    "spent",
+)
+
+
+def _entries(memory: Memory) -> list[Mapping[Any, object]]:
+    """What is kept row by row. A record does not depend on the row of its topmost layer."""
+    records = {image: replace(record, tip=None) for image, record in memory.records.items()}
+    images = memory.seen.images if memory.seen else {}
+    return [records, images, memory.layers, memory.evidence, memory.attempts, memory.texts]
+
+
+def _has_other_values(after: Mapping[Any, object], before: Mapping[Any, object]) -> bool:
+    return any(key not in before or before[key] != value for key, value in after.items())
+
+
+def flipped(data: bytes, bits: Iterable[int], outcome: Callable[[bytes], str]) -> Counter[str]:
     """How often each outcome came, over flips of these bits."""
     outcomes: Counter[str] = Counter()
     for bit in bits:
         changed = bytearray(data)
         changed[bit // 8] ^= 1 << bit % 8
-        outcomes[outcome_of(bytes(changed), before)] += 1
+        outcomes[outcome(bytes(changed))] += 1
     return outcomes
+
+
+def in_memory(data: bytes) -> bytes:
+    """The same database for SQLite's databases in memory, which have no write-ahead log."""
+    return data[:18] + _ROLLBACK_JOURNAL + data[20:]
 
 
 def main() -> int:
     """Flip every bit; prints the counts."""
+    logging.disable(logging.ERROR)  # Each of thousands of damaged ledgers is a line.
     memory = a_small_memory()
     data = a_small_ledger(memory)
     # Most flips leave most values as they are, so each value is decoded once.
-    with patch("controller.adapters.ledger.rows.decoded", lru_cache(decoded)):
-        outcomes = flipped(data, range(len(data) * 8), memory)
+    with patch("controller.adapters.ledger.rows.decoded", lru_cache(decoded)), TemporaryDirectory(dir=IN_MEMORY) as at:
+        outcomes = flipped(in_memory(data), range(HEADER_BITS, len(data) * 8), partial(outcome_of, before=memory))
+        of_header = partial(outcome_of_header, before=memory, folder=Path(at))
+        outcomes += flipped(data, range(HEADER_BITS), of_header)
     older = outcomes["older"]
     tracebacks = sum(number for outcome, number in outcomes.items() if outcome.startswith("traceback"))
     others = ", ".join(f"{number:,} {outcome}" for outcome, number in sorted(outcomes.items()) if outcome != "older")

@@ -10,6 +10,7 @@ from pathlib import Path
 import pytest
 
 from controller.cli.completion import SHELLS
+from controller.cli.main import COMMANDS
 
 
 @pytest.fixture
@@ -58,6 +59,8 @@ def completed_by_bash(environment: dict[str, str], line: str) -> list[str]:
         ("imagectl get images -l verdict=DUE,ori", ["DUE,origin="]),
         ("imagectl get images --sort-by s", ["size"]),
         ("imagectl get removals --sort-by o", ["outcome"]),
+        ("imagectl plan --usage a", ["any", "agent"]),
+        ("imagectl run --log-level ", ["debug", "info", "warning", "error"]),
         ("imagectl explain nonsense", [""]),
     ],
 )
@@ -74,7 +77,7 @@ def test_fish_completes_references_and_commands_with_their_help(environment: dic
         f"acme/telemetry:1.{n}" for n in range(5)
     ]
     commands = in_shell(environment, "fish", source + 'complete -C "imagectl ex"')
-    assert commands == ["explain\tSay why one image goes or stays."]
+    assert commands == [f"explain\t{COMMANDS['explain'][1]}"]
 
 
 @pytest.mark.needs_tools
@@ -89,7 +92,7 @@ def test_zsh_takes_the_script_and_gets_references(environment: dict[str, str]) -
 
 
 @pytest.mark.parametrize("shell", SHELLS)
-def test_without_a_ledger_nothing_is_offered_and_nothing_is_said(
+def test_without_a_ledger_nothing_is_completed_and_nothing_is_printed(
     environment: dict[str, str], shell: str, tmp_path: Path
 ) -> None:
     nothing = environment | {"IMAGECTL_LEDGER": f"{tmp_path}/nothing.db", "IMAGECTL_LEDGR": "x"}

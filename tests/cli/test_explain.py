@@ -24,7 +24,7 @@ def test_it_prints_the_verdict_its_rule_the_evidence_and_what_would_change_it(im
 
 
 @pytest.mark.parametrize("text", ["acme/telemetry:1.0", "docker.io/acme/telemetry:1.0", "002847ee3ac9", "0028"])
-def test_an_image_is_found_by_its_name_and_by_the_beginning_of_its_id(imagectl: Imagectl, text: str) -> None:
+def test_an_image_is_found_by_its_name_and_by_the_start_of_its_id(imagectl: Imagectl, text: str) -> None:
     assert imagectl("explain", text, "-o", "name").out == "acme/telemetry:1.0\n"
 
 

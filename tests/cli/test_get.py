@@ -27,7 +27,7 @@ class TestImages:
         assert said.rows[0][:5] == ["acme/telemetry:1.0", "180.4 MB", "18d 19h", "pulled", "BACKING_OFF"]
         assert said.rows[0][5].startswith("in ")
 
-    def test_how_old_that_is_is_said_beside_it(self, imagectl: Imagectl) -> None:
+    def test_the_age_of_the_report_is_shown(self, imagectl: Imagectl) -> None:
         assert "from the controller's last pass, " in imagectl("get", "images").err
 
     def test_wide_shows_more_columns(self, imagectl: Imagectl) -> None:
@@ -49,7 +49,7 @@ class TestImages:
     def test_only_the_references_that_were_named(self, imagectl: Imagectl) -> None:
         assert len(imagectl("get", "images", "redis:1.1", "redis:1.2").rows) == 2
 
-    def test_a_name_that_is_not_there_is_told_with_the_nearest_one(self, imagectl: Imagectl) -> None:
+    def test_an_unknown_name_is_reported_with_the_nearest_one(self, imagectl: Imagectl) -> None:
         said = imagectl("get", "images", "redus:1.1")
         assert (said.code, said.err) == (1, "imagectl: redus:1.1: not found (did you mean redis:1.1?)\n")
 
@@ -73,7 +73,7 @@ class TestSelector:
             ("document=nobody", 0),
         ],
     )
-    def test_rows_are_chosen_by_what_is_in_them(self, imagectl: Imagectl, selector: str, count: int) -> None:
+    def test_rows_are_selected_by_their_fields(self, imagectl: Imagectl, selector: str, count: int) -> None:
         assert len(imagectl("get", "images", "-l", selector).rows) == count
 
     @pytest.mark.parametrize(
@@ -95,7 +95,7 @@ class TestSelector:
             ("document notin ( )", "'document notin ( )': write field=value"),
         ],
     )
-    def test_a_mistake_is_told_with_what_was_probably_meant(
+    def test_a_mistake_is_reported_with_what_was_probably_meant(
         self, imagectl: Imagectl, selector: str, message: str
     ) -> None:
         said = imagectl("get", "images", "-l", selector)
@@ -104,7 +104,7 @@ class TestSelector:
 
 
 class TestSortBy:
-    def test_what_is_large_comes_last_or_first(self, imagectl: Imagectl) -> None:
+    def test_large_values_come_last_or_first(self, imagectl: Imagectl) -> None:
         by_size = [
             row["size_bytes"] for row in json.loads(imagectl("get", "images", "--sort-by", "size", "-o", "json").out)
         ]
@@ -112,7 +112,7 @@ class TestSortBy:
         back = json.loads(imagectl("get", "images", "--sort-by", "-size", "-o", "json").out)
         assert [row["size_bytes"] for row in back] == by_size[::-1]
 
-    def test_what_is_unknown_comes_last_either_way(self, imagectl: Imagectl) -> None:
+    def test_unknown_values_come_last_in_both_orders(self, imagectl: Imagectl) -> None:
         for column in ("idle", "-idle"):
             rows = json.loads(imagectl("get", "images", "--sort-by", column, "-o", "json").out)
             assert [row["idle_seconds"] is None for row in rows] == [False] * 48 + [True] * 12
@@ -134,7 +134,7 @@ class TestSortBy:
 
 
 class TestPolicies:
-    def test_each_with_its_state_and_why(self, imagectl: Imagectl) -> None:
+    def test_documents_are_listed_with_state_and_reason(self, imagectl: Imagectl) -> None:
         rows = {row[0]: row[1:] for row in imagectl("get", "policies").rows}
         assert rows["site-lyon"] == [
             "not_applicable",
@@ -149,7 +149,7 @@ class TestPolicies:
             "disabled",
         ]
 
-    def test_only_those_in_a_state(self, imagectl: Imagectl) -> None:
+    def test_documents_are_selected_by_state(self, imagectl: Imagectl) -> None:
         assert imagectl("get", "policies", "-l", "state=disabled", "-o", "name").out == "toolbox\n"
 
     def test_without_a_controller_they_are_read_from_the_folder(
@@ -159,7 +159,7 @@ class TestPolicies:
         assert main.run(["get", "policies", *where, "-o", "name"]) == 0
         assert capsys.readouterr().out.split() == ["agent", "services", "site-lyon", "spring-cleaning", "toolbox"]
 
-    def test_live_shows_what_the_controller_has_not_read_yet(
+    def test_live_shows_documents_that_the_controller_has_not_read_yet(
         self, imagectl: Imagectl, node: Path, tmp_path: Path
     ) -> None:
         policies = sample_node.write_policies(tmp_path, broken=sample_node.A_BROKEN_POLICY)
@@ -171,20 +171,20 @@ class TestPolicies:
 
 
 class TestRemovals:
-    def test_oldest_first_with_what_they_freed(self, imagectl: Imagectl) -> None:
+    def test_removals_are_listed_oldest_first_with_their_bytes(self, imagectl: Imagectl) -> None:
         rows = json.loads(imagectl("get", "removals", "-o", "json").out)
         assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
         assert {row["exactness"] for row in rows} == {"exact", "in the batch's figure"}
 
-    def test_of_the_last_day(self, imagectl: Imagectl) -> None:
+    def test_removals_of_the_last_day_are_selected(self, imagectl: Imagectl) -> None:
         assert len(imagectl("get", "removals", "--since", "1d").rows) == 3
 
-    def test_those_that_came_to_nothing(self, imagectl: Imagectl) -> None:
+    def test_failed_and_refused_removals_are_selected(self, imagectl: Imagectl) -> None:
         rows = json.loads(imagectl("get", "removals", "--failed", "-o", "json").out)
         assert {row["outcome"] for row in rows} == {"refused"}
         assert all(row["message"] for row in rows)
 
-    def test_a_batch_stands_in_parentheses(self, imagectl: Imagectl) -> None:
+    def test_the_bytes_of_a_batch_are_in_parentheses(self, imagectl: Imagectl) -> None:
         assert "(311.0 MB with its batch)" in imagectl("get", "removals").out
 
     def test_the_summary_counts_everything(self, imagectl: Imagectl) -> None:
@@ -194,13 +194,11 @@ class TestRemovals:
         batch = next(row["batch_freed_bytes"] for row in every if row["batch"])
         assert sum(t["freed_bytes"] for t in totals) == sum(row["freed_bytes"] or 0 for row in every) + batch
 
-    def test_a_ledger_that_is_not_there_cannot_be_read(
-        self, tmp_path: Path, capsys: pytest.CaptureFixture[str]
-    ) -> None:
+    def test_a_missing_ledger_cannot_be_read(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
         assert main.run(["get", "removals", "--ledger", str(tmp_path / "nothing.db")]) == 3
         assert "nothing.db (no controller has run here, or --ledger names another file)" in capsys.readouterr().err
 
-    def test_a_time_that_is_none(self, imagectl: Imagectl) -> None:
+    def test_an_invalid_duration_is_refused(self, imagectl: Imagectl) -> None:
         said = imagectl("get", "removals", "--since", "yesterday")
         assert (said.code, "write a duration as 90s, 5m, 2h or 1d" in said.err) == (2, True)
 
@@ -257,7 +255,7 @@ class TestWatch:
         assert all(json.loads(line)["reference"] for line in changes.splitlines())
 
 
-def test_the_names_of_columns_are_promised_to_scripts() -> None:
+def test_the_names_of_columns_are_stable() -> None:
     promised: dict[str, tuple[ListingKind[Any], str]] = {
         "images": (IMAGES, "REFERENCE,IMAGE ID,SIZE,IDLE,LAST USED (ABOUT),ORIGIN,VERDICT,REMOVAL"),
         "plan": (PLAN, "REFERENCE,IMAGE ID,SIZE,FREES ALONE,IDLE,VERDICT,REMOVAL,RULE,WHY"),

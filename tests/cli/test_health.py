@@ -39,28 +39,28 @@ def certificate(tmp_path: Path) -> Path:
     return key
 
 
-def test_a_controller_that_lives_is_well(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_running_controller_is_healthy(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["health", "--listen", f"127.0.0.1:{port}"]) == 0
     assert capsys.readouterr().out == "ok\n"
 
 
-def test_one_that_listens_on_every_address_is_asked_on_loopback(port: int) -> None:
+def test_a_controller_that_listens_on_every_address_is_queried_on_loopback(port: int) -> None:
     assert main.run(["health", "--listen", f":{port}"]) == 0
 
 
-def test_what_is_wrong_is_told_and_makes_the_exit_code_1(port: int, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_problem_is_reported_with_exit_code_1(port: int, capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["health", "--ready", "--listen", f"127.0.0.1:{port}"]) == 1
     assert (
         capsys.readouterr().err == f"imagectl: the controller at 127.0.0.1:{port} answers: no pass has succeeded yet\n"
     )
 
 
-def test_where_no_controller_is_one_line_says_so(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_missing_controller_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["health", "--listen", "127.0.0.1:1"]) == 1
     assert capsys.readouterr().err == "imagectl: no controller answers at 127.0.0.1:1: Connection refused\n"
 
 
-def test_with_a_certificate_it_asks_by_tls(certificate: Path) -> None:
+def test_with_a_certificate_it_uses_tls(certificate: Path) -> None:
     server = HttpServer(controller, ("127.0.0.1", 0), Certificate(certificate, None))
     try:
         asked = ["health", "--listen", f"127.0.0.1:{server.port}"]

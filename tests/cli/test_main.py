@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -50,12 +51,12 @@ def test_help_shows_by_examples(imagectl: Imagectl, command: list[str]) -> None:
     assert f"imagectl {' '.join(command)}" in said.out
 
 
-def test_exit_codes_stand_on_a_line_of_their_own(imagectl: Imagectl) -> None:
+def test_exit_codes_are_on_a_line_of_their_own(imagectl: Imagectl) -> None:
     lines = [line.strip() for line in imagectl("nmp", "validate", "--help").out.splitlines()]
     assert "Exit code: 0 no problem, 1 problems found, 2 wrong usage." in lines
 
 
-def test_help_tells_where_each_setting_may_stand(imagectl: Imagectl) -> None:
+def test_help_shows_the_sources_of_each_setting(imagectl: Imagectl) -> None:
     page = " ".join(imagectl("run", "--help").out.split())
     assert "--settle TIME Minimum time since an image was last pulled, used or built" in page
     assert "can be removed. [default: 10m] [env: IMAGECTL_SETTLE]" in page
@@ -70,7 +71,7 @@ def test_help_tells_where_each_setting_may_stand(imagectl: Imagectl) -> None:
         (("plan", "--exitcode"), "'--exit-code'"),
     ],
 )
-def test_a_misspelt_command_or_option_is_told_with_the_nearest_one(
+def test_a_misspelt_command_or_option_is_reported_with_the_nearest_one(
     imagectl: Imagectl, arguments: tuple[str, ...], message: str
 ) -> None:
     said = imagectl(*arguments)
@@ -84,9 +85,7 @@ def test_a_mistake_in_a_setting_is_one_line_and_no_traceback(imagectl: Imagectl)
     assert said.err == "imagectl: --resync: 'soon': write a duration as 90s, 5m, 2h or 1d\n"
 
 
-def test_a_variable_that_is_no_setting_is_told_and_costs_nothing(
-    imagectl: Imagectl, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_a_variable_that_is_not_a_setting_is_a_warning(imagectl: Imagectl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGECTL_SETLE", "1h")
     for known in ("IMAGECTL_SETTLE", "IMAGECTL_TEST_ENGINES", "IMAGECTL_EXCHANGE_ORG", "_IMAGECTL_COMPLETED"):
         monkeypatch.setenv(known, "1h")
@@ -97,15 +96,13 @@ def test_a_variable_that_is_no_setting_is_told_and_costs_nothing(
 
 
 @pytest.mark.parametrize("command", [("get", "images"), ("explain", "redis:1.1"), ("plan",)], ids=" ".join)
-def test_a_protection_that_protects_nothing_is_refused_as_the_controller_does(
-    imagectl: Imagectl, command: tuple[str, ...]
-) -> None:
+def test_an_invalid_protection_is_refused_as_by_the_controller(imagectl: Imagectl, command: tuple[str, ...]) -> None:
     said = imagectl(*command, "--protect", "foo")
     assert (said.code, said.err.startswith("imagectl: --protect: ")) == (2, True)
     assert imagectl("get", "images", "--protect", "foo:*").code == 0
 
 
-def test_an_engine_that_is_not_there_is_exit_code_3(imagectl: Imagectl, tmp_path: Path) -> None:
+def test_a_missing_engine_is_exit_code_3(imagectl: Imagectl, tmp_path: Path) -> None:
     said = imagectl("plan", "--docker-host", f"unix://{tmp_path}/nothing.sock")
     assert said.code == 3
     assert said.err.startswith("imagectl: ")
@@ -137,20 +134,20 @@ def run_apart(node: Path, *arguments: str, after: str = "") -> str:
     ],
     ids=" ".join,
 )
-def test_who_only_reads_need_not_wait_for_slow_libraries(node: Path, command: tuple[str, ...]) -> None:
+def test_reading_commands_do_not_import_slow_libraries(node: Path, command: tuple[str, ...]) -> None:
     after = f"import sys\nprint('imported:', *(name for name in {_SLOW!r} if name in sys.modules))"
     assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
 
 
 @pytest.mark.parametrize("command", [("get", "images"), ("explain", "redis:1.1")], ids=" ".join)
-def test_who_only_reads_needs_no_planner(node: Path, command: tuple[str, ...]) -> None:
+def test_reading_commands_do_not_import_the_planner(node: Path, command: tuple[str, ...]) -> None:
     after = (
         "import sys\nprint('imported:', *(n for n in sys.modules if n.startswith('controller.plan.verdict.planner')))"
     )
     assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
 
 
-def test_who_has_read_enough_of_our_output_is_no_error(node: Path) -> None:
+def test_a_reader_that_closes_our_output_is_not_an_error(node: Path) -> None:
     command = f"{sys.executable} -m controller get images --ledger {node}/ledger.db 2>&1 | head -n 1"
     done = subprocess.run(["bash", "-c", command], capture_output=True, text=True, check=True, timeout=60)
     assert done.stdout.startswith("REFERENCE")
@@ -174,12 +171,12 @@ def unread() -> Iterator[int]:
 
 
 @pytest.mark.parametrize("command", [("nmp", "schema"), ("nmp", "new"), ("--help",), ("plan", "-h")], ids=" ".join)
-def test_a_closed_pipe_is_exit_code_0_and_nothing_is_said(unread: int, command: tuple[str, ...]) -> None:
+def test_a_closed_pipe_is_exit_code_0_without_a_message(unread: int, command: tuple[str, ...]) -> None:
     said = real(*command, stdout=unread)
     assert (said.returncode, said.stderr) == (0, "")
 
 
-def test_a_mistake_keeps_its_exit_code_where_nobody_hears_of_it(unread: int) -> None:
+def test_an_error_keeps_its_exit_code_with_a_closed_standard_error(unread: int) -> None:
     assert real("exlain", stderr=unread).returncode == 2
     assert real("run", "--settle", "x", stderr=unread).returncode == 2
 
@@ -202,7 +199,7 @@ def test_a_closed_standard_input_is_wrong_usage(script: str) -> None:
     assert (done.returncode, "standard input is closed" in done.stderr.splitlines()[-1]) == (2, True)
 
 
-def test_a_closed_standard_output_is_no_traceback(node: Path) -> None:
+def test_a_closed_standard_output_gives_no_traceback(node: Path) -> None:
     script = f"{sys.executable} -m controller get images --ledger {node}/ledger.db >&-"
     assert subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60).returncode == 0
 
@@ -221,12 +218,48 @@ def test_the_module_is_the_program() -> None:
     assert done.stdout.startswith("imagectl ")
 
 
-def test_a_command_that_is_interrupted_says_so(
-    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
-) -> None:
+def test_an_interrupted_command_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def interrupted(*arguments: object, **named: object) -> None:
         raise click.Abort
 
     monkeypatch.setattr(main.imagectl, "main", interrupted)
     assert main.run(["version"]) == 1
     assert capsys.readouterr().err == "imagectl: interrupted\n"
+
+
+def test_the_option_version_prints_what_the_command_prints(capsys: pytest.CaptureFixture[str]) -> None:
+    printed = [(main.run(arguments), capsys.readouterr().out) for arguments in (["--version"], ["version"])]
+    assert printed[0] == printed[1]
+
+
+class TestConfigurationFile:
+    def test_the_environment_can_name_the_configuration_file(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        (tmp_path / "own.toml").write_text(f'ledger = "{tmp_path}/here/ledger.db"\n')
+        (tmp_path / "here").mkdir()
+        monkeypatch.setenv("IMAGECTL_CONFIG", str(tmp_path / "own.toml"))
+        monkeypatch.delenv("IMAGECTL_LEDGER", raising=False)
+        assert main.run(["record-download", "app:1"]) == 0
+        assert (tmp_path / "here" / "ledger.db").exists()
+        assert "unknown setting" not in capsys.readouterr().err
+
+    def test_an_option_wins_over_the_environment(
+        self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+    ) -> None:
+        monkeypatch.setenv("IMAGECTL_CONFIG", str(tmp_path / "named-by-environment.toml"))
+        assert main.run(["plan", "--config", str(tmp_path / "named.toml")]) == 2
+        assert capsys.readouterr().err == f"imagectl: {tmp_path}/named.toml: no such file\n"
+
+
+class TestRecordedDownload:
+    def test_a_name_without_an_image_is_reported_as_waiting(
+        self, imagectl: Imagectl, node: Path, tmp_path: Path
+    ) -> None:
+        ledger = tmp_path / "ledger.db"
+        shutil.copy(node / "ledger.db", ledger)
+        said = imagectl("record-download", "acme/telemetry:1.0", "acme/new:1", "--ledger", str(ledger))
+        assert said.out.splitlines() == [
+            "recorded 2 downloads for the controller's next pass",
+            "acme/new:1: waits for an image of that name, at most a day of observed time",
+        ]

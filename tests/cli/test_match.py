@@ -86,7 +86,7 @@ def test_the_node_may_be_that_of_an_agent() -> None:
     with FakeAgent() as agent:
         agent.pattern = "gateway"
         done = run("--agent-url", agent.url, "policies/gateways.json")
-        assert (done.exit_code, done.stderr.split(" (")[0]) == (0, "1 of 1 documents apply to myorg/gw-1")
+        assert (done.exit_code, done.stderr.split(" (")[0]) == (0, "1 of 1 document applies to myorg/gw-1")
 
 
 def test_the_node_may_be_named_in_the_environment_as_for_the_controller() -> None:
@@ -126,7 +126,7 @@ def test_what_is_not_in_force_on_any_node_says_so() -> None:
 # ── what is wrong ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_document_with_an_error_is_told_and_the_others_are_answered() -> None:
+def test_a_document_with_an_error_is_reported_and_the_others_are_matched() -> None:
     a_document("bad", enabled="yes")
     done = run()
     assert done.exit_code == 1
@@ -135,7 +135,7 @@ def test_a_document_with_an_error_is_told_and_the_others_are_answered() -> None:
     assert "all        yes" in done.stdout
 
 
-def test_a_node_that_nobody_knows_takes_no_document() -> None:
+def test_no_document_applies_to_a_node_that_is_unknown() -> None:
     a_file("node.yaml", "polcy: {}\n")
     done = run("--node", "node.yaml")
     assert done.exit_code == 1
@@ -143,7 +143,7 @@ def test_a_node_that_nobody_knows_takes_no_document() -> None:
     assert not any(row["applies"] for row in values("--node", "node.yaml")["documents"])
 
 
-def test_a_node_file_that_is_not_there_is_a_node_that_nobody_knows() -> None:
+def test_a_missing_node_file_is_an_unknown_node() -> None:
     assert run("--node", "missing.yaml").exit_code == 1
 
 
@@ -155,7 +155,7 @@ def test_a_folder_without_documents_is_wrong() -> None:
 
 
 @pytest.mark.timeout(10)
-def test_what_was_named_and_is_no_file_is_wrong() -> None:
+def test_a_named_path_that_is_not_a_file_is_an_error() -> None:
     os.mkfifo("fifo.yaml")
     for arguments in (("--nodes", "fifo.yaml"), ("fifo.yaml",), ("--node", "fifo.yaml"), ("/dev/null",)):
         done = run(*arguments)
@@ -179,7 +179,7 @@ def test_wrong_usage_is_refused(arguments: tuple[str, ...]) -> None:
 # ── a fleet ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_for_a_fleet_each_document_tells_how_many_nodes_and_which() -> None:
+def test_for_a_fleet_each_document_shows_the_number_of_nodes_and_their_names() -> None:
     done = run("--nodes", "nodes")
     assert done.exit_code == 0
     assert done.stdout == (
@@ -193,7 +193,7 @@ def test_for_a_fleet_each_document_tells_how_many_nodes_and_which() -> None:
     assert done.stderr == "5 documents, 3 nodes in nodes\n"
 
 
-def test_the_reasons_are_told_with_wide_for_as_many_nodes_as_they_hold() -> None:
+def test_wide_shows_the_reasons_with_their_numbers_of_nodes() -> None:
     a_file("nodes/lyon-2.json", {**NODES["lyon"], "id": "lyon-2"})
     lines = run("--nodes", "nodes", "policies/lyon.json", "-o", "wide").stdout.splitlines()
     assert [line.split()[2] for line in lines] == ["APPLIES", "yes", "no", "no"]
@@ -201,7 +201,7 @@ def test_the_reasons_are_told_with_wide_for_as_many_nodes_as_they_hold() -> None
     assert "   2       myorg/lyon, myorg/lyon-2   " in lines[1]
 
 
-def test_more_nodes_than_a_line_holds_are_counted() -> None:
+def test_nodes_beyond_one_line_are_counted() -> None:
     a_file("fleet.jsonl", "\n".join(json.dumps({"id": f"n{number}", "policy": {}}) for number in range(1234)))
     done = run("--nodes", "fleet.jsonl", "policies/all.json")
     assert "1,234 of 1,234 nodes   n0, n1, n10 and 1,231 more" in done.stdout
@@ -209,7 +209,7 @@ def test_more_nodes_than_a_line_holds_are_counted() -> None:
     assert (row["applies_to"], row["of"], len(row["nodes"])) == (1234, 1234, 1234)
 
 
-def test_more_reasons_than_a_page_holds_are_counted() -> None:
+def test_reasons_beyond_one_page_are_counted() -> None:
     nodes = [{"id": f"n{n}", "policy": {"properties": [{"name": "site", "value": f"s{n}"}]}} for n in range(30)]
     a_file("fleet.jsonl", "\n".join(map(json.dumps, nodes)))
     lines = run("--nodes", "fleet.jsonl", "policies/paris.json", "-o", "wide").stdout.splitlines()
@@ -224,7 +224,7 @@ def test_a_node_of_a_fleet_has_only_the_builtin_properties_that_its_file_gives()
     assert values("--nodes", "nodes", "policies/small.json")["documents"][0]["nodes"] == ["counted"]
 
 
-def test_a_bad_node_is_told_and_the_others_are_answered() -> None:
+def test_a_bad_node_is_reported_and_the_others_are_matched() -> None:
     a_file("nodes/bad.yaml", "id: [\n")
     done = run("--nodes", "nodes")
     assert done.exit_code == 1
@@ -240,7 +240,7 @@ def a_plan(node: Mapping[str, object], *references: str) -> str:
     return json.dumps({"references": rows, "node": node})
 
 
-def test_with_a_plan_the_images_are_told_that_a_document_could_remove() -> None:
+def test_with_a_plan_the_images_that_a_document_could_remove_are_shown() -> None:
     a_file("plan.json", a_plan({"why": ""}, "old:1", "old:2", "new:1"))
     arguments = ("--node", "nodes/lyon.json", "--plan", "plan.json", "policies/all.json", "policies/paris.json")
     assert [row["could_remove"] for row in values(*arguments)["documents"]] == [["old:1", "old:2"], []]
@@ -255,7 +255,7 @@ def test_a_plan_of_another_node_is_refused() -> None:
     assert str(done.exception) == "plan.json has no plan of myorg/lyon"
 
 
-def test_with_the_plans_of_a_fleet_the_images_are_told_by_node() -> None:
+def test_with_the_plans_of_a_fleet_the_images_are_shown_by_node() -> None:
     plans = [a_plan({"org": "myorg", "id": "lyon"}, "old:1"), a_plan({"org": "myorg", "id": "paris"}, "old:1", "old:2")]
     a_file("plans.json", "\n".join(plans))
     arguments = ("--nodes", "nodes", "--plan", "plans.json", "policies/all.json")
@@ -264,7 +264,7 @@ def test_with_the_plans_of_a_fleet_the_images_are_told_by_node() -> None:
     assert run(*arguments).stdout.splitlines()[1].endswith("   old:1, old:2 on 2 nodes")
 
 
-def test_a_plan_of_a_node_that_is_not_in_the_fleet_is_told() -> None:
+def test_a_plan_of_a_node_that_is_not_in_the_fleet_is_reported() -> None:
     a_file("plans.json", a_plan({"org": "myorg", "id": "rome"}, "old:1"))
     done = run("--nodes", "nodes", "--plan", "plans.json")
     assert done.exit_code == 1

@@ -51,27 +51,27 @@ def test_new_prints_a_document_in_which_only_the_choices_are_missing() -> None:
     ]
 
 
-def test_schema_prints_what_the_manifest_holds() -> None:
+def test_schema_prints_the_manifest() -> None:
     manifest = Path(__file__).parents[2] / "manifests" / "nmp.schema.json"
     printed = run("schema").output
     assert printed == manifest.read_text(encoding="utf-8")
     jsonschema.Draft202012Validator.check_schema(json.loads(printed))
 
 
-def test_good_documents_end_in_0_and_a_summary() -> None:
+def test_good_documents_give_exit_code_0_and_a_summary() -> None:
     result = run("validate", DOCUMENTS / "good")
     assert (result.exit_code, result.stdout) == (0, "")
     assert result.stderr == "6 files, 10 documents: 0 errors, 0 warnings\n"
 
 
-def test_bad_documents_end_in_1_with_every_problem_where_it_is() -> None:
+def test_bad_documents_give_exit_code_1_and_every_problem_with_its_place() -> None:
     result = run("validate", DOCUMENTS / "bad")
     files = {line.split(":")[0] for line in result.stdout.splitlines()}
     assert result.exit_code == 1
     assert files == {str(path) for path in (DOCUMENTS / "bad").iterdir() if path.suffix != ".expected"}
 
 
-def test_warnings_end_in_0_unless_they_are_made_to_count(tmp_path: Path) -> None:
+def test_warnings_give_exit_code_0_without_strict(tmp_path: Path) -> None:
     path = a_file(tmp_path, "a.yaml", WARNED)
     assert run("validate", path).exit_code == 0
     assert run("validate", "--strict", path).exit_code == 1
@@ -81,7 +81,7 @@ def test_warnings_end_in_0_unless_they_are_made_to_count(tmp_path: Path) -> None
 @pytest.mark.parametrize(
     "arguments", [["validate"], ["validate", "gone.yaml"], ["validate", "-o", "xml", "-"], ["valid"]]
 )
-def test_wrong_usage_ends_in_2(arguments: list[str]) -> None:
+def test_wrong_usage_gives_exit_code_2(arguments: list[str]) -> None:
     assert run(*arguments).exit_code == 2
 
 
@@ -122,7 +122,7 @@ def test_a_folder_without_documents_is_a_warning(tmp_path: Path) -> None:
     assert run("validate", "--strict", tmp_path).exit_code == 1
 
 
-def test_what_cannot_be_read_is_a_problem_like_any_other(tmp_path: Path) -> None:
+def test_a_file_that_cannot_be_read_is_a_problem(tmp_path: Path) -> None:
     a_file(tmp_path, "good.yaml", GOOD)
     (tmp_path / "gone.yaml").symlink_to("nowhere")
     result = run("validate", tmp_path)
@@ -131,7 +131,7 @@ def test_what_cannot_be_read_is_a_problem_like_any_other(tmp_path: Path) -> None
 
 
 @pytest.mark.timeout(10)
-def test_what_was_named_and_is_no_file_is_an_error(tmp_path: Path) -> None:
+def test_a_named_path_that_is_not_a_file_is_reported(tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "fifo.yaml")
     (tmp_path / "zero.yaml").symlink_to("/dev/zero")
     for path in (tmp_path / "fifo.yaml", tmp_path / "zero.yaml", "/dev/null"):
@@ -160,7 +160,23 @@ def test_reading_documents_does_not_import_what_a_daemon_needs() -> None:
     assert not {"docker", "prometheus_client", "requests", "watchdog", "sqlite3", "waitress"} & set(loaded)
 
 
-def test_every_command_explains_itself() -> None:
+def test_every_command_has_help() -> None:
     for command in ([], ["new"], ["schema"], ["validate"]):
         result = run(*command, "--help")
         assert (result.exit_code, "Usage:" in result.stdout) == (0, True)
+
+
+class TestNewFile:
+    def test_output_writes_to_a_file_instead_of_standard_output(self, tmp_path: Path) -> None:
+        file = tmp_path / "gateways.yaml"
+        assert run("new", "gateways", "-o", file).exit_code == 0
+        assert file.read_text(encoding="utf-8") == run("new", "gateways").output
+
+    def test_a_file_that_exists_is_not_changed(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        file = a_file(tmp_path, "gateways.yaml", "mine")
+        assert run_imagectl(["nmp", "new", "-o", str(file)]) == 2
+        assert (file.read_text(), "already exists" in capsys.readouterr().err) == ("mine", True)
+
+    def test_a_folder_that_does_not_exist_is_named(self, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+        assert run_imagectl(["nmp", "new", "-o", str(tmp_path / "no" / "x.yaml")]) == 2
+        assert f"{tmp_path}/no/x.yaml: cannot be written" in capsys.readouterr().err

@@ -58,7 +58,7 @@ def test_it_always_warns_of_stock_agents(sweep: Path) -> None:
     assert run(sweep).stderr == f"{STOCK_AGENTS}\n"
 
 
-def test_nothing_in_the_text_is_a_comment_or_a_variable_to_hzn(sweep: Path) -> None:
+def test_the_text_has_no_comment_or_variable_for_hzn(sweep: Path) -> None:
     sweep.write_text(SWEEP.replace("label: sweep", "label: $HOME /* x */"))
     result = run(sweep)
     assert json.loads(result.stdout)["label"] == "$HOME /* x */"
@@ -66,7 +66,7 @@ def test_nothing_in_the_text_is_a_comment_or_a_variable_to_hzn(sweep: Path) -> N
     assert "/*" not in result.stdout
 
 
-def test_what_is_exported_comes_back_by_sync(sweep: Path, tmp_path: Path) -> None:
+def test_an_exported_policy_is_read_by_sync(sweep: Path, tmp_path: Path) -> None:
     folder = tmp_path / "policies"
     folder.mkdir()
     with FakeExchange() as exchange:
@@ -97,7 +97,7 @@ def test_several_documents_need_a_folder(sweep: Path) -> None:
     assert result.stderr.endswith("Error: 2 documents: choose a folder with --into\n")
 
 
-def test_one_bad_document_and_nothing_is_written(sweep: Path, tmp_path: Path) -> None:
+def test_with_one_bad_document_nothing_is_written(sweep: Path, tmp_path: Path) -> None:
     (tmp_path / "bad.yaml").write_text(SWEEP.replace("app:1", "app"))
     out = tmp_path / "out"
     out.mkdir()
@@ -121,7 +121,7 @@ def test_an_empty_file_is_nothing_to_write(sweep: Path) -> None:
     assert run(sweep).exit_code == 1
 
 
-def test_a_name_is_taken_once(sweep: Path, tmp_path: Path) -> None:
+def test_a_duplicate_name_is_an_error(sweep: Path, tmp_path: Path) -> None:
     (tmp_path / "sweep.yml").write_text(SWEEP)
     result = run(sweep, tmp_path / "sweep.yml")
     assert result.exit_code == 1

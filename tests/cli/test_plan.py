@@ -3,27 +3,35 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from dataclasses import replace
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 import yaml
 
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.ledger import Ledger
 from controller.cli import plan as plan_command
 from controller.cli.view import View
+from controller.daemon.conditions import deciding_settings
+from controller.daemon.report import StatusReport
 from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, Pressure, PressureMarks
+from controller.plan.verdict.planner import Terms
+from controller.settings import Settings
 from tests import sample_node
-from tests.cli.conftest import Imagectl
+from tests.cli.conftest import Imagectl, Said
 
 
 @pytest.fixture(autouse=True)
 def observed(node: Path, monkeypatch: pytest.MonkeyPatch) -> View:
     """The observation that every command of this file uses."""
     memory = sample_node.memory_of(60, SystemClock().now())
-    seen = View(sample_node.decision_on(memory, node / "policies"), PolicyFolder(node / "policies").read())
+    reading = PolicyFolder(node / "policies").read()
+    seen = View(sample_node.decision_on(memory, node / "policies"), reading, "unix:///var/run/docker.sock")
     monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
     return seen
 
@@ -94,7 +102,7 @@ class TestAt:
     def test_it_says_that_this_is_a_forecast(self, imagectl: Imagectl) -> None:
         assert imagectl("plan", "--at", "2h").err == "as it will be in 2h if nothing happens until then\n"
 
-    def test_json_and_yaml_name_the_moment(self, imagectl: Imagectl) -> None:
+    def test_json_and_yaml_have_the_time(self, imagectl: Imagectl) -> None:
         now = datetime.fromisoformat(json.loads(imagectl("plan", "-o", "json").out)["at"])
         later = yaml.safe_load(imagectl("plan", "--at", "+2h", "-o", "yaml").out)["at"]
         assert datetime.fromisoformat(later) - now == timedelta(hours=2)
@@ -116,3 +124,35 @@ def test_a_selector_and_an_order_work_as_in_any_list(imagectl: Imagectl) -> None
     rows = json.loads(imagectl("plan", "-l", "document=agent", "--sort-by", "-size", "-o", "json").out)["references"]
     assert {row["document"] for row in rows} == {"agent"}
     assert [row["size_bytes"] for row in rows] == sorted((row["size_bytes"] for row in rows), reverse=True)
+
+
+class TestOtherSettings:
+    """The controller's settings are in its ledger; `plan` names those that differ from its own."""
+
+    @pytest.fixture
+    def run_with(self, node: Path, tmp_path: Path, imagectl: Imagectl) -> Callable[..., Said]:
+        """`plan` on a ledger whose controller ran with these settings."""
+        now = SystemClock().now()
+        decision = sample_node.decision_on(sample_node.memory_of(6, now), node / "policies")
+        status = sample_node.status_of(decision, node / "policies", now)
+        ledger = Ledger(tmp_path / "ledger.db")
+        base = Settings(policies=node / "policies", docker_host="unix:///var/run/docker.sock")
+
+        def run(*arguments: str, **of_controller: Any) -> Said:
+            report = StatusReport(status, Terms(), deciding_settings(replace(base, **of_controller)))
+            ledger.save(decision.memory)
+            ledger.report(report.summary, report.rows())
+            ledger.close()
+            return imagectl("plan", "--ledger", str(tmp_path / "ledger.db"), *arguments)
+
+        return run
+
+    def test_equal_settings_are_not_mentioned(self, run_with: Callable[..., Said]) -> None:
+        assert run_with("--settle", "30m", settle=1800.0).err == ""
+
+    def test_every_setting_that_differs_is_named_with_both_values(self, run_with: Callable[..., Said]) -> None:
+        said = run_with("--usage", "agent", settle=1800.0, protect=("a:*", "b:*"))
+        assert said.err == (
+            "the controller ran with other settings in its last pass:"
+            " settle 30m (here 10m), usage any (here agent), protect a:* b:* (here none)\n"
+        )

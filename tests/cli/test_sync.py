@@ -120,7 +120,7 @@ def test_each_policy_becomes_a_file_in_a_folder_of_its_own(run: Run, exchange: F
     ]
 
 
-def test_only_what_has_changed_is_written_and_said(run: Run, exchange: FakeExchange, policies: Path) -> None:
+def test_only_changes_are_written_and_printed(run: Run, exchange: FakeExchange, policies: Path) -> None:
     run()
     exchange.put("sweep", {**SWEEP, "enabled": False})
     del exchange.policies["keep"]
@@ -141,7 +141,7 @@ def test_an_organisation_without_policies_empties_its_folder_and_no_other(
     assert list(visible(policies)) == ["local.yaml"]
 
 
-def test_an_image_policy_in_a_property_is_one_for_the_controller(
+def test_an_image_policy_in_a_property_is_read_by_the_controller(
     run: Run, exchange: FakeExchange, policies: Path
 ) -> None:
     exchange.put("images", {**SWEEP, "properties": [IMAGE_POLICY]})
@@ -150,7 +150,7 @@ def test_an_image_policy_in_a_property_is_one_for_the_controller(
     assert (document.name, document.state) == ("myorg/images", "valid")
 
 
-def test_an_image_policy_that_cannot_be_read_is_delivered_as_invalid_and_told(
+def test_an_image_policy_that_cannot_be_read_is_delivered_as_invalid_and_reported(
     run: Run, exchange: FakeExchange, policies: Path
 ) -> None:
     exchange.put("images", {**SWEEP, "properties": [{**IMAGE_POLICY, "value": "{removal: []}"}]})
@@ -178,7 +178,7 @@ def test_an_image_policy_that_cannot_be_read_is_delivered_as_invalid_and_told(
         body(b"{}"),
     ],
 )
-def test_without_a_whole_answer_nothing_in_the_folder_changes(
+def test_without_a_complete_answer_nothing_in_the_folder_changes(
     run: Run, exchange: FakeExchange, policies: Path, trouble: Behaviour
 ) -> None:
     run()
@@ -192,7 +192,7 @@ def test_without_a_whole_answer_nothing_in_the_folder_changes(
     assert visible(policies) == before
 
 
-def test_a_file_of_somebody_else_is_left_alone(run: Run, exchange: FakeExchange, policies: Path) -> None:
+def test_a_file_of_another_program_is_not_touched(run: Run, exchange: FakeExchange, policies: Path) -> None:
     folder = policies / "exchange" / "myorg"
     folder.mkdir(parents=True)
     (folder / "sweep.json").write_text("by hand")
@@ -203,7 +203,7 @@ def test_a_file_of_somebody_else_is_left_alone(run: Run, exchange: FakeExchange,
     assert "exchange/myorg/keep.json" in visible(policies)
 
 
-def test_a_file_that_did_not_come_from_the_exchange_is_told(run: Run, policies: Path) -> None:
+def test_a_file_that_is_not_from_the_exchange_is_reported(run: Run, policies: Path) -> None:
     """It may be a policy that was withdrawn after the list of our files was lost."""
     run()
     stray = policies / "exchange" / "myorg" / "stray.json"
@@ -228,7 +228,7 @@ def test_a_second_sync_into_one_folder_is_refused(run: Run, exchange: FakeExchan
     assert result.stderr == f"imagectl: {policies}/exchange/myorg: another process delivers into it\n"
 
 
-def test_the_exchange_is_asked_for_policies_and_nothing_else(run: Run, exchange: FakeExchange) -> None:
+def test_only_policies_are_requested_from_the_exchange(run: Run, exchange: FakeExchange) -> None:
     run()
     assert exchange.requests == ["GET /v1/orgs/myorg/managementpolicies"]
 
@@ -237,7 +237,7 @@ def test_the_exchange_is_asked_for_policies_and_nothing_else(run: Run, exchange:
 def test_own_certificates_are_named_by_a_file(run: Run, tmp_path: Path) -> None:
     authority = make_authority(tmp_path)
     with FakeExchange(authority.server) as exchange:
-        assert "its certificate is not trusted" in run(at=exchange).stderr
+        assert "certificate not trusted" in run(at=exchange).stderr
         assert run("--ca", str(authority.ca), at=exchange).exit_code == 0
 
 
@@ -253,22 +253,22 @@ def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path:
     ("more", "auth", "words"),
     [
         ([], "", "no credentials: set IMAGECTL_EXCHANGE_AUTH or use --auth-file"),
-        ([], SECRETS[0], "the credentials for the Exchange must be written org/id:token"),
-        (["--exchange-url", "http://exchange.example.org"], CREDENTIALS, "must begin with https://"),
-        (["--exchange-url", f"https://x:{SECRETS[0]}@h"], CREDENTIALS, "must not hold credentials"),
+        ([], SECRETS[0], "invalid credentials: expected org/id:token"),
+        (["--exchange-url", "http://exchange.example.org"], CREDENTIALS, "must start with https://"),
+        (["--exchange-url", f"https://x:{SECRETS[0]}@h"], CREDENTIALS, "must not contain credentials"),
         (["--interval", "5"], CREDENTIALS, "write a duration as 90s, 5m, 2h or 1d"),
         (["--interval", "5s"], CREDENTIALS, "at least 10s"),
-        (["--org", "a/b"], CREDENTIALS, "write the organisation's ID"),
-        (["--org", ".."], CREDENTIALS, "write the organisation's ID"),
-        (["--org", ""], CREDENTIALS, "write the organisation's ID"),
+        (["--org", "a/b"], CREDENTIALS, "expected an organisation ID"),
+        (["--org", ".."], CREDENTIALS, "expected an organisation ID"),
+        (["--org", ""], CREDENTIALS, "expected an organisation ID"),
         (["--into", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--ca", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
-        (["--ca", __file__], CREDENTIALS, "holds no certificates in PEM"),
+        (["--ca", __file__], CREDENTIALS, "not a file of PEM certificates"),
         (["--auth-file", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--auth", CREDENTIALS], CREDENTIALS, "No such option"),
     ],
 )
-def test_wrong_usage_is_told_before_anything_is_asked(
+def test_wrong_usage_is_reported_before_any_request(
     run: Run, exchange: FakeExchange, policies: Path, more: list[str], auth: str, words: str
 ) -> None:
     result = run(*more, auth=auth)
@@ -306,7 +306,9 @@ def nothing() -> None:
     """Happens on most days."""
 
 
-def test_every_interval_brings_what_is_new_and_no_word_else(run: Run, exchange: FakeExchange, policies: Path) -> None:
+def test_every_interval_delivers_changes_and_prints_nothing_else(
+    run: Run, exchange: FakeExchange, policies: Path
+) -> None:
     days = Days(nothing, lambda: exchange.put("new", SWEEP), nothing)
     result = live(run, days)
     assert result.exit_code == 0
@@ -325,16 +327,14 @@ def test_the_waits_differ_by_a_tenth(run: Run) -> None:
     assert 64 < max(days.waits) <= 66
 
 
-def test_of_a_trouble_that_lasts_the_beginning_and_the_end_are_told(
+def test_only_the_start_and_the_end_of_a_lasting_problem_are_printed(
     run: Run, exchange: FakeExchange, policies: Path
 ) -> None:
     def deny() -> None:
         exchange.misbehaviours = [status(401)] * 3
 
     result = live(run, Days(deny, nothing, nothing, nothing, nothing))
-    assert result.stderr.splitlines() == [
-        f"error: {exchange.url}: the answer is 401: it does not know these credentials"
-    ]
+    assert result.stderr.splitlines() == [f"error: {exchange.url}: the Exchange answered 401: wrong credentials"]
     assert result.stdout.splitlines()[2:] == [
         f"2 policies in {policies}/exchange/myorg: 2 added",
         f"2 policies in {policies}/exchange/myorg: no change",
@@ -345,11 +345,11 @@ def test_a_new_token_in_the_file_is_used_without_a_restart(run: Run, policies: P
     file = tmp_path / "auth"
     file.write_text("myorg/node1:old")
     result = live(run, Days(lambda: file.write_text(CREDENTIALS)), "--auth-file", str(file))
-    assert "the answer is 401" in result.stderr
+    assert "the Exchange answered 401" in result.stderr
     assert "2 policies" in result.stdout
 
 
-def test_a_folder_that_vanishes_is_not_made_anew(run: Run, policies: Path) -> None:
+def test_a_folder_that_vanishes_is_not_created_again(run: Run, policies: Path) -> None:
     result = live(run, Days(lambda: policies.rename(policies.with_name("gone"))))
     assert result.stderr == f"error: {policies}: not a directory (create it first)\n"
     assert not policies.exists()
@@ -383,7 +383,7 @@ def test_a_signal_ends_the_wait_at_once(exchange: FakeExchange, policies: Path, 
 
 
 @pytest.mark.parametrize("often", [["--interval", "1d"], []])
-def test_sigterm_ends_an_exchange_that_is_silent_or_busy(
+def test_sigterm_ends_a_sync_while_the_exchange_does_not_answer(
     exchange: FakeExchange, policies: Path, often: list[str]
 ) -> None:
     for misbehaviours in ([fall_silent(exchange)], [status(503)] * 9):

@@ -18,7 +18,7 @@ from tempfile import mkdtemp
 
 import pytest
 
-from tests.adapters.engine.fake_docker import FakeDocker
+from tests.adapters.engine.fake_docker import FakeDocker, id_of
 from tests.adapters.engine.unix_server import serving
 from tests.fakes import a_document, a_removal
 
@@ -124,36 +124,36 @@ ALL = json.dumps(a_document(a_removal()))
 # ── the folder ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_folder_that_is_missing_is_told_and_its_coming_is_noticed(place: Place) -> None:
+def test_a_missing_folder_is_reported_and_its_creation_is_noticed(place: Place) -> None:
     place.engine()
     run = place.run()
     run.says("no policies", str(place.policies), "No such file or directory")
     place.policy(ALL)
-    run.says("policy doc is in force")
+    run.says("policy doc: in force")
 
 
-def test_an_empty_folder_is_told(place: Place) -> None:
+def test_an_empty_folder_is_reported(place: Place) -> None:
     place.engine()
     place.policies.mkdir()
     place.run().says("no policies", "holds no policy documents")
 
 
-def test_a_file_that_is_no_yaml_is_told_with_its_place_and_stops_nothing(place: Place) -> None:
+def test_a_file_that_is_not_yaml_is_reported_with_its_place_and_stops_nothing(place: Place) -> None:
     place.engine()
     place.policy("label: [1, 2\nenabled: true\n", "bad.yaml")
     place.policy(ALL)
     run = place.run()
     run.says("bad.yaml:1:8: error: missing comma or closing bracket")
-    run.says("policy doc is in force")
+    run.says("policy doc: in force")
 
 
-def test_a_fifo_in_the_folder_is_told_and_never_opened(place: Place) -> None:
+def test_a_fifo_in_the_folder_is_reported_and_never_opened(place: Place) -> None:
     place.engine()
     place.policy(ALL)
     os.mkfifo(place.policies / "x.yaml")
     run = place.run()
     run.says("WARNING", "x.yaml")
-    run.says("policy doc is in force")
+    run.says("policy doc: in force")
 
 
 # ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,7 +165,7 @@ def test_without_an_engine_it_waits_for_one(place: Place) -> None:
     run = place.run()
     run.says("ERROR", "no such socket (is it running? try: systemctl status docker)")
     place.engine()
-    run.says("over:", "no such socket")
+    run.says("resolved:", "no such socket")
     run.says("removed app:1")
 
 
@@ -185,10 +185,10 @@ def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
     assert run.ends() == 3
 
 
-def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place: Place) -> None:
+def test_an_engine_that_stops_during_a_pass_fails_that_pass(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
-    came, go_on = place.docker.hold("DELETE /images/app:1")
+    came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:1')}")
     engine = place.engine()
     run = place.run()
     assert came.wait(_PATIENCE_SECONDS)
@@ -202,7 +202,7 @@ def test_an_engine_that_goes_away_in_the_middle_of_a_pass_costs_that_pass(place:
     assert place.history() == [("app:1", "removed")]
 
 
-def test_an_address_that_is_none_exits_2(place: Place) -> None:
+def test_an_invalid_address_exits_2(place: Place) -> None:
     run = place.run("--docker-host", "nonsense")
     assert run.ends() == 2
     assert run.lines == ["imagectl: --docker-host nonsense: use unix:///path or tcp://host:port"]
@@ -231,7 +231,7 @@ def test_a_second_controller_on_the_same_ledger_exits_3_and_names_the_first(plac
     assert second.lines == [f"imagectl: {held}"]
 
 
-def test_a_port_that_is_taken_is_one_line(place: Place) -> None:
+def test_a_port_in_use_is_one_line(place: Place) -> None:
     place.engine()
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
@@ -248,7 +248,7 @@ def test_a_port_that_is_taken_is_one_line(place: Place) -> None:
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
-def test_it_ends_at_once_when_nothing_is_under_way(place: Place, number: signal.Signals) -> None:
+def test_it_ends_at_once_without_requests_in_flight(place: Place, number: signal.Signals) -> None:
     place.engine()
     run = place.run()
     run.says("no policies")
@@ -268,10 +268,10 @@ def test_signals_that_interrupt_the_loop_anywhere_do_not_lock_it(place: Place) -
     assert run.lines[-1].endswith("stopped")
 
 
-def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place: Place) -> None:
+def test_a_removal_that_is_answered_in_time_is_stored_before_the_end(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = [f"app:{number}" for number in range(20)]
-    came, go_on = place.docker.hold("DELETE /images/app:0")
+    came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:0')}")
     place.engine()
     run = place.run()
     assert came.wait(_PATIENCE_SECONDS)
@@ -283,10 +283,10 @@ def test_a_removal_that_is_answered_in_time_is_written_down_before_the_end(place
     assert len(place.history()) + len(place.docker.tags) == 20
 
 
-def test_a_removal_that_is_never_answered_is_found_out_by_the_next_start(place: Place) -> None:
+def test_a_removal_that_is_never_answered_is_resolved_by_the_next_start(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
-    came, go_on = place.docker.hold("DELETE /images/app:1")
+    came, go_on = place.docker.hold(f"DELETE /images/{id_of('app:1')}")
     place.engine()
     run = place.run()
     assert came.wait(_PATIENCE_SECONDS)
@@ -315,7 +315,7 @@ def test_one_pass_removes_what_is_due_and_exits_0(place: Place) -> None:
 def test_one_pass_that_could_not_remove_everything_exits_1(place: Place) -> None:
     place.policy(ALL)
     place.docker.tags = ["app:1"]
-    place.docker._delete = lambda tag: ({"message": "no space left on device"}, 500)  # type: ignore[method-assign]
+    place.docker._delete = lambda target: ({"message": "no space left on device"}, 500)  # type: ignore[method-assign]
     place.engine()
     run = place.run("--once")
     assert run.ends() == 1

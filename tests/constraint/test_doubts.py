@@ -81,7 +81,7 @@ def test_doubts_come_in_the_order_of_the_text() -> None:
     assert [doubt.position for doubt in found] == [2, 15, 22, 24]
 
 
-def test_what_cannot_be_read_is_left_to_the_parser() -> None:
+def test_invalid_constraints_have_no_doubts() -> None:
     assert doubts("a == 1 ||") == []
     assert doubts("() a == 1") == []
 

@@ -56,7 +56,7 @@ def test_a_number_that_no_float_can_hold_satisfies_nothing() -> None:
     assert not _holds("p != 1", 10**400)
 
 
-def test_in_without_blanks_around_it_reaches_numbers() -> None:
+def test_in_without_blanks_around_it_compares_numbers() -> None:
     assert _ask("domain 5", Property("doma", 5)).holds
 
 
@@ -139,7 +139,7 @@ def test_a_declared_list_is_compared_element_by_element(constraint: str, value: 
     assert _holds(constraint, value, "list of strings") is answer
 
 
-def test_the_first_property_of_a_name_that_can_answer_decides() -> None:
+def test_the_first_comparable_property_of_a_name_decides() -> None:
     one, two, nothing, listed = (Property("p", value) for value in ("one", "two", None, ["two"]))
     assert not _ask("p == two", one, two).holds
     assert _ask("p == two", nothing, listed, two, one).holds
@@ -175,14 +175,14 @@ def test_other_quotes_do_not_crash_it(value: str, constraint: str) -> None:
     assert _holds(constraint, value)
 
 
-def test_what_upstream_does_not_look_at_does_not_crash_it() -> None:
+def test_what_upstream_does_not_evaluate_does_not_crash_it() -> None:
     lone = Property("p", '"')
     assert _ask("a == 1 || p == x", lone, Property("a", 1)).holds
     assert not _ask("a == 2 && p == x", lone, Property("a", 1)).crashes_upstream
     assert _ask("p == x", Property("p", 'x,"')).holds
 
 
-def test_all_constraints_must_hold_and_none_is_no_condition() -> None:
+def test_all_constraints_must_hold_and_without_constraints_every_node_matches() -> None:
     both = [parse("a == 1"), parse("b == 2")]
     assert evaluate([], ()).holds
     assert evaluate(both, [Property("a", 1), Property("b", 2)]).holds
@@ -214,7 +214,7 @@ def test_the_reason_names_constraint_property_and_value(constraint: str, why: st
     assert _ask(constraint, Property("site", "lyon"), Property("a", 1), Property("n", None)).why == why
 
 
-def test_the_reason_names_whoever_was_asked() -> None:
+def test_the_reason_names_the_owner_of_the_properties() -> None:
     answer = evaluate([parse("a == 1"), parse("b == 2")], [Property("a", 1)], "the document")
     assert answer.why == "constraint 'b == 2' is not satisfied: the document has no property b"
     assert evaluate([], ()).why == ""
@@ -224,7 +224,7 @@ def test_a_long_constraint_is_cut_in_the_reason() -> None:
     assert len(_ask(" || ".join(["a == 1"] * 10_000)).why) < 300
 
 
-def test_depth_is_no_obstacle() -> None:
+def test_nesting_has_no_limit() -> None:
     depth = 20_000
     deep = "(a == 1 && " * depth + "b == 2" + ")" * depth
     assert _ask(deep, Property("a", 1), Property("b", 2)).holds
@@ -232,7 +232,7 @@ def test_depth_is_no_obstacle() -> None:
 
 
 @given(constraints, properties)
-def test_the_answer_is_that_of_the_plain_definition(constraint: str, having: list[Property]) -> None:
+def test_the_result_equals_the_plain_definition(constraint: str, having: list[Property]) -> None:
     def plainly(part: Or | And | Comparison) -> bool:
         match part:
             case Or(parts):
@@ -246,7 +246,7 @@ def test_the_answer_is_that_of_the_plain_definition(constraint: str, having: lis
 
 
 @given(constraints, properties)
-def test_the_reason_blames_only_what_is_false(constraint: str, having: list[Property]) -> None:
+def test_the_reason_contains_only_false_conditions(constraint: str, having: list[Property]) -> None:
     answer = evaluate([parse(constraint)], having)
     assert bool(answer.unmet) is not answer.holds
     assert not any(evaluate([Or((And((part,)),))], having).holds for part in answer.unmet)

@@ -52,12 +52,12 @@ def test_go_reads_this_number(text: str, number: float) -> None:
 
 
 @pytest.mark.parametrize("text", ["", " 5", "5 ", ".", "1e", "1,5", "0b1", "0x10", "infin", "+nan", "１", "٣", "ınf"])
-def test_go_reads_no_number_here(text: str) -> None:
+def test_go_does_not_read_a_number_here(text: str) -> None:
     assert parse_float(text) is None
 
 
 @pytest.mark.parametrize("text", ["1__0", "_1", "1_", "1_.5", "1_e5", "1e+_1", "0x1_p4"])
-def test_an_underscore_stands_between_two_digits(text: str) -> None:
+def test_an_underscore_is_allowed_between_two_digits(text: str) -> None:
     assert parse_float(text) is None
 
 

@@ -91,7 +91,7 @@ def test_a_comparison_is_split_here(text: str, comparison: tuple[str, str, str])
         ("() a == 1", 3, 'found "a"'),
     ],
 )
-def test_what_upstream_rejects_is_pointed_at(text: str, position: int, told: str) -> None:
+def test_the_position_of_what_upstream_rejects_is_reported(text: str, position: int, told: str) -> None:
     with pytest.raises(InvalidConstraint) as caught:
         parse(text)
     assert told in caught.value.message
@@ -111,14 +111,14 @@ def test_compiling_accepts_what_does_not_validate() -> None:
         validate("(a == 1")
 
 
-def test_where_upstream_stops_is_told() -> None:
+def test_the_place_where_upstream_stops_is_reported() -> None:
     assert parse_prefix("a == 1) && (c == x")[1] == len("a == 1)")
     assert parse_prefix("(a == 1)() && b == 2")[1] == len("(a == 1)()")
     assert parse_prefix("a == 1 ")[1] == len("a == 1 ")
 
 
 @given(constraints)
-def test_what_was_printed_means_what_was_read(text: str) -> None:
+def test_a_printed_expression_parses_to_the_same(text: str) -> None:
     expression = parse(text)
     assert parse(str(expression)) == expression
 
@@ -130,7 +130,7 @@ def test_printing_keeps_the_meaning_of_everything_that_can_be_read(text: str) ->
 
 
 @given(st.text() | pieces)
-def test_nothing_is_raised_but_what_says_that_it_is_no_constraint(text: str) -> None:
+def test_only_invalid_constraint_is_raised(text: str) -> None:
     if not _is_accepted(parse, text):
         with pytest.raises(InvalidConstraint) as caught:
             parse(text)
@@ -176,7 +176,7 @@ def test_a_long_text_takes_steps_in_proportion_to_its_length(text_of: Callable[[
     assert grows_linearly(lambda size: _parse_and_print(text_of(size)), 1_000)
 
 
-def test_depth_is_no_obstacle() -> None:
+def test_nesting_has_no_limit() -> None:
     depth = 50_000
     assert str(parse("(" * depth + "a == 1" + ")" * depth)).count("(") == depth
     with pytest.raises(InvalidConstraint, match="missing"):

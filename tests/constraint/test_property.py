@@ -38,7 +38,7 @@ def test_faults_are_those_of_upstream(row: dict[str, Any]) -> None:
         Property("a b:c*", "x"),
     ],
 )
-def test_this_property_is_fine(prop: Property) -> None:
+def test_this_property_is_valid(prop: Property) -> None:
     assert property_faults(prop) == []
 
 
@@ -60,12 +60,12 @@ def test_this_property_is_fine(prop: Property) -> None:
         (Property("a", float("nan")), "the number is too large, or not a number"),
     ],
 )
-def test_this_fault_is_named(prop: Property, fault: str) -> None:
+def test_this_fault_is_reported(prop: Property, fault: str) -> None:
     [found] = property_faults(prop)
     assert found.startswith(fault)
 
 
-def test_all_faults_of_a_property_are_told_at_once() -> None:
+def test_all_faults_of_a_property_are_reported_at_once() -> None:
     assert len(property_faults(Property("", None))) == 2
 
 

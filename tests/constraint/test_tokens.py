@@ -61,13 +61,13 @@ def test_the_first_kind_that_matches_is_read(text: str, kind: TokenKind, read: s
         (",", 0, '","'),
     ],
 )
-def test_what_cannot_be_read_is_pointed_at(text: str, position: int, told: str) -> None:
+def test_an_unreadable_token_has_its_position(text: str, position: int, told: str) -> None:
     with pytest.raises(InvalidConstraint) as caught:
         read_token(text, 1 if text == "a:b" else 0)
     assert told in caught.value.message
     assert caught.value.position == position
 
 
-def test_the_eye_begins_behind_the_blanks() -> None:
+def test_the_visible_start_is_after_the_blanks() -> None:
     token = read_token("a == x", 1)
     assert (token.start, token.visible_start, token.bare) == (1, 2, "==")

@@ -34,7 +34,7 @@ def _contains(text: str, version: str) -> bool:
     return version in versions
 
 
-def test_versions_rise_in_this_order() -> None:
+def test_versions_have_this_order() -> None:
     for low, high in pairwise(_RISING):
         assert compare(low, high) == -1, (low, high)
         assert compare(high, low) == 1, (high, low)
@@ -73,7 +73,7 @@ def test_matching_is_more_lenient_than_validation(text: str, lenient: bool, stri
 
 
 @pytest.mark.parametrize("text", ["", "1.", ".1", "1.2.3.4", "v1", "1+b", "1.0.0-a_b", "１", "1\n", "infinity", " 1"])
-def test_this_is_no_version(text: str) -> None:
+def test_this_is_not_a_version(text: str) -> None:
     assert not is_version(text)
     assert not is_plain_version(text)
 
@@ -90,7 +90,7 @@ def test_one_bracket_and_one_comma_make_a_range(text: str, answer: bool) -> None
     assert is_range(text) is answer
 
 
-def test_half_a_letter_does_not_pass_for_a_bracket() -> None:
+def test_half_a_letter_is_not_a_bracket() -> None:
     assert not is_range("é1,2]")
     assert not is_range("[1,2é")
 
@@ -98,7 +98,7 @@ def test_half_a_letter_does_not_pass_for_a_bracket() -> None:
 @pytest.mark.parametrize(
     "text", ["", "[", "(", "[]", "[,]", "[1]", "[1, 2]", "[1,2", "1,2", "1]", "[1,2,3]", "[a,b]", "v1"]
 )
-def test_this_is_no_range_and_does_not_raise(text: str) -> None:
+def test_this_is_not_a_range_and_does_not_raise(text: str) -> None:
     assert parse_range(text) is None
 
 

@@ -12,6 +12,6 @@ def test_any_value_can_be_shown_and_printed() -> None:
         assert len(shown(value).encode()) < 100
 
 
-def test_a_text_keeps_to_one_line_and_its_length() -> None:
+def test_a_text_is_one_line_of_limited_length() -> None:
     assert shortened("a\nb", 3) == "a b"
     assert shortened("abcd", 3) == "ab…"

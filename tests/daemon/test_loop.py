@@ -1,4 +1,4 @@
-"""The loop, second by second, on a clock that passes only while it waits."""
+"""The loop, on a clock that advances only while it waits."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ START = 1_000.0
 
 
 class Script:
-    """Passes that come to what is written here, and rings at the given times; it ends when the script does."""
+    """Passes with given results, and wake-ups at given times; the loop ends with the script."""
 
     def __init__(self, rings: tuple[float, ...] = (), until: float = 2_000.0) -> None:
         self.clock = FakeClock(uptime_seconds=START)
@@ -55,7 +55,7 @@ class Script:
         return self.clock.now().uptime_seconds
 
     def wait(self, seconds: float) -> bool:
-        """The bell."""
+        """Wait for a wake-up."""
         end = self.now + max(0.0, seconds)
         ring = next((ring for ring in self._rings if ring <= end), None)
         if ring is not None:
@@ -75,7 +75,7 @@ class Script:
         self.heartbeats += 1
 
     def run(self) -> list[float]:
-        """When passes began, in seconds after the start."""
+        """Start times of the passes, in seconds after the start."""
         self.loop().run()
         return [round(at, 3) for at in self.passes]
 
@@ -105,7 +105,7 @@ def failing(status: Status) -> Status:
     return replace(status, result=PassResult.FAILED, trouble="no engine")
 
 
-def test_without_rings_a_pass_runs_at_each_resync() -> None:
+def test_without_wake_ups_a_pass_runs_at_each_resync() -> None:
     assert Script(until=700).run() == [0, 300.1, 600.2]
 
 
@@ -135,22 +135,22 @@ def test_after_a_failed_pass_disk_pressure_does_not_shorten_the_backoff() -> Non
     assert script.run() == [0, 1.1, 3.2, 7.3, 15.4, 31.5]
 
 
-def test_a_ring_is_answered_after_a_quiet_second() -> None:
+def test_a_wake_up_starts_a_pass_after_a_quiet_second() -> None:
     assert Script(rings=(50,), until=100).run() == [0, 51]
 
 
-def test_rings_that_never_end_are_answered_every_five_seconds() -> None:
+def test_endless_wake_ups_start_a_pass_every_five_seconds() -> None:
     rings = tuple(10 + 0.25 * number for number in range(60))
     passes = Script(rings=rings, until=40).run()
     assert passes[1] == 15.0
     assert all(later - earlier >= 5 for earlier, later in pairwise(passes[:-1]))
 
 
-def test_a_ring_during_a_pass_is_answered() -> None:
+def test_a_wake_up_during_a_pass_starts_another() -> None:
     assert Script(rings=(0.05,), until=50).run() == [0, 1.1]
 
 
-def test_slow_passes_that_rings_ask_for_keep_their_distance() -> None:
+def test_slow_passes_after_wake_ups_keep_their_distance() -> None:
     script = Script(rings=(11,), until=100)
     script.took = 10.0
     assert script.run() == [0, 60]
@@ -171,19 +171,19 @@ def test_passes_that_fail_back_off_to_the_resync() -> None:
     assert gaps == [1, 2, 4, 8, 16, 32, 64, 128, 256, 300, 300]
 
 
-def test_a_pass_that_stopped_half_way_is_soon_followed_by_another() -> None:
+def test_a_pass_that_stopped_early_is_soon_followed_by_another() -> None:
     script = Script(until=10)
     script.outcome = lambda status: replace(status, result=PassResult.PARTIAL, trouble="the engine went away")
     assert script.run()[:3] == [0, 1.1, 3.2]
 
 
-def test_after_the_trouble_everything_goes_on_as_before() -> None:
+def test_after_the_failures_passes_run_as_before() -> None:
     script = Script(until=700)
     script.outcome = lambda status: failing(status) if len(script.passes) < 3 else status
     assert script.run() == [0, 1.1, 3.2, 303.3, 603.4]
 
 
-def test_whoever_watches_hears_from_the_loop_though_nothing_happens() -> None:
+def test_the_loop_sends_heartbeats_while_nothing_happens() -> None:
     script = Script(until=RESYNC)
     script.run()
     assert script.heartbeats >= RESYNC / LONGEST_WAIT_SECONDS
@@ -195,16 +195,16 @@ def test_every_status_is_published() -> None:
     assert len(script.published) == len(script.passes)
 
 
-def test_a_loop_that_is_told_to_stop_runs_no_pass() -> None:
+def test_a_stopping_loop_runs_no_pass() -> None:
     script = Script()
     script.stopping.set()
     assert script.run() == []
 
 
-# ── once ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── once ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_one_run_is_one_pass_where_nothing_must_come_to_rest() -> None:
+def test_one_run_is_one_pass_if_nothing_is_open() -> None:
     script = Script()
     script.loop().run_once()
     assert script.passes == [0]
@@ -217,7 +217,7 @@ def test_one_run_waits_for_the_figure_of_its_batch() -> None:
     assert script.passes == [0, 1.5]
 
 
-def test_one_run_ends_though_a_document_never_comes_to_rest() -> None:
+def test_one_run_ends_although_a_document_keeps_changing() -> None:
     script = Script()
     script.outcome = lambda status: replace(status, next_figure_at=script.now + 1)
     script.loop().run_once()
@@ -231,47 +231,47 @@ def held_by_a_gap(status: Status, since: float, until: float) -> Status:
     return replace(status, decision=replace(status.decision, memory=memory, plan=plan))
 
 
-def test_one_run_watches_out_the_time_in_which_uses_may_have_been_missed_and_looks_at_each_resync() -> None:
+def test_one_run_observes_for_a_settle_time_after_missed_uses_with_a_pass_at_each_resync() -> None:
     script = Script()
     script.outcome = lambda s: held_by_a_gap(s, 1.0, 600.0) if script.now < START + 600 else s
     script.loop().run_once()
     assert [round(at) for at in script.passes] == [0, 300, 600]
 
 
-def test_one_run_does_not_wait_for_gaps_that_begin_again_and_again() -> None:
+def test_one_run_does_not_wait_for_repeated_gaps() -> None:
     script = Script()
     script.outcome = lambda s: held_by_a_gap(s, script.now, script.now - START + 600.0)
     script.loop().run_once()
     assert [round(at) for at in script.passes] == [0, 300]
 
 
-def test_one_run_that_fails_does_not_go_on() -> None:
+def test_one_run_that_fails_ends() -> None:
     script = Script()
     script.outcome = lambda status: replace(failing(status), next_figure_at=script.now + 1)
     assert script.loop().run_once().result is PassResult.FAILED
     assert len(script.passes) == 1
 
 
-def test_one_run_that_is_told_to_stop_does_not_go_on() -> None:
+def test_one_run_that_is_stopped_ends() -> None:
     script = Script(until=1.0)
     script.outcome = lambda status: replace(status, next_figure_at=script.now + 5)
     script.loop().run_once()
     assert len(script.passes) == 1
 
 
-def test_a_ring_ends_the_wait_at_once() -> None:
+def test_a_wake_up_ends_the_wait_at_once() -> None:
     bell = Bell()
     threading.Thread(target=bell.ring).start()
     assert bell.wait(60)
 
 
-def test_a_ring_before_the_wait_is_not_lost() -> None:
+def test_a_wake_up_before_the_wait_is_not_lost() -> None:
     bell = Bell()
     bell.ring()
     assert bell.wait(60)
 
 
-def test_many_rings_are_one() -> None:
+def test_many_wake_ups_are_one() -> None:
     bell = Bell()
     bell.ring()
     bell.ring()
@@ -279,7 +279,7 @@ def test_many_rings_are_one() -> None:
     assert not bell.wait(0)
 
 
-def test_a_wait_in_the_past_is_none() -> None:
+def test_a_wait_until_a_past_time_returns_at_once() -> None:
     assert not Bell().wait(-5)
 
 
@@ -292,27 +292,27 @@ def rung_at(schedule: Schedule, *times: float) -> Schedule:
     return reduce(Schedule.rung, times, schedule)
 
 
-def test_without_a_ring_the_next_pass_is_at_the_deadline() -> None:
+def test_without_a_wake_up_the_next_pass_is_at_the_deadline() -> None:
     assert after_a_pass(deadline=42.0).next_pass == 42.0
 
 
-def test_the_schedule_answers_a_ring_after_a_quiet_second() -> None:
+def test_the_schedule_runs_a_pass_a_quiet_second_after_a_wake_up() -> None:
     assert rung_at(after_a_pass(), 10.0).next_pass == 10.0 + QUIET_SECONDS
 
 
-def test_rings_in_a_row_are_gathered_until_they_end() -> None:
+def test_successive_wake_ups_are_gathered_until_they_end() -> None:
     assert rung_at(after_a_pass(), 10.0, 10.5, 11.2).next_pass == 11.2 + QUIET_SECONDS
 
 
-def test_rings_that_never_end_are_answered_after_five_seconds() -> None:
+def test_endless_wake_ups_start_a_pass_after_five_seconds() -> None:
     assert rung_at(after_a_pass(), *(10.0 + 0.5 * n for n in range(100))).next_pass == 10.0 + GATHERED_AT_MOST_SECONDS
 
 
-def test_passes_that_rings_ask_for_keep_a_distance_of_five_passes() -> None:
+def test_passes_after_wake_ups_keep_a_distance_of_five_passes() -> None:
     assert rung_at(after_a_pass(took=7.0), 1.0).next_pass == 5 * 7.0
 
 
-def test_a_deadline_knows_no_distance() -> None:
+def test_a_deadline_needs_no_distance() -> None:
     assert rung_at(after_a_pass(took=7.0, deadline=3.0), 1.0).next_pass == 3.0
 
 
@@ -321,7 +321,7 @@ def test_a_deadline_knows_no_distance() -> None:
     st.floats(0, 100),
     st.floats(0, 1000),
 )
-def test_a_ring_never_makes_a_pass_later_than_the_deadline_nor_sooner_than_it_may_be(
+def test_a_wake_up_never_delays_a_deadline_nor_breaks_the_distance(
     rings: list[float], took: float, deadline: float
 ) -> None:
     next_pass = rung_at(after_a_pass(took, deadline), *rings).next_pass
@@ -331,5 +331,5 @@ def test_a_ring_never_makes_a_pass_later_than_the_deadline_nor_sooner_than_it_ma
 
 
 @pytest.mark.parametrize(("failed", "seconds"), [(1, 1), (2, 2), (3, 4), (8, 128), (9, 256), (10, 300), (10_000, 300)])
-def test_passes_that_fail_are_tried_again_ever_later_up_to_the_resync(failed: int, seconds: float) -> None:
+def test_failed_passes_are_retried_with_growing_delays_up_to_the_resync(failed: int, seconds: float) -> None:
     assert retry_after_seconds(failed, RESYNC) == seconds

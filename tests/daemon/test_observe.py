@@ -1,4 +1,4 @@
-"""One look: complete or none, and as few questions as can be."""
+"""One observation: complete or failed, with as few requests as possible."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory
 from tests.builders import a_memory, a_record
-from tests.fake_engine import FakeEngine
+from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock
 
 
@@ -26,12 +26,12 @@ def observer(engine: FakeEngine) -> Observer:
     return Observer(engine, FakeClock(), threading.Event())
 
 
-def test_the_first_look_finds_out_which_engine_answers(engine: FakeEngine, observer: Observer) -> None:
+def test_the_first_observation_identifies_the_engine(engine: FakeEngine, observer: Observer) -> None:
     observer.observe(1)
-    assert engine.calls == ["identify", "images", "containers"]
+    assert engine.calls == ["identify", "images", "containers", "has_build_cache"]
 
 
-def test_a_later_look_is_two_questions(engine: FakeEngine, observer: Observer) -> None:
+def test_a_later_observation_is_two_requests(engine: FakeEngine, observer: Observer) -> None:
     observer.observe(1)
     engine.calls.clear()
     observer.observe(1)
@@ -49,13 +49,13 @@ def test_after_a_new_connection_another_engine_may_answer(engine: FakeEngine, ob
     assert seen.engine.identity.startswith("another")
 
 
-def test_a_swarm_manager_is_asked_for_its_services_too(engine: FakeEngine, observer: Observer) -> None:
+def test_the_services_of_a_swarm_manager_are_listed_too(engine: FakeEngine, observer: Observer) -> None:
     engine.services = frozenset({"app:1"})
     assert observer.observe(1).service_images == {"app:1"}
 
 
 @pytest.mark.parametrize("question", ["identify", "images", "containers"])
-def test_a_look_with_a_failed_question_is_none(engine: FakeEngine, observer: Observer, question: str) -> None:
+def test_an_observation_with_a_failed_request_fails(engine: FakeEngine, observer: Observer, question: str) -> None:
     def fail(asked: str) -> None:
         if asked == question:
             raise EngineUnavailable("no")
@@ -72,7 +72,44 @@ def test_it_is_the_same_engine_until_another_answers(engine: FakeEngine, observe
     assert not observer.is_same_engine(seen)
 
 
-# ── layers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the cache of BuildKit ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_the_build_cache_is_read_where_a_build_may_have_ended(engine: FakeEngine, observer: Observer) -> None:
+    assert not observer.observe(1).has_build_cache
+    engine.builder_holds_layers = True
+    assert not observer.observe(1).has_build_cache
+
+    engine.load("app:1")
+
+    assert observer.observe(1).has_build_cache
+
+
+def test_a_build_cache_that_cannot_be_read_may_exist(engine: FakeEngine, observer: Observer) -> None:
+    def fail(asked: str) -> None:
+        if asked == "has_build_cache":
+            raise EngineUnavailable("403: forbidden")
+
+    engine.on_call = fail
+    assert observer.observe(1).has_build_cache
+
+
+def test_a_new_connection_alone_is_no_reason_to_read_the_build_cache(engine: FakeEngine, observer: Observer) -> None:
+    """A proxy that hangs up on this request would end every pass."""
+    observer.observe(1)
+    engine.generation += 1
+    engine.calls.clear()
+    observer.observe(1)
+    assert "has_build_cache" not in engine.calls
+
+
+def test_podman_has_no_build_cache_to_read() -> None:
+    engine = FakeEngine(FakeClock(), Kind.PODMAN)
+    assert not Observer(engine, FakeClock(), threading.Event()).observe(1).has_build_cache
+    assert "has_build_cache" not in engine.calls
+
+
+# ── layers ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_image_is_inspected_once(engine: FakeEngine, observer: Observer) -> None:
@@ -84,7 +121,7 @@ def test_an_image_is_inspected_once(engine: FakeEngine, observer: Observer) -> N
     assert engine.calls.count("layers") == 1
 
 
-def test_an_image_that_could_not_be_inspected_is_asked_for_next_time(engine: FakeEngine, observer: Observer) -> None:
+def test_an_image_that_could_not_be_inspected_is_inspected_next_time(engine: FakeEngine, observer: Observer) -> None:
     engine.load("app:1", "one")
     seen = observer.observe(1)
     errors = [ImageGone("gone"), EngineUnavailable("no")]
@@ -97,14 +134,14 @@ def test_an_image_that_could_not_be_inspected_is_asked_for_next_time(engine: Fak
     assert [len(observer.new_layers(seen, Memory())) for _ in range(3)] == [0, 0, 1]
 
 
-def test_another_engines_layers_are_not_believed(engine: FakeEngine, observer: Observer) -> None:
+def test_layers_of_another_engine_are_not_used(engine: FakeEngine, observer: Observer) -> None:
     image = engine.load("app:1", "one")
     memory = a_memory(observer.observe(1), {image: a_record(tip="sha256:known")})
     engine.identity = "another"
     assert set(observer.new_layers(observer.observe(2), memory)) == {image}
 
 
-def test_who_is_told_to_stop_inspects_no_more(engine: FakeEngine) -> None:
+def test_a_stopping_controller_inspects_no_more(engine: FakeEngine) -> None:
     stopping = threading.Event()
     observer = Observer(engine, FakeClock(), stopping)
     engine.load("app:1", "one")
@@ -113,7 +150,7 @@ def test_who_is_told_to_stop_inspects_no_more(engine: FakeEngine) -> None:
     assert observer.new_layers(seen, Memory()) == {}
 
 
-def test_layers_are_what_the_engine_says(engine: FakeEngine, observer: Observer) -> None:
+def test_layers_are_those_that_the_engine_reports(engine: FakeEngine, observer: Observer) -> None:
     image = engine.load("app:1", "one", "two")
     found: dict[ImageId, tuple[Layer, ...]] = dict(observer.new_layers(observer.observe(1), Memory()))
     assert found == {image: engine.layers(image)}

@@ -1,4 +1,4 @@
-"""What the page and the API rest on."""
+"""The data of the page and the API."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ def busy(tmp_path: Path) -> Status:
 
 
 class TestHealth:
-    def test_in_four_words(self, busy: Status) -> None:
+    def test_health_has_four_values(self, busy: Status) -> None:
         site = Site()
         assert site.overview.picture().health is Health.STARTING
         site.publish(busy)
@@ -34,7 +34,7 @@ class TestHealth:
         site.publish(replace(busy, result=PassResult.FAILED, trouble="the engine is away"))
         assert site.overview.picture().health is Health.FAILING
 
-    def test_a_loop_that_is_stuck_is_told_before_anything_else(self, busy: Status) -> None:
+    def test_a_stuck_loop_is_reported_first(self, busy: Status) -> None:
         site = Site()
         site.publish(busy)
         site.clock.later_by += 3_600
@@ -44,7 +44,7 @@ class TestHealth:
 
 
 class TestPlannedRemovals:
-    def test_they_add_up_to_all_that_can_be_reclaimed(self, busy: Status) -> None:
+    def test_they_add_up_to_the_reclaimable_bytes(self, busy: Status) -> None:
         site = Site()
         site.publish(busy)
         published = site.overview.picture().published
@@ -66,7 +66,7 @@ class TestPlannedRemovals:
 
 
 class TestHistory:
-    def test_the_ledger_is_read_once_for_each_status_and_only_if_somebody_asks(self, busy: Status) -> None:
+    def test_the_ledger_is_read_once_for_each_status_and_only_on_request(self, busy: Status) -> None:
         asked: list[float] = []
 
         def history(since: float) -> History:
@@ -91,7 +91,7 @@ def next_change(site: Site) -> float:
     return seconds
 
 
-def test_time_goes_on_between_passes_by_at_most_one_resync(busy: Status) -> None:
+def test_time_advances_between_passes_by_at_most_one_resync(busy: Status) -> None:
     site = Site()
     site.publish(busy)
     first = next_change(site)

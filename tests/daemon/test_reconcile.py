@@ -1,4 +1,4 @@
-"""One pass, with everything that may happen around it and in the middle of it."""
+"""One pass, with everything that may happen before and during it."""
 
 from __future__ import annotations
 
@@ -33,7 +33,7 @@ A_LONG_TIME = 10_000.0
 
 @pytest.fixture
 def host() -> Iterator[Host]:
-    """Whatever no container uses is due at once."""
+    """A host on which every image without a container is due at once."""
     with a_host(conditions=AT_ONCE) as host:
         host.rules(a_removal())
         yield host
@@ -52,7 +52,7 @@ def history(host: Host) -> list[tuple[str, str]]:
 
 
 def when(host: Host, call: str, deed: Callable[[], object]) -> None:
-    """Do this once, right before the engine answers such a call."""
+    """Call `deed` once, right before the engine answers such a call."""
     left = [deed]
 
     def on_call(what: str) -> None:
@@ -69,17 +69,17 @@ def fails(error: Exception) -> Callable[[], object]:
     return fail
 
 
-# ── nothing without a complete look ──────────────────────────────────────────────────────────────────────────────────
+# ── no removal without a complete observation ─────────────────────────────────────────────────────────────────────────
 
 
-def test_what_is_due_goes(host: Host) -> None:
+def test_what_is_due_is_removed(host: Host) -> None:
     host.engine.load("app:1")
     status = host.look()
     assert (status.result, outcomes(host)) == (PassResult.REMOVED, {"app:1": "removed"})
     assert history(host) == [("app:1", "removed")]
 
 
-def test_a_pass_in_which_nothing_changed_asks_the_engine_twice(host: Host) -> None:
+def test_a_pass_in_which_nothing_changed_sends_two_requests(host: Host) -> None:
     host.engine.load("used:1")
     host.engine.run("used:1")
     host.look()
@@ -88,7 +88,7 @@ def test_a_pass_in_which_nothing_changed_asks_the_engine_twice(host: Host) -> No
     assert host.engine.calls == ["images", "containers"]
 
 
-def test_many_uses_cost_no_more_questions_and_none_about_the_disk() -> None:
+def test_many_uses_need_no_more_requests_and_none_for_the_disk() -> None:
     with a_host() as host:
         host.rules(a_removal())
         host.engine.load("app:1")
@@ -120,7 +120,7 @@ def test_nothing_is_removed_unless_the_folder_was_read(host: Host) -> None:
     assert host.engine.names == ["app:1"]
 
 
-def test_after_a_failed_pass_the_last_decision_still_stands(host: Host) -> None:
+def test_after_a_failed_pass_the_last_decision_is_kept(host: Host) -> None:
     host.engine.load("app:1")
     host.engine.run("app:1")
     host.look()
@@ -129,7 +129,7 @@ def test_after_a_failed_pass_the_last_decision_still_stands(host: Host) -> None:
     assert host.reason("app:1") is Reason.IN_USE
 
 
-def test_events_are_kept_until_a_pass_has_taken_them_in(host: Host) -> None:
+def test_events_are_kept_until_a_pass_has_used_them(host: Host) -> None:
     host.options = PassOptions(Conditions(Terms(settle_seconds=600.0), resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
@@ -144,7 +144,7 @@ def test_events_are_kept_until_a_pass_has_taken_them_in(host: Host) -> None:
     assert host.reason("app:1") is Reason.SETTLING
 
 
-def test_an_image_that_cannot_be_inspected_goes_all_the_same_and_stops_nothing(host: Host) -> None:
+def test_an_image_that_cannot_be_inspected_is_removed_and_stops_no_other_removal(host: Host) -> None:
     host.engine.load("corrupt:1", content="1")
     host.engine.load("sound:1", content="2")
     when(host, "layers", fails(EngineUnavailable("500: layer does not exist")))
@@ -163,7 +163,7 @@ def test_a_dry_run_removes_nothing(host: Host) -> None:
     assert host.engine.names == ["app:1"]
 
 
-def test_nothing_is_removed_from_another_engine_than_was_looked_at(host: Host) -> None:
+def test_nothing_is_removed_from_another_engine_than_the_observed_one(host: Host) -> None:
     host.engine.load("app:1")
     when(host, "containers", lambda: setattr(host.engine, "identity", "another"))
     status = host.look()
@@ -172,7 +172,7 @@ def test_nothing_is_removed_from_another_engine_than_was_looked_at(host: Host) -
 
 
 def test_nothing_is_removed_in_the_pass_in_which_the_node_became_a_swarm_manager(host: Host) -> None:
-    """Its services' images were not asked for; the next pass protects them."""
+    """The images of its services were not listed yet; the next pass protects them."""
     host.engine.load("app:1")
     when(host, "containers", lambda: setattr(host.engine, "services", frozenset({"app:1"})))
     assert "it changed its role" in host.look().trouble
@@ -180,7 +180,7 @@ def test_nothing_is_removed_in_the_pass_in_which_the_node_became_a_swarm_manager
     assert (host.reason("app:1"), host.engine.names) == (Reason.PROTECTED, ["app:1"])
 
 
-# ── what the engine says, and what is ────────────────────────────────────────────────────────────────────────────────
+# ── wrong answers of the engine ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_reference_that_is_still_there_after_200_has_failed(host: Host) -> None:
@@ -206,7 +206,7 @@ def test_an_image_that_was_brought_back_meanwhile_has_not_failed(host: Host) -> 
     assert host.engine.names == ["app:1"]
 
 
-def test_a_failure_after_which_the_reference_is_gone_was_none(host: Host) -> None:
+def test_a_failure_after_which_the_reference_is_gone_is_a_success(host: Host) -> None:
     host.engine.load("app:1")
     when(host, "remove app:1", lambda: host.engine.rmi("app:1"))
     host.engine.troubles["app:1"] = deque([RemovalFailed("500: no space left on device")])
@@ -227,7 +227,7 @@ def test_a_removal_without_an_answer_is_resolved_by_the_second_observation(host:
 
 
 @pytest.mark.parametrize("did_it", [True, False])
-def test_an_engine_that_goes_away_in_mid_removal_tells_later_what_it_did(host: Host, did_it: bool) -> None:
+def test_a_removal_during_which_the_engine_stopped_is_resolved_later(host: Host, did_it: bool) -> None:
     host.engine.load("app:1")
     host.engine.troubles["app:1"] = deque([EngineUnavailable("the connection broke")])
 
@@ -249,10 +249,10 @@ def test_an_engine_that_goes_away_in_mid_removal_tells_later_what_it_did(host: H
     assert host.last.removals[0].freed.exactness is (Exactness.UNKNOWN if did_it else Exactness.EXACT)
 
 
-# ── setbacks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── setbacks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_refusal_is_told_once(host: Host) -> None:
+def test_a_refusal_is_reported_once(host: Host) -> None:
     host.options = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
     host.restart()
     host.rules(a_removal())
@@ -266,7 +266,7 @@ def test_a_refusal_is_told_once(host: Host) -> None:
     assert history(host) == [("app:1", "refused")]
 
 
-def test_failures_of_one_moment_are_tried_again_in_one_pass(host: Host) -> None:
+def test_failures_of_one_pass_are_retried_in_one_pass(host: Host) -> None:
     jitter = iter(number / 10 for number in range(10))
     host.options = PassOptions(replace(AT_ONCE, resync_seconds=A_LONG_TIME))
     host.restart()
@@ -279,7 +279,7 @@ def test_failures_of_one_moment_are_tried_again_in_one_pass(host: Host) -> None:
     assert len({host.verdict(f"app:{number}").until for number in range(5)}) == 1
 
 
-def test_an_undeletable_image_is_not_asked_for_in_every_pass(host: Host) -> None:
+def test_an_image_that_cannot_be_removed_is_not_requested_in_every_pass(host: Host) -> None:
     host.engine.load("app:1")
     host.engine.troubles["app:1"] = deque([RemovalRefused("409")])
     host.look()
@@ -298,10 +298,10 @@ def test_a_setback_survives_a_restart(host: Host) -> None:
     assert host.reason("app:1") is Reason.BACKING_OFF
 
 
-# ── ended in the middle ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── killed or stopped during a pass ───────────────────────────────────────────────────────────────────────────────────
 
 
-def test_who_is_told_to_stop_writes_down_what_was_answered_and_looks_no_more(host: Host) -> None:
+def test_a_stopping_controller_stores_the_answers_and_does_not_observe_again(host: Host) -> None:
     host.engine.load("one:1", content="1")
     host.engine.load("two:1", content="2")
     when(host, "remove one:1", host.stopping.set)
@@ -312,7 +312,7 @@ def test_who_is_told_to_stop_writes_down_what_was_answered_and_looks_no_more(hos
     assert host.engine.names == ["two:1"]
 
 
-def test_a_removal_that_was_in_flight_at_the_end_is_found_out_at_the_next_start(
+def test_a_removal_that_was_in_flight_at_the_end_is_resolved_at_the_next_start(
     host: Host, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr("controller.daemon.removal.requests.IN_FLIGHT_GETS_SECONDS", 0.01)
@@ -350,9 +350,7 @@ class KilledError(BaseException):
 
 @pytest.mark.parametrize("method", ["intend", "save", "record", "drop_intents"])
 @pytest.mark.parametrize("calls_before", range(3))
-def test_wherever_the_process_is_killed_no_removal_is_lost_or_told_twice(
-    host: Host, method: str, calls_before: int
-) -> None:
+def test_no_kill_of_the_process_loses_a_removal_or_reports_it_twice(host: Host, method: str, calls_before: int) -> None:
     host.engine.load("app:1")
     host.engine.load("also:1", content="2")
     original, calls = getattr(host.ledger, method), count()
@@ -371,7 +369,7 @@ def test_wherever_the_process_is_killed_no_removal_is_lost_or_told_twice(
     assert sorted(history(host)) == [("also:1", "removed"), ("app:1", "removed")]
 
 
-def test_what_a_ledger_was_about_to_remove_from_another_engine_was_not_removed_from_this_one(host: Host) -> None:
+def test_an_intent_for_another_engine_is_not_resolved_on_this_one(host: Host) -> None:
     host.engine.load("app:1")
     original = host.ledger.record
 
@@ -389,7 +387,7 @@ def test_what_a_ledger_was_about_to_remove_from_another_engine_was_not_removed_f
     assert history(host) == []
 
 
-# ── without a ledger nothing is removed ──────────────────────────────────────────────────────────────────────────────
+# ── without a ledger nothing is removed ───────────────────────────────────────────────────────────────────────────────
 
 
 def broken(host: Host, method: str) -> None:
@@ -408,8 +406,8 @@ def test_nothing_is_removed_without_a_ledger(host: Host, method: str) -> None:
     assert host.engine.names == ["app:1"]
 
 
-def test_where_the_ledger_has_room_for_a_few_removals_a_few_are_made(host: Host) -> None:
-    """As on a full disk, on which they make more of it."""
+def test_with_room_for_a_few_intents_a_few_removals_are_made(host: Host) -> None:
+    """As on a full disk, where these removals free space."""
     intend = host.ledger.intend
 
     def intend_a_few(intents: Sequence[Intent]) -> None:
@@ -423,7 +421,7 @@ def test_where_the_ledger_has_room_for_a_few_removals_a_few_are_made(host: Host)
     assert [len(host.look().removals) for _ in range(3)] == [100, 20, 0]
 
 
-def test_a_ledger_that_fails_after_a_removal_gets_to_know_of_it_later(host: Host) -> None:
+def test_a_removal_that_the_ledger_could_not_write_is_written_later(host: Host) -> None:
     host.engine.load("app:1")
     record = host.ledger.record
     broken(host, "record")
@@ -436,11 +434,11 @@ def test_a_ledger_that_fails_after_a_removal_gets_to_know_of_it_later(host: Host
     assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.EXACT)
 
 
-# ── caps ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── caps ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("kind", [Kind.DEBIAN, Kind.D28_C8D, Kind.PODMAN])
-def test_a_pass_removes_no_more_than_it_may(kind: Kind) -> None:
+def test_a_pass_removes_no_more_than_its_limit(kind: Kind) -> None:
     with a_host(kind, replace(AT_ONCE, limits=Limits(removals_per_pass=2))) as host:
         host.rules(a_removal())
         for number in range(5):
@@ -448,7 +446,7 @@ def test_a_pass_removes_no_more_than_it_may(kind: Kind) -> None:
         assert [len(host.look().removals) for _ in range(4)] == [2, 2, 1, 0]
 
 
-def test_what_must_wait_says_so() -> None:
+def test_a_removal_that_is_held_back_says_so() -> None:
     with a_host(conditions=replace(AT_ONCE, limits=Limits(removals_per_pass=1))) as host:
         host.rules(a_removal())
         for number in range(3):
@@ -458,7 +456,7 @@ def test_what_must_wait_says_so() -> None:
         assert [verdict.detail for verdict in held] == ["limit: 1 removal a pass"] * 2
 
 
-def test_an_hour_frees_no_more_bytes_than_it_may() -> None:
+def test_an_hour_frees_no_more_bytes_than_its_limit() -> None:
     with a_host(conditions=replace(AT_ONCE, resync_seconds=A_LONG_TIME)) as host:
         sizes = []
         for number in range(4):
@@ -478,7 +476,7 @@ def test_an_hour_frees_no_more_bytes_than_it_may() -> None:
         assert len(host.look().removals) >= 1
 
 
-def test_what_was_found_done_after_a_kill_counts_against_the_hour() -> None:
+def test_a_removal_that_is_resolved_after_a_kill_counts_against_the_hour() -> None:
     conditions = replace(AT_ONCE, limits=Limits(bytes_per_hour=1_500_000))
     with a_host(conditions=conditions) as host:
         host.rules(a_removal())
@@ -491,12 +489,12 @@ def test_what_was_found_done_after_a_kill_counts_against_the_hour() -> None:
         assert host.reason("app:2") is Reason.HELD_BACK
 
 
-# ── measured batches ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── measured batches ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture(params=[Kind.D28_C8D, Kind.PODMAN])
 def measured(request: pytest.FixtureRequest) -> Iterator[Host]:
-    """A host on which only the store's total tells what was freed."""
+    """A host on which only the store's total shows the freed bytes."""
     with a_host(request.param, AT_ONCE) as host:
         host.rules(a_removal())
         yield host
@@ -522,7 +520,7 @@ def test_a_batch_has_its_figure_a_quiet_second_later(measured: Host) -> None:
     assert measured.look().batches == ()
 
 
-def test_each_documents_removals_are_a_batch_of_their_own(measured: Host) -> None:
+def test_the_removals_of_each_document_are_one_batch(measured: Host) -> None:
     two_batches_ahead(measured)
     before = measured.engine.store_bytes()
     measured.look()
@@ -533,7 +531,7 @@ def test_each_documents_removals_are_a_batch_of_their_own(measured: Host) -> Non
 
 
 @pytest.mark.parametrize("deed", ["pull", "foreign delete"])
-def test_what_others_do_within_a_second_makes_it_unknown(measured: Host, deed: str) -> None:
+def test_a_foreign_change_within_a_second_makes_it_unknown(measured: Host, deed: str) -> None:
     measured.engine.load("app:1", "one")
     measured.engine.load("used:1", "two", content="2")
     container = measured.engine.run("used:1")
@@ -547,7 +545,7 @@ def test_what_others_do_within_a_second_makes_it_unknown(measured: Host, deed: s
     assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
 
 
-def test_an_image_that_goes_without_an_event_makes_it_unknown(measured: Host) -> None:
+def test_an_image_that_disappears_without_an_event_makes_it_unknown(measured: Host) -> None:
     measured.engine.load("app:1", "one")
     measured.engine.load("kept:1", "two", content="2")
     measured.folder.files["doc.yaml"] = a_document(a_removal("app:*"))
@@ -560,7 +558,7 @@ def test_an_image_that_goes_without_an_event_makes_it_unknown(measured: Host) ->
     assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
 
 
-def test_a_reading_that_fails_makes_it_unknown_and_stops_nothing(measured: Host) -> None:
+def test_a_failed_reading_makes_it_unknown_and_stops_nothing(measured: Host) -> None:
     measured.engine.load("app:1", "one")
     when(measured, "store_bytes", fails(EngineUnavailable("404: snapshot does not exist")))
     assert measured.look().result is PassResult.REMOVED
@@ -585,7 +583,7 @@ def test_a_removal_that_the_engine_ends_after_the_reading_makes_it_unknown(measu
     assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
 
 
-def test_who_removes_what_we_were_about_to_makes_the_batches_before_unknown_as_well(measured: Host) -> None:
+def test_a_foreign_removal_of_a_due_image_makes_earlier_batches_unknown_too(measured: Host) -> None:
     two_batches_ahead(measured)
     when(measured, "remove a:1", lambda: measured.engine.rmi("b:1"))
     measured.look()
@@ -593,7 +591,7 @@ def test_who_removes_what_we_were_about_to_makes_the_batches_before_unknown_as_w
     assert {batch.freed.exactness for batch in measured.look().batches} == {Exactness.UNKNOWN}
 
 
-def test_the_next_removals_do_not_spoil_the_figure_of_the_last(measured: Host) -> None:
+def test_the_next_removals_do_not_invalidate_the_last_figure(measured: Host) -> None:
     measured.engine.load("app:1", "one", content="1")
     measured.look()
     measured.clock.elapse(0.5)
@@ -602,7 +600,7 @@ def test_the_next_removals_do_not_spoil_the_figure_of_the_last(measured: Host) -
     assert outcomes(measured) == {"app:2": "removed"}
 
 
-# ── the file STOP ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the file STOP ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_file_stop_ends_a_batch_before_the_next_request() -> None:
@@ -643,7 +641,7 @@ def test_removals_that_could_not_be_written_are_written_before_the_figure_of_the
     assert recorded[:3] == ["removals", "removals", "figure"]
 
 
-# ── one pass now and then ────────────────────────────────────────────────────────────────────────────────────────────
+# ── runs with --once ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 ONCE_A_MINUTE = Conditions(Terms(settle_seconds=1.0), resync_seconds=60.0)
 

@@ -1,4 +1,4 @@
-"""The report of a pass: what it holds, and that it is made anew only when it must be."""
+"""The report of a pass: its content, and that it is written only after a change."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ def busy(tmp_path: Path) -> Status:
     return busy_status(60, tmp_path)
 
 
-def test_its_rows_told_are_those_that_the_commands_show(busy: Status) -> None:
+def test_its_rows_are_those_that_the_commands_show(busy: Status) -> None:
     rows = list(StatusReport(busy, Terms()).rows())
     clock = busy.decision.memory.clock
     shown = [row.shown(clock) for _, row in rows if isinstance(row, ReferenceRow)]
@@ -39,7 +39,7 @@ def test_every_reference_has_an_explanation(busy: Status) -> None:
 
 
 def later(status: Status, policies: Path, seconds: float) -> Status:
-    """The status of a pass so much later, in which nothing else has changed; clocks are never exact."""
+    """The status of a pass `seconds` later in which nothing else has changed; clocks are not exact."""
     memory = status.decision.memory
     passed = Instant(NOW.wall_seconds + seconds + 0.003, NOW.boot, NOW.uptime_seconds + seconds)
     clock = replace(memory.clock, seconds=memory.clock.seconds + seconds, last=passed)
@@ -61,7 +61,7 @@ def test_a_deadline_that_has_passed_changes_the_rows_that_it_concerns(busy: Stat
     assert changed == {"acme/telemetry:1.0", "acme/telemetry:1.2"}
 
 
-def test_the_summary_tells_what_is_wrong(busy: Status) -> None:
+def test_the_summary_reports_what_is_wrong(busy: Status) -> None:
     summary = StatusReport(replace(busy, watcher_is_up=False), Terms()).summary
     assert summary.degraded == replace(busy, watcher_is_up=False).degraded
     assert summary.engine == EngineRow("Docker", "28.5.2")

@@ -1,4 +1,4 @@
-"""Status: what the last pass awaits, and what somebody should look after."""
+"""Status: the next change, and what needs attention."""
 
 from __future__ import annotations
 
@@ -28,21 +28,21 @@ def test_the_next_change_is_the_end_of_the_settle_time(host: Host) -> None:
     assert host.look().next_change_at == host.clock.now().uptime_seconds + SETTLE
 
 
-def test_a_new_text_is_looked_at_again_before_that(host: Host) -> None:
+def test_a_new_text_is_read_again_before_that(host: Host) -> None:
     host.engine.load("app:1")
     host.folder.files["new.yaml"] = host.folder.files["doc.yaml"]
     assert host.look().next_change_at == host.clock.now().uptime_seconds + 2.0
 
 
-def test_nothing_to_wait_for_is_nothing(host: Host) -> None:
+def test_without_a_future_change_there_is_no_time(host: Host) -> None:
     assert host.last.next_change_at is None
 
 
-def test_a_figure_that_is_awaited_is_a_reason_to_look_again(host: Host) -> None:
+def test_an_open_measurement_is_a_reason_for_a_pass(host: Host) -> None:
     assert replace(host.last, next_figure_at=7.0).next_change_at == 7.0
 
 
-def test_a_host_on_which_all_is_well_is_not_degraded(host: Host) -> None:
+def test_a_host_without_problems_is_not_degraded(host: Host) -> None:
     assert host.last.degraded == ()
 
 
@@ -55,7 +55,7 @@ def test_a_host_on_which_all_is_well_is_not_degraded(host: Host) -> None:
         ({"ledger_resets": 1}, "the ledger was damaged and recreated: all images count as first seen now"),
     ],
 )
-def test_whatever_somebody_should_look_after_is_told(host: Host, fields: dict[str, object], words: str) -> None:
+def test_everything_that_needs_attention_is_reported(host: Host, fields: dict[str, object], words: str) -> None:
     assert words in replace(host.last, **fields).degraded  # type: ignore[arg-type]
 
 

@@ -9,7 +9,7 @@ doubt means fewer rules; an invalid file never affects another. Each line here i
     also if the old tree remains              test_a_swap_is_noticed_also_if_the_old_tree_remains
  2  a watch on a volume's file has no events  test_every_update_is_noticed_and_puts_its_documents_in_force
  3  only `..` names have events in a volume   test_an_update_adds_and_removes_keys
- 4  edits below a swapped link have no events test_an_edit_in_place_below_the_link_is_noticed_after_any_number_of_swaps
+ 4  edits below a swapped link: no events     test_an_edit_in_place_below_the_link_is_noticed_after_any_number_of_swaps
  5  a mounted link target goes stale          test_a_mount_of_the_link_target_is_empty_after_a_swap
     how it is done right                      test_a_mount_of_the_folder_above_the_link_sees_every_swap
  6  a mounted file keeps its old content      test_a_mounted_file_that_was_replaced_outside_no_longer_counts

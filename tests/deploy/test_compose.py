@@ -86,7 +86,7 @@ def test_all_ports_are_published_on_loopback_only(compose: Compose) -> None:
     assert published == ["127.0.0.1"] * 3
 
 
-def test_everything_that_it_mounts_from_this_tree_is_there(compose: Compose) -> None:
+def test_everything_that_it_mounts_from_this_tree_exists(compose: Compose) -> None:
     services = compose.configuration("monitoring", "gitops")["services"].values()
     mounts = [mount for service in services for mount in service["volumes"] if mount["type"] == "bind"]
     sources = {Path(mount["source"]) for mount in mounts} - {Path("/var/run/docker.sock")}
@@ -94,7 +94,7 @@ def test_everything_that_it_mounts_from_this_tree_is_there(compose: Compose) -> 
     assert {source for source in sources if not source.exists()} == set()
 
 
-def test_git_sync_delivers_to_where_the_controller_looks(compose: Compose) -> None:
+def test_git_sync_delivers_to_the_folder_that_the_controller_reads(compose: Compose) -> None:
     services = compose.configuration("gitops")["services"]
     git_sync, controller = services["git-sync"], services["controller"]
     assert [mount["source"] for mount in git_sync["volumes"] if mount["target"] == "/git"] == ["delivered"]

@@ -98,7 +98,7 @@ def test_its_health_check_asks_the_controller(settings: dict[str, object]) -> No
     assert check["Test"] == ["CMD", "imagectl", "health"]
 
 
-def test_it_adds_little_to_its_base_and_holds_no_compiler_and_no_pip(
+def test_it_adds_little_to_its_base_and_has_no_compiler_and_no_pip(
     docker_api: docker.APIClient, controller_image: str, running: Running
 ) -> None:
     base, own = (images.inspect(docker_api, name)["Size"] for name in ("debian-with-python:13", controller_image))
@@ -123,13 +123,13 @@ def test_it_is_healthy(running: Running) -> None:
     eventually(lambda: running.execute("imagectl", "health", "--ready", "--listen", listen) == (0, "ok\n"))
 
 
-def test_it_can_write_nothing_but_its_ledger(running: Running) -> None:
+def test_it_can_write_only_its_ledger(running: Running) -> None:
     eventually(lambda: running.execute("imagectl", "get", "images")[0] == 0)
     code, said = running.execute("sh", "-c", "touch /x /tmp/x /opt/image-controller/x")
     assert (code, said.count("Read-only file system")) == (1, 3)
 
 
-def test_it_ends_in_good_order(running: Running) -> None:
+def test_it_ends_with_exit_code_0(running: Running) -> None:
     eventually(lambda: running.execute("imagectl", "get", "images")[0] == 0)
     running.api.stop(running.id, timeout=15)
     assert running.api.inspect_container(running.id)["State"]["ExitCode"] == 0

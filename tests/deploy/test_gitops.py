@@ -109,14 +109,14 @@ def test_only_the_wanted_folders_are_delivered(delivery: Delivery) -> None:
     assert delivery.files == {"common/sweep.yaml"}
 
 
-def test_a_path_that_no_commit_had_is_an_error_and_the_old_tree_stays(delivery: Delivery) -> None:
+def test_a_path_that_no_commit_had_is_an_error_and_the_old_tree_is_kept(delivery: Delivery) -> None:
     delivery.run(POLICIES_PATHS="common")
     done = delivery.run(POLICIES_PATHS="comon")
     assert (done.returncode, delivery.files) == (1, {"common/sweep.yaml"})
     assert "has no path comon, and no delivered commit had it (check POLICIES_PATHS)" in done.stderr
 
 
-def test_of_some_folders_only_their_files_are_fetched(delivery: Delivery, repository: Repository) -> None:
+def test_only_the_files_of_the_wanted_folders_are_fetched(delivery: Delivery, repository: Repository) -> None:
     repository.git("config", "uploadpack.allowFilter", "true")
     repository.git("config", "uploadpack.allowAnySHA1InWant", "true")
     repository.commit({"large/a.bin": "x" * 10_000})
@@ -162,7 +162,7 @@ def _empty_objects(clone: Path) -> None:
     ],
     ids=["shallow.lock", "a lock of the branch", "an empty HEAD", "a broken config", "empty objects"],
 )
-def test_a_clone_that_a_killed_fetch_has_left_is_made_again(
+def test_a_clone_that_a_killed_fetch_left_is_created_again(
     delivery: Delivery, repository: Repository, spoil: Callable[[Path], object]
 ) -> None:
     delivery.run()
@@ -197,7 +197,7 @@ def test_other_settings_deliver_the_same_commit_again(delivery: Delivery) -> Non
     assert delivery.files == {"sites/lyon/more.yaml"}
 
 
-def test_odd_names_of_files_are_delivered_as_they_are(delivery: Delivery, repository: Repository) -> None:
+def test_unusual_file_names_are_delivered_unchanged(delivery: Delivery, repository: Repository) -> None:
     repository.commit({"common/a b\n'c'.yaml": POLICY, "-n.yaml": POLICY})
     delivery.run()
     assert {"common/a b\n'c'.yaml", "-n.yaml"} < delivery.files
@@ -241,7 +241,7 @@ def test_a_process_that_reads_the_old_tree_can_finish(delivery: Delivery, reposi
     assert (old / "common" / "sweep.yaml").read_text() == POLICY
 
 
-def test_an_old_tree_goes_ten_minutes_after_it_was_replaced(delivery: Delivery, repository: Repository) -> None:
+def test_an_old_tree_is_removed_ten_minutes_after_it_was_replaced(delivery: Delivery, repository: Repository) -> None:
     delivery.run()
     (old,) = delivery.trees
     age(delivery.folder / old)
@@ -253,7 +253,7 @@ def test_an_old_tree_goes_ten_minutes_after_it_was_replaced(delivery: Delivery, 
     assert delivery.trees == {delivery.current.readlink().parts[0]}
 
 
-def test_what_a_killed_delivery_has_left_goes_too(delivery: Delivery) -> None:
+def test_the_remains_of_a_killed_delivery_are_removed(delivery: Delivery) -> None:
     delivery.run()
     (delivery.folder / "tree.half").mkdir()
     age(delivery.folder / "tree.half")
@@ -281,9 +281,8 @@ def test_a_repository_that_cannot_be_reached_leaves_the_last_tree(delivery: Deli
     delivery.run()
     done = delivery.run(POLICIES_REPOSITORY="https://user:secret@127.0.0.1:1/policies")
     assert (done.returncode, delivery.commit) == (1, repository.head)
-    assert (
-        "branch main of https://127.0.0.1:1/policies cannot be fetched; what was delivered before stays" in done.stderr
-    )
+    assert "branch main of https://127.0.0.1:1/policies cannot be fetched and unpacked;" in done.stderr
+    assert "what was delivered before stays in force" in done.stderr
     assert "secret" not in done.stderr
 
 
@@ -304,7 +303,7 @@ def test_a_tree_that_does_not_pass_the_check_is_not_delivered(delivery: Delivery
     assert delivery.trees == {delivery.current.readlink().parts[0]}
 
 
-def test_after_a_failure_the_next_tries_wait_longer_and_longer(delivery: Delivery) -> None:
+def test_the_delay_grows_after_each_failure(delivery: Delivery) -> None:
     waits = []
     for _ in range(7):
         delivery.run(POLICIES_BRANCH="nowhere")
@@ -315,7 +314,7 @@ def test_after_a_failure_the_next_tries_wait_longer_and_longer(delivery: Deliver
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 
 
-def test_too_soon_after_a_failure_nothing_is_tried(delivery: Delivery) -> None:
+def test_a_delivery_too_soon_after_a_failure_does_nothing(delivery: Delivery) -> None:
     delivery.run(POLICIES_BRANCH="nowhere")
     done = delivery.run(POLICIES_BRANCH="nowhere")
     assert (done.returncode, delivery.current.exists()) == (75, False)
@@ -328,7 +327,7 @@ def test_other_settings_are_tried_at_once(delivery: Delivery) -> None:
     assert not (delivery.folder / "trouble").exists()
 
 
-def test_a_wait_does_not_outlive_a_reboot(delivery: Delivery) -> None:
+def test_a_delay_ends_with_a_reboot(delivery: Delivery) -> None:
     delivery.run(POLICIES_BRANCH="nowhere")
     trouble = delivery.folder / "trouble"
     failures, _, _, settings = trouble.read_text().split()
@@ -337,7 +336,7 @@ def test_a_wait_does_not_outlive_a_reboot(delivery: Delivery) -> None:
 
 
 @pytest.mark.parametrize("spoilt", ["", "x", "3 boot $(touch evil)\n", "99999999999999999999 a 1\n"])
-def test_a_note_of_failures_that_is_spoilt_counts_as_none(delivery: Delivery, spoilt: str) -> None:
+def test_a_damaged_record_of_failures_counts_as_none(delivery: Delivery, spoilt: str) -> None:
     (delivery.folder / "trouble").write_text(spoilt)
     assert (delivery.run().returncode, (delivery.folder / "evil").exists()) == (0, False)
 

@@ -78,7 +78,7 @@ def test_the_program_runs(installed: Path) -> None:
     assert (installed / "usr/local/bin/imagectl").readlink() == Path("/opt/image-controller/bin/imagectl")
 
 
-def test_with_gitops_all_commands_look_where_the_delivery_puts_policies(installed: Path) -> None:
+def test_with_gitops_all_commands_read_the_delivered_policies(installed: Path) -> None:
     assert FROM_GIT in (installed / "etc/image-controller/config.toml").read_text().splitlines()
 
 
@@ -103,7 +103,7 @@ def test_uninstalling_leaves_settings_and_purging_leaves_nothing(wheel: Path, tm
 
 
 @pytest.mark.parametrize("arguments", [["--help"], ["--purge"], ["--once", "now"]])
-def test_what_it_does_not_understand_shows_how_it_is_used(arguments: list[str]) -> None:
+def test_an_unknown_option_prints_the_usage(arguments: list[str]) -> None:
     done = install(*arguments)
     assert (done.returncode, "install.sh --uninstall [--purge] [--root FOLDER|--user]" in done.stderr) == (2, True)
 

@@ -85,7 +85,7 @@ def test_for_podman_the_service_runs_as_root_without_the_group_docker(host: Host
     for unit in ("image-controller", "image-controller-once"):
         lines = (host.units / f"{unit}.service.d/podman.conf").read_text().splitlines()
         assert {"User=root", "DynamicUser=no", "SupplementaryGroups="} <= set(lines)
-        assert "Environment=DOCKER_HOST=unix:///run/podman/podman.sock" in lines
+        assert "Environment=IMAGECTL_DOCKER_HOST=unix:///run/podman/podman.sock" in lines
 
 
 def test_an_update_keeps_the_engine_until_another_is_named(host: Host) -> None:
@@ -98,13 +98,13 @@ def test_an_update_keeps_the_engine_until_another_is_named(host: Host) -> None:
 
 
 @pytest.mark.parametrize(("engine", "socket"), [("podman", "%t/podman/podman.sock"), ("docker", "%t/docker.sock")])
-def test_a_user_gets_a_unit_for_the_rootless_engine_and_loses_all_by_a_purge(
+def test_a_user_gets_a_unit_for_the_rootless_engine_and_a_purge_removes_all(
     host: Host, engine: str, socket: str
 ) -> None:
     home = host.folder / "home"
     assert host.install("--user", "--engine", engine, "--wheelhouse", str(host.folder / "wheels")).returncode == 0
     unit = (home / ".config/systemd/user/image-controller.service").read_text()
-    assert f"Environment=DOCKER_HOST=unix://{socket}\n" in unit
+    assert f"Environment=IMAGECTL_DOCKER_HOST=unix://{socket}\n" in unit
     assert (home / ".local/bin/imagectl").readlink() == home / ".local/share/image-controller/bin/imagectl"
     assert (home / ".config/image-controller/policies").is_dir()
     assert host.install("--user", "--uninstall", "--purge").returncode == 0

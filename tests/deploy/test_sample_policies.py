@@ -63,30 +63,30 @@ def test_each_of_them_passes_the_strict_check() -> None:
 
 
 @pytest.mark.parametrize("sample", sorted(path.name for path in SAMPLES.iterdir()))
-def test_each_of_them_tells_its_case_and_names_the_schema_beside_it(sample: str) -> None:
+def test_each_of_them_describes_its_case_and_names_the_schema(sample: str) -> None:
     first, *rest = (SAMPLES / sample).read_text().splitlines()
     assert (SAMPLES / first.partition("$schema=")[2]).is_file()
     assert rest[1].startswith("# Case: ")
 
 
-def test_agent_images_go_a_day_after_their_last_use_and_those_of_people_stay(tmp_path: Path) -> None:
+def test_agent_images_are_removed_a_day_after_their_last_use_and_other_images_are_kept(tmp_path: Path) -> None:
     assert due(decided(tmp_path, "agent-images-after-a-day.yaml", DAY)) == {_SERVICE, _MODEL}
 
 
-def test_agent_images_stay_for_the_day(tmp_path: Path) -> None:
+def test_agent_images_are_kept_for_the_day(tmp_path: Path) -> None:
     assert due(decided(tmp_path, "agent-images-after-a-day.yaml", DAY - MINUTE)) == set()
 
 
-def test_the_sweep_takes_everything_after_a_week(tmp_path: Path) -> None:
+def test_the_sweep_removes_everything_after_a_week(tmp_path: Path) -> None:
     assert due(decided(tmp_path, "everything-unused-for-a-week.yaml", 7 * DAY)) == {_SERVICE, _BUILT_BY_HAND, _MODEL}
 
 
-def test_the_sweep_takes_nothing_before_a_week(tmp_path: Path) -> None:
+def test_the_sweep_removes_nothing_before_a_week(tmp_path: Path) -> None:
     assert due(decided(tmp_path, "everything-unused-for-a-week.yaml", 7 * DAY - MINUTE)) == set()
 
 
 @pytest.mark.parametrize(("idle_seconds", "gone"), [(HOUR, {_MODEL}), (30 * DAY, {_MODEL, _SERVICE})])
-def test_one_family_goes_sooner_than_the_rest(tmp_path: Path, idle_seconds: float, gone: set[str]) -> None:
+def test_one_family_is_removed_sooner_than_the_rest(tmp_path: Path, idle_seconds: float, gone: set[str]) -> None:
     assert due(decided(tmp_path, "one-family-sooner-than-the-rest.yaml", idle_seconds)) == gone
 
 
@@ -108,7 +108,7 @@ def test_they_choose_the_gateway_of_the_samples(tmp_path: Path) -> None:
     assert due(decided(tmp_path, "by-constraint.yaml", 3 * DAY, gateway)) == {_SERVICE, _MODEL}
 
 
-def test_a_staged_policy_waits_for_the_turn_of_its_node(tmp_path: Path) -> None:
+def test_a_staged_policy_waits_for_the_offset_of_its_node(tmp_path: Path) -> None:
     canary = "org: example\nid: node-1\npolicy: {properties: [{name: ring, value: canary}]}"
     assert state(decided(tmp_path, "staged.yaml", 3 * DAY, canary)) is DocumentState.WAITING
     assert due(decided(tmp_path, "staged.yaml", 3 * DAY, canary, watched_seconds=6 * HOUR)) == {_SERVICE, _MODEL}

@@ -53,7 +53,7 @@ def test_it_is_ready_after_the_first_pass_and_shows_what_is_wrong(
         said = hear(notices, "READY=1")
     (status,) = [line for line in said if line.startswith("STATUS=")]
     assert status.startswith("STATUS=no policies: ")
-    assert status.endswith("; 0 policies in force")
+    assert status.endswith("; policies in force: 0")
 
 
 def test_the_loop_sends_watchdog_notices_before_and_after_it_is_ready(
@@ -64,7 +64,7 @@ def test_the_loop_sends_watchdog_notices_before_and_after_it_is_ready(
         hear(notices, "WATCHDOG=1")
 
 
-def test_it_is_ready_even_if_the_engine_is_away(notices: socket.socket, environment: dict[str, str]) -> None:
+def test_it_is_ready_even_if_the_engine_is_not_reachable(notices: socket.socket, environment: dict[str, str]) -> None:
     with running(environment={**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"}):
         said = hear(notices, "READY=1")
     assert any(line.startswith("STATUS=cannot connect to the engine at unix:///nowhere/docker.sock") for line in said)
@@ -78,7 +78,7 @@ def test_a_reload_lasts_until_everything_was_read_again(notices: socket.socket, 
         hear(notices, "READY=1")
 
 
-def test_it_announces_its_end_and_ends_well(notices: socket.socket, environment: dict[str, str]) -> None:
+def test_it_announces_its_end_and_exits_with_0(notices: socket.socket, environment: dict[str, str]) -> None:
     with running(environment=environment) as process:
         hear(notices, "READY=1")
         process.terminate()

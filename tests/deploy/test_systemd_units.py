@@ -68,7 +68,7 @@ def test_systemd_finds_nothing_wrong_with_the_unit_of_a_user_and_the_settings_fo
 
 
 @pytest.mark.parametrize("unit", SERVICES, ids=lambda path: path.name)
-def test_it_is_exposed_no_more_than_it_must_be(unit: Path) -> None:
+def test_its_exposure_is_limited(unit: Path) -> None:
     done = subprocess.run(
         ["systemd-analyze", "security", "--offline=true", "--no-pager", unit],
         check=True,

@@ -105,7 +105,7 @@ def _source_archive() -> bytes:
 def test_one_command_installs_and_starts_it(node: Node) -> None:
     assert "installed and started" in node.sh("/srv/source/deploy/systemd/install.sh --gitops")
     assert node.shown("image-controller", "ActiveState") == "active"
-    assert "0 policies in force" in node.shown("image-controller", "StatusText")
+    assert "policies in force: 0" in node.shown("image-controller", "StatusText")
 
 
 def test_it_runs_without_rights_behind_a_filter_of_system_calls(node: Node) -> None:
@@ -127,12 +127,12 @@ def test_a_commit_reaches_it_through_the_delivery_and_removes_an_image(node: Nod
     assert commit in node.shown("image-controller", "StatusText")
 
 
-def test_the_commands_of_an_administrator_see_what_the_service_sees(node: Node) -> None:
+def test_the_commands_of_an_administrator_show_what_the_service_shows(node: Node) -> None:
     (removal,) = json.loads(node.sh("imagectl get removals -o json"))
     assert (removal["reference"], removal["document"], removal["outcome"]) == ("shop:1.0", "policies/shop", "removed")
 
 
-def test_a_delivery_that_fails_shows_and_takes_nothing_away(node: Node) -> None:
+def test_a_failed_delivery_is_shown_and_removes_no_policy(node: Node) -> None:
     before = node.sh("readlink /var/lib/image-controller-policies/current")
     node.sh("mv /srv/policies /srv/away")
     code, _ = node.tried("systemctl start image-controller-policies.service")
@@ -145,7 +145,7 @@ def test_a_reload_ends_when_everything_was_read_again(node: Node) -> None:
     eventually(lambda: node.shown("image-controller", "ActiveState") == "active")
 
 
-def test_it_stops_in_good_order(node: Node) -> None:
+def test_it_stops_with_exit_code_0(node: Node) -> None:
     node.sh("systemctl stop image-controller")
     assert node.shown("image-controller", "Result") == "success"
     assert node.shown("image-controller", "ExecMainStatus") == "0"
@@ -157,7 +157,7 @@ def test_a_pass_of_the_timer_runs_with_the_same_ledger(node: Node) -> None:
     assert len(json.loads(node.sh("imagectl get removals -o json"))) == 1
 
 
-def test_nothing_is_left_of_it_in_the_end(node: Node) -> None:
+def test_uninstalling_removes_everything(node: Node) -> None:
     node.sh("/srv/source/deploy/systemd/install.sh --uninstall --purge")
     left = "find /etc /opt /usr/local /var/lib -path '*image-controller*' ! -path '*/systemd/*stamp*'"
     assert node.sh(left) == ""

@@ -32,7 +32,7 @@ def an_image(tags: list[str], digests: list[str]) -> Image:
         ([], [], []),
     ],
 )
-def test_an_image_goes_by_its_tags_and_by_digests_of_repositories_without_one(
+def test_an_image_is_removed_by_its_tags_and_by_digests_of_repositories_without_one(
     tags: list[str], digests: list[str], removable: list[str]
 ) -> None:
     assert [reference.text for reference in an_image(tags, digests).removable_references] == removable

@@ -51,7 +51,7 @@ def test_the_same_layer_on_another_parent_is_another_chain() -> None:
     assert chain_ids(["sha256:1", "sha256:3"])[1] != chain_ids(["sha256:2", "sha256:3"])[1]
 
 
-def test_layers_know_their_parents() -> None:
+def test_layers_have_their_parents() -> None:
     lower, upper = layers_of([a_diff("x"), a_diff("y")], [2, 1])
     assert (lower.parent, lower.size_bytes) == (None, 1)
     assert (upper.parent, upper.size_bytes) == (lower.chain, 2)
@@ -75,14 +75,14 @@ def test_layers_know_their_parents() -> None:
         (0, [0, 0], []),
     ],
 )
-def test_a_size_is_told_only_if_the_history_leaves_no_doubt(
+def test_a_size_is_known_only_if_the_history_is_unambiguous(
     layers: int, history: list[int], expected: list[int | None]
 ) -> None:
     assert sizes(layers, history) == expected
 
 
 @given(st.integers(0, 5), st.lists(st.sampled_from([0, 0, 1, 2]), max_size=7))
-def test_a_size_is_certain_just_if_every_way_to_match_layers_with_history_agrees(
+def test_a_size_is_known_if_and_only_if_every_match_of_layers_and_history_agrees(
     layers: int, history: list[int]
 ) -> None:
     ways = [
@@ -94,12 +94,12 @@ def test_a_size_is_certain_just_if_every_way_to_match_layers_with_history_agrees
     assert sizes(layers, history) == [only.pop() if len(only) == 1 else None for only in possible]
 
 
-def test_what_one_image_leaves_open_another_may_tell() -> None:
+def test_a_size_may_be_known_from_another_image() -> None:
     (unsure,), (sure,) = an_image(("x", None)), an_image(("x", 7))
     assert merge_layers([unsure, sure, unsure]) == {sure.chain: sure}
 
 
-def test_freed_are_the_layers_that_the_answer_names() -> None:
+def test_the_freed_layers_are_those_in_the_answer() -> None:
     kept, gone = an_image(("base", 100), ("own", 7))
     known = {layer.chain: layer.size_bytes for layer in (kept, gone)}
     assert freed_bytes([IMAGE, gone.chain], known) == 7
@@ -130,7 +130,7 @@ def test_twins_free_nothing_alone_and_everything_together() -> None:
     assert tree.together([tip(twin)] * 2) == Reclaim(110, is_exact=True)
 
 
-def test_a_parent_frees_nothing_while_its_child_stays() -> None:
+def test_a_parent_frees_nothing_while_its_child_is_kept() -> None:
     child = an_image(("base", 100), ("own", 10))
     tree = a_tree(child[:1], child)
     assert tree.alone(tip(child[:1])) == Reclaim(0, is_exact=True)
@@ -146,12 +146,12 @@ def test_a_layer_of_unknown_size_makes_the_sum_a_lower_bound() -> None:
     assert a_tree(image).alone(tip(image)) == Reclaim(10, is_exact=False)
 
 
-def test_a_layer_of_unknown_size_that_stays_does_not_matter() -> None:
+def test_a_kept_layer_of_unknown_size_has_no_effect() -> None:
     one, two = an_image(("base", None), ("one", 10)), an_image(("base", None), ("two", 1))
     assert a_tree(one, two).alone(tip(one)) == Reclaim(10, is_exact=True)
 
 
-def test_nothing_is_certain_while_an_image_that_stays_has_not_been_read() -> None:
+def test_nothing_is_certain_while_a_kept_image_was_not_inspected() -> None:
     image = an_image(("base", 100))
     tree = LayerTree(image, [tip(image), None])
     assert tree.alone(tip(image)) == Reclaim(0, is_exact=False)
@@ -163,7 +163,7 @@ def test_an_image_that_the_tree_does_not_have_frees_nothing() -> None:
     assert a_tree(image).alone(tip(stranger)) == Reclaim(0, is_exact=True)
 
 
-def test_layers_that_no_image_needs_any_more_hold_nothing() -> None:
+def test_layers_without_an_image_have_no_effect() -> None:
     left_over, image = an_image(("base", 100), ("gone", 1)), an_image(("base", 100))
     assert LayerTree([*left_over, *image], [tip(image)]).alone(tip(image)) == Reclaim(100, is_exact=True)
 

@@ -95,7 +95,7 @@ def test_a_name_is_read_as_docker_reads_it(
         ("a:" + "b" * 129, "longer than 128"),
     ],
 )
-def test_what_is_not_a_name_is_refused_with_the_reason(text: str, complaint: str) -> None:
+def test_an_invalid_name_is_refused_with_the_reason(text: str, complaint: str) -> None:
     with pytest.raises(InvalidReference) as refused:
         parse_reference(text)
     assert complaint in str(refused.value)
@@ -143,7 +143,7 @@ def _as_read_by_docker_image_py(text: str) -> tuple[str, str | None, str | None]
 
 
 @given(nearly_names)
-def test_what_is_good_enough_for_people_means_the_same_from_an_engine(text: str) -> None:
+def test_a_valid_name_means_the_same_from_an_engine(text: str) -> None:
     try:
         typed = parse_reference(text)
     except InvalidReference:
@@ -152,7 +152,7 @@ def test_what_is_good_enough_for_people_means_the_same_from_an_engine(text: str)
 
 
 @given(st.text() | nearly_names)
-def test_nothing_that_an_engine_says_raises(text: str) -> None:
+def test_no_name_from_an_engine_raises(text: str) -> None:
     reference = reference_from_engine(text)
     assert reference.text == text
     assert isinstance(reference.canonical + reference.familiar + reference.repository, str)
@@ -224,5 +224,5 @@ def test_an_id_has_one_form_on_every_engine() -> None:
     assert image_id(HEX) == image_id(DIGEST) == DIGEST
 
 
-def test_references_stay_small() -> None:
+def test_references_are_small() -> None:
     assert not hasattr(Reference("docker.io", "library/a", None, None, text="a"), "__dict__")

@@ -143,7 +143,7 @@ selectors = patterns.map(_parsed_or_none).filter(bool)
 
 
 @given(st.lists(selectors, max_size=25), references | st.none())
-def test_the_index_answers_as_every_selector_in_turn_would(
+def test_the_index_gives_the_same_answer_as_every_selector(
     selectors: list[Selector], reference: Reference | None
 ) -> None:
     index = SelectorIndex((selector, place) for place, selector in enumerate(selectors))

@@ -88,7 +88,7 @@ def test_target_histogram_rule(query: Query) -> None:
 
 
 @pytest.mark.parametrize("query", queries(), ids=str)
-def test_every_metric_that_is_asked_for_exists(query: Query) -> None:
+def test_every_queried_metric_exists(query: Query) -> None:
     known = {family.full_name for family in FAMILIES.values()}
     known |= {f"{family.full_name}_bucket" for family in FAMILIES.values() if family.kind == "histogram"}
     asked = {name for name in _METRIC.findall(query.expr) if name.startswith("image_controller")}
@@ -106,7 +106,7 @@ def test_there_is_a_row_for_the_fleet_and_one_for_the_node() -> None:
     assert [panel["title"] for panel in DASHBOARD["panels"] if panel["type"] == "row"] == ["Fleet", "Nodes"]
 
 
-def test_no_panel_lies_on_another_or_sticks_out() -> None:
+def test_no_panel_overlaps_another_or_the_edge() -> None:
     taken: set[tuple[int, int]] = set()
     for panel in DASHBOARD["panels"]:
         place = panel["gridPos"]

@@ -56,7 +56,7 @@ def test_an_alert_says_what_it_means_how_bad_it_is_and_what_to_do(alert: dict[st
 
 
 @pytest.mark.parametrize("alert", ALERTS, ids=lambda alert: alert["alert"])
-def test_the_readme_has_a_remedy_for_it(alert: dict[str, Any]) -> None:
+def test_the_runbook_has_it(alert: dict[str, Any]) -> None:
     file, _, anchor = alert["annotations"]["runbook_url"].partition("#")
     headings = re.findall(r"^#+ `?([\w ]+)`?$", Path(ROOT / file).read_text(), re.MULTILINE)
     assert anchor in {heading.lower().replace(" ", "-") for heading in headings}
@@ -68,6 +68,6 @@ def test_every_metric_in_a_rule_exists(rule: dict[str, Any]) -> None:
     assert names <= {family.full_name for family in FAMILIES.values()}
 
 
-def test_the_scrape_configuration_is_one(tmp_path: Path) -> None:
+def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
     promtool("check", "config", "scrape.yaml")
     assert yaml.safe_load((FOLDER / "scrape.yaml").read_text())["scrape_configs"][0]["job_name"] == "image-controller"

@@ -63,7 +63,7 @@ def test_the_date_inside_can_be_chosen(tmp_path: Path) -> None:
         assert {entry.date_time[:3] for entry in archive.infolist()} == {(2023, 11, 14)}
 
 
-def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None:
+def test_the_wheel_contains_the_whole_package_and_nothing_else(wheel: Path) -> None:
     ours = {str(path.relative_to(SOURCE)) for path in (SOURCE / "controller").rglob("*") if path.is_file()}
     with zipfile.ZipFile(wheel) as archive:
         held = {name for name in archive.namelist() if ".dist-info/" not in name}
@@ -71,7 +71,7 @@ def test_the_wheel_holds_the_whole_package_and_nothing_else(wheel: Path) -> None
     assert "controller/py.typed" in held
 
 
-def test_the_sdist_holds_what_a_person_needs_to_run_it(sdist: Path) -> None:
+def test_the_sdist_contains_what_a_person_needs_to_run_it(sdist: Path) -> None:
     with tarfile.open(sdist) as tar:
         top = {name.split("/")[1] for name in tar.getnames()}
     assert top == {*_BUILT_FROM, ".gitignore", "PKG-INFO"}
@@ -95,7 +95,7 @@ def _resolve(venv: Path, machine: str, version: str) -> None:
     assert done.returncode == 0, f"{machine}, Python {version}: {done.stderr}"
 
 
-def test_the_locks_hold_what_the_project_asks_for() -> None:
+def test_the_locks_contain_what_the_project_requires() -> None:
     project = tomllib.loads((SOURCE / "pyproject.toml").read_text())
     asked = {requirement.partition(">")[0] for requirement in project["project"]["dependencies"]}
     assert asked <= _locked("deploy/requirements.lock") <= _locked("requirements.lock")

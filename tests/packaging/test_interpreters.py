@@ -33,7 +33,7 @@ def samples(program: Installed) -> Path:
     return Path(shutil.copytree(SOURCE / "manifests", program.interpreter.folder / "manifests", dirs_exist_ok=True))
 
 
-def test_it_tells_its_version(program: Installed) -> None:
+def test_it_prints_its_version(program: Installed) -> None:
     done = program.run("imagectl", "version")
     assert done.stdout.startswith(f"imagectl {__version__} (Python 3."), done.stderr
 

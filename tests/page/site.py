@@ -57,12 +57,13 @@ class Site:
     disk: ImageDisk = DISK
     history: History = field(default_factory=lambda: sample_history())
     clock: StillClock = field(default_factory=StillClock)
+    host_name: str = ""
 
     def __post_init__(self) -> None:
         self.vitals = Liveness(self.clock, lambda: True)
         self.vitals.beat()
         self.metrics = Metrics(StillDisk(self.disk))
-        reading = Readers(StillDisk(self.disk), lambda _: self.history, lambda _: 0.0)
+        reading = Readers(StillDisk(self.disk), lambda _: self.history, lambda _: 0.0, self.host_name)
         self.overview = Overview(self.vitals, reading, 300.0)
         self.access = Access()
 

@@ -11,7 +11,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.overview import Health, Picture, PlannedRemoval
-from controller.daemon.page.charts import days_chart, disk_bar, timeline
+from controller.daemon.page.charts import _LABEL, _LABEL_ON_PHONES, days_chart, disk_bar, timeline
 from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, PressureMarks
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.history import Day
@@ -39,7 +39,7 @@ def marks_of(svg: str) -> dict[str, float]:
 
 
 @given(st.integers(0, 10**13), st.integers(1, 10**13), st.integers(0, 10**13), st.integers(0, 10**14))
-def test_the_parts_of_a_disk_never_leave_it(images: int, size: int, available: int, free: int) -> None:
+def test_the_parts_of_a_disk_never_exceed_it(images: int, size: int, available: int, free: int) -> None:
     marks = PressureMarks(DiskMark(free_bytes=free), DiskMark(free_bytes=free + 1))
     svg = disk_bar(images, DiskUsage(size, min(available, size)), marks)
     assert all(0 <= at <= 100 for at in marks_of(svg).values())
@@ -48,7 +48,7 @@ def test_the_parts_of_a_disk_never_leave_it(images: int, size: int, available: i
             assert 0 <= left <= right <= 100.02
 
 
-def test_a_disk_is_told_in_words() -> None:
+def test_a_disk_has_a_text() -> None:
     usage, words = DiskUsage(4 * 10**9, 10**9), "1.0 GB images, 2.0 GB other data, 1.0 GB free of 4.0 GB"
     assert label_of(disk_bar(10**9, usage)) == words
     assert label_of(disk_bar(10**9, usage, MARKS)) == f"{words}; disk pressure begins at 85 % and ends at 75 %"
@@ -62,7 +62,7 @@ def test_the_marks_of_disk_pressure_are_drawn_on_the_disk() -> None:
     assert marks_of(disk_bar(1, usage, free)) == {"start": 80.0, "stop": 60.0}
 
 
-def test_a_day_is_as_high_as_what_it_freed() -> None:
+def test_the_bar_of_a_day_is_in_proportion_to_its_bytes() -> None:
     days = [Day(f"2026-11-{number:02}", freed, 1, 0) for number, freed in ((19, 0), (20, 50), (21, 100))]
     svg = days_chart(days)
     heights = [height for _, _, height in (*bars_of(svg, "day"), *bars_of(svg, "today"))]
@@ -70,8 +70,8 @@ def test_a_day_is_as_high_as_what_it_freed() -> None:
     assert label_of(svg) == "Freed on the last 3 days: 2026-11-20 50 B, 2026-11-21 100 B"
 
 
-def test_days_without_removals_are_told_as_such() -> None:
-    assert label_of(days_chart([Day("2026-11-21", 0, 0, 0)])) == "Freed on the last 1 days: nothing"
+def test_days_without_removals_have_a_text() -> None:
+    assert label_of(days_chart([Day("2026-11-21", 0, 0, 0)])) == "Freed on the last 1 day: nothing"
 
 
 def a_removal(in_seconds: float, frees: int = 1_000) -> PlannedRemoval:
@@ -79,33 +79,43 @@ def a_removal(in_seconds: float, frees: int = 1_000) -> PlannedRemoval:
 
 
 class TestTimeline:
-    def test_what_goes_now_stands_first_and_by_itself(self) -> None:
+    def test_due_removals_are_a_mark_of_their_own_at_the_start(self) -> None:
         svg = timeline([a_removal(0), a_removal(-50), a_removal(3 * DAY)], PICTURE)
         assert len(bars_of(svg, "now")) == len(bars_of(svg, "later")) == 1
         assert bars_of(svg, "now")[0][1] < bars_of(svg, "later")[0][0]
 
-    def test_however_much_is_due_what_goes_later_can_be_seen(self) -> None:
+    def test_later_removals_are_visible_beside_any_amount_of_due_bytes(self) -> None:
         svg = timeline([a_removal(0, 10**12), a_removal(HOUR, 1_000), a_removal(DAY, 500)], PICTURE)
         assert [height for _, _, height in bars_of(svg, "later")] == [88.0, 44.0]
 
-    def test_what_goes_later_stands_further_to_the_right(self) -> None:
+    def test_later_removals_are_further_to_the_right(self) -> None:
         bars = bars_of(timeline([a_removal(at) for at in (HOUR, 6 * HOUR, DAY, 7 * DAY, 29 * DAY)], PICTURE), "later")
         assert all(left[1] < right[0] for left, right in pairwise(bars))
         assert len(bars) == 5
 
     @pytest.mark.parametrize("days", [0.01, 1, 6.9, 30, 89, 364, 4_000, 400_000])
-    def test_nothing_is_too_far_away_for_it(self, days: float) -> None:
+    def test_any_time_has_a_place_on_the_axis(self, days: float) -> None:
         svg = timeline([a_removal(days * DAY)], PICTURE)
         assert all(right <= 100 for _, right, _ in bars_of(svg, "later"))
 
-    def test_it_is_told_in_words(self) -> None:
+    def test_it_has_a_text(self) -> None:
         removals = [a_removal(0, 5), a_removal(HOUR, 10), a_removal(2 * DAY, 100)]
         assert label_of(timeline(removals, PICTURE)) == (
             "Removals over time: 5 B now, 15 B within an hour, 15 B within a day, 115 B within a week"
         )
 
+    @given(st.floats(0.01, 4_000), st.sampled_from((_LABEL, _LABEL_ON_PHONES)))
+    def test_labels_do_not_overlap(self, days: float, width: float) -> None:
+        svg = timeline([a_removal(days * DAY)], PICTURE)
+        labels = re.findall(r'<text x="([\d.]+)%" y="\d+" text-anchor="(\w+)"( class="wide")?', svg)
+        shown = [(float(x), anchor) for x, anchor, wide in labels if width == _LABEL or not wide]
+        before = {"start": 0.0, "middle": 50 * width, "end": 100 * width}
+        spans = [(x - before[anchor], x - before[anchor] + 100 * width) for x, anchor in shown]
+        assert all(right <= left + 0.02 for (_, right), (left, _) in pairwise(spans))
+        assert shown[0] == (0.0, "start")
 
-def test_figures_have_no_style_of_their_own_which_the_page_forbids(tmp_path: Path) -> None:
+
+def test_figures_have_no_inline_style(tmp_path: Path) -> None:
     for svg in (
         disk_bar(1, DiskUsage(2, 1), MARKS),
         days_chart([Day("x", 1, 1, 0)]),

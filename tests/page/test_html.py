@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from html import escape
 from html.parser import HTMLParser
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from controller.daemon.page.html import Html, el, joined
+from controller.daemon.page.words import breakable
 from controller.printable import printable
 
 
@@ -34,18 +37,18 @@ def read(markup: str) -> _Reader:
 
 
 @given(st.text())
-def test_any_text_stays_text(text: str) -> None:
+def test_any_text_is_escaped(text: str) -> None:
     found = read(el("p", text))
     assert [tag for tag, _ in found.tags] == ["p"]
     assert found.text == printable(text)
 
 
 @given(st.text())
-def test_any_attribute_stays_an_attribute(text: str) -> None:
+def test_any_attribute_is_escaped(text: str) -> None:
     assert read(el("a", title=text)).tags == [("a", {"title": printable(text)})]
 
 
-def test_markup_in_markup_stays_markup() -> None:
+def test_markup_in_markup_is_kept() -> None:
     assert el("ul", (el("li", word) for word in "ab"), None) == "<ul><li>a</li><li>b</li></ul>"
 
 
@@ -56,3 +59,23 @@ def test_attributes_are_spelt_as_in_html_and_may_be_left_out() -> None:
 
 def test_text_beside_markup_is_escaped_as_well() -> None:
     assert joined(["<", Html("<b>"), ["&", None]]) == "&lt;<b>&amp;"
+
+
+@pytest.mark.parametrize(
+    ("name", "parts"),
+    [
+        ("app:1", "app :1"),
+        ("registry.local:5000/team/app:1.4", "registry. local:5000/ team/ app :1.4"),
+        ("team/app@sha256:0a", "team/ app @sha256 :0a"),
+        ("<none> 7a7ac3057603", "<none> 7a7ac3057603"),
+    ],
+)
+def test_a_name_wraps_between_its_parts_and_never_before_a_port(name: str, parts: str) -> None:
+    assert str(el("b", breakable(name))) == f"<b>{escape(parts).replace(' ', '<wbr>')}</b>".replace(
+        "&lt;none&gt;<wbr>", "&lt;none&gt; "
+    )
+
+
+@given(st.text(alphabet="a.:/@-0<", max_size=30))
+def test_a_name_that_may_wrap_has_the_same_text(name: str) -> None:
+    assert str(el("b", breakable(name))).replace("<wbr>", "") == str(el("b", name))

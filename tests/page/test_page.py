@@ -13,6 +13,7 @@ from controller.daemon.overview import History
 from controller.daemon.status import PassResult, Status
 from controller.image.image import Image
 from controller.image.reference import reference_from_engine
+from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict.decision import Decision
 from tests import sample_node
 from tests.page.browser import Browser
@@ -38,12 +39,12 @@ def wait_for_text(window: Browser, selector: str, text: str) -> None:
 
 
 class TestWhatItSays:
-    def test_whether_the_controller_is_healthy_and_when_it_looked(self, window: Browser, address: str) -> None:
+    def test_the_page_shows_health_and_the_time_of_the_last_pass(self, window: Browser, address: str) -> None:
         window.open(address)
         assert window.text("#state") == "Healthy"
         assert "last pass 42 s ago" in window.text("#health")
 
-    def test_what_is_on_the_disk_and_what_was_freed(self, window: Browser, address: str) -> None:
+    def test_the_page_shows_the_disk_and_the_freed_bytes(self, window: Browser, address: str) -> None:
         window.open(address)
         figures = window.text("#figures")
         assert "in 60 images" in figures
@@ -52,7 +53,7 @@ class TestWhatItSays:
         assert "in 7 days" in figures
         assert "48.7 GB in all, 2 measurements unknown" in figures
 
-    def test_what_goes_next_and_when(self, window: Browser, address: str) -> None:
+    def test_the_page_shows_the_next_removals(self, window: Browser, address: str) -> None:
         window.open(address)
         said = window.text("#next")
         assert "now, in 10 references" in said
@@ -69,6 +70,10 @@ class TestWhatItSays:
             assert "spring-cleaning\nwaiting" in policies
             assert "broken\ninvalid" in policies
             assert "broken.yaml:5:51: error:" in policies
+            target = window.run("return document.querySelector('#troubles a').hash")
+            assert "broken.yaml:5:51" in window.run(
+                f"return document.querySelector('{target}').parentElement.innerText"
+            )
 
     def test_the_last_removals_and_what_each_freed(self, window: Browser, address: str) -> None:
         window.open(address)
@@ -77,13 +82,21 @@ class TestWhatItSays:
         assert "by services#2" in removals
         assert "image is being used by stopped container" in removals
 
-    def test_an_engine_that_is_away(self, window: Browser, busy: Status) -> None:
+    def test_an_unreachable_engine_is_shown(self, window: Browser, busy: Status) -> None:
         site = Site()
         lost = "cannot connect to the engine: connection refused"
         site.publish(replace(busy, result=PassResult.FAILED, trouble=lost))
         with served(site) as address:
             window.open(address)
             assert (window.text("#state"), window.text("#troubles")) == ("Does not work", lost)
+
+    def test_the_name_of_the_host_if_nothing_names_the_node(self, window: Browser, tmp_path: Path) -> None:
+        site = Site(host_name="gateway-7")
+        nameless = sample_node.status_of(sample_node.decision_on(sample_node.memory_of(3), tmp_path), tmp_path)
+        site.publish(replace(nameless, decision=replace(nameless.decision, node=NodeAnswer())))
+        with served(site) as address:
+            window.open(address)
+            assert window.text("h1 .node") == "gateway-7"
 
     def test_an_empty_node(self, window: Browser, tmp_path: Path) -> None:
         site = Site(history=History(), disk=HIDDEN_DISK)
@@ -94,7 +107,7 @@ class TestWhatItSays:
             assert "cannot be seen from this container" in window.text("#figures")
             assert "Nothing was removed in the last 14 days." in window.text("#removals")
 
-    def test_before_the_first_look_it_says_so_and_then_appears_by_itself(self, window: Browser, busy: Status) -> None:
+    def test_before_the_first_pass_it_says_so_and_then_appears_by_itself(self, window: Browser, busy: Status) -> None:
         site = Site()
         with served(site) as address:
             window.open(address)
@@ -139,7 +152,19 @@ class TestTheListOfImages:
 
     def test_nothing_is_found_in_words(self, window: Browser, address: str) -> None:
         window.open(f"{address}/?q=nonsense")
-        assert "Nothing matches “nonsense”." in window.text("#references")
+        assert "No image on this node matches “nonsense”." in window.text("#references")
+
+    def test_a_search_finds_recently_removed_images(self, window: Browser, address: str) -> None:
+        window.open(f"{address}/?q=telemetry:0.5")
+        assert window.text("#references").startswith("Images")
+        assert "No image on this node matches" in window.text("#references")
+        removed = window.text("#removed")
+        assert removed.startswith("Removed in the last 14 days")
+        assert "acme/telemetry:0.5" in removed
+
+    def test_a_refused_removal_is_not_listed_as_removed(self, window: Browser, address: str) -> None:
+        window.open(f"{address}/?q=telemetry:0.29")
+        assert window.text("#removed") == ""
 
     def test_the_images_of_one_policy(self, window: Browser, address: str) -> None:
         window.open(address)
@@ -161,7 +186,7 @@ class TestTheListOfImages:
 
 
 class TestWhy:
-    def test_a_click_tells_in_a_window(self, window: Browser, address: str) -> None:
+    def test_a_click_shows_the_explanation_in_a_window(self, window: Browser, address: str) -> None:
         window.open(f"{address}/?q=telemetry:1.0")
         window.click(".why")
         wait_for_text(window, "#why[open]", "acme/telemetry:1.0")
@@ -169,9 +194,9 @@ class TestWhy:
         assert "BACKING_OFF" in said
         assert "it has dependent child images" in said
         assert "services#2" in said
-        assert "What makes it go" in said
+        assert "To remove it" in said
 
-    def test_it_opens_and_closes_by_keyboard_and_gives_the_focus_back(self, window: Browser, address: str) -> None:
+    def test_it_opens_and_closes_by_keyboard_and_returns_the_focus(self, window: Browser, address: str) -> None:
         window.open(f"{address}/?q=telemetry:1.0")
         window.run("document.querySelector('.why').focus()")
         window.press(ENTER)
@@ -181,7 +206,9 @@ class TestWhy:
         window.wait_for(lambda: not window.run("return document.querySelector('#why').open"))
         assert window.run("return document.activeElement.className") == "why"
 
-    def test_an_image_that_went_meanwhile_is_no_accident(self, window: Browser, site: Site, tmp_path: Path) -> None:
+    def test_an_image_that_was_removed_meanwhile_is_not_an_error(
+        self, window: Browser, site: Site, tmp_path: Path
+    ) -> None:
         with served(site) as address:
             window.open(f"{address}/?q=telemetry:1.0")
             site.publish(busy_status(0, tmp_path))
@@ -191,7 +218,7 @@ class TestWhy:
 
 
 class TestFreshness:
-    def test_what_has_changed_appears_without_loading_the_page_anew(
+    def test_changes_appear_without_reloading_the_page(
         self, window: Browser, site: Site, address: str, tmp_path: Path
     ) -> None:
         window.open(address)
@@ -201,7 +228,7 @@ class TestFreshness:
         wait_for_text(window, "#figures", "in 24 images")
         assert window.run("return window.isTheSame")
 
-    def test_what_somebody_is_typing_stays(self, window: Browser, site: Site, address: str, tmp_path: Path) -> None:
+    def test_typed_text_is_kept_at_a_refresh(self, window: Browser, site: Site, address: str, tmp_path: Path) -> None:
         window.open(address)
         window.run(
             "const q = document.getElementById('q'); q.focus(); q.value = 'half a wo'; q.setSelectionRange(4, 6)"
@@ -212,7 +239,7 @@ class TestFreshness:
         script = "const q = document.activeElement; return [q.id, q.value, q.selectionStart, q.selectionEnd]"
         assert window.run(script) == ["q", "half a wo", 4, 6]
 
-    def test_a_controller_that_stops_answering_is_told_and_so_is_its_return(self, window: Browser, site: Site) -> None:
+    def test_a_controller_that_stops_answering_is_shown_and_so_is_its_return(self, window: Browser, site: Site) -> None:
         with served(site) as address:
             window.open(address)
         window.run("window.fetch = () => Promise.reject(new Error('Failed to fetch'))")
@@ -237,7 +264,7 @@ class TestWithoutScripts:
         root = window.devtools("DOM.getDocument")["root"]["nodeId"]
         return str(window.devtools("DOM.getOuterHTML", nodeId=root)["outerHTML"])
 
-    def test_everything_is_there(self, plain: Browser, address: str) -> None:
+    def test_all_parts_of_the_page_work_without_a_script(self, plain: Browser, address: str) -> None:
         plain.open(address)
         page = self.html(plain)
         assert page.count('data-explain="">') > 50
@@ -248,10 +275,10 @@ class TestWithoutScripts:
         plain.open(f"{address}/?q=telemetry&sort=idle")
         assert self.html(plain).count('class="why"') == 5
 
-    def test_why_is_a_page_of_its_own(self, plain: Browser, address: str, busy: Status) -> None:
+    def test_the_explanation_is_a_page_of_its_own(self, plain: Browser, address: str, busy: Status) -> None:
         image = busy.decision.plan.verdicts[0].image
         plain.open(f"{address}/explain?image={image}")
-        assert "What makes it go" in self.html(plain)
+        assert "To remove it" in self.html(plain)
 
 
 HOSTILE = "<img src=x onerror=alert(1)>'\"&lt;\u202egpj.exe\x07"
@@ -275,7 +302,7 @@ def _hostile(image: Image, number: int) -> Image:
     return replace(image, tags=(reference_from_engine(f"evil/{HOSTILE}:{number}"),), digests=())
 
 
-def test_hostile_names_labels_and_messages_stay_text(window: Browser, tmp_path: Path) -> None:
+def test_hostile_names_labels_and_messages_are_escaped(window: Browser, tmp_path: Path) -> None:
     site = Site()
     site.publish(hostile_status(tmp_path))
     with served(site) as address:
@@ -286,6 +313,18 @@ def test_hostile_names_labels_and_messages_stay_text(window: Browser, tmp_path: 
         window.click(".why")
         wait_for_text(window, "#why[open]", "<img src=x")
         assert window.run("return document.images.length") == 0
+
+
+_OVERLAPS = """
+const shown = [...document.querySelectorAll(arguments[0])].filter(each => each.getClientRects().length);
+const boxes = shown.map(each => [each.textContent, each.getBoundingClientRect()]);
+const found = [];
+boxes.forEach(([name, a], at) => boxes.slice(at + 1).forEach(([other, b]) => {
+  if (a.left < b.right - 1 && b.left < a.right - 1 && a.top < b.bottom - 1 && b.top < a.bottom - 1)
+    found.push([name, other]);
+}));
+return found;
+"""
 
 
 class TestForEverybody:
@@ -299,7 +338,7 @@ class TestForEverybody:
         assert window.run("return document.querySelector('#why').getBoundingClientRect().right") <= width
 
     @pytest.mark.parametrize("scheme", ["light", "dark"])
-    def test_every_text_has_contrast_enough_to_be_read(self, window: Browser, tmp_path: Path, scheme: str) -> None:
+    def test_every_text_has_enough_contrast(self, window: Browser, tmp_path: Path, scheme: str) -> None:
         site = Site()
         broken = busy_status(60, tmp_path, broken=sample_node.A_BROKEN_POLICY)
         site.publish(replace(broken, dry_run=True))
@@ -316,21 +355,35 @@ class TestForEverybody:
             papers.add(window.run("return getComputedStyle(document.body).backgroundColor"))
         assert len(papers) == 2
 
-    def test_a_screen_reader_finds_its_way(self, window: Browser, address: str) -> None:
+    def test_a_screen_reader_finds_headings_and_labels(self, window: Browser, address: str) -> None:
         window.open(address)
         nodes = [node for node in window.devtools("Accessibility.getFullAXTree")["nodes"] if not node["ignored"]]
         found = {(node["role"]["value"], node.get("name", {}).get("value", "")) for node in nodes}
         roles = {role for role, _ in found}
         assert roles >= {"banner", "main", "contentinfo", "search", "navigation", "table", "status"}
         assert ("searchbox", "Search references") in found
-        assert ("table", "References, their verdicts, and why") in found
+        assert ("table", "References, their verdicts and reasons") in found
         headings = {name for role, name in found if role == "heading"}
         assert headings >= {"Image store", "Freed", "Next removals", "Images", "Policies", "Last removals"}
         assert [name for role, name in found if role in ("link", "button", "image", "searchbox") and not name] == []
         figures = [name for role, name in found if role == "image"]
         assert any("GB free of 62.0 GB" in name for name in figures)
         assert any(name.startswith("Freed on the last 14 days") for name in figures)
-        assert any(name.startswith("What goes when: 1.2 GB now") for name in figures)
+        assert any(name.startswith("Removals over time: 1.2 GB now") for name in figures)
+
+    def test_no_rule_wraps_on_a_desktop(self, window: Browser, address: str) -> None:
+        window.resize(1440, 900)
+        window.open(address)
+        heights = window.run(
+            "return [...document.querySelectorAll('td.rule')].map(c => c.getBoundingClientRect().height)"
+        )
+        assert max(heights) < 1.5 * min(heights)
+
+    def test_no_text_overlaps_another_on_a_phone(self, window: Browser, address: str) -> None:
+        window.resize(390, 844, is_phone=True)
+        window.open(address)
+        overlaps = window.run(_OVERLAPS, ".timeline text, .next li > span, .removals li > *")
+        assert overlaps == []
 
     def test_a_table_on_a_phone_is_still_a_table(self, window: Browser, address: str) -> None:
         window.resize(390, 844, is_phone=True)
@@ -383,7 +436,7 @@ return [...found];
 """
 
 
-def test_the_page_takes_steps_in_proportion_to_the_images_and_stays_small(tmp_path: Path) -> None:
+def test_the_page_takes_steps_in_proportion_to_the_images_and_is_small(tmp_path: Path) -> None:
     pages: dict[int, bytes] = {}
 
     def show(count: int) -> None:

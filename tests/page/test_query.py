@@ -55,17 +55,17 @@ def test_rows_are_searched_chosen_and_sorted(query: Query, found: str) -> None:
 
 
 @pytest.mark.parametrize("sort", ORDERS)
-def test_turning_an_order_round_loses_nothing(sort: str) -> None:
+def test_reversing_an_order_loses_no_row(sort: str) -> None:
     assert sorted(names(Query(sort=sort))) == sorted(names(Query(sort=sort, reverse="1"))) == list("abcde")
 
 
 @pytest.mark.parametrize(("wanted", "number"), [("1", 1), ("3", 3), ("9", 5), ("0", 1), ("-1", 1), ("x", 1), ("", 1)])
-def test_a_page_that_is_not_there_is_the_nearest_one(wanted: str, number: int) -> None:
+def test_a_missing_page_is_replaced_by_the_nearest_one(wanted: str, number: int) -> None:
     chosen = Query(page=wanted).selection(ITEMS * ROWS)
     assert (chosen.number, chosen.pages, chosen.total, len(chosen.places)) == (number, 5, 5 * ROWS, ROWS)
 
 
-def test_verdicts_are_counted_among_what_was_found_whichever_is_wanted() -> None:
+def test_verdicts_are_counted_over_all_found_rows() -> None:
     assert Query(q="services", verdict="IN_USE").selection(ITEMS).counts == {
         "IN_USE": 1,
         "BACKING_OFF": 1,
@@ -73,17 +73,17 @@ def test_verdicts_are_counted_among_what_was_found_whichever_is_wanted() -> None
     }
 
 
-def test_an_address_says_only_what_is_out_of_the_ordinary() -> None:
+def test_an_address_contains_only_values_that_differ_from_the_default() -> None:
     assert Query().address() == "/"
     assert Query(q="a b", page="7").address(verdict="DUE") == "/?q=a+b&verdict=DUE"
     assert Query(q="a", verdict="DUE").address(verdict="", page="2") == "/?q=a&page=2"
 
 
 @given(st.builds(Query, st.text(max_size=20).map(str.strip), verdict=st.sampled_from(["", "DUE"]), page=st.just("3")))
-def test_an_address_leads_back_to_its_query(query: Query) -> None:
+def test_an_address_is_parsed_to_its_query(query: Query) -> None:
     assert Query.parse(query.address(page=query.page).removeprefix("/").removeprefix("?")) == query
 
 
 @given(st.text())
-def test_no_text_is_too_strange_for_a_query(text: str) -> None:
+def test_any_text_is_a_valid_query(text: str) -> None:
     Query.parse(text).selection(ITEMS)

@@ -24,7 +24,7 @@ def test_problems_sort_by_place() -> None:
     assert sorted([later, earlier]) == [earlier, later]
 
 
-def test_nothing_in_a_message_reaches_the_terminal_as_a_command() -> None:
+def test_no_message_controls_the_terminal() -> None:
     problem = Problem("a\n.yaml", 1, 1, "f\x1b[31m", "error", "m\x07\u202e", "h\udcff")
     assert str(problem) == r"a\u000a.yaml:1:1: error: f\u001b[31m: m\u0007\u202e (h\udcff)"
 

@@ -46,14 +46,14 @@ def test_the_manifest_is_the_schema() -> None:
 
 
 @given(forms)
-def test_what_the_validator_takes_the_schema_takes(draft: dict[str, Any]) -> None:
+def test_what_the_validator_accepts_the_schema_accepts(draft: dict[str, Any]) -> None:
     assert errors_in(draft) == []
     assert is_valid(draft)
 
 
 @settings(max_examples=10 * settings().max_examples)
 @given(spoilt())
-def test_of_spoilt_documents_both_say_the_same(draft: dict[str, Any]) -> None:
+def test_both_agree_on_mutated_documents(draft: dict[str, Any]) -> None:
     errors = errors_in(draft)
     if not is_valid(draft):
         assert errors
@@ -113,7 +113,7 @@ def test_of_spoilt_documents_both_say_the_same(draft: dict[str, Any]) -> None:
     ],
     ids=json.dumps,
 )
-def test_an_editor_sees_these_mistakes_as_well(draft: dict[str, Any]) -> None:
+def test_an_editor_shows_these_mistakes_too(draft: dict[str, Any]) -> None:
     assert not is_valid(draft)
     assert errors_in(draft)
 

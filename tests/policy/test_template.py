@@ -31,7 +31,7 @@ def test_once_that_is_chosen_the_document_is_valid_and_switched_off() -> None:
 
 
 @pytest.mark.parametrize("field", ["description", "constraints", "patterns", "properties", "start", "startWindow"])
-def test_every_example_is_valid_once_its_hash_is_taken_away(field: str) -> None:
+def test_every_example_is_valid_without_its_hash_sign(field: str) -> None:
     lines = [CHOICES.get(line, line) for line in new_document().splitlines()]
     first = lines.index(next(line for line in lines if line.startswith(f"# {field}:")))
     last = lines.index("", first)

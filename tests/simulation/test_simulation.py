@@ -29,7 +29,9 @@ Patch = Callable[[pytest.MonkeyPatch], None]
 
 
 @pytest.mark.timeout(900)
-def test_nothing_goes_before_its_time_and_what_is_due_goes(record_property: Callable[[str, object], None]) -> None:
+def test_nothing_is_removed_too_early_and_everything_due_is_removed(
+    record_property: Callable[[str, object], None],
+) -> None:
     total, violations = simulate(DAYS, SEED)
     line = f"{total}; violations {len(violations)}"
     record_property("simulation", line)
@@ -83,7 +85,7 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         due_images_are_left,
     ],
 )
-def test_a_controller_with_a_mistake_is_found_out(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_with_a_bug_is_detected(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
     mistake(monkeypatch)
     with pytest.raises(Violation):
         live_on_nodes(MISTAKES_SHOW_WITHIN_NODES)

@@ -21,12 +21,12 @@ SHOWN = re.findall(r"^\| ([A-Z]+-?\d+) \| (`[^|]+`) \|$", _TABLES, re.MULTILINE)
 
 
 @pytest.mark.parametrize(("story", "kind"), TELLINGS)
-def test_a_day_in_the_life_of_a_node(story: Story, kind: Kind) -> None:
+def test_a_story_of_a_node(story: Story, kind: Kind) -> None:
     with a_host(kind, story.conditions) as host:
         Teller(host, story).tell()
 
 
-def test_each_behaviour_of_others_is_shown_by_a_story_or_by_another_test_or_is_a_difference() -> None:
+def test_each_behaviour_of_other_tools_has_a_story_or_a_test_or_is_a_difference() -> None:
     behaviours = [behaviour["id"] for behaviour in json.loads((ROOT / "tests/data/peers.json").read_text())]
     told = [source for story in STORIES for source in story.sources]
     told += [number for number, _, _ in DIFFERENT] + [number for number, _ in SHOWN]

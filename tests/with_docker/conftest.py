@@ -65,13 +65,13 @@ def registry(registry_address: str) -> Iterator[str]:
 @pytest.fixture(scope="session")
 def engine_title(engine: PrivateEngine, engine_client: docker.APIClient) -> str:
     """Which engine that is, for people: product, version, image store."""
+    rights = ", rootless" if engine.is_rootless else ""
     if engine.is_podman:
-        return f"Podman {engine_client.version()['Version']}"
-    told = engine_client.info()
-    is_containerd = any("io.containerd" in value for _, value in told["DriverStatus"] or ())
-    return (
-        f"Docker {told['ServerVersion'].partition('+')[0]}, {'containerd store' if is_containerd else told['Driver']}"
-    )
+        return f"Podman {engine_client.version()['Version']}{rights}"
+    info = engine_client.info()
+    is_containerd = any("io.containerd" in value for _, value in info["DriverStatus"] or ())
+    store = "containerd store" if is_containerd else info["Driver"]
+    return f"Docker {info['ServerVersion'].partition('+')[0]}, {store}{rights}"
 
 
 @pytest.fixture(autouse=True)

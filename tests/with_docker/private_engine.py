@@ -16,6 +16,8 @@ from pathlib import Path
 import docker
 from docker.errors import APIError
 
+from tests.fake_engine import Kind
+
 _SCRIPTS = Path(__file__).parents[2] / "deploy" / "local"
 _PATIENCE_SECONDS = 600
 
@@ -43,7 +45,17 @@ class PrivateEngine:
 
     @property
     def is_podman(self) -> bool:
-        return self.kind == "podman"
+        return self.kind.startswith("podman")
+
+    @property
+    def is_rootless(self) -> bool:
+        return self.kind.endswith("-rootless")
+
+    @property
+    def fake_kind(self) -> Kind:
+        """The fake engine that does the same: rights make no difference, and Podman 4 is like 5."""
+        name = self.kind.removesuffix("-rootless")
+        return Kind("podman" if name == "podman4" else name)
 
     def client(self) -> docker.APIClient:
         """A client that allows for slow lists and deletes."""
@@ -96,7 +108,8 @@ def wipe(api: docker.APIClient) -> None:
         for container in containers:
             _remove(api.remove_container, container["Id"], force=True, v=True)
         if images:
-            api.prune_images({"dangling": False})  # type: ignore[no-untyped-call]
+            with suppress(APIError):  # Podman 4.3 has no such filter
+                api.prune_images({"dangling": False})  # type: ignore[no-untyped-call]
         for image in api.images(all=True):
             _remove(api.remove_image, image["Id"], force=True)
     raise AssertionError("the private engine cannot be wiped; see its log")

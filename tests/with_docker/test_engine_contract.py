@@ -23,7 +23,7 @@ World = FakeEngine | RealEngine
 
 @pytest.fixture(params=["real", "fake"])
 def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[World]:
-    kind = Kind(engine.kind)
+    kind = engine.fake_kind
     if request.param == "fake":
         yield FakeEngine(FakeClock(), kind)
         return
@@ -63,7 +63,7 @@ def test_an_image_that_has_not_changed_is_the_same_object(world: World) -> None:
     assert world.port.images()[image] is world.port.images()[image]
 
 
-def test_a_container_tells_its_image_by_id_and_whose_it_is(world: World) -> None:
+def test_a_container_has_the_id_of_its_image_and_its_owner(world: World) -> None:
     image = world.load(APP)
     container = world.create(APP, name="one", labels=AGENT_LABELS)
 
@@ -74,7 +74,7 @@ def test_a_container_tells_its_image_by_id_and_whose_it_is(world: World) -> None
     assert not listed.agent_dev
 
 
-def test_a_container_tells_its_image_when_the_tag_has_moved_on(world: World) -> None:
+def test_a_container_has_the_id_of_its_image_after_the_tag_has_moved(world: World) -> None:
     old = world.load(APP, content="old")
     world.create(APP)
     world.load(APP, content="new")
@@ -83,7 +83,7 @@ def test_a_container_tells_its_image_when_the_tag_has_moved_on(world: World) -> 
     assert (old in world.port.images()) is not is_hidden_once_nameless(world)
 
 
-def test_an_image_whose_tag_has_moved_on_has_no_tag(world: World) -> None:
+def test_an_image_whose_tag_has_moved_has_no_tag(world: World) -> None:
     old = world.pull(f"{world.hub}/app:1", content="old")
     new = world.pull(f"{world.hub}/app:1", content="new")
 
@@ -97,7 +97,7 @@ def test_an_image_whose_tag_has_moved_on_has_no_tag(world: World) -> None:
         assert bool(images[old].digests) is is_graph_driver(world)
 
 
-def test_an_image_pulled_by_digest_has_that_for_its_only_name(world: World) -> None:
+def test_an_image_pulled_by_digest_has_only_that_name(world: World) -> None:
     image = world.pull(f"{world.hub}/app@content")
 
     listed = world.port.images()[image]
@@ -119,7 +119,7 @@ def test_a_build_leaves_bare_parents(world: World) -> None:
         assert images[parent].parent == base
 
 
-def test_layers_of_images_with_the_same_beginning_are_shared(world: World) -> None:
+def test_layers_of_images_with_the_same_first_layers_are_shared(world: World) -> None:
     one, two = world.load(APP, "base", "one"), world.load(ALSO, "base", "two")
 
     layers_of_one, layers_of_two = world.port.layers(one), world.port.layers(two)
@@ -131,7 +131,7 @@ def test_layers_of_images_with_the_same_beginning_are_shared(world: World) -> No
 # ── removing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_only_tag_takes_the_image_along(world: World) -> None:
+def test_the_removal_of_the_only_tag_deletes_the_image(world: World) -> None:
     image = world.load(APP)
 
     deleted = world.port.remove(APP)
@@ -140,7 +140,7 @@ def test_the_only_tag_takes_the_image_along(world: World) -> None:
     assert image not in world.port.images()
 
 
-def test_one_of_two_tags_leaves_the_image(world: World) -> None:
+def test_the_removal_of_one_of_two_tags_keeps_the_image(world: World) -> None:
     image = world.load(APP)
     world.tag(APP, OTHER)
 
@@ -148,7 +148,7 @@ def test_one_of_two_tags_leaves_the_image(world: World) -> None:
     assert [tag.text for tag in world.port.images()[image].tags] == [OTHER]
 
 
-def test_a_graph_driver_names_each_layer_that_is_gone(world: World) -> None:
+def test_a_graph_driver_lists_each_deleted_layer(world: World) -> None:
     going = world.load(APP, "base", "one")
     world.load(ALSO, "base", "two")
     *shared, own = world.port.layers(going)
@@ -174,7 +174,7 @@ def test_the_only_tag_of_an_image_in_use_is_refused(world: World, state: str) ->
 
 
 @pytest.mark.parametrize("state", ["created", "running", "exited"])
-def test_a_second_tag_is_taken_from_an_image_in_use_without_a_word(world: World, state: str) -> None:
+def test_a_second_tag_of_an_image_in_use_is_removed_without_an_error(world: World, state: str) -> None:
     world.load(APP)
     world.tag(APP, OTHER)
     a_container_in(world, state)
@@ -192,7 +192,7 @@ def a_container_in(world: World, state: str) -> None:
         world.stop(container)
 
 
-def test_an_image_without_a_name_goes_by_its_id(world: World) -> None:
+def test_an_image_without_a_name_is_removed_by_its_id(world: World) -> None:
     image = world.load(content="nameless")
 
     world.port.remove(image)
@@ -216,7 +216,7 @@ def test_by_id_an_image_of_two_tags_is_refused(world: World) -> None:
         world.port.remove(image)
 
 
-def test_a_parent_goes_before_its_children_on_no_graph_driver(world: World) -> None:
+def test_no_graph_driver_removes_a_parent_before_its_children(world: World) -> None:
     world.load(APP)
     child = world.build(OTHER, APP, "first", "second")
     parent = world.port.images()[child].parent
@@ -231,7 +231,7 @@ def test_a_parent_goes_before_its_children_on_no_graph_driver(world: World) -> N
     assert child in world.port.images()
 
 
-def test_the_only_tag_of_a_parent_leaves_it_bare_but_on_podman(world: World) -> None:
+def test_the_removal_of_a_parents_only_tag_keeps_it_without_a_name_except_on_podman(world: World) -> None:
     """Graph drivers say so; the containerd store says that it is gone."""
     base = world.load(APP)
     world.build(OTHER, APP, "first")
@@ -245,7 +245,7 @@ def test_the_only_tag_of_a_parent_leaves_it_bare_but_on_podman(world: World) -> 
         assert world.port.images()[base].removable_references == ()
 
 
-def test_a_parent_that_the_containerd_store_has_kept_goes_by_its_id(world: World) -> None:
+def test_a_parent_that_the_containerd_store_kept_is_removed_by_its_id(world: World) -> None:
     base = world.load(APP)
     world.build(OTHER, APP, "first")
     world.port.remove(APP)
@@ -255,7 +255,7 @@ def test_a_parent_that_the_containerd_store_has_kept_goes_by_its_id(world: World
         assert base not in world.port.images()
 
 
-def test_parents_stay_when_their_last_child_goes(world: World) -> None:
+def test_parents_are_kept_when_their_last_child_is_removed(world: World) -> None:
     base = world.load(APP)
     child = world.build(OTHER, APP, "first", "second")
     parent = world.port.images()[child].parent
@@ -267,7 +267,7 @@ def test_parents_stay_when_their_last_child_goes(world: World) -> None:
     assert parent in world.port.images()
 
 
-def test_the_last_tag_takes_the_digest_along(world: World) -> None:
+def test_the_removal_of_the_last_tag_removes_the_digest(world: World) -> None:
     image = world.pull(f"{world.hub}/app:1")
 
     world.port.remove(f"{world.hub}/app:1")
@@ -275,7 +275,7 @@ def test_the_last_tag_takes_the_digest_along(world: World) -> None:
     assert image not in world.port.images()
 
 
-def test_the_last_tag_takes_a_digest_that_was_pulled_by_itself_along_but_on_podman(world: World) -> None:
+def test_the_removal_of_the_last_tag_removes_a_digest_that_was_pulled_except_on_podman(world: World) -> None:
     image = world.pull(f"{world.hub}/app@content")
     world.tag(world.port.images()[image].digests[0].text, f"{world.hub}/app:1")
 
@@ -284,7 +284,7 @@ def test_the_last_tag_takes_a_digest_that_was_pulled_by_itself_along_but_on_podm
     assert (image in world.port.images()) is (world.kind is Kind.PODMAN)
 
 
-def test_a_digest_takes_the_tags_along_but_on_a_graph_driver(world: World) -> None:
+def test_the_removal_of_a_digest_removes_the_tags_except_on_a_graph_driver(world: World) -> None:
     image = world.pull(f"{world.hub}/app:1")
     (digest,) = world.port.images()[image].digests
 
@@ -293,7 +293,7 @@ def test_a_digest_takes_the_tags_along_but_on_a_graph_driver(world: World) -> No
     assert (image in world.port.images()) is is_graph_driver(world)
 
 
-def test_an_image_pulled_by_digest_goes_by_digest(world: World) -> None:
+def test_an_image_pulled_by_digest_is_removed_by_digest(world: World) -> None:
     image = world.pull(f"{world.hub}/app@content")
     (digest,) = world.port.images()[image].removable_references
 
@@ -303,12 +303,12 @@ def test_an_image_pulled_by_digest_goes_by_digest(world: World) -> None:
 
 
 @pytest.mark.parametrize("target", [APP, "site.local/app@sha256:" + "1" * 64, "sha256:" + "1" * 64])
-def test_what_is_not_there_is_gone(world: World, target: str) -> None:
+def test_a_missing_image_is_gone(world: World, target: str) -> None:
     with pytest.raises(ImageGone):
         world.port.remove(target)
 
 
-def test_layers_of_an_image_that_is_not_there_are_gone_too(world: World) -> None:
+def test_the_layers_of_a_missing_image_are_gone_too(world: World) -> None:
     with pytest.raises(ImageGone):
         world.port.layers(ImageId("sha256:" + "1" * 64))
 

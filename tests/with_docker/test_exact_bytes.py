@@ -65,7 +65,7 @@ def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Pa
 
 
 @pytest.mark.timeout(3600)
-def test_the_sum_of_what_is_reported_is_the_fall_of_the_stores_total(
+def test_the_sum_of_the_reported_bytes_is_the_decrease_of_the_stores_total(
     controller: OnEngine, engine: PrivateEngine, record_property: Callable[[str, object], None]
 ) -> None:
     dice, tally, total = random.Random(20_27), Tally(), 0

@@ -36,7 +36,7 @@ def small(engine: PrivateEngine) -> Iterator[PrivateEngine]:
         run_script("engine.sh", "down", name)
 
 
-def test_a_full_disk_is_cleaned_and_the_history_tells_it(small: PrivateEngine) -> None:
+def test_a_full_disk_is_cleaned_and_the_history_has_it(small: PrivateEngine) -> None:
     api = docker.APIClient(small.host, version="auto", timeout=600)
     disk = small.folder
     recipes = [Recipe((f"site.local/app:{n}",), (Layer(f"own{n}", 2 * _MEBIBYTE),)) for n in range(8)]

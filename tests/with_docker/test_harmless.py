@@ -55,7 +55,7 @@ def test_an_image_in_use_keeps_all_its_names(controller: OnEngine, use: Callable
     assert controller.left == {APP, ALSO, OTHER}
 
 
-def test_an_image_goes_once_its_last_container_is_gone(controller: OnEngine) -> None:
+def test_an_image_is_removed_after_its_last_container(controller: OnEngine) -> None:
     images.load_image(controller.api, APP, ALSO)
     container = containers.run(controller.api, APP)
     controller.look_later()
@@ -66,7 +66,7 @@ def test_an_image_goes_once_its_last_container_is_gone(controller: OnEngine) -> 
     assert controller.left == set()
 
 
-def test_an_image_goes_only_after_the_settle_time(controller: OnEngine) -> None:
+def test_an_image_is_removed_only_after_the_settle_time(controller: OnEngine) -> None:
     images.load_image(controller.api, APP)
     controller.catch_up()
     controller.look()
@@ -101,7 +101,7 @@ def test_an_image_that_is_mounted_keeps_all_its_names(controller: OnEngine) -> N
     assert controller.left == {APP, OTHER, ALSO}
 
 
-def test_a_mounted_image_whose_tag_moves_on_stays(controller: OnEngine) -> None:
+def test_a_mounted_image_whose_tag_moves_is_kept(controller: OnEngine) -> None:
     """The engine names only the text of a mount, and removes the image that it meant without a word."""
     images.load_image(controller.api, APP)
     mounted = images.load_image(controller.api, OTHER, variant="mounted")
@@ -116,7 +116,7 @@ def test_a_mounted_image_whose_tag_moves_on_stays(controller: OnEngine) -> None:
     assert controller.has(mounted)
 
 
-def test_an_image_in_use_whose_tag_has_moved_on_stays(controller: OnEngine) -> None:
+def test_an_image_in_use_whose_tag_has_moved_is_kept(controller: OnEngine) -> None:
     old = images.load_image(controller.api, APP, variant="old")
     container = containers.run(controller.api, APP)
     images.load_image(controller.api, APP, variant="new")
@@ -142,7 +142,7 @@ def test_the_parent_of_an_image_in_use_says_that_it_has_children(controller: OnE
         assert controller.reasons("parent.local/base:1") == ["HAS_CHILDREN"]
 
 
-def test_children_go_before_their_parents_in_one_pass(controller: OnEngine) -> None:
+def test_children_are_removed_before_their_parents_in_one_pass(controller: OnEngine) -> None:
     images.build(controller.api, "parent.local/base:1", "scratch", Layer("one"))
     for number in range(3):
         images.build(
@@ -155,9 +155,7 @@ def test_children_go_before_their_parents_in_one_pass(controller: OnEngine) -> N
     assert controller.api.images(all=True) == []
 
 
-def test_nothing_is_pruned_along_with_a_child(
-    engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path
-) -> None:
+def test_no_parent_is_pruned_with_a_child(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path) -> None:
     """A bare parent goes by a rule of its own, `*`, or it stays."""
     images.build(docker_api, "parent.local/base:1", "scratch", Layer("one"))
     child = images.build(docker_api, APP, "parent.local/base:1", Layer("two"), Layer("three"))

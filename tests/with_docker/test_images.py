@@ -35,7 +35,7 @@ def test_many_images_share_their_layers(docker_api: docker.APIClient) -> None:
     assert (docker_api.df().get("LayersSize") or 0) < 500_000
 
 
-def test_a_tag_that_is_loaded_again_moves_on_to_the_new_image(docker_api: docker.APIClient) -> None:
+def test_a_tag_that_is_loaded_again_moves_to_the_new_image(docker_api: docker.APIClient) -> None:
     old = images.load_image(docker_api, "app:1", variant="old")
     new = images.load_image(docker_api, "app:1", variant="new")
     assert images.image_id(docker_api, "app:1") == new != old
@@ -68,7 +68,7 @@ def test_a_pull_that_fails_is_an_error(docker_api: docker.APIClient, registry: s
         images.pull(docker_api, f"{registry}/missing:1")
 
 
-def test_a_pushed_image_comes_back_by_its_digest(docker_api: docker.APIClient, registry: str) -> None:
+def test_a_pushed_image_can_be_pulled_by_its_digest(docker_api: docker.APIClient, registry: str) -> None:
     images.load_image(docker_api, f"{registry}/app:1")
     digest = images.push(docker_api, f"{registry}/app:1")
     docker_api.remove_image(f"{registry}/app:1")
@@ -76,7 +76,7 @@ def test_a_pushed_image_comes_back_by_its_digest(docker_api: docker.APIClient, r
     assert [row["RepoDigests"] for row in docker_api.images()] == [[f"{registry}/app@{digest}"]]
 
 
-def test_containers_come_in_every_state(docker_api: docker.APIClient) -> None:
+def test_containers_can_have_every_state(docker_api: docker.APIClient) -> None:
     images.load_image(docker_api, "app:1")
     made = {
         "created": containers.create(docker_api, "app:1"),
@@ -109,7 +109,7 @@ def test_a_container_that_docker_fails_to_remove_is_dead(docker_api: docker.APIC
     assert docker_api.containers(all=True) == []
 
 
-def test_an_image_is_mounted_where_the_engine_knows_how(docker_api: docker.APIClient) -> None:
+def test_an_image_is_mounted_where_the_engine_supports_it(docker_api: docker.APIClient) -> None:
     images.load_image(docker_api, "app:1")
     images.load_image(docker_api, "tools:1", variant="mounted")
     if not containers.can_mount_images(docker_api):

@@ -28,7 +28,7 @@ def test_the_controller_in_a_container_removes_others_and_never_its_own_reposito
     assert [line["reference"] for line in removed] == [OTHER]
 
 
-def test_the_controller_in_a_container_says_why_its_own_repository_stays(
+def test_the_controller_in_a_container_says_why_its_own_repository_is_kept(
     docker_api: docker.APIClient, engine: PrivateEngine
 ) -> None:
     import_controller(docker_api, OURS)

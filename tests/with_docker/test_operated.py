@@ -121,7 +121,7 @@ def until(what: Callable[[], bool]) -> None:
         time.sleep(0.1)
 
 
-def test_page_api_metrics_and_commands_tell_the_same(served: Served) -> None:
+def test_page_api_metrics_and_commands_show_the_same(served: Served) -> None:
     api = json.loads(served.get("/api/status")[1])
     assert (api["health"], api["troubles"]) == ("healthy", [])
     assert len(api["removals"]) == 2
@@ -140,18 +140,18 @@ def test_page_api_metrics_and_commands_tell_the_same(served: Served) -> None:
     assert "IN_USE" in page
 
 
-def test_a_stranger_learns_nothing_but_that_it_lives(served: Served) -> None:
+def test_without_a_password_only_health_is_answered(served: Served) -> None:
     assert served.get("/api/status", "guessed")[0] == 401
     assert served.get("/healthz", "guessed") == (200, b"ok\n")
 
 
-def test_another_password_counts_at_once(served: Served) -> None:
+def test_a_changed_password_counts_at_once(served: Served) -> None:
     (served.place.folder / "users").write_text("sre:another\n")
     assert served.get("/metrics", "secret")[0] == 401
     assert served.get("/metrics", "another")[0] == 200
 
 
-def test_the_log_tells_each_removal_once_and_no_password(served: Served) -> None:
+def test_the_log_has_each_removal_once_and_no_password(served: Served) -> None:
     lines = [json.loads(line) for line in (served.place.folder / "log").read_text().splitlines()]
     removals = [line for line in lines if line.get("outcome") == "removed"]
     assert len(removals) == 2
@@ -184,7 +184,7 @@ def test_beyond_loopback_without_a_certificate_or_a_password_it_warns_and_asks_f
     assert f"anyone who can connect to *:{port} can read which images this node has" in warnings[0]["message"]
 
 
-def test_one_pass_on_a_terminal_shows_how_far_it_has_come(place: Place) -> None:
+def test_one_pass_on_a_terminal_shows_its_progress(place: Place) -> None:
     ours, theirs = pty.openpty()
     command = [sys.executable, "-m", "controller", "run", "--once", "--settle", "0", *place.settings]
     process = subprocess.Popen(command, stderr=theirs)

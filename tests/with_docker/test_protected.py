@@ -65,7 +65,7 @@ def test_the_whole_repository_of_our_own_container_is_protected(
     assert controller.reasons("us.local/imagectl:1") == ["PROTECTED"]
 
 
-def test_our_own_image_is_protected_after_its_tag_has_moved_on(
+def test_our_own_image_is_protected_after_its_tag_has_moved(
     engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path
 ) -> None:
     images.load_image(docker_api, "us.local/imagectl:1", variant="older")

@@ -87,7 +87,7 @@ def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Pa
 
 
 @pytest.mark.timeout(1200)
-def test_a_container_that_appears_between_look_and_removal_keeps_its_image_and_all_names(
+def test_a_container_that_appears_between_observation_and_removal_keeps_its_image_and_all_names(
     controller: OnEngine, eye: Watched, record_property: Callable[[str, object], None]
 ) -> None:
     survived = 0
@@ -103,7 +103,7 @@ def test_a_container_that_appears_between_look_and_removal_keeps_its_image_and_a
 
 
 @pytest.mark.timeout(1200)
-def test_a_container_that_appears_during_a_batch_keeps_its_image_unless_the_engine_lets_both_through(
+def test_a_container_that_appears_during_a_batch_keeps_its_image_unless_the_engine_accepts_both(
     controller: OnEngine, engine: PrivateEngine, eye: Watched, record_property: Callable[[str, object], None]
 ) -> None:
     survived = came_first = came_at_once = 0

@@ -47,13 +47,13 @@ def test_a_rule_on_a_repository_leaves_the_tags_of_another(controller: OnEngine)
     assert controller.left == {OTHER}
 
 
-def test_an_image_goes_with_the_last_of_all_its_tags(controller: OnEngine) -> None:
+def test_an_image_is_removed_with_the_last_of_its_tags(controller: OnEngine) -> None:
     images.load_image(controller.api, APP, ALSO, OTHER)
     assert sorted(_by(controller, a_removal()).values()) == ["removed", "untagged", "untagged"]
     assert controller.api.images(all=True) == []
 
 
-def test_a_name_of_docker_hub_goes_by_its_full_and_by_its_familiar_name(controller: OnEngine) -> None:
+def test_a_name_of_docker_hub_is_removed_by_its_full_and_by_its_familiar_name(controller: OnEngine) -> None:
     images.load_image(controller.api, "site.local/keep:1")
     for name in ("docker.io/library/one:1", "docker.io/library/two:1", "docker.io/team/three:1"):
         images.tag(controller.api, "site.local/keep:1", name)
@@ -62,7 +62,7 @@ def test_a_name_of_docker_hub_goes_by_its_full_and_by_its_familiar_name(controll
     assert controller.left == {"site.local/keep:1"}
 
 
-def test_a_name_of_no_registry_goes_by_the_name_that_the_engine_prints(
+def test_a_name_without_a_registry_is_removed_by_the_name_that_the_engine_prints(
     controller: OnEngine, engine: PrivateEngine
 ) -> None:
     images.load_image(controller.api, "app:1")
@@ -83,24 +83,24 @@ def pushed(controller: OnEngine, registry: str) -> str:
     return f"{registry}/app@{digest}"
 
 
-def test_an_image_pulled_by_digest_goes_by_its_digest(controller: OnEngine, pushed: str) -> None:
+def test_a_rule_for_a_digest_removes_an_image_pulled_by_digest(controller: OnEngine, pushed: str) -> None:
     images.pull(controller.api, pushed)
     assert _by(controller, a_removal(pushed)) == {pushed: "removed"}
     assert controller.api.images(all=True) == []
 
 
-def test_an_image_pulled_by_digest_goes_by_all_of_its_repository(controller: OnEngine, pushed: str) -> None:
+def test_a_rule_for_a_repository_removes_an_image_pulled_by_digest(controller: OnEngine, pushed: str) -> None:
     images.pull(controller.api, pushed)
     assert _by(controller, a_removal(pushed.replace("@", ":").partition(":sha256")[0] + ":*")) == {pushed: "removed"}
 
 
-def test_an_image_pulled_by_digest_stays_where_a_rule_names_tags(controller: OnEngine, pushed: str) -> None:
+def test_a_rule_for_tags_keeps_an_image_pulled_by_digest(controller: OnEngine, pushed: str) -> None:
     images.pull(controller.api, pushed)
     assert _by(controller, a_removal(pushed.partition("@")[0] + ":1*")) == {}
     assert controller.reasons(pushed) == ["NO_RULE"]
 
 
-def test_a_digest_beside_a_tag_of_its_repository_goes_with_the_tag(controller: OnEngine, pushed: str) -> None:
+def test_a_digest_beside_a_tag_of_its_repository_is_removed_with_the_tag(controller: OnEngine, pushed: str) -> None:
     name = pushed.partition("@")[0] + ":1"
     images.pull(controller.api, name)
     assert _by(controller, a_removal(pushed)) == {}
@@ -109,7 +109,7 @@ def test_a_digest_beside_a_tag_of_its_repository_goes_with_the_tag(controller: O
     assert controller.api.images(all=True) == []
 
 
-def test_a_digest_stays_beside_a_tag_of_another_repository(controller: OnEngine, pushed: str) -> None:
+def test_a_digest_beside_a_tag_of_another_repository_is_kept(controller: OnEngine, pushed: str) -> None:
     image = images.pull(controller.api, pushed)
     images.tag(controller.api, image, OTHER)
     assert _by(controller, a_removal(OTHER)) == {OTHER: "untagged"}
@@ -120,7 +120,7 @@ def test_a_digest_stays_beside_a_tag_of_another_repository(controller: OnEngine,
 # ── images without a name ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_image_whose_tag_has_moved_on_goes_by_the_rule_that_named_the_tag(
+def test_an_image_whose_tag_has_moved_is_removed_by_the_rule_for_the_tag(
     controller: OnEngine, engine: PrivateEngine
 ) -> None:
     old = images.load_image(controller.api, APP, variant="old")
@@ -135,7 +135,9 @@ def test_an_image_whose_tag_has_moved_on_goes_by_the_rule_that_named_the_tag(
         }
 
 
-def test_an_image_that_never_had_a_name_goes_by_the_bare_star_only(controller: OnEngine, engine: PrivateEngine) -> None:
+def test_an_image_that_never_had_a_name_is_removed_by_the_bare_star_only(
+    controller: OnEngine, engine: PrivateEngine
+) -> None:
     image = images.load_image(controller.api)
     if engine.kind == "d26-c8d":
         return  # an image that has no name cannot be loaded there
@@ -144,7 +146,7 @@ def test_an_image_that_never_had_a_name_goes_by_the_bare_star_only(controller: O
     assert not controller.has(image)
 
 
-def test_an_old_api_names_a_nameless_image_none_and_it_goes_all_the_same(
+def test_an_image_that_an_old_api_names_none_is_removed(
     engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path
 ) -> None:
     images.load(docker_api, [Recipe((APP,), variant="old")])

@@ -15,7 +15,6 @@ from controller.adapters.ledger.ledger import Ledger
 from controller.daemon.reconcile import PassOptions
 from controller.image.reference import image_id
 from controller.plan.memory.event import Event, EventKind
-from tests.fake_engine import Kind
 from tests.host import Host
 from tests.stories.story import Story, stories
 from tests.stories.teller import ONLY_FAKE, Teller
@@ -65,10 +64,10 @@ class RealHost(Host):
 
 @pytest.mark.timeout(600)
 @pytest.mark.parametrize("story", REAL, ids=lambda story: story.name)
-def test_a_day_in_the_life_of_a_node(
+def test_a_story_of_a_node(
     story: Story, engine: PrivateEngine, docker_api: docker.APIClient, registry: str, tmp_path: Path
 ) -> None:
-    kind = Kind(engine.kind)
+    kind = engine.fake_kind
     if kind not in story.kinds:
         pytest.skip(f"this story is about other engines than {kind.value}")
     world = RealEngine(kind, engine.host, docker_api, registry)

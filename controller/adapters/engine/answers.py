@@ -1,7 +1,7 @@
 """Convert an engine's JSON to our values. Differences between engines end here. No requests, no decisions.
 
-An answer may contain anything. A size that makes no sense is unknown; any other value of the wrong form is an error
-that names its place, and the pass ends.
+An answer may contain anything. An invalid size is unknown; any other value of the wrong form is an error that names its
+place, and the pass ends.
 """
 
 from __future__ import annotations
@@ -42,6 +42,8 @@ LONGEST_LIST = 250_000
 _LONGEST_ROW = 4 * 2**20
 """Characters of one element of a list."""
 _LONGEST_TEXT = 4_096
+_LONGEST_NUMBER = 400
+"""Digits."""
 _LARGEST_BYTES = 2**60
 _LATEST_NANOSECONDS = 2**63
 _FALSE = ("false", "0", "no", "off")
@@ -60,8 +62,10 @@ _reference = lru_cache(maxsize=32_768)(listed_reference)
 
 
 def _whole(digits: str) -> int | float:
-    """Python refuses to convert thousands of digits; no such number means anything here."""
-    return int(digits) if len(digits) <= 20 else math.inf
+    """A number; infinity if it has thousands of digits, which Python refuses to convert."""
+    if len(digits) <= _LONGEST_NUMBER:
+        return int(digits)
+    return -math.inf if digits.startswith("-") else math.inf
 
 
 _decoder = json.JSONDecoder(parse_int=_whole)
@@ -121,7 +125,7 @@ class _Scanner:
                 return value
 
     def _more(self) -> bool:
-        """Take in another piece; False at the end."""
+        """Read another piece; False at the end."""
         if self._has_ended:
             return False
         piece = next(self._pieces, None)
@@ -214,7 +218,7 @@ def _id(text: str, place: str) -> ImageId:
 
 
 def _bytes(value: object) -> int | None:
-    """A size in bytes; None if it makes no sense."""
+    """A size in bytes; None if it is invalid."""
     if isinstance(value, int) and not isinstance(value, bool) and 0 <= value < _LARGEST_BYTES:
         return value
     return None
@@ -264,7 +268,7 @@ def image_from(row: Row) -> Image:
 
 
 def _keeps(labels: Row) -> bool:
-    """Every value keeps the image, the empty one included, except an explicit false."""
+    """Every value keeps the image, also an empty one, except an explicit false."""
     return KEEP_LABEL in labels and str(labels[KEEP_LABEL]).strip().lower() not in _FALSE
 
 
@@ -370,7 +374,7 @@ def layers_from(inspected: Row, history: Iterable[Row]) -> tuple[Layer, ...]:
     diffs = [str(_id(diff, "RootFS.Layers")) for diff in _texts(_mapping(inspected, "RootFS"), "Layers")]
     sizes = [_size(entry) for entry in history]
     layers = layers_of(diffs, [size or 0 for size in sizes])
-    # A size that makes no sense could belong to any layer.
+    # An invalid size could belong to any layer.
     return tuple(replace(layer, size_bytes=None) for layer in layers) if None in sizes else layers
 
 
@@ -401,15 +405,22 @@ def engine_from(info: Row, version: Row) -> Engine:
         data_root=root,
         containerd_address=_text(_mapping(info, "Containerd"), "Address"),
         manages_swarm=_mapping(info, "Swarm").get("ControlAvailable") is True,
+        prunes_parents=podman and not _is_at_least(number, 4, 6),
         totals_are_lower_bounds=store is Store.CONTAINERD and number.partition(".")[0] in ("23", "24", "25", "26"),
     )
+
+
+def _is_at_least(version: str, major: int, minor: int) -> bool:
+    """False if the version cannot be read."""
+    numbers = re.match(r"(\d{1,9})\.(\d{1,9})", version)
+    return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (major, minor)
 
 
 def store_total(usage: Row) -> int:
     """The size of the image store, in `GET /system/df?type=image`.
 
     API 1.52 has `ImageUsage`, and the older field is deprecated. An engine leaves out zeros. Raises ValueError, also
-    where the total says nothing: Podman 4.3 always counts 0.
+    for a total that cannot be right: Podman 4.3 always counts 0.
     """
     total = _total(_mapping(usage, "ImageUsage").get("TotalSize", usage.get("LayersSize", 0)))
     images = [_mapping_of(image, "Images") for image in _list(usage, "Images")]
@@ -424,6 +435,11 @@ def written_total(usage: Row) -> int:
         return _total(_mapping(usage, "ContainerUsage").get("TotalSize", 0))
     rows = (_mapping_of(container, "Containers") for container in _list(usage, "Containers"))
     return sum(_total(row.get("SizeRw") or 0) for row in rows)
+
+
+def has_build_cache(usage: Row) -> bool:
+    """Does BuildKit hold layers, in `GET /system/df?type=build-cache`? Raises ValueError."""
+    return bool(_list(usage, "BuildCache") or _mapping(usage, "BuildCacheUsage").get("TotalCount"))
 
 
 def _total(value: object) -> int:

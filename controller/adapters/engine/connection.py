@@ -32,7 +32,7 @@ from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSetti
 from controller.printable import printable
 
 ANSWER_WITHIN_SECONDS = 600
-"""For a whole answer. Docker's containerd store needs 7 s to list 1,000 images, and seconds for each delete."""
+"""Limit for a whole answer. Docker's containerd store lists 1,000 images in 7 s and needs seconds for each delete."""
 LONGEST_ANSWER_BYTES = 256 * 2**20
 """A list of 100,000 images has 50 to 100 MB."""
 HIGHEST_API = (1, 55)
@@ -47,10 +47,11 @@ _MOUNTS = Path("/proc/self/mountinfo")
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _is_api_version = re.compile(r"(\d{1,3})\.(\d{1,3})").fullmatch
 _is_about_version = re.compile(r"client version [\d.]+ is too (?:old|new)", re.IGNORECASE).search
+_GROUP_OF_DOCKER = "run as root, or add this user to the group docker"
 _UNREACHABLE: dict[type[BaseException], str] = {
-    FileNotFoundError: "no such socket (is it running? try: systemctl status docker)",
-    ConnectionRefusedError: "connection refused (is it running? try: systemctl status docker)",
-    PermissionError: "permission denied (run as root, or add this user to the group docker)",
+    FileNotFoundError: "no such socket (is it running? try: {unit})",
+    ConnectionRefusedError: "connection refused (is it running? try: {unit})",
+    PermissionError: "permission denied ({rights})",
     socket.gaierror: "unknown host name",
     requests.ConnectTimeout: f"no answer within {_REACHED_WITHIN_SECONDS} s",
 }
@@ -68,6 +69,8 @@ class Address:
     """`unix:///path` or `tcp://host:port`. Raises InvalidSettings for anything else."""
     certificates: str = ""
     """Folder with ca.pem, cert.pem and key.pem for TLS, as in DOCKER_CERT_PATH; empty: no TLS."""
+    note: str = ""
+    """How this address was found, for the message that nothing is there; empty if it was named."""
 
     def __post_init__(self) -> None:
         if not _is_address(self.url):
@@ -96,7 +99,7 @@ class ErrorAnswer(Exception):
 
     @property
     def is_about_version(self) -> bool:
-        """Does this engine not support the API version of the request?"""
+        """True if this engine does not support the API version of the request."""
         return self.status == 400 and _is_about_version(str(self)) is not None
 
 
@@ -166,15 +169,15 @@ class Connection:
         """How long the oldest request in flight has been waiting for its answer; 0 without one."""
         return max((time.monotonic() - began for began in tuple(self._under_way.values())), default=0.0)
 
-    def request(self, operation: str, ask: Callable[[Client], T], *, sends_again: bool = True) -> T:
-        """Run `ask` with a connected client and return its result. An ErrorAnswer passes through.
+    def request(self, operation: str, send: Callable[[Client], T], *, sends_again: bool = True) -> T:
+        """Run `send` with a connected client and return its result. An ErrorAnswer passes through.
 
         If a connection breaks, the request is sent once more, unless it must not be repeated.
 
         Raises EngineUnreachable if no request was sent, EngineUnavailable if no valid answer came.
         """
         try:
-            return self._measured(operation, ask)
+            return self._measured(operation, send)
         except ErrorAnswer as answer:
             if not answer.is_about_version:
                 raise
@@ -187,7 +190,7 @@ class Connection:
             if not sends_again or isinstance(trouble, EngineUnreachable) or not _is_broken(error):
                 raise trouble from error
         try:  # A kept connection may be stale: send the request again, once.
-            return self._measured(operation, ask)
+            return self._measured(operation, send)
         except _TROUBLES as error:
             self.drop()
             raise EngineUnavailable(str(self._trouble(error))) from error
@@ -199,12 +202,12 @@ class Connection:
         if client is not None:
             client.adapter.close()
 
-    def _measured(self, operation: str, ask: Callable[[Client], T]) -> T:
+    def _measured(self, operation: str, send: Callable[[Client], T]) -> T:
         began, code = time.monotonic(), "none"
         key = threading.get_ident()
         self._under_way[key] = began
         try:
-            answer = ask(self._connected())
+            answer = send(self._connected())
             code = "200"
         except ErrorAnswer as error:
             code = str(error.status)
@@ -223,13 +226,14 @@ class Connection:
 
     def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
-        if reason := _why_unreachable(error):
+        if reason := _why_unreachable(error, self.address):
             if self.address.socket_path and _is_mount_point(self.address.socket_path):
                 reason = (
                     "connection refused: this socket file is a bind mount, and the engine has created a new file"
                     " (restart this container, and mount the folder of the socket instead of the file)"
                 )
-            return EngineUnreachable(f"cannot connect to {where}: {reason}")
+            note = f"; {self.address.note}" if self.address.note else ""
+            return EngineUnreachable(f"cannot connect to {where}: {reason}{note}")
         if any(isinstance(cause, AnswerTooLong) for cause in _causes(error)):
             return EngineUnavailable(f"invalid response from {where}: longer than {LONGEST_ANSWER_BYTES >> 20} MiB")
         if _is_timeout(error):
@@ -242,7 +246,7 @@ _TROUBLES = (OSError, HTTPError, HTTPException)
 
 
 def _message_of(answer: requests.Response) -> str:
-    """The engine's words for an error; else the start of the text."""
+    """The engine's error message; else the start of the text."""
     text = next(answer.iter_content(_LONGEST_MESSAGE_BYTES), b"").decode(errors="replace")
     try:
         message = json.loads(text)["message"]
@@ -265,7 +269,7 @@ class _Bounded(io.RawIOBase):
         self._left = _LONGEST_STREAM_BYTES if timeout is None else LONGEST_ANSWER_BYTES
 
     def makefile(self, *_: Any) -> io.BufferedReader:
-        """What http.client reads an answer from."""
+        """The file from which http.client reads an answer."""
         return io.BufferedReader(self, 16_384)
 
     def readable(self) -> bool:
@@ -376,13 +380,17 @@ def _agreed_version(client: Client) -> str:
 # ── errors ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _why_unreachable(error: Exception) -> str:
-    """Why no request was sent; empty if one may have been."""
-    return next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+def _why_unreachable(error: Exception, address: Address) -> str:
+    """Why no request was sent, with what to do; empty if one may have been."""
+    text = next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+    is_podman = "podman" in address.socket_path
+    of_user = " --user" if address.socket_path.startswith("/run/user/") else ""
+    rights = "run as root, or name the socket of your own Podman" if is_podman else _GROUP_OF_DOCKER
+    return text.format(unit=f"systemctl{of_user} status {'podman.socket' if is_podman else 'docker'}", rights=rights)
 
 
 def _is_mount_point(path: str) -> bool:
-    """Is this file itself a mount, so that it stays the old one when the engine creates a new one?"""
+    """True if this file itself is a mount; it is then not replaced when the engine creates a new one."""
     try:
         lines = _MOUNTS.read_text(errors="replace").splitlines()
     except OSError:
@@ -391,7 +399,7 @@ def _is_mount_point(path: str) -> bool:
 
 
 def _is_broken(error: Exception) -> bool:
-    """Did the connection break (and not exceed a limit)?"""
+    """True if the connection broke (and did not exceed a limit)."""
     is_bounded = _is_timeout(error) or any(isinstance(cause, AnswerTooLong) for cause in _causes(error))
     return isinstance(error, requests.ConnectionError) and not is_bounded
 

@@ -17,6 +17,7 @@ from controller.adapters.engine.answers import (
     created_from,
     deleted_from,
     engine_from,
+    has_build_cache,
     id_from,
     images_from,
     layers_from,
@@ -56,10 +57,11 @@ class DockerEngine:
 
     def identify(self) -> Engine:
         """Identity of the engine. Raises EngineUnavailable, as every call does."""
-        return self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
+        found = self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
+        return replace(found, address=self._connection.address.url)
 
     def images(self) -> Mapping[ImageId, Image]:
-        """All images, with hidden parents. An unchanged image is the same object as last time."""
+        """All images, with hidden parents. An unchanged image is the same object as in the last call."""
 
         known = self._images
         self._images = self._list("list_images", "/images/json?all=1", lambda rows: images_from(rows, known))
@@ -71,7 +73,7 @@ class DockerEngine:
         return tuple(self._as_created(each) if each.id == self._own_container else each for each in listed)
 
     def _as_created(self, own: Container) -> Container:
-        """Our own container with the name that it was created from: Docker lists the ID once that name has moved."""
+        """Our own container with the name that it was created from. Docker lists an ID after that name has moved."""
         if not self._own_name:
             path = f"/containers/{own.id}/json"
             self._own_name = self._valid("inspect_container", lambda client: created_from(_object(client, path)))
@@ -82,19 +84,19 @@ class DockerEngine:
         return self._list("list_services", "/services", services_from)
 
     def layers(self, image: ImageId) -> tuple[Layer, ...]:
-        """The layers of one image, lowest first. Raises ImageGone too."""
+        """The layers of one image, lowest first. Raises also ImageGone."""
 
         path = _image_path(image)
 
-        def ask(client: Client) -> tuple[Layer, ...]:
+        def send(client: Client) -> tuple[Layer, ...]:
             inspected = _object(client, f"{path}/json")
             with client.answer("GET", f"{path}/history") as history:
                 return layers_from(inspected, rows_of(history))
 
-        return self._valid("inspect_image", ask)
+        return self._valid("inspect_image", send)
 
     def image_named(self, name: str) -> ImageId:
-        """The image that has this name now. Raises ImageGone too."""
+        """The image that has this name now. Raises also ImageGone."""
         path = f"{_image_path(name)}/json"
         return self._valid("inspect_image", lambda client: id_from(_object(client, path)))
 
@@ -106,8 +108,12 @@ class DockerEngine:
         """Size of the writable layers of all containers, as the engine counts it."""
         return self._disk_usage("container", written_total)
 
-    def _disk_usage(self, of: str, total: Callable[[Row], int]) -> int:
-        return self._valid("measure_store", lambda client: total(_object(client, f"/system/df?type={of}")))
+    def has_build_cache(self) -> bool:
+        """Does BuildKit hold layers of its own?"""
+        return self._disk_usage("build-cache", has_build_cache)
+
+    def _disk_usage(self, of: str, read: Callable[[Row], T]) -> T:
+        return self._valid("measure_store", lambda client: read(_object(client, f"/system/df?type={of}")))
 
     def remove(self, target: str) -> tuple[str, ...]:
         """Remove one name, or the image with one ID; never with force, never with its parents. It is sent once.
@@ -118,34 +124,36 @@ class DockerEngine:
         """
         path = f"{_image_path(target)}?force=False&noprune=True"
 
-        def ask(client: Client) -> tuple[str, ...]:
+        def send(client: Client) -> tuple[str, ...]:
             with client.answer("DELETE", path) as pieces:
                 return deleted_from(b"".join(pieces))
 
         try:
-            return self._connection.request("remove_image", ask, sends_again=False)
+            return self._connection.request("remove_image", send, sends_again=False)
         except ErrorAnswer as error:
             raise _refusal(error) from error
         except ValueError as error:
             raise EngineUnavailable(f"invalid response to remove_image: {error}") from error
 
     def _list(self, operation: str, path: str, convert: Callable[[Iterable[Row]], T]) -> T:
-        def ask(client: Client) -> T:
+        def send(client: Client) -> T:
             with client.answer("GET", path) as pieces:
                 return convert(rows_of(pieces))
 
-        return self._valid(operation, ask)
+        return self._valid(operation, send)
 
-    def _valid(self, operation: str, ask: Callable[[Client], T]) -> T:
-        """A valid answer, or EngineUnavailable: half a list is not a list."""
+    def _valid(self, operation: str, send: Callable[[Client], T]) -> T:
+        """A valid and complete answer. Raises EngineUnavailable.
+
+        An invalid answer causes no reconnect: invalid layers must not end the removals of a pass.
+        """
         try:
-            return self._connection.request(operation, ask)
+            return self._connection.request(operation, send)
         except ErrorAnswer as error:
             if error.status == 404 and operation == "inspect_image":
                 raise ImageGone(str(error)) from error
             raise EngineUnavailable(f"the engine answered {operation} with {error.status}: {error}") from error
         except ValueError as error:
-            self._connection.drop()
             raise EngineUnavailable(f"invalid response to {operation}: {error}") from error
 
 

@@ -40,9 +40,9 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
 _REPLAY_ENDS_AFTER_SECONDS = 0.5
 _REPLAY_OVERLAP_NANOSECONDS = 1_000
-"""Podman rounds the start of a replay and would leave out an event of exactly that time."""
+"""Podman rounds the start of a replay and would omit an event of exactly that time."""
 _CLOCK_STEP_NANOSECONDS = 60 * 10**9
-"""A smaller step back is two events in the wrong order."""
+"""A smaller step back means two events in the wrong order."""
 
 _BEAT_SECONDS = 1.0
 _LATE_SECONDS = 5.0
@@ -119,7 +119,7 @@ class EventStream:
         return self._thread.is_alive()
 
     def take(self) -> ReceivedEvents:
-        """All events since the last call, each kind once, with the cursor after them.
+        """All events since the last call, equal events once, with the cursor after them.
 
         `after` returns them until the next call, because a mark may be older than this call.
         """
@@ -198,7 +198,7 @@ class EventStream:
         return _stream_of(client, start.cursor), start
 
     def _refused(self, attempt: RetryCallState) -> None:
-        """An answer other than a stream is a fact to show; that the engine cannot be reached is known elsewhere."""
+        """Report an answer that is not a stream. An unreachable engine is reported elsewhere."""
         error = attempt.outcome.exception() if attempt.outcome else None
         refusal = f"{error.status}: {error}" if isinstance(error, ErrorAnswer) else ""
         if refusal and refusal != self.refusal:
@@ -217,7 +217,7 @@ class EventStream:
         self._up.set()
         self._tried.set()
         self._ring()
-        taken_in, replays, last = self._cursor, bool(self._cursor), time.monotonic()
+        last_read, replays, last = self._cursor, bool(self._cursor), time.monotonic()
         for line in _lines_of(stream):
             now = time.monotonic()
             replays, last = replays and now - last < _REPLAY_ENDS_AFTER_SECONDS, now
@@ -227,7 +227,7 @@ class EventStream:
             except ValueError as error:
                 self._skip(line, error)
                 continue
-            is_new = at != taken_in or not at  # A replay starts with the last known event.
+            is_new = at != last_read or not at  # A replay starts with the last known event.
             event = replace(event, is_replayed=replays) if event and is_new else None
             with self._lock:
                 if self._is_stale:

@@ -1,8 +1,8 @@
-"""Can events since the last known one be missing? Asked as an event stream begins.
+"""Decides, when an event stream starts, whether events since the last known one can be missing.
 
 Docker keeps the last 256 events of all kinds in memory and loses them when its process ends. Podman keeps a log file,
-or the journal, for as long as the host runs. The last known event proves a replay that contains it. A replay without
-events proves itself only if the engine's process is the same and its clock did not go back.
+or the journal, for as long as the host runs. A replay is complete if it contains the last known event. A replay without
+events is complete only if the engine's process is the same and its clock did not go back.
 """
 
 from __future__ import annotations
@@ -26,18 +26,18 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:
 
 @dataclass(frozen=True, slots=True)
 class ReplayStart:
-    """Where an event stream begins."""
+    """The position at which an event stream starts."""
 
     cursor: int
-    """The engine's time in nanoseconds; 0: it is not known."""
+    """The engine's time in nanoseconds; 0 if it is not known."""
     run: str
-    """The process that answers, if the cursor is a time without an event; else empty."""
+    """The engine's process, if the cursor is a time without an event; else empty."""
     is_complete: bool
-    """No event since the cursor that was given can be missing."""
+    """True if no event since the given cursor can be missing."""
 
 
 def replay_start(client: Client, address: str, cursor: int, run: str) -> ReplayStart:
-    """Where a stream begins that goes on from this cursor; 0: it is the first."""
+    """The start of a stream that continues from this cursor; 0 for the first stream."""
     info = mapping_of(client.get("/info"))
     now = nanoseconds_of(info.get("SystemTime"))
     if not now:
@@ -73,12 +73,12 @@ def _kept_event_times(client: Client, since: int, until: int) -> list[int]:
 
 
 def in_seconds(nanoseconds: int) -> str:
-    """As the API writes a time."""
+    """A time in the format of the API."""
     return f"{max(nanoseconds, 0) // 10**9}.{max(nanoseconds, 0) % 10**9:09}"
 
 
 def nanoseconds_of(text: Any) -> int:
-    """A time of RFC 3339 in nanoseconds; 0 if it is none."""
+    """A time of RFC 3339 in nanoseconds; 0 if it is invalid."""
     match = _RFC3339.fullmatch(str(text))
     if match is None:
         return 0
@@ -91,7 +91,7 @@ def nanoseconds_of(text: Any) -> int:
 
 
 def process_behind(address: str, pid_file: Path = _PID_FILE) -> str:
-    """The engine's process behind a socket of this host: its ID, start and the boot; empty if it cannot be shown.
+    """The engine's process behind a socket of this host: its ID, start and boot; empty if it is not known.
 
     With socket activation the socket belongs to systemd, and then only Docker's own file has the process ID.
     """
@@ -103,7 +103,7 @@ def process_behind(address: str, pid_file: Path = _PID_FILE) -> str:
 
 
 def _owner_of(path: str) -> int:
-    """The process that listens on a socket; 0 if it is in another process namespace, or not to be found."""
+    """The process that listens on a socket; 0 if it is not found or in another process namespace."""
     try:
         with socket.socket(socket.AF_UNIX) as client:
             client.settimeout(5)

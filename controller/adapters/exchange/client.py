@@ -1,7 +1,6 @@
-"""The Exchange: an organisation's node management policies, asked for over HTTP, whole or not at all.
+"""Client of the Exchange: reads an organisation's node management policies over HTTP, completely or not at all.
 
-One GET and nothing else: a node that asks for /changes tells the Exchange that its agent is alive. What becomes of the
-policies is not here.
+It sends one GET and nothing else, because a node that requests /changes counts at the Exchange as a running agent.
 """
 
 from __future__ import annotations
@@ -23,15 +22,15 @@ from controller.policy.document.exchange_answer import ExchangePolicy, read_answ
 from controller.printable import printable
 
 LONGEST_ANSWER = 64 * 2**20
-"""Bytes: some ten thousand policies."""
+"""Bytes; enough for ten thousand policies."""
 _PIECE = 1024
 _NONE = 404
-"""With an answer in the usual form and an empty map in it, since 404 is also what a wrong address gives."""
+"""No policies, if the answer has the usual form with an empty map. A wrong address gives 404 too."""
 
 
 @dataclass(frozen=True, slots=True)
 class Credentials:
-    """Who asks: a user or a node of the Exchange."""
+    """A user or a node of the Exchange."""
 
     identity: str
     """`org/id`."""
@@ -40,10 +39,10 @@ class Credentials:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeLocation:
-    """Whose policies, and where they are kept."""
+    """The Exchange and the organisation whose policies are read."""
 
     url: str
-    """As `exchange_url` returns it."""
+    """From `exchange_url`."""
     organisation: str
     ca: Path | None = None
     """A file of certificates in PEM that are trusted instead of the system's."""
@@ -51,59 +50,59 @@ class ExchangeLocation:
 
 @dataclass(frozen=True, slots=True)
 class ExchangeTimeouts:
-    """How long to wait for the Exchange, in seconds, and how often to ask."""
+    """Time-outs in seconds, and the number of attempts."""
 
     connect: float = 10
     silence: float = 30
-    """Without a byte of the answer."""
+    """Longest time without a byte of the answer."""
     answer: float = 120
-    """From its first byte to its last."""
+    """Longest time from the first byte to the last."""
     attempts: int = 4
 
 
 def exchange_url(text: str) -> str:
-    """The address of an Exchange's API, with its /v1. Raises InvalidSettings.
+    """The URL of an Exchange's API, with /v1. Raises InvalidSettings.
 
-    Plain http only to this machine: on the way, anybody could read the token and write policies that delete images.
+    Plain http only to this machine: otherwise others could read the token, and change policies on the way.
     """
     address = text.strip().rstrip("/")
     address += "" if address.endswith("/v1") else "/v1"
     try:
         url = urlsplit(address)
         requests.Request("GET", address).prepare()
-    except ValueError:  # requests' own errors about addresses are of this kind as well
+    except ValueError:  # requests raises such errors too
         url = urlsplit("")
     if "@" in url.netloc:
-        raise InvalidSettings("the address of the Exchange must not hold credentials")
+        raise InvalidSettings("--exchange-url: must not contain credentials (use --auth-file)")
     if url.scheme not in ("http", "https") or url.port == 0 or "?" in text or "#" in text:
-        raise InvalidSettings("the address of the Exchange must look like https://exchange.example.org/v1")
+        raise InvalidSettings("--exchange-url: expected an address such as https://exchange.example.org/v1")
     if url.scheme == "http" and not _is_this_machine(url.hostname or ""):
-        raise InvalidSettings("the address of the Exchange must begin with https://, unless it is on this machine")
+        raise InvalidSettings("--exchange-url: must start with https:// unless the Exchange is on this machine")
     return address
 
 
 def certificates(file: Path) -> Path:
-    """The file, if certificates in PEM are in it. Raises InvalidSettings."""
+    """The file, if it contains PEM certificates. Raises InvalidSettings."""
     try:
         ssl.create_default_context(cafile=str(file))
     except OSError as error:
-        raise InvalidSettings(f"{file} holds no certificates in PEM that can be read: {_in_words(error)}") from None
+        raise InvalidSettings(f"--ca {file}: not a file of PEM certificates: {_in_words(error)}") from None
     return file
 
 
 def credentials_in(text: str) -> Credentials:
-    """Raises InvalidSettings, without repeating the text."""
+    """Raises InvalidSettings; the message does not contain the text."""
     identity, _, token = text.strip().partition(":")
     organisation, _, name = identity.partition("/")
     if not (organisation and name and token):
-        raise InvalidSettings("the credentials for the Exchange must be written org/id:token")
+        raise InvalidSettings("invalid credentials: expected org/id:token")
     return Credentials(identity, token)
 
 
 def read_policies(
     source: ExchangeLocation, credentials: Credentials, patience: ExchangeTimeouts = ExchangeTimeouts()
 ) -> tuple[ExchangePolicy, ...]:
-    """All management policies of the organisation, perhaps none. Raises ExchangeUnavailable."""
+    """All management policies of the organisation; may be empty. Raises ExchangeUnavailable."""
     retrying = Retrying(
         retry=retry_if_exception_type(ExchangeBusy),
         wait=wait_random_exponential(multiplier=2, max=30),
@@ -121,10 +120,10 @@ def _ask(source: ExchangeLocation, credentials: Credentials, patience: ExchangeT
         with requests.Session() as session, _send(session, source, credentials, patience) as response:
             _check_status(response.status_code)
             policies = read_answer(_read(response, patience), source.organisation)
-    except OSError as error:  # requests' own errors are of this kind as well
+    except OSError as error:  # requests raises such errors too
         raise _explained(error) from None
     if response.status_code == _NONE and policies:
-        raise ExchangeUnavailable("the answer is 404 and yet holds policies")
+        raise ExchangeUnavailable("invalid response: status 404 with policies")
     return policies
 
 
@@ -144,48 +143,48 @@ def _send(
 
 
 def _check_status(status: int) -> None:
-    """200 holds policies, 404 says in the same form that there are none; other answers say nothing about them."""
+    """200: policies; 404 in the same form: no policies. Any other status is an error."""
     if status in (200, _NONE):
         return
     if status >= 500 or status in (408, 429):
-        raise ExchangeBusy(f"the answer is {status}")
-    reasons = {401: "it does not know these credentials", 403: "these credentials may not read the policies there"}
-    why = "it leads to another address; if that is right, give it" if 300 <= status < 400 else "is this an Exchange?"
-    raise ExchangeUnavailable(f"the answer is {status}: {reasons.get(status, why)}")
+        raise ExchangeBusy(f"the Exchange answered {status}")
+    reasons = {401: "wrong credentials", 403: "no permission to read the policies of this organisation"}
+    why = "a redirect (use the new address if it is right)" if 300 <= status < 400 else "is this an Exchange?"
+    raise ExchangeUnavailable(f"the Exchange answered {status}: {reasons.get(status, why)}")
 
 
 def _read(response: requests.Response, patience: ExchangeTimeouts) -> bytes:
-    """The body; how long it takes is looked at after each piece."""
+    """The body; the time-out is checked after each piece."""
     body, deadline = bytearray(), time.monotonic() + patience.answer
     for piece in response.iter_content(_PIECE):
         body += piece
         if len(body) > LONGEST_ANSWER:
-            raise ExchangeUnavailable(f"the answer is larger than {LONGEST_ANSWER // 2**20} MiB")
+            raise ExchangeUnavailable(f"invalid response: larger than {LONGEST_ANSWER // 2**20} MiB")
         if time.monotonic() > deadline:
-            raise ExchangeBusy(f"the answer took longer than {patience.answer:g} s")
+            raise ExchangeBusy(f"no complete response within {patience.answer:g} s")
     return bytes(body)
 
 
 def _explained(error: OSError) -> ExchangeUnavailable:
     if isinstance(error, requests.Timeout):
-        return ExchangeBusy("no answer in time")
+        return ExchangeBusy("no response within the time-out")
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return ExchangeBusy("the answer was cut short")
+        return ExchangeBusy("the response is incomplete")
     cause = _first_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        message = f"its certificate is not trusted: {cause.verify_message}"
-        return ExchangeUnavailable(f"{message} (--ca names an authority of your own)")
+        message = f"certificate not trusted: {cause.verify_message}"
+        return ExchangeUnavailable(f"{message} (for a private certificate authority use --ca)")
     return ExchangeBusy(_in_words(cause))
 
 
 def _in_words(error: BaseException) -> str:
-    """On one line, whatever the other side has put into it."""
+    """The message on one printable line; it may contain text of the server."""
     text = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
     return printable(text.strip())
 
 
 def _first_cause(error: BaseException) -> BaseException:
-    """What happened first, where each library on the way put it into words of its own."""
+    """The first error of a chain: each library adds an error of its own."""
     while before := error.__cause__ or error.__context__:
         error = before
     return error

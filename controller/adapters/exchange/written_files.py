@@ -177,7 +177,7 @@ def _is_plain(file: str) -> bool:
 
 
 def _holds(file: Path, data: bytes) -> bool:
-    """Is it a regular file with these bytes?"""
+    """True for a regular file with these bytes."""
     with suppress(OSError):
         status = file.lstat()
         return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and file.read_bytes() == data

@@ -20,13 +20,13 @@ ENDINGS = (".yaml", ".yml", ".json")
 
 @dataclass(frozen=True, slots=True)
 class PolicyFile:
-    """A file that is expected to hold documents."""
+    """A file that should contain documents."""
 
     path: Path
     shown: str
     """The path that messages show."""
     name: str
-    """Name of a document that has none of its own: the path in the folder, without the extension."""
+    """Name of a document without a name: the path in the folder, without the extension."""
     folder: Path | None = None
     """The resolved folder; links out of it are not read. None: a person named this file."""
 
@@ -56,7 +56,7 @@ class FileContent:
 
 
 def named_policy_file(path: Path) -> PolicyFile:
-    """A file that a person named; it may be anywhere."""
+    """A file that a person named; it may be in any folder."""
     return PolicyFile(path, str(path), str(path.with_suffix("")))
 
 
@@ -159,7 +159,7 @@ def _is_link_to_folder(link: os.DirEntry[str]) -> bool:
 
 
 def _no_file(file: PolicyFile, mode: int) -> FileContent:
-    """A warning for an entry of a folder; an error if a person named it, who expects that it is read."""
+    """A warning for an entry of a folder; an error for a file that a person named."""
     if file.folder:
         return _unread(file, f"is {_kind(mode)} and was skipped", "warning")
     hint = "name the files in it" if stat.S_ISDIR(mode) else "imagectl nmp validate - reads standard input"

@@ -42,12 +42,12 @@ class PolicyFolder:
 
     @property
     def is_watched(self) -> bool:
-        """Is a change noticed at once, and not only by the next resync?"""
+        """True if a change is noticed at once, false if only at the next resync."""
         return self._watch is not None and self._watch.is_up
 
     @property
     def is_stopped(self) -> bool:
-        """Is there a file STOP now? Yes as well if that is not known: the folder exists and cannot be searched."""
+        """True if there is a file STOP now, or if the folder exists and cannot be searched."""
         try:
             (self._folder / STOP_FILE).lstat()
         except (FileNotFoundError, NotADirectoryError):
@@ -107,7 +107,7 @@ class _FolderScan:
     problems: tuple[Problem, ...]
     """Files and folders that could not be read."""
     why_empty: str
-    """Shown if the folder holds no document."""
+    """Shown if the folder contains no document."""
     is_consistent: bool
     """No change was noticed during the scan."""
 

@@ -34,7 +34,7 @@ class Mount:
 
     @property
     def reports_all_changes(self) -> bool:
-        """Does inotify report every change?"""
+        """True if inotify reports every change."""
         return self.kind not in _WITHOUT_REMOTE_EVENTS and not self.kind.startswith("fuse.")
 
 

@@ -60,7 +60,7 @@ class PolicyWatch:
 
     def __init__(self, folder: Path, on_change: Callable[[], None]) -> None:
         self.permissions_matter = False
-        """Do changes of permissions or times count? Only needed while something cannot be read."""
+        """True if changes of permissions or times count: only needed while something cannot be read."""
         self._folder = folder.absolute()
         self._on_change = on_change
         self._observer: BaseObserver | None = None
@@ -71,7 +71,7 @@ class PolicyWatch:
 
     @property
     def is_up(self) -> bool:
-        """Is every change noticed, as far as known?"""
+        """True if every change is noticed, as far as known."""
         return self._is_alive and not self._trouble
 
     @property

@@ -16,7 +16,7 @@ SYSTEM_CONTAINERD_ROOT = "/var/lib/containerd"
 
 
 def has_system_containerd() -> bool:
-    """Is the socket of a system containerd there?"""
+    """True if the socket of a system containerd exists."""
     try:
         return SYSTEM_CONTAINERD_SOCKET.is_socket()
     except OSError:
@@ -28,7 +28,7 @@ class ImageRootDisk:
     """Measures the image root of an engine, or the path that `--disk` names."""
 
     is_local: bool = True
-    """Does the engine run on this host?"""
+    """True if the engine runs on this host."""
     is_in_container: bool = False
     override: Path | None = None
     mounts: Callable[[], Sequence[Mount]] = mounts
@@ -50,7 +50,7 @@ class ImageRootDisk:
         return self._measured(root)
 
     def _is_hidden(self, root: str) -> bool:
-        """Is the path not mounted into our container? Then it is on the container's own root, or missing."""
+        """True if the path is not mounted into our container: it is on the container's own root, or missing."""
         mount = mount_of(Path(os.path.realpath(root)), self.mounts())
         return mount is None or mount.point == Path("/")
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 import hmac
 import os
 import sys
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -39,6 +40,9 @@ class AnonymousNode:
     def ask(self) -> NodeAnswer:
         """The answer, which never changes."""
         return self._answer
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> None:
+        """There is no agent to ask."""
 
 
 def read_host(root: Path = Path("/")) -> Host:

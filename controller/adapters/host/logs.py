@@ -24,11 +24,11 @@ def set_up(form: str, level: str) -> None:
     logging.basicConfig(level=level.upper(), handlers=[handler], force=True)
     for library in _LIBRARIES:
         logging.getLogger(library).setLevel(logging.WARNING)
-    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # Clients that wait are no news.
+    logging.getLogger("waitress.queue").setLevel(logging.ERROR)  # Waiting clients are normal.
 
 
 class TextFormatter(logging.Formatter):
-    """Local time with its offset. No text of others can start a line of its own or control the terminal."""
+    """Local time with its offset. Foreign text cannot start a new line or control the terminal."""
 
     def formatMessage(self, record: logging.LogRecord) -> str:  # noqa: N802
         """The line without its traceback."""

@@ -1,4 +1,4 @@
-"""Opens and locks the ledger's file, and tells whether a file is a ledger at all. Knows nothing of the rows."""
+"""Opens and locks the ledger's file, and checks whether a file is a ledger. It does not read the rows."""
 
 from __future__ import annotations
 
@@ -23,6 +23,8 @@ MODE = 0o640
 """Of all files of a ledger; stricter ones are left as they are."""
 _WAIT_FOR_OTHERS_SECONDS = 10.0
 _MAGIC = b"SQLite format 3\0"
+_WRITE_VERSIONS = (1, 2)
+"""A rollback journal, a write-ahead log: https://www.sqlite.org/fileformat2.html#file_format_version_numbers"""
 _of_our_lock = re.compile(rb"\d{1,20} *\n")
 _NOT_DAMAGE = frozenset(
     {
@@ -80,12 +82,12 @@ def damage_found() -> Iterator[None]:
 
 
 def is_system_error(error: Exception) -> bool:
-    """Does the error come from the disk, the permissions or another process?"""
+    """True if the error comes from the disk, the permissions or another process."""
     return (getattr(error, "sqlite_errorcode", None) or 0) & 0xFF in _NOT_DAMAGE
 
 
 def is_full(error: Exception) -> bool:
-    """Is the disk full?"""
+    """True if the disk is full."""
     return getattr(error, "sqlite_errorcode", 0) == sqlite3.SQLITE_FULL
 
 
@@ -146,6 +148,14 @@ def _is_readable_database(file: Path) -> bool:
     return True
 
 
+def require_writable_format(file: Path) -> None:
+    """Raises DamagedError if SQLite would open the file read-only: it does so if it does not know the write version."""
+    with file.open("rb") as opened:
+        header = opened.read(19)
+    if len(header) == 19 and header.startswith(_MAGIC) and header[18] not in _WRITE_VERSIONS:
+        raise DamagedError(f"its write version is {header[18]}")
+
+
 def connected(file: Path, mode: str) -> sqlite3.Connection:
     """A connection; `mode` is `ro`, or `rwc` to create the file if it does not exist.
 
@@ -185,12 +195,17 @@ def create_private(file: Path) -> None:
 
 def files_of(file: Path) -> tuple[Path, Path, Path]:
     """The file, its log and the index of the log."""
-    return file, log_of(file), file.with_name(f"{file.name}-shm")
+    return file, log_of(file), index_of(file)
 
 
 def log_of(file: Path) -> Path:
     """SQLite's log of changes, beside the file."""
     return file.with_name(f"{file.name}-wal")
+
+
+def index_of(file: Path) -> Path:
+    """SQLite's index of the log, beside the file."""
+    return file.with_name(f"{file.name}-shm")
 
 
 def lock_of(file: Path) -> Path:

@@ -13,6 +13,7 @@ import sqlite3
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from functools import partial
 from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
@@ -28,6 +29,7 @@ from controller.adapters.ledger.file import (
     ledger_errors,
     lock_of,
     require_ours,
+    require_writable_format,
 )
 from controller.adapters.ledger.history import (
     INTENT,
@@ -40,14 +42,32 @@ from controller.adapters.ledger.migrations import (
     GUARD,
     SCHEMA_VERSION,
     guard_of,
+    names_of,
     put,
     put_names,
     require_known,
     up_to_date,
 )
-from controller.adapters.ledger.report import KeyedRow, require_readable_report, write_report
-from controller.adapters.ledger.reserve import Ballast, close_and_keep_room, give_back, make_room, restart_log
-from controller.adapters.ledger.rows import ONLY_TIME, PARTS, Loaded, key_text, memory_from, row_of, sealed
+from controller.adapters.ledger.report import KeyedRow, delete_report, require_readable_report, write_report
+from controller.adapters.ledger.reserve import (
+    Ballast,
+    close_and_keep_room,
+    give_back,
+    is_short,
+    make_room,
+    restart_log,
+)
+from controller.adapters.ledger.rows import (
+    ONLY_TIME,
+    PARTS,
+    Loaded,
+    Part,
+    StoredRow,
+    key_text,
+    memory_from,
+    row_of,
+    sealed,
+)
 from controller.errors import LedgerUnavailable
 from controller.log_events import LogEvent
 from controller.plan.memory.memory import Memory
@@ -57,6 +77,7 @@ _PAGE_BYTES = 1024
 """Small, as a pass changes a few rows only: each changed page is written twice."""
 _PAGES_KEPT_KIB = 256
 """SQLite's default is 2,000. Each row is read once, at the start, and then only written."""
+_ROWS_OF_A_LARGE_SAVE, _ROWS_OF_A_PIECE = 32, 16
 HISTORY_KEEPS_REMOVALS = 20_000
 """Older ones are deleted; the totals still count them."""
 
@@ -73,7 +94,7 @@ class Ledger:
     """
 
     def __init__(self, file: Path, may_lose_seconds: float = 0.0) -> None:
-        """A save that only tells that time passed waits until so much time has passed (one resync, design §5)."""
+        """A save in which only time has passed may be delayed by `may_lose_seconds` (one resync, design §5)."""
         self.resets = 0
         """Number of times that a damaged ledger was moved aside or damaged rows were left out."""
         require_ours(file)
@@ -108,6 +129,9 @@ class Ledger:
             self._memory = memory
             return
 
+        if self._db is not None and is_short(self._db, self._file):
+            self._save_in_pieces(memory)
+
         def write(db: sqlite3.Connection) -> None:
             _save_memory(db, self._saved, memory)
             db.execute("DELETE FROM inbox WHERE id <= ?", (inbox_read_to,))
@@ -120,11 +144,7 @@ class Ledger:
 
     def inbox(self) -> tuple[int, tuple[str, ...]]:
         """Names given to `record-download` since the last save, with the ID of the last one."""
-        rows = self._transact(lambda db: db.execute("SELECT id, name, seal FROM inbox ORDER BY id").fetchall())
-        names = tuple(
-            name for _, name, seal in rows if isinstance(name, str) and sealed("inbox", "", name).seal == seal
-        )
-        return (rows[-1][0] if rows else 0), names
+        return self._transact(names_of)
 
     def intend(self, intents: Sequence[Intent]) -> None:
         """Write the removals that are about to be requested; on a full disk, free a little room for the engine too."""
@@ -160,11 +180,43 @@ class Ledger:
         self._transact(write)
 
     def report(self, summary: object, rows: Iterable[KeyedRow] | None = None) -> None:
-        """Write what differs from the last report; None: no row differs."""
+        """Write what differs from the last report; None: no row differs.
+
+        On a full disk it is deleted instead: removals need the room, and commands then decide by themselves.
+        """
         if rows is None and self._memory is not self._saved:
             return  # Nothing but time has passed; the summary waits with the memory.
         rows = None if rows is None else list(rows)
-        self._transact(lambda db: write_report(db, summary, rows))
+
+        def write(db: sqlite3.Connection) -> None:
+            if is_short(db, self._file):
+                delete_report(db)
+            else:
+                write_report(db, summary, rows)
+
+        self._transact(write)
+
+    def _save_in_pieces(self, memory: Memory) -> None:
+        """Save what is much on a disk on which it does not fit into the log and the file at the same time.
+
+        The records are the last piece: if a piece fails, the images count as new.
+        """
+        rows = [row for part in PARTS.values() for row in _changed(part, self._saved, memory)]
+        gone = [key for part in PARTS.values() for key in _gone(part, self._saved, memory)]
+        if len(rows) + len(gone) < _ROWS_OF_A_LARGE_SAVE:
+            return
+        records = [row_of(PARTS["records"], *item) for item in memory.records.items()]
+        rows = [*(row for row in rows if row.part != "records"), *records]
+        gone = [*(("records", key) for key in self._saved.records), *(key for key in gone if key[0] != "records")]
+        for first in range(0, len(gone), _ROWS_OF_A_PIECE):
+            self._save_piece(partial(_delete, keys=gone[first : first + _ROWS_OF_A_PIECE]))
+        for first in range(0, len(rows), _ROWS_OF_A_PIECE):
+            self._save_piece(partial(put, rows=rows[first : first + _ROWS_OF_A_PIECE]))
+        self._saved = memory
+
+    def _save_piece(self, work: Callable[[sqlite3.Connection], None]) -> None:
+        self._transact(work)
+        give_back(self._db)
 
     def _can_wait(self, memory: Memory) -> bool:
         passed = memory.clock.seconds - self._saved.clock.seconds
@@ -237,17 +289,18 @@ class LedgerReader(HistoryReader):
             return _loaded(self._db).memory
 
 
-def record_downloads(file: Path, names: Iterable[str]) -> None:
+def record_downloads(file: Path, names: Iterable[str]) -> Memory:
     """Write names of images that the agent downloaded, for the next pass, whether a controller runs or not.
 
-    Raises InvalidSettings, LedgerUnavailable.
+    Returns the memory as it was last saved. Raises InvalidSettings, LedgerUnavailable.
     """
     require_ours(file)
     with ledger_errors(file):
-        db, _ = _opened(file)
+        db, loaded = _opened(file)
         try:
             with db:
                 put_names(db, names)
+            return loaded.memory
         finally:
             close_and_keep_room(db, file)
 
@@ -258,6 +311,7 @@ def record_downloads(file: Path, names: Iterable[str]) -> None:
 def _opened(file: Path) -> tuple[sqlite3.Connection, Loaded]:
     """The ledger and its memory; creates the file if it does not exist. Raises DamagedError, NewerError."""
     create_private(file)
+    require_writable_format(file)
     db = connected(file, "rwc")
     try:
         loaded = checked(db)
@@ -324,7 +378,7 @@ def _rewrite(db: sqlite3.Connection, memory: Memory) -> None:
 
 
 def _only_time_differs(before: Memory, after: Memory) -> bool:
-    """Do both differ at most in the clock and in the time of the last answer about the node?"""
+    """True if both differ at most in the clock and in the time of the last answer about the node."""
     return all(_is_same(part.of(before), part.of(after)) for part in PARTS.values() if part.name not in ONLY_TIME)
 
 
@@ -334,22 +388,30 @@ def _is_same(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
 
 def _save_memory(db: sqlite3.Connection, before: Memory, after: Memory) -> None:
     for part in PARTS.values():
-        old, new = part.of(before), part.of(after)
-        if old is new:
-            continue
-        put(
-            db,
-            (
-                row_of(part, key, value)
-                for key, value in new.items()
-                if key not in old or (old[key] is not value and old[key] != value)
-            ),
-        )
-        if gone := old.keys() - new.keys():
-            keys = json.dumps([key_text(key) for key in gone])
-            db.execute(
-                "DELETE FROM memory WHERE part = ? AND key IN (SELECT value FROM json_each(?))", (part.name, keys)
-            )
+        put(db, _changed(part, before, after))
+        _delete(db, _gone(part, before, after))
+
+
+def _delete(db: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> None:
+    """Delete rows by part and key, in one statement."""
+    if keys:
+        rows = "SELECT json_extract(value, '$[0]'), json_extract(value, '$[1]') FROM json_each(?)"
+        db.execute(f"DELETE FROM memory WHERE (part, key) IN ({rows})", (json.dumps(keys),))
+
+
+def _gone(part: Part, before: Memory, after: Memory) -> list[tuple[str, str]]:
+    """Part and key of the rows that are no longer there."""
+    old, new = part.of(before), part.of(after)
+    return [] if old is new else [(part.name, key_text(key)) for key in old.keys() - new.keys()]
+
+
+def _changed(part: Part, before: Memory, after: Memory) -> list[StoredRow]:
+    """The rows that are new or have another value."""
+    old, new = part.of(before), part.of(after)
+    if old is new:
+        return []
+    changed = (key for key, value in new.items() if key not in old or (old[key] is not value and old[key] != value))
+    return [row_of(part, key, new[key]) for key in changed]
 
 
 def _insert(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:

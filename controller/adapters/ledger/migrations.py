@@ -11,6 +11,7 @@ import json
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from typing import Any
+from zlib import crc32
 
 from controller.adapters.ledger.codec import decoded
 from controller.adapters.ledger.file import APPLICATION_ID, OUR_TABLES, DamagedError, NewerError
@@ -211,6 +212,13 @@ def put_names(db: sqlite3.Connection, names: Iterable[str]) -> None:
     """Write names for `record-download`."""
     rows = ((name, sealed("inbox", "", name).seal) for name in names)
     db.executemany("INSERT INTO inbox (name, seal) VALUES (?, ?)", rows)
+
+
+def names_of(db: sqlite3.Connection) -> tuple[int, tuple[str, ...]]:
+    """The ID of the last name for `record-download`, 0 without one, and all names whose check holds."""
+    rows = db.execute("SELECT id, CAST(name AS BLOB), seal FROM inbox ORDER BY id").fetchall()
+    names = [name.decode() for _, name, seal in rows if name is not None and seal == crc32(b"inbox\0\0" + name)]
+    return (rows[-1][0] if rows else 0), tuple(names)
 
 
 _STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _from_1)

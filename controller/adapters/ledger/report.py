@@ -29,6 +29,11 @@ KeyedRow = tuple[tuple[str, str], object]
 """A row with its kind (reference, explanation, document) and a key among these."""
 
 
+def delete_report(db: sqlite3.Connection) -> None:
+    """Delete all of it."""
+    db.execute("DELETE FROM report")
+
+
 def write_report(db: sqlite3.Connection, summary: object, rows: Iterable[KeyedRow] | None) -> None:
     """Write what differs from what is there, row by row; None: no row but the summary does."""
     db.execute(_WRITE, (*SUMMARY, json.dumps(summary, default=as_values)))

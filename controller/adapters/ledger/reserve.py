@@ -12,10 +12,11 @@ from __future__ import annotations
 import os
 import shutil
 import sqlite3
+import sys
 from contextlib import suppress
 from pathlib import Path
 
-from controller.adapters.ledger.file import connected, log_of
+from controller.adapters.ledger.file import connected, index_of, log_of
 
 ROOM_BYTES = 2 * 2**20
 """Enough for about three thousand removals in one transaction."""
@@ -26,6 +27,9 @@ _FREE_TIMES = 8
 _LEAST_ROOM_BYTES = 2**16
 _LOG_IS_EMPTIED_AT_BYTES = 2**19
 _LEAST_LOG_BYTES = 2**14
+_LOG_HEADER_BYTES, _FRAME_HEADER_BYTES, _INDEX_HEADER_BYTES = 32, 24, 48
+"""Of SQLite's log and its index: https://www.sqlite.org/walformat.html"""
+_REPORT_LEAVES_BYTES = 2**18
 CREATE = "CREATE TABLE room (filling)"
 
 
@@ -81,8 +85,40 @@ def give_back(db: sqlite3.Connection | None) -> None:
         return
     with suppress(sqlite3.Error):
         db.execute("DELETE FROM room")
+    with suppress(sqlite3.Error, OSError):
+        _cut_log(db)
     with suppress(sqlite3.Error):
         db.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
+
+def _cut_log(db: sqlite3.Connection) -> None:
+    """Cut what a failed change left behind the last valid frame of the log: the file needs this space to take in the
+    rest of the log.
+    """
+    db.execute("BEGIN IMMEDIATE")  # No other process writes meanwhile.
+    try:
+        file = Path(db.execute("SELECT file FROM pragma_database_list WHERE name = 'main'").fetchone()[0])
+        used = _LOG_HEADER_BYTES + _frames_in_log(file) * (_FRAME_HEADER_BYTES + _page_bytes(db))
+        if log_of(file).stat().st_size > used:
+            os.truncate(log_of(file), used)
+    finally:
+        db.execute("ROLLBACK")
+
+
+def _frames_in_log(file: Path) -> int:
+    """How many frames of the log are valid, by its index. Raises OSError."""
+    with index_of(file).open("rb") as opened:
+        header, copy = opened.read(_INDEX_HEADER_BYTES), opened.read(_INDEX_HEADER_BYTES)
+    if header != copy or len(header) != _INDEX_HEADER_BYTES:
+        raise OSError("the index of the log is being written")
+    return int.from_bytes(header[16:20], sys.byteorder)
+
+
+def is_short(db: sqlite3.Connection, file: Path) -> bool:
+    """Is there only room for the removals themselves? Commands can do without the report."""
+    with suppress(OSError, sqlite3.Error):
+        return max(shutil.disk_usage(file.parent).free, _spare_bytes(db)) < _REPORT_LEAVES_BYTES
+    return True
 
 
 def _spare_bytes(db: sqlite3.Connection) -> int:

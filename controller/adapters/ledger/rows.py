@@ -28,7 +28,7 @@ _NOWHERE = Instant(0.0, "", 0.0)
 CLOCK = "clock"
 NODE_AT = "node_at"
 ONLY_TIME = frozenset({CLOCK, NODE_AT})
-"""Parts that change with every pass and tell only that time passed."""
+"""Parts that change with every pass and contain only times."""
 _PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "pressure"})
 """A lost row of these only makes its own image new, or lets something wait longer."""
 
@@ -101,7 +101,7 @@ PARTS: Mapping[str, Part] = {part.name: part for part in _parts()}
 def memory_from(rows: Iterable[tuple[Any, Any, Any, Any]], is_complete: Callable[[int, int], bool]) -> Loaded:
     """The memory in these rows of bytes. Rows whose check fails are left out, and what depended on them is new.
 
-    `is_complete` tells whether there should be so many rows with this sum of checks. Raises DamagedError, NewerError.
+    `is_complete` checks the number of rows and the sum of their checks. Raises DamagedError, NewerError.
     """
     values: dict[str, dict[Any, Any]] = {name: {} for name in PARTS}
     damaged, number, total = list[object](), 0, 0
@@ -162,7 +162,7 @@ def _assembled(values: Mapping[str, Mapping[Any, Any]]) -> Memory:
 def _consistent(memory: Memory, has_lost_clock: bool) -> Memory:
     """Without records of images that are not there, and without the tips of layers that are not there.
 
-    Without its clock the memory goes on from the latest time that it holds, so that nothing is older than it was.
+    Without its clock the memory continues from the latest time in it, so that no image becomes older.
     """
     images = memory.seen.images if memory.seen else {}
     users = memory.seen.users if memory.seen else {}

@@ -8,6 +8,7 @@ from __future__ import annotations
 import json
 import socket
 import threading
+from collections.abc import Callable, Iterator
 from contextlib import suppress
 from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
@@ -15,65 +16,97 @@ from types import TracebackType
 from urllib.parse import urlsplit
 
 from controller import __version__
-from controller.adapters.node.agent_answers import read_agent_answer, read_node, read_registration
+from controller.adapters.node.agent_answers import (
+    AgreementReader,
+    RecordReader,
+    ServiceReader,
+    agent_answer,
+    read_node,
+    read_registration,
+)
+from controller.adapters.node.record_stream import items
 from controller.errors import AgentUnavailable, InvalidSettings
 from controller.plan.node.agent import NodeAnswer
 
 CONNECTS_WITHIN_SECONDS = 2.0
-ANSWERS_WITHIN_SECONDS = 5.0
-"""All parts of an answer together: a pass waits for it, and SIGTERM for the pass."""
-LONGEST_ANSWER = 16 * 2**20
+ANSWERS_WITHIN_SECONDS = 30.0
+"""Time-out for all parts of an answer together. The agent queries the engine for each service, which may be slow."""
+LONGEST_ANSWER = 512 * 2**20
 """Bytes of one part."""
+_LONGEST_DESCRIPTION = 16 * 2**20
+"""Bytes of the node and of its policy, which are read as a whole."""
+_PIECE = 2**16
 
 
 @dataclass(frozen=True, slots=True)
-class AgentTimeouts:
-    """Time-outs in seconds."""
+class AgentLimits:
+    """Time-outs in seconds, and the bytes of one part."""
 
     connect: float = CONNECTS_WITHIN_SECONDS
     answer: float = ANSWERS_WITHIN_SECONDS
+    longest: int = LONGEST_ANSWER
 
 
 class Agent:
     """Asks the agent for its node, agreements and services."""
 
-    def __init__(self, url: str, patience: AgentTimeouts = AgentTimeouts()) -> None:
+    def __init__(self, url: str, limits: AgentLimits = AgentLimits()) -> None:
         """Raises InvalidSettings if the URL is invalid."""
         self._url = url.strip().rstrip("/")
         self._host, self._port, self._path = _address(self._url)
-        self._patience = patience
+        self._limits = limits
 
     def ask(self) -> NodeAnswer:
-        """What the agent says of its node, its agreements and its services; silence unless all of it is good."""
+        """The agent's node, agreements and services; no answer unless all parts are valid."""
         try:
-            with _Call(self._host, self._port, self._patience) as call:
+            with _Call(self._host, self._port, self._limits) as call:
                 return self._answer(call)
         except AgentUnavailable as error:
-            return self._without_node(str(error), is_silence=True)
+            return self.silence(str(error))
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer:
+        """The same: each call is a new question."""
+        return self.ask()
+
+    @property
+    def name(self) -> str:
+        """The agent in words."""
+        return f"the agent at {self._url}"
+
+    def silence(self, why: str) -> NodeAnswer:
+        """No valid answer; `why` follows the agent's name."""
+        return self._without_node(why, is_silence=True)
 
     def _answer(self, call: _Call) -> NodeAnswer:
         registration = read_registration(call.get(f"{self._path}/node"))
         if registration.refusal:
             return self._without_node(registration.refusal)
         node = read_node(registration, call.get(f"{self._path}/node/policy"))
-        said = read_agent_answer(call.get(f"{self._path}/agreement"), call.get(f"{self._path}/service"))
-        return NodeAnswer(node, f"from the agent at {self._url}", self._url, agent=said)
+        agreements, services = AgreementReader(), ServiceReader()
+        for reader in (agreements, services):
+            call.read(self._path, reader)
+        said = agent_answer(agreements, services)
+        return NodeAnswer(node, f"from the agent at {self._url}", self._url, agent=said, has_agent=True)
 
     def _without_node(self, why: str, *, is_silence: bool = False) -> NodeAnswer:
-        return NodeAnswer(None, f"the agent at {self._url} {why}", self._url, is_silence)
+        return NodeAnswer(None, f"{self.name} {why}", self._url, is_silence, has_agent=True)
+
+
+class _TooLongError(Exception):
+    """An answer is longer than its limit."""
 
 
 class _Call:
-    """One connection for all questions, cut off when the time for the whole answer is up, whatever it does then.
+    """One connection for all requests, which is closed when the time for the whole answer is over.
 
-    Time-outs of sockets begin anew with every byte, and a pass must not wait for an agent that sends one a second.
+    A socket's time-out starts again with every byte, and a pass must not wait for an agent that sends one a second.
     """
 
-    def __init__(self, host: str, port: int, patience: AgentTimeouts) -> None:
-        self._connection = HTTPConnection(host, port, timeout=patience.connect)
-        self._patience = patience
+    def __init__(self, host: str, port: int, limits: AgentLimits) -> None:
+        self._connection = HTTPConnection(host, port, timeout=limits.connect)
+        self._limits = limits
         self._is_over = threading.Event()
-        self._timer = threading.Timer(patience.answer, self._cut_off)
+        self._timer = threading.Timer(limits.answer, self._cut_off)
         self._timer.daemon = True
 
     def __enter__(self) -> _Call:
@@ -90,19 +123,37 @@ class _Call:
     def get(self, path: str) -> object:
         """The JSON there. Raises AgentUnavailable."""
         try:
-            body = self._body(path)
-        except (OSError, HTTPException, UnicodeError) as error:
+            body = b"".join(self._pieces(path, _LONGEST_DESCRIPTION))
+        except (OSError, HTTPException, UnicodeError, _TooLongError) as error:
             raise AgentUnavailable(self._in_words(error, path)) from error
         try:
             return _read_json(body)
         except (ValueError, RecursionError):
             raise AgentUnavailable(f"gave invalid JSON at {path} (truncated?)") from None
 
+    def read(self, path: str, reader: RecordReader) -> None:
+        """Read a long answer. If it breaks off, its active records must be complete. Raises AgentUnavailable."""
+        path = f"{path}{reader.path}"
+        try:
+            for item in items(self._pieces(path, self._limits.longest)):
+                reader.take(item)
+            reader.end()
+        except (OSError, HTTPException, ValueError, RecursionError, _TooLongError) as error:
+            self._connection.close()
+            if not reader.cut_short():
+                raise AgentUnavailable(self._cut_in_words(error, path)) from None
+
+    def _cut_in_words(self, error: Exception, path: str) -> str:
+        if isinstance(error, OSError | HTTPException | _TooLongError):
+            return self._in_words(error, path)
+        return f"gave invalid JSON at {path} (truncated?)"
+
     def _connect(self) -> None:
         self._connection.connect()
-        self._connection.sock.settimeout(self._patience.answer)
+        self._connection.sock.settimeout(self._limits.answer)
 
-    def _body(self, path: str) -> bytes:
+    def _pieces(self, path: str, longest: int) -> Iterator[bytes]:
+        """The body. Raises AgentUnavailable, OSError, HTTPException, _TooLongError."""
         if self._connection.sock is None:  # The agent may close it after each part.
             self._connect()
         if self._is_over.is_set():
@@ -111,12 +162,14 @@ class _Call:
         self._connection.request("GET", path, headers=headers)
         response = self._connection.getresponse()
         _check_status(response, path)
-        body = response.read(LONGEST_ANSWER + 1)
-        if len(body) > LONGEST_ANSWER:
-            raise AgentUnavailable(f"gave more than {LONGEST_ANSWER // 2**20} MiB at {path}")
+        length = 0
+        while piece := response.read(_PIECE):
+            length += len(piece)
+            if length > longest:
+                raise _TooLongError(f"gave more than {longest / 2**20:.0f} MiB at {path}")
+            yield piece
         if self._is_over.is_set():
-            raise TimeoutError  # To a reader, a connection that was cut is an answer that has come to its end.
-        return body
+            raise TimeoutError  # A closed connection looks like the end of the answer.
 
     def _cut_off(self) -> None:
         self._is_over.set()
@@ -126,7 +179,9 @@ class _Call:
 
     def _in_words(self, error: Exception, path: str) -> str:
         if self._is_over.is_set() or isinstance(error, TimeoutError):
-            return f"did not answer completely within {self._patience.answer:g} s"
+            return f"did not answer completely within {self._limits.answer:g} s"
+        if isinstance(error, _TooLongError):
+            return str(error)
         if isinstance(error, ConnectionRefusedError):
             return "is not reachable: connection refused (is the agent running?)"
         if isinstance(error, ConnectionError | IncompleteRead):
@@ -145,7 +200,7 @@ def _check_status(response: HTTPResponse, path: str) -> None:
 
 
 def _read_json(body: bytes) -> object:
-    """Raises ValueError also for halves of characters, which JSON can escape and nobody can write down."""
+    """Raises ValueError also for halves of characters, which JSON can escape and UTF-8 cannot encode."""
     value = json.loads(body)
     if b"\\ud" in body.lower():
         json.dumps(value, ensure_ascii=False).encode()
@@ -153,7 +208,7 @@ def _read_json(body: bytes) -> object:
 
 
 def _address(url: str) -> tuple[str, int, str]:
-    """Host, port, and what stands before the path of every question."""
+    """Host, port, and the prefix of every path."""
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 80

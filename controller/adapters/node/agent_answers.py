@@ -8,10 +8,13 @@ Upstream: anax api/path_node.go, path_node_policy.go, path_agreement.go, path_se
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import lru_cache
 from typing import Any
 
+from controller.adapters.node.record_stream import End, Item
 from controller.errors import AgentUnavailable
 from controller.plan.node.agent import AgentAnswer, Agreement, NodeSource
 from controller.plan.node.node import Node, full_pattern, management_view
@@ -66,37 +69,127 @@ def read_node(registration: Registration, answer: object) -> Node:
     return Node(registration.org, registration.id, pattern, *management_view(policy))
 
 
-def read_agent_answer(agreements: object, services: object) -> AgentAnswer:
-    """The answers of `GET /agreement` and `GET /service`."""
-    by_state = _mapping(_mapping(agreements, "/agreement").get("agreements"), "/agreement: agreements")
-    active = [_agreement(each) for each in _states(by_state, "active", "/agreement: agreements")]
-    archived = [image for each in _states(by_state, "archived", "/agreement: agreements") for image in _images(each)]
-    definitions = _mapping(_mapping(services, "/service").get("definitions"), "/service: definitions")
-    needed = [
-        image
-        for definition in _states(definitions, "active", "/service: definitions")
-        for image in _images_of_active(definition)
-    ]
-    of_services = [
-        *needed,
-        *(
-            image
-            for definition in _states(definitions, "archived", "/service: definitions")
-            for image in _images_of_archived(definition)
-        ),
-    ]
-    in_agreements = [*(image for agreement in active for image in agreement.images), *archived]
-    named = dict.fromkeys(of_services, NodeSource.SERVICE) | dict.fromkeys(in_agreements, NodeSource.AGREEMENT)
-    return AgentAnswer(tuple(active), named, tuple(dict.fromkeys(needed)))
+class RecordReader:
+    """Takes the items of one long answer. Active records must be complete; archived ones are only evidence."""
+
+    path: str
+    """Where the answer is from, for messages."""
+    lists: tuple[str, ...]
+    """The keys of the object with the lists `active` and `archived`."""
+
+    def __init__(self) -> None:
+        self.is_cut_short = False
+        self._ended: set[str] = set()
+        self.named: dict[str, str] = {}
+        """Image names, and the record that names each: an active one, else the latest."""
+
+    def take(self, item: Item) -> None:
+        """Keep what is needed of one item. Raises AgentUnavailable if its form is not the agent's."""
+        if item.path[: len(self.lists)] != self.lists:
+            if item.path == self.lists[: len(item.path)]:
+                raise _misshapen(item.value, self.path, "an object")
+            return
+        where = f"{self.path}: {'.'.join(item.path)}"
+        state = item.path[-1] if len(item.path) > len(self.lists) else ""
+        if item.is_record and state:
+            self._record(state, _mapping(item.value, where))
+        elif state in ("active", "archived"):
+            if item.value not in (None, End.OF_LIST):  # Go writes an empty list as `null`.
+                raise _misshapen(item.value, where, "a list")
+            self._ended.add(state)
+        elif not state:
+            raise _misshapen(item.value, where, "an object")
+
+    def end(self) -> None:
+        """The answer is complete. Raises AgentUnavailable if a list was missing."""
+        for state in ("active", "archived"):
+            if state not in self._ended:
+                raise AgentUnavailable(f'gave an incomplete answer: {self.path}: {self.lists[0]} has no "{state}"')
+
+    def cut_short(self) -> bool:
+        """The rest of the answer cannot be read. Is the answer good enough without it?"""
+        self.is_cut_short = "active" in self._ended
+        return self.is_cut_short
+
+    def _record(self, state: str, record: Json) -> None:
+        raise NotImplementedError
+
+    def _name(self, images: Iterable[str], record: str, *, is_active: bool) -> None:
+        for image in images:
+            if is_active:
+                self.named.setdefault(image, record)
+            elif self.named.get(image, _ARCHIVED).startswith(_ARCHIVED):
+                self.named[image] = record
 
 
-def _agreement(agreement: Json) -> Agreement:
-    where = "/agreement: an active one"
-    return Agreement(_text(agreement.get("current_agreement_id"), where), tuple(dict.fromkeys(_images(agreement))))
+class AgreementReader(RecordReader):
+    """The answer of `GET /agreement`."""
+
+    path = "/agreement"
+    lists = ("agreements",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.active: list[Agreement] = []
+
+    def _record(self, state: str, record: Json) -> None:
+        images = tuple(dict.fromkeys(_images(record)))
+        identity, made = record.get("current_agreement_id"), _day_of(record.get("agreement_creation_time"))
+        if state == "active":
+            self.active.append(Agreement(_text(identity, "/agreement: an active one"), images))
+        shown = printable(identity[:12]) if isinstance(identity, str) else "?"
+        self._name(images, _record_in_words(state, f"agreement {shown}", made), is_active=state == "active")
+
+
+class ServiceReader(RecordReader):
+    """The answer of `GET /service`."""
+
+    path = "/service"
+    lists = ("definitions",)
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.needed: dict[str, None] = {}
+
+    def _record(self, state: str, record: Json) -> None:
+        is_active = state == "active"
+        images = _images_of_active(record) if is_active else _images_of_archived(record)
+        if is_active:
+            self.needed |= dict.fromkeys(images)
+        words = " ".join(str(record[key])[:100] for key in ("specRef", "version") if record.get(key))
+        published = str(record.get("lastUpdated") or "")[:10]
+        of = _record_in_words(state, f"service {printable(words) or '?'}", printable(published))
+        self._name(images, of, is_active=is_active)
+
+
+_ARCHIVED = "archived "
+
+
+def _record_in_words(state: str, what: str, day: str) -> str:
+    return f"{_ARCHIVED if state == 'archived' else ''}{what}{f' of {day}' if day else ''}"
+
+
+def _day_of(seconds: object) -> str:
+    """The day (UTC) of a time of the agent; empty if it is none."""
+    if not isinstance(seconds, int) or not 0 < seconds < 1 << 36:
+        return ""
+    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+
+
+def agent_answer(agreements: AgreementReader, services: ServiceReader) -> AgentAnswer:
+    """Both answers as one value."""
+    named = dict.fromkeys(services.named, NodeSource.SERVICE) | dict.fromkeys(agreements.named, NodeSource.AGREEMENT)
+    return AgentAnswer(
+        tuple(agreements.active),
+        named,
+        tuple(services.needed),
+        records={**services.named, **agreements.named},
+        is_cut_short=agreements.is_cut_short or services.is_cut_short,
+    )
 
 
 def _images(agreement: Json) -> Iterator[str]:
-    """The images of an agreement's deployment: none before its containers are about to be made."""
+    """The images of an agreement's deployment; none before its containers are created."""
     where = "/agreement: current_deployment"
     for service in _mapping(agreement.get("current_deployment") or {}, where).values():
         config = _mapping(_mapping(service, where).get("config") or {}, where)
@@ -104,33 +197,36 @@ def _images(agreement: Json) -> Iterator[str]:
             yield image
 
 
-def _images_of_active(definition: Json) -> list[str]:
-    """The images in the deployment (a JSON text) of a service that is needed now. Raises AgentUnavailable if it cannot
-    be read, because an unknown image cannot be kept. An empty one, as of a cluster service, names no image.
+def _images_of_active(definition: Json) -> tuple[str, ...]:
+    """The images in the deployment (a JSON text) of an active service. Raises AgentUnavailable if it is not valid.
+
+    An unknown image cannot be kept. An empty deployment, as of a cluster service, names no image.
     """
-    where = "/service: the deployment of an active definition"
-    text = _text(definition.get("deployment") or "", where, may_be_empty=True)
+    return _images_in(_text(definition.get("deployment") or "", _OF_DEFINITION, may_be_empty=True))
+
+
+_OF_DEFINITION = "/service: the deployment of an active definition"
+
+
+@lru_cache(maxsize=256)
+def _images_in(text: str) -> tuple[str, ...]:
+    """Cached, because thousands of archived definitions have the same deployment."""
+    where = _OF_DEFINITION
     try:
         deployment = json.loads(text or "{}")
     except (ValueError, RecursionError):
         raise AgentUnavailable(f"gave an invalid answer: {where}: expected JSON") from None
     services = _mapping(_mapping(deployment or {}, where).get("services") or {}, where)
     images = (_text(_mapping(each, where).get("image") or "", where, may_be_empty=True) for each in services.values())
-    return [image for image in images if image]
+    return tuple(image for image in images if image)
 
 
-def _images_of_archived(definition: Json) -> list[str]:
-    """The same of a service that is not needed now; one that cannot be read names none, because it is only evidence."""
+def _images_of_archived(definition: Json) -> tuple[str, ...]:
+    """The same for an archived service; an invalid deployment names no image, because it is only evidence."""
     try:
         return _images_of_active(definition)
     except AgentUnavailable:
-        return []
-
-
-def _states(by_state: Json, state: str, where: str) -> list[Json]:
-    if state not in by_state:
-        raise AgentUnavailable(f'gave an incomplete answer: {where} has no "{state}"')
-    return [_mapping(each, f"{where}.{state}") for each in _list(by_state[state], f"{where}.{state}")]
+        return ()
 
 
 def _section(policy: Json, name: str) -> Json:
@@ -153,12 +249,17 @@ def _list(value: object, where: str) -> list[Any]:
 
 
 def _text(value: object, where: str, *, may_be_empty: bool = False) -> str:
-    if not isinstance(value, str) or not (value or may_be_empty):
+    if not isinstance(value, str) or not (value or may_be_empty) or _has_half_characters(value):
         raise _misshapen(value, where, "a text")
     return value
 
 
+def _has_half_characters(text: str) -> bool:
+    """JSON can escape halves of characters, which no file can hold."""
+    return not text.isascii() and any("\ud800" <= character <= "\udfff" for character in text)
+
+
 def _misshapen(value: object, where: str, wanted: str) -> AgentUnavailable:
     """The message names the kind of a value, never the value, which may be secret."""
-    found = "nothing" if value in (None, "") else f"a {type(value).__name__}"
+    found = "nothing" if value in (None, "") else f"a {'list' if value is End.OF_LIST else type(value).__name__}"
     return AgentUnavailable(f"gave an invalid answer: {where}: expected {wanted}, found {found}")

@@ -14,6 +14,7 @@ from controller.adapters.folder.files import named_policy_file, read_policy_file
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.facts import AnonymousNode, Host, read_host
 from controller.adapters.node.agent import Agent
+from controller.adapters.node.patient_agent import PatientAgent
 from controller.instant import Clock
 from controller.plan.node.agent import Half, NodeAnswer
 from controller.plan.node.node import builtin_properties, node_of
@@ -52,6 +53,9 @@ class NodeFile:
         warning = f", with {_first(parsed.problems)}" if parsed.problems else ""
         return NodeAnswer(node, f"as {self._file} says{warning}", str(self._file))
 
+    def ask_again(self, may_wait: Callable[[], bool]) -> None:
+        """There is no agent to ask."""
+
     def _still_to_stand(self) -> float:
         """Seconds; 0 if the file is old enough, does not exist, or has a date in the future."""
         try:
@@ -79,23 +83,39 @@ def _first(problems: Sequence[Problem]) -> str:
 class NodeFileBesideAgent:
     """Both are configured: the file describes the node, the agent names the images that it needs."""
 
-    def __init__(self, file: NodeFile, agent: Agent) -> None:
+    def __init__(self, file: NodeFile, agent: Agent | PatientAgent) -> None:
         self._file = file
         self._agent = agent
 
     def ask(self) -> NodeAnswer:
-        """Both answers together; half an answer if one of them gave none."""
-        node, agent = self._file.ask(), self._agent.ask()
-        if not agent.is_silence:
-            return replace(node, agent=agent.agent, half=Half.AGENT if node.is_silence else None)
-        if not node.is_silence:
-            return replace(node, why=agent.why, is_silence=True, half=Half.NODE)
-        return node
+        """Both answers together; only one part if the other gave none."""
+        return _both(self._file.ask(), self._agent.ask())
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer:
+        """The same with a new answer of the agent, for which it waits as long as `may_wait` is true."""
+        return _both(self._file.ask(), self._agent.ask_again(may_wait))
 
 
-def which_node(file: Path | None, agent_url: str) -> NodeFile | Agent | NodeFileBesideAgent | AnonymousNode:
+def _both(node: NodeAnswer, agent: NodeAnswer) -> NodeAnswer:
+    node = replace(node, has_agent=True, age_seconds=agent.age_seconds)
+    if not agent.is_silence:
+        return replace(node, agent=agent.agent, half=Half.AGENT if node.is_silence else None)
+    if not node.is_silence:
+        return replace(node, why=agent.why, is_silence=True, half=Half.NODE)
+    return node
+
+
+def which_node(
+    file: Path | None, agent_url: str
+) -> NodeFile | Agent | PatientAgent | NodeFileBesideAgent | AnonymousNode:
     """The source of the node by the options `--node` and `--agent-url`. Raises InvalidSettings."""
-    agent = Agent(agent_url) if agent_url else None
+    return node_source(file, Agent(agent_url) if agent_url else None)
+
+
+def node_source(
+    file: Path | None, agent: Agent | PatientAgent | None
+) -> NodeFile | Agent | PatientAgent | NodeFileBesideAgent | AnonymousNode:
+    """The source of the node: a file, an agent, both or none."""
     if file is None:
         return agent or AnonymousNode(read_host())
     node_file = NodeFile(file, read_host(), SystemClock())

@@ -1,6 +1,6 @@
 """The lists of `plan` and `get`: columns, selectable fields, and fields that `--watch` compares.
 
-The names of columns are promised to scripts: `tests/cli/test_get.py` has them all.
+The names of columns are an interface for scripts: `tests/cli/test_get.py` has them all.
 """
 
 from __future__ import annotations
@@ -13,6 +13,7 @@ from controller.cli.output.listing import GONE, ListingKind
 from controller.cli.output.render import Column
 from controller.cli.output.selection import any_text
 from controller.plan.report.rows import ListedDocument, ShownReference
+from controller.plan.report.words import bounded_bytes
 from controller.quantity import bytes_in_words, moment, name_of, seconds_in_words, short_id
 
 if TYPE_CHECKING:
@@ -31,7 +32,7 @@ class NamedImage(Protocol):
 
 
 class Ruled(Protocol):
-    """A row that names the rule that decided it."""
+    """A row with the rule that decided it."""
 
     @property
     def document(self) -> str | None: ...
@@ -41,7 +42,7 @@ class Ruled(Protocol):
 
 
 def _when(row: ShownReference) -> str:
-    """When the reference is removed, as far as it is known."""
+    """The time of the removal, as far as it is known."""
     return "now" if row.action == "remove" else moment(row.due_in_seconds)
 
 
@@ -63,7 +64,7 @@ def _origin(row: ShownReference) -> str:
 
 
 def _why(row: ShownReference) -> str:
-    """The evidence; an image that a pull would not bring back is marked."""
+    """The evidence; an image that cannot be pulled again is marked."""
     return "; ".join(filter(None, (row.detail, f"local ({row.local})" if row.local else ""))) or "-"
 
 
@@ -74,6 +75,7 @@ def _soonest(row: ShownReference) -> float | None:
 _VERDICT_COLOURS = {
     "DUE": "yellow",
     "BACKING_OFF": "red",
+    "PARENT_NOT_DUE": "cyan",
     "HELD_BACK": "cyan",
     "NOT_IDLE_LONG_ENOUGH": "cyan",
     "NOT_STARTED": "cyan",
@@ -89,7 +91,10 @@ SIZE: Column[ShownReference] = Column(
     "SIZE", lambda row: bytes_in_words(row.size_bytes), order=lambda row: row.size_bytes or 0
 )
 FREES: Column[ShownReference] = Column(
-    "FREES ALONE", lambda row: bytes_in_words(row.frees_alone_bytes), True, lambda row: row.frees_alone_bytes
+    "FREES ALONE",
+    lambda row: bounded_bytes(row.frees_alone_bytes, row.frees_alone_bound),
+    True,
+    lambda row: row.frees_alone_bytes,
 )
 IDLE: Column[ShownReference] = Column("IDLE", _idle, order=lambda row: row.idle_seconds)
 VERDICT: Column[ShownReference] = Column("VERDICT", lambda row: row.verdict, colours=_VERDICT_COLOURS, when_gone=GONE)
@@ -113,7 +118,7 @@ POLICY_COLUMNS: tuple[Column[ListedDocument], ...] = (
 
 
 def _freed(row: RemovalRow) -> str:
-    """Bytes that a removal freed; those of a batch stand once for all its removals, in parentheses."""
+    """Bytes that a removal freed; in parentheses those of its whole batch."""
     if row.freed_bytes is not None:
         return bytes_in_words(row.freed_bytes)
     if row.batch_freed_bytes is not None:

@@ -24,7 +24,7 @@ class ProgressLine:
         self._removals = self._answered = self._freed_bytes = 0
 
     def began(self, removals: int) -> None:
-        """So many removals are about to be requested."""
+        """Number of removals that will be requested."""
         self._removals, self._answered, self._freed_bytes = removals, 0, 0
         self._show()
 

@@ -36,7 +36,7 @@ class Column(Generic[R]):
     alias: str = ""
     """Another name for `--sort-by`: the one that the column had before."""
     names_row: bool = False
-    """Does it identify the row? Then `--watch` shows it for a row that is gone, too."""
+    """True if it identifies the row: `--watch` then shows it for a row that is gone, too."""
     when_gone: str = ""
     """What `--watch` shows in this column for such a row."""
     colours: Mapping[str, str] = field(default_factory=dict)
@@ -106,7 +106,7 @@ class Sheet(Generic[R]):
 
 
 def has_colours() -> bool:
-    """Is standard output a terminal without NO_COLOR? See no-color.org."""
+    """True if standard output is a terminal without NO_COLOR (no-color.org)."""
     environment = settings.environment()
     is_terminal = bool(sys.stdout) and sys.stdout.isatty()  # None after `>&-`.
     return is_terminal and not environment.get("NO_COLOR") and environment.get("TERM") != "dumb"

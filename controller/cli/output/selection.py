@@ -33,7 +33,7 @@ class Condition:
     is_negated: bool
 
     def holds(self, row: object) -> bool:
-        """Does the row fulfil it?"""
+        """True if the row fulfils the condition."""
         return (str(getattr(row, self.field) or "") in self.values) != self.is_negated
 
 

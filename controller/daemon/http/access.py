@@ -32,7 +32,7 @@ class Access:
     """By user: in plain text, or `sha256:` and the hash in hexadecimal. None: no password is needed."""
 
     def knows(self, host: str) -> bool:
-        """Is this `Host` header accepted? A request without one does not come from a browser."""
+        """True if this `Host` header is accepted. A request without one does not come from a browser."""
         if self.any_name or not host:
             return True
         written = _HOST.fullmatch(host.lower())
@@ -40,7 +40,7 @@ class Access:
         return _is_local(name) or (name != "" and any(fnmatchcase(name, known) for known in self.names))
 
     def admits(self, authorization: str) -> bool:
-        """Does this `Authorization` header have a user and the right password (RFC 7617)?"""
+        """True if this `Authorization` header has a user and the right password (RFC 7617)."""
         if self.passwords is None:
             return True
         user, password = _credentials(authorization)
@@ -66,7 +66,7 @@ def _hash(password: str) -> str:
 
 
 def _is_local(name: str) -> bool:
-    """Is this an IP address, or a name that browsers resolve to loopback (RFC 6761)?"""
+    """True for an IP address, and for a name that browsers resolve to loopback (RFC 6761)."""
     if name == "localhost" or name.endswith(".localhost"):
         return True
     try:

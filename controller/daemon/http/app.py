@@ -80,7 +80,7 @@ class HttpApp:
             "/api/status": self._status,
             "/metrics": self._scrape,
             "/healthz": lambda _: _health(sources.vitals.health(), sources.vitals.waiting()),
-            "/readyz": lambda _: _health(sources.vitals.readiness()),
+            "/readyz": lambda _: _health(sources.vitals.readiness(), _engine(sources.vitals)),
             **{path: _asset(path) for path in assets.PATHS},
         }
 
@@ -124,7 +124,7 @@ class HttpApp:
         return html(explanation_page(found))
 
     def _status(self, _: Environ) -> Response:
-        """Encoded row by row: thousands of references as values need many times the memory of their text."""
+        """The status as JSON, encoded row by row to save memory: there may be thousands of references."""
         rest = _json(self._sources.overview.values())
         rows = b", ".join(map(_json, self._sources.overview.references()))
         return Response("200 OK", b'{"references": [' + rows + b"], " + rest[1:], "application/json")
@@ -141,6 +141,10 @@ _SHOWN = ("/", "/api/status", "/metrics", *_OPEN)
 
 def _json(values: object) -> bytes:
     return json.dumps(values, ensure_ascii=False, default=as_values).encode(errors="replace")
+
+
+def _engine(vitals: Liveness) -> str:
+    return f"engine {vitals.engine}" if vitals.engine else ""
 
 
 def _health(trouble: str, note: str = "") -> Response:

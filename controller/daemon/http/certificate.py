@@ -14,7 +14,7 @@ _Stamp = tuple[tuple[int, int, int], ...]
 
 
 class Certificate:
-    """A TLS context (1.2 and later) that follows its files."""
+    """A TLS context (1.2 and later) that is loaded again when its files change."""
 
     def __init__(self, certificate: Path, key: Path | None) -> None:
         """Raises CertificateUnavailable."""
@@ -23,13 +23,13 @@ class Certificate:
         self.context = self._loaded()
 
     def renew(self) -> None:
-        """Use changed files for new connections. With a pair that does not match, the old one stays in use."""
+        """Use changed files for new connections. If certificate and key do not match, the old pair stays in use."""
         stamp = self._current()
         if stamp == self._stamp:
             return
         self._stamp = stamp
         try:
-            self._loaded()  # A failed load would spoil the context in use.
+            self._loaded()  # A failed load would damage the context in use.
             self.context.load_cert_chain(self._certificate, self._key)
         except (CertificateUnavailable, OSError) as error:
             _log.error("%s; the old certificate stays in use", error, extra={"event": LogEvent.CERTIFICATE_INVALID})
@@ -39,7 +39,7 @@ class Certificate:
             )
 
     def _current(self) -> _Stamp:
-        """What changes when a file is written or replaced; empty while one is missing."""
+        """A value that changes when a file is written or replaced; empty while a file is missing."""
         try:
             found = [file.stat() for file in (self._certificate, self._key) if file]
         except OSError:

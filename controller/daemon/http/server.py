@@ -30,7 +30,7 @@ _IDLE_SECONDS = 30
 _MOST_CONNECTIONS = 100
 """With more, the longest idle are closed, so that a health check is answered under any number of idle connections."""
 _ACCEPTED_AT_ONCE = 50
-"""Fewer than may be open: a new connection is read before later ones can displace it."""
+"""Less than the limit: a new connection is read before later ones can displace it."""
 _MOST_HEADER_BYTES = 16_384
 _MOST_BODY_BYTES = 65_536
 """No request needs a body. A small one is read, so that the client reads the answer."""
@@ -138,8 +138,9 @@ class _TlsChannel(HTTPChannel):
             self.handle_close()
 
     def readable(self) -> bool:
-        """Should select watch for input? Bytes that OpenSSL has already read are handled here, because select does not
-        report them. Waitress calls this before each select.
+        """True if select is to watch for input. Waitress calls this before each select.
+
+        Bytes that OpenSSL has already read are handled here, because select does not report them.
         """
         if super().readable() and isinstance(self.socket, ssl.SSLSocket) and self.socket.pending():
             self.handle_read()
@@ -159,10 +160,10 @@ class _TlsChannel(HTTPChannel):
             return 0
 
     def _take(self, data: bytes) -> bool:
-        """Should reading continue?"""
+        """True if reading is to continue."""
         if not data:
             return False
-        self.last_activity = time.time()  # noqa: TID251  waitress finds idle connections by this clock
+        self.last_activity = time.time()  # noqa: TID251  waitress compares it with this clock
         return bool(self.received(data))
 
 

@@ -37,7 +37,7 @@ ANSWERS: Mapping[str, tuple[str, ...]] = {
 }
 """Operations and the usual status codes; other codes get a series when they first occur."""
 _STREAMING = "events"
-"""Its duration means nothing: the request ends when the stream ends."""
+"""Not in the histogram of durations: the request ends when the stream ends."""
 
 
 class Metrics:
@@ -130,7 +130,7 @@ class Metrics:
                 self._request_seconds.labels(operation)
 
     def _follow_documents(self, status: Status) -> None:
-        """Create series at 0 when a document appears; remove them when it has gone and has no open figures."""
+        """Create series at 0 when a document appears; remove them when it is gone and has no open measurements."""
         removals = {removal.intent.document for removal in status.removals}
         batches = {batch.document for batch in status.batches}
         now = {document.name for document in status.decision.scope.documents} | removals | batches

@@ -59,6 +59,11 @@ _DECLARED = (
         "1 if the policy folder is missing, unreadable or empty, so that nothing is in force; else 0.",
     ),
     Family(
+        "agent_answer_age_seconds",
+        "gauge",
+        "Age of the agent's last valid answer at the last pass; 0 without an agent.",
+    ),
+    Family(
         "removals_stopped",
         "gauge",
         "1 while a file named STOP in the policy folder stops all removals, else 0.",
@@ -69,9 +74,7 @@ _DECLARED = (
         "Passes, by result: removed, nothing_due, partial (a due reference could not be removed), failed.",
         ("result",),
     ),
-    Family(
-        "pass_duration_seconds", "histogram", "Duration of passes, from the first reading to the report.", (), _SLOW
-    ),
+    Family("pass_duration_seconds", "histogram", "Duration of passes, from the first read to the report.", (), _SLOW),
     Family(
         "last_successful_pass_timestamp_seconds",
         "gauge",
@@ -92,26 +95,27 @@ _DECLARED = (
     Family(
         "image_store_bytes",
         "gauge",
-        "Size of all image layers on the node, each counted once; without compressed copies on the containerd store.",
+        "Size of all image layers on the node, each counted once; without the compressed blobs of the containerd store"
+        " and without BuildKit's cache.",
     ),
     Family(
         "reclaimable_bytes",
         "gauge",
-        "Bytes that the removal of everything due, or of everything waiting, would free; shared layers count once. An"
-        " estimate on the containerd store and Podman.",
+        "Bytes that the removal of everything due, or of everything waiting, would free; shared layers count once. A"
+        " lower bound on the containerd store, an upper bound where BuildKit has a cache, an estimate on Podman.",
         ("verdict",),
     ),
     Family(
         "removals_total",
         "counter",
-        "Removals that the engine was asked for, by outcome (removed; untagged: the image has other names; gone: it was"
+        "Requested removals, by outcome (removed; untagged: the image has other names; gone: it was"
         " removed by another process; refused; failed) and by policy document.",
         ("outcome", "document"),
     ),
     Family(
         "unexpected_deletions_total",
         "counter",
-        "Removals in which the engine deleted more than it was asked to. Each is an error in the log and the history.",
+        "Removals in which the engine deleted more than was requested. Each is an error in the log and the history.",
     ),
     Family(
         "reclaimed_bytes_total",

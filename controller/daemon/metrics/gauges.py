@@ -95,6 +95,7 @@ def _health(status: Status | None) -> Iterator[GaugeMetricFamily]:
     yield _gauge("engine_event_stream_up", status is not None and status.event_stream_is_up)
     yield _gauge("watcher_up", status is not None and status.watcher_is_up)
     yield _gauge("folder_lost", status is not None and bool(status.reading.lost))
+    yield _gauge("agent_answer_age_seconds", status.decision.node.age_seconds if status else 0)
     yield _gauge("removals_stopped", status is not None and status.reading.is_stopped)
 
 

@@ -5,7 +5,7 @@ Each has a text that says what it shows, for screen readers.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from math import log1p
 
 from controller.daemon.overview import Picture, PlannedRemoval
@@ -21,6 +21,8 @@ _TIMELINE_HEIGHT = 88
 _TIMELINE_BINS = 40
 _HOUR, _DAY = 3_600.0, 86_400.0
 _EVEN_UP_TO = 1_200.0
+_LABEL, _LABEL_ON_PHONES = 0.06, 0.19
+"""Share of the axis that a label takes, with some distance, at 1,000 pixels and at 300."""
 _TICKS = ((_HOUR, "1 h"), (6 * _HOUR, "6 h"), (_DAY, "1 day"), (7 * _DAY, "1 week"), (30 * _DAY, "1 month"))
 _FARTHEST = (*(seconds for seconds, _ in _TICKS), 90 * _DAY, 365 * _DAY, 3_650 * _DAY)
 
@@ -62,13 +64,15 @@ def days_chart(days: Sequence[Day]) -> Html:
         for number, day in enumerate(days)
     ]
     freed = ", ".join(f"{day.date} {bytes_in_words(day.freed_bytes)}" for day in days if day.freed_bytes)
-    return _figure(f"Freed on the last {len(days)} days: {freed or 'nothing'}", _DAYS_HEIGHT, *bars, class_="days")
+    return _figure(
+        f"Freed on the last {count_of(len(days), 'day')}: {freed or 'nothing'}", _DAYS_HEIGHT, *bars, class_="days"
+    )
 
 
 def timeline(removals: Sequence[PlannedRemoval], picture: Picture) -> Html:
-    """Removals over time: bars of bytes from now on, near moments drawn wider than far ones.
+    """Removals over time, in bytes; near times are wider than far ones.
 
-    What is due is a mark of full height and not to scale: it may be so much that nothing else could be seen.
+    What is due is a mark of full height, not to scale: it may be much larger than the rest.
     """
     waits = [picture.seconds_until(removal.due_at) for removal in removals]
     horizon = next((at for at in _FARTHEST if at >= max(waits, default=0.0)), _FARTHEST[-1])
@@ -102,20 +106,34 @@ def _in_words(removals: Sequence[PlannedRemoval], waits: Sequence[float]) -> str
 
 def _axis(horizon: float) -> list[Html]:
     ticks = [(at, label) for at, label in _TICKS if at <= horizon]
-    labels = [(0.0, "now"), *ticks]
+    places = {at: (1 + _share(at, horizon) * (_TIMELINE_BINS - 1)) / _TIMELINE_BINS for at, _ in ticks} | {0.0: 0.0}
+    on_phones = _apart(places, _LABEL_ON_PHONES)
     return [
         el("line", class_="axis", x1="0", x2="100%", y1=_TIMELINE_HEIGHT + 0.5, y2=_TIMELINE_HEIGHT + 0.5),
         *(
             el(
                 "text",
                 label,
-                x=_percent(0.0 if at == 0 else (1 + _share(at, horizon) * (_TIMELINE_BINS - 1)) / _TIMELINE_BINS),
+                x=_percent(places[at]),
                 y=_TIMELINE_HEIGHT + 16,
                 text_anchor="start" if at == 0 else "end" if at == horizon else "middle",
+                class_=None if at in on_phones else "wide",
             )
-            for at, label in labels
+            for at, label in [(0.0, "now"), *ticks]
+            if at in _apart(places, _LABEL)
         ),
     ]
+
+
+def _apart(places: Mapping[float, float], width: float) -> set[float]:
+    """The moments whose labels do not overlap, if each takes this share of the axis: now, and the later ones first."""
+    chosen, free_until = {0.0}, 1.0
+    for at in sorted(places, reverse=True):
+        right = min(1.0, places[at] + width / 2)
+        if at > 0 and right <= free_until and right - width >= width:
+            chosen.add(at)
+            free_until = right - width
+    return chosen
 
 
 def _share(seconds: float, horizon: float) -> float:

@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 from controller.daemon.page.html import Child, Html, el
-from controller.daemon.page.words import verdict
+from controller.daemon.page.words import breakable, verdict
 from controller.plan.report.rows import ShownExplanation, ShownFinding
-from controller.plan.report.words import NO_EVIDENCE, VERDICTS
+from controller.plan.report.words import NO_EVIDENCE, VERDICTS, bounded_bytes
 from controller.quantity import bytes_in_words, from_now, name_of, short_id, span
 
 
@@ -17,12 +17,12 @@ def explanation(found: Sequence[ShownExplanation]) -> Html:
 
 
 def _article(row: ShownExplanation) -> Html:
-    frees = bytes_in_words(row.frees_alone_bytes)
+    frees = bounded_bytes(row.frees_alone_bytes, row.frees_alone_bound)
     size = bytes_in_words(row.size_bytes)
     facts = [_fact(title, said) for title, said in _facts(row) if said]
     return el(
         "article",
-        el("h2", name_of(row.reference, row.image)),
+        el("h2", breakable(name_of(row.reference, row.image))),
         el("p", f"image {short_id(row.image)}, {size}; removing it alone frees {frees}", class_="aside"),
         el("p", verdict(row.verdict), " ", _sentence(row), class_="said"),
         _rules(row.rules),

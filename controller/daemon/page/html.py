@@ -1,4 +1,4 @@
-"""Markup from text and markup: what is not `Html` is text and is escaped, so that no name becomes a tag."""
+"""Builds markup: everything that is not `Html` is text and is escaped."""
 
 from __future__ import annotations
 

@@ -9,13 +9,18 @@ from itertools import groupby, islice
 from controller.daemon.overview import LAST_REMOVALS, Picture, PlannedRemoval, Published
 from controller.daemon.page.html import Html, el
 from controller.daemon.page.query import ROWS, Query, Selection
-from controller.daemon.page.words import rule_name, verdict
+from controller.daemon.page.words import breakable, rule_name, verdict
 from controller.plan.report.rows import ShownDocument, ShownReference
 from controller.plan.report.words import VERDICTS, state_in_words
 from controller.plan.verdict.removal import Exactness, Freed, Removal
+from controller.plan.verdict.verdict import Reason
 from controller.quantity import ago, bytes_in_words, count_of, from_now, name_of, short_id, span
 
+PROBLEMS = "policies-title"
+"""The place on the page where the problems of policies are shown."""
 _NAMES_OF_A_MOMENT = 3
+_LONG_RULE = 40
+"""Characters; the name of a longer one may wrap."""
 _COLUMNS = (
     ("reference", "Reference", "by name"),
     ("verdict", "Verdict", "by verdict"),
@@ -40,6 +45,7 @@ def references(picture: Picture, published: Published, query: Query) -> Html:
         _verdicts(chosen.counts, query),
         _table(rows, query) if rows else el("p", _nothing(published, query), class_="nothing"),
         _pages(chosen, query),
+        _removed(picture, published, query),
         id="references",
         aria_labelledby="references-title",
         data_live=True,
@@ -49,7 +55,19 @@ def references(picture: Picture, published: Published, query: Query) -> Html:
 def _nothing(published: Published, query: Query) -> str:
     if not published.status.decision.plan.verdicts:
         return "There are no images on this node."
-    return f"Nothing matches “{query.q}”." if query.q else "No reference matches."
+    return f"No image on this node matches “{query.q}”." if query.q else "No reference matches."
+
+
+def _removed(picture: Picture, published: Published, query: Query) -> Html | None:
+    """Recent removals that the search finds, the newest first: the image may no longer be on the node."""
+    removed = (each for each in published.history.removals if each.outcome.is_success)
+    found = [each for each in removed if query.finds(each)][::-1] if query.q else []
+    if not found:
+        return None
+    more = len(found) - LAST_REMOVALS
+    lines = [_removal(each, published, picture.now.wall_seconds) for each in found[:LAST_REMOVALS]]
+    rest = el("li", f"and {more:,} more: imagectl get removals", class_="aside") if more > 0 else None
+    return el("div", el("h3", "Removed in the last 14 days"), el("ul", lines, rest, class_="removals"), id="removed")
 
 
 def _search(query: Query) -> Html:
@@ -126,28 +144,36 @@ def _heading(field: str, title: str, text: str, query: Query) -> Html:
 def _row(row: ShownReference) -> Html:
     why = el(
         "a",
-        name_of(row.reference, row.image),
+        breakable(name_of(row.reference, row.image)),
         href=_address_of(row.image),
         class_="why",
         title="Why?",
         data_explain=True,
     )
+    rule = rule_name(row.document, row.rule)
     idle = "in use" if row.idle_seconds is None else span(row.idle_seconds)
     when = "now" if row.action == "remove" else from_now(row.due_in_seconds)
     return el(
         "tr",
-        el("th", why, _local(row), scope="row", role="rowheader", class_="reference"),
+        el("th", why, _local(row), _protected(row), scope="row", role="rowheader", class_="reference"),
         el("td", verdict(row.verdict), role="cell", class_="verdict-cell", title=row.detail or None),
         el("td", _moment(when, row.due_at), role="cell", class_="goes", data_label="Removal"),
         el("td", idle, role="cell", class_="idle", data_label="Idle"),
         el("td", bytes_in_words(row.size_bytes), role="cell", class_="size", data_label="Size"),
-        el("td", rule_name(row.document, row.rule), role="cell", class_="rule", data_label="Rule"),
+        el("td", rule, role="cell", class_="rule long" if len(rule) > _LONG_RULE else "rule", data_label="Rule"),
         role="row",
     )
 
 
 def _local(row: ShownReference) -> Html | None:
     return el("span", "local", class_="local", title=f"cannot be pulled again: {row.local}") if row.local else None
+
+
+def _protected(row: ShownReference) -> Html | None:
+    """A mark for an image that no rule covers and that is protected as well: a new rule would not remove it."""
+    if row.verdict != Reason.NO_RULE or not row.detail:
+        return None
+    return el("span", "protected", class_="local", title=row.detail)
 
 
 def _address_of(image: str) -> str:
@@ -191,9 +217,16 @@ def next_to_go(picture: Picture, published: Published, most: int) -> Html:
     return el("ol", (_moment_of(when, removals) for when, removals in groups), rest, class_="next")
 
 
+def _why(reference: str, image: str) -> Html:
+    return el("a", breakable(name_of(reference, image)), href=_address_of(image), data_explain=True)
+
+
 def _moment_of(when: str, removals: Sequence[PlannedRemoval]) -> Html:
     names = [
-        (el("a", name_of(each.reference, each.image), href=_address_of(each.image), data_explain=True), el("br"))
+        (
+            el("a", breakable(name_of(each.reference, each.image)), href=_address_of(each.image), data_explain=True),
+            el("br"),
+        )
         for each in removals[:_NAMES_OF_A_MOMENT]
     ]
     more = len(removals) - len(names)
@@ -278,7 +311,7 @@ def _removal(removal: Removal, published: Published, now: float) -> Html:
     return el(
         "li",
         el("span", ago(now - removal.wall_seconds), class_="when"),
-        el("span", name_of(intent.reference, intent.image), class_="name"),
+        el("span", breakable(name_of(intent.reference, intent.image)), class_="name"),
         el("span", came_of_it[0], class_=f"frees{came_of_it[1]}"),
         el("p", why, class_="aside"),
         el("p", removal.message, class_="message") if removal.message else None,

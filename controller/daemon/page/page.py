@@ -13,13 +13,17 @@ from controller.daemon.page import assets
 from controller.daemon.page.charts import days_chart, disk_bar, timeline
 from controller.daemon.page.explanation import explanation
 from controller.daemon.page.html import Child, Html, el
-from controller.daemon.page.lists import last_removals, next_to_go, policies, references
+from controller.daemon.page.lists import PROBLEMS, last_removals, next_to_go, policies, references
 from controller.daemon.page.query import Query
+from controller.log_events import LogEvent
 from controller.plan.memory.disk import PressureMarks
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
-from controller.quantity import ago, bytes_in_words, count_of, from_now
+from controller.plan.report.words import bounded_bytes
+from controller.quantity import ago, bytes_in_words, count_of, from_now, seconds_in_words
 
 _NEXT = 6
+_SHOWN_WITH_POLICIES = (LogEvent.POLICY_ERRORS, LogEvent.POLICY_UNSTABLE)
+"""What is wrong is shown in the list of policies; the line at the top links to it."""
 _SAYS = {
     Health.STARTING: "Starting: the first pass has not ended yet",
     Health.HEALTHY: "Healthy",
@@ -34,7 +38,7 @@ def status_page(picture: Picture, query: Query) -> str:
     body = _body(picture, published, query) if published else ()
     return _document(
         _title(picture),
-        el("header", _name(published), _health(picture), class_="top"),
+        el("header", _name(picture), _health(picture), class_="top"),
         el("main", _troubles(picture), _notices(published), body),
         _foot(published),
         script=True,
@@ -64,17 +68,12 @@ def _document(title: str, *body: Child, script: bool) -> str:
 
 def _title(picture: Picture) -> str:
     mark = {Health.HEALTHY: "", Health.STARTING: "… "}.get(picture.health, "! ")
-    node = picture.published.report.summary.node.name if picture.published else ""
-    return f"{mark}Image controller{f' · {node}' if node else ''}"
+    return f"{mark}Image controller{f' · {picture.node}' if picture.node else ''}"
 
 
-def _name(published: Published | None) -> Html:
-    node = published.report.summary.node.name if published else ""
-    return el(
-        "h1",
-        el("a", "Image controller", href="/"),
-        el("span", node, class_="node") if node and "/" in node else None,
-    )
+def _name(picture: Picture) -> Html:
+    node = el("span", picture.node, class_="node") if picture.node else None
+    return el("h1", el("a", "Image controller", href="/"), node)
 
 
 def _health(picture: Picture) -> Html:
@@ -96,11 +95,17 @@ def _last_pass(picture: Picture) -> str:
     last = f"last pass {ago(picture.now.uptime_seconds - status.at.uptime_seconds)}"
     change = status.decision.plan.next_change_at
     until = f"; next change {from_now(picture.seconds_until(change))}" if change is not None else ""
-    return f"{last}, took {status.duration_seconds:.1f} s{until}"
+    node = status.decision.node
+    is_old = node.is_without_agent and node.age_seconds > 0
+    agent = f"; the agent's last answer was {seconds_in_words(node.age_seconds)} old" if is_old else ""
+    return f"{last}, took {status.duration_seconds:.1f} s{until}{agent}"
 
 
 def _troubles(picture: Picture) -> Html:
-    lines = el("ul", (el("li", trouble) for trouble in picture.troubles)) if picture.troubles else None
+    degradations = picture.published.status.degradations if picture.published else ()
+    linked = {each.text for each in degradations if each.event in _SHOWN_WITH_POLICIES}
+    texts = (el("li", el("a", text, href=f"#{PROBLEMS}") if text in linked else text) for text in picture.troubles)
+    lines = el("ul", texts) if picture.troubles else None
     return el("div", lines, id="troubles", class_=f"troubles {picture.health.value}", data_live=True)
 
 
@@ -143,15 +148,16 @@ def _store(picture: Picture, published: Published) -> Html:
         el("h2", "Image store"),
         el("p", el("strong", bytes_in_words(images)), " in ", count_of(summary.images, "image"), class_="big"),
         el("p", _reclaimable(summary.reclaimable), class_="aside") if images else None,
+        el("p", f"without {summary.image_store_without}", class_="aside") if summary.image_store_without else None,
         bar,
         class_="card",
     )
 
 
 def _reclaimable(freed: ReclaimableRow) -> str:
-    about, kept = "" if freed.is_exact else "about ", freed.without_evidence_bytes
+    kept, most = freed.without_evidence_bytes, bounded_bytes(freed.due_and_waiting_bytes, freed.bound)
     without = f"; {bytes_in_words(kept)} are kept: no evidence that the agent downloaded them" if kept else ""
-    later = f"{about}{bytes_in_words(freed.due_and_waiting_bytes)} of it will be removed, now or later{without}"
+    later = f"{most} of it will be removed, now or later{without}"
     count = freed.due_local_images
     local = f"{count_of(count, 'due image')} ({bytes_in_words(freed.due_local_bytes)}) cannot be pulled again"
     return f"{later}. {local}." if count else later
@@ -185,7 +191,7 @@ def _next(picture: Picture, published: Published) -> Html:
     removals, reclaimable = published.planned_removals, published.report.summary.reclaimable
     due = sum(picture.seconds_until(each.due_at) == 0 for each in removals)
     later = reclaimable.due_and_waiting_bytes - reclaimable.due_bytes
-    lead = el("p", _lead(due, len(removals) - due, reclaimable.due_bytes, later), class_="big")
+    lead = el("p", _lead(due, len(removals) - due, reclaimable, later), class_="big")
     chart = [timeline(removals, picture), next_to_go(picture, published, _NEXT)] if removals else None
     return el(
         "section",
@@ -198,11 +204,10 @@ def _next(picture: Picture, published: Published) -> Html:
     )
 
 
-def _lead(due: int, waiting: int, due_bytes: int, later_bytes: int) -> list[Child]:
-    now: list[Child] = (
-        [el("strong", bytes_in_words(due_bytes)), f" now, in {count_of(due, 'reference')}"] if due else []
-    )
-    then = f"{bytes_in_words(later_bytes)} later, in {count_of(waiting, 'reference')}"
+def _lead(due: int, waiting: int, freed: ReclaimableRow, later_bytes: int) -> list[Child]:
+    due_bytes = bounded_bytes(freed.due_bytes, freed.bound)
+    now: list[Child] = [el("strong", due_bytes), f" now, in {count_of(due, 'reference')}"] if due else []
+    then = f"{bounded_bytes(later_bytes, freed.bound)} later, in {count_of(waiting, 'reference')}"
     if not (due or waiting):
         return ["Nothing is due or waiting."]
     return [*now, "; " if due and waiting else None, then if waiting else None]

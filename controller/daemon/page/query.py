@@ -9,6 +9,7 @@ from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from controller.plan.report.rows import ReferenceRow
+from controller.plan.verdict.removal import Removal
 
 ROWS = 50
 """On one page."""
@@ -82,6 +83,11 @@ class Query:
         on_page = tuple(place for *_, place in keys[(number - 1) * ROWS : number * ROWS])
         return Selection(counts, len(keys), number, pages, on_page)
 
+    def finds(self, removal: Removal) -> bool:
+        """Does the search find a removal?"""
+        intent = removal.intent
+        return _contains(f"{intent.reference} {intent.image} {intent.document}", self.q.lower().split())
+
 
 @dataclass(frozen=True, slots=True)
 class Selection:
@@ -99,5 +105,9 @@ class Selection:
 
 
 def _has(row: ReferenceRow, words: Sequence[str]) -> bool:
-    text = f"{row.reference} {row.image} {row.document or ''}".lower()
+    return _contains(f"{row.reference} {row.image} {row.document or ''}", words)
+
+
+def _contains(text: str, words: Sequence[str]) -> bool:
+    text = text.lower()
     return all(word in text for word in words)

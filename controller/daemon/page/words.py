@@ -2,13 +2,27 @@
 
 from __future__ import annotations
 
-from controller.daemon.page.html import Html, el
+import re
+
+from controller.daemon.page.html import Child, Html, el
 from controller.plan.report.words import VERDICTS
 
 
 def verdict(word: str) -> Html:
-    """A verdict as a badge; its colour only repeats what it says."""
+    """A verdict as a badge; the colour adds no information."""
     return el("span", word, class_=f"verdict {word.lower()}", title=VERDICTS.get(word, ""))
+
+
+def breakable(name: str) -> list[Child]:
+    """A name that wraps after slashes, dots of the registry and before the tag or digest; never before a port."""
+    registry, slash, path = name.rpartition("/")
+    parts = _BREAKS.split(f"{registry}{slash}") if slash else []
+    parts += _TAG.split(path)
+    return [child for part in parts if part for child in (part, el("wbr"))][:-1]
+
+
+_BREAKS = re.compile(r"(?<=[/.])")
+_TAG = re.compile(r"(?=[:@])")
 
 
 def rule_name(document: str | None, rule: int | None) -> str:

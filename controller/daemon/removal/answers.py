@@ -1,6 +1,6 @@
-"""What an answer of the engine means.
+"""Interprets the engine's answers to removal requests.
 
-Everything that the engine says it deleted is compared with what was asked. After a batch, the results are compared with
+Everything that the engine reports as deleted is compared with the request. After a batch, the results are compared with
 a second observation.
 """
 
@@ -37,7 +37,7 @@ class RemovalRequest:
 
     @property
     def target(self) -> str:
-        """What the engine is asked to remove."""
+        """The name or ID in the request."""
         return self.intent.image if self.is_last_name else self.intent.target
 
 
@@ -50,7 +50,7 @@ class RemovalAnswer:
     freed: Freed
     message: str = ""
     is_silence: bool = False
-    """No answer, or none that can be read: the next observation shows what became of it."""
+    """No answer, or an invalid one: the next observation shows the result."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +78,7 @@ class Expectation:
             return RemovalAnswer(intent, Outcome.FAILED, UNKNOWN_BYTES, str(silence), is_silence=True)
 
     def checked(self, request: RemovalRequest, deleted: Sequence[str]) -> RemovalAnswer:
-        """The result of a request after which the engine named these images and layers as deleted."""
+        """The result of a request; the engine reported these images and layers as deleted."""
         if unexpected := self.unexpected(request, deleted):
             return RemovalAnswer(request.intent, Outcome.UNEXPECTED, UNKNOWN_BYTES, _in_words(unexpected))
         # Podman removes a parent with the last of its names and answers only that it was untagged.
@@ -87,40 +87,21 @@ class Expectation:
         return RemovalAnswer(request.intent, Outcome.REMOVED if is_gone else Outcome.UNTAGGED, self._freed(deleted))
 
     def unexpected(self, request: RemovalRequest, deleted: Sequence[str]) -> list[str]:
-        """What must not have been deleted.
+        """Deleted IDs that the request does not explain.
 
-        By name, while others are left, that is everything. By ID it is every other image that is known, except, on
-        Podman, parents without a name, which that engine removes with their last child. An ID that is not known is a
-        layer whose size is not known.
+        By name, while other names are left: all. By ID: every other known image. An unknown ID is a layer of unknown
+        size.
         """
         if not request.is_last_name:
             return list(deleted)
-        expected = {request.intent.image, *self._parents_without_name(request.intent.image)}
-        return [row for row in deleted if row in self.observation.images and row not in expected]
-
-    def _parents_without_name(self, image: ImageId) -> list[ImageId]:
-        if self.observation.engine.store is not Store.PODMAN:
-            return []
-        return parents_without_name(image, self.observation)
+        return [row for row in deleted if row in self.observation.images and row != request.intent.image]
 
     def _freed(self, deleted: Sequence[str]) -> Freed:
-        """Graph drivers name each deleted layer; other stores can only be measured around the whole batch."""
+        """Graph drivers report each deleted layer; other stores can only be measured around the batch."""
         if self.observation.engine.store is not Store.GRAPH_DRIVER:
             return FREED_IN_BATCH
         freed = freed_bytes(deleted, self.sizes)
         return Freed(freed, Exactness.UNKNOWN if freed is None else Exactness.EXACT)
-
-
-def parents_without_name(image: ImageId, observation: Observation) -> list[ImageId]:
-    """The parents of an image that have no name of their own, nearest first."""
-    found: list[ImageId] = []
-    at = observation.images.get(image)
-    while at and at.parent and at.parent not in found and (parent := observation.images.get(at.parent)):
-        if parent.tags or parent.digests:
-            break
-        found.append(parent.id)
-        at = parent
-    return found
 
 
 def _in_words(deleted: Sequence[str]) -> str:
@@ -130,13 +111,15 @@ def _in_words(deleted: Sequence[str]) -> str:
 def confirmed(
     removals: Sequence[Removal], unanswered: Collection[Intent], closing: Observation, active: Collection[ImageId]
 ) -> tuple[Removal, ...]:
-    """The results of removals by a second observation, whatever the engine answered."""
+    """The results of removals according to a second observation, regardless of the engine's answers."""
     return tuple(_confirmed(removal, removal.intent in unanswered, closing, active) for removal in removals)
 
 
 def _confirmed(removal: Removal, is_unanswered: bool, closing: Observation, active: Collection[ImageId]) -> Removal:
-    """A removal whose reference is still there has failed, unless events show activity of the image: then it was
-    pulled or tagged again meanwhile. One that failed although its reference is gone was done all the same.
+    """Correct one result.
+
+    A removal whose reference still exists has failed, unless events show that the image was pulled or tagged again
+    meanwhile. A failed removal whose reference is gone has succeeded.
     """
     if removal.outcome is Outcome.UNEXPECTED:
         return removal

@@ -1,7 +1,7 @@
 """What must hold before each request.
 
-The refusal of an engine is a last guard and not a lock: an engine removes one of several names of an image in use, and
-an image that a container mounts, without an error. So containers are listed again before such requests, and an image
+The engine's refusal is not sufficient: without an error it removes one of several names of an image in use, and
+an image that a container mounts. So containers are listed again before such requests, and an image
 that the event stream shows active is kept. A controller that may have missed an event sends no request at all.
 """
 
@@ -16,14 +16,14 @@ from controller.errors import ObservationOutdated
 from controller.image.reference import ImageId
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.names import LostNames, Names, renamed
-from controller.plan.memory.observation import Observation, Store, users_of
+from controller.plan.memory.observation import Observation, Store, pruned_with, users_of
 
-_INTERRUPTED = "the {} was interrupted after the images were listed, so events may be missing; the removals left wait"
+_INTERRUPTED = "the {} was interrupted after the images were listed, so events may be missing; the next pass continues"
 
 
 @dataclass(frozen=True, slots=True)
 class Position:
-    """Where the event stream and the connection to the engine stood when the observation was made."""
+    """Positions of the event stream and of the connection to the engine at the start of the observation."""
 
     mark: int
     """Place in the event stream before the observation."""
@@ -31,7 +31,7 @@ class Position:
     connection: int
 
     def interruption(self, events: EventsPort, engine: EnginePort) -> str:
-        """What was interrupted since; empty if nothing was."""
+        """What has been interrupted since; empty if nothing was."""
         if not events.is_up or events.generation != self.stream:
             return "event stream of the engine"
         return "connection to the engine" if engine.generation != self.connection else ""
@@ -46,11 +46,11 @@ class Checks:
     observation: Observation
     position: Position
     lost_names: LostNames = field(default_factory=dict)
-    """Names that images had lost by that observation: events of uses by these names may arrive only now."""
+    """Names that images had lost before the observation: late events may still use them."""
     mark: int = field(init=False)
     """Up to where the event stream was read."""
     pauses_for_pull: bool = field(init=False, default=False)
-    """On Podman a removal may break the next pull, which may share layers with what is left."""
+    """Set on Podman after a pull: a removal can break a pull that shares layers."""
     _active: set[ImageId] = field(init=False, default_factory=set)
     _names: Names = field(init=False)
     _lock: threading.Lock = field(init=False, default_factory=threading.Lock)
@@ -70,15 +70,24 @@ class Checks:
             raise ObservationOutdated(_INTERRUPTED.format(what))
 
     def permit_image(self, image: ImageId) -> bool:
-        """Is the image still as unused as the plan found it? Raises ObservationOutdated, EngineUnavailable."""
-        permitted = self._is_inactive(image, frozenset())
+        """True if the image is still unused. Raises ObservationOutdated, EngineUnavailable."""
+        permitted = self._is_inactive(image, frozenset()) and not self._would_prune_a_parent(image)
         self.raise_if_interrupted()
         return permitted
 
-    def permit_name(self, image: ImageId, name: str) -> bool:
-        """The same before one of several names is removed: no engine protects it. Does it still mean that image?
+    def _would_prune_a_parent(self, image: ImageId) -> bool:
+        """Would the engine delete a parent with it? The parent may have lost its name, or another child, just now.
 
-        Raises ImageGone too.
+        Parents that are due were removed before.
+        """
+        if not self.observation.engine.prunes_parents or self.observation.images[image].parent is None:
+            return False
+        return pruned_with(image, self.engine.images()) is not None
+
+    def permit_name(self, image: ImageId, name: str) -> bool:
+        """The same before one of several names is removed; in addition the name must still refer to the image.
+
+        Raises also ImageGone.
         """
         permitted = self._is_inactive(image, self._used_now()) and self.engine.image_named(name) == image
         self.raise_if_interrupted()
@@ -92,7 +101,7 @@ class Checks:
             return image not in self._active and not self.pauses_for_pull
 
     def _read_events(self) -> bool:
-        """Read the new events of the stream; was there any activity?"""
+        """Read the new events of the stream; true if one of them is activity."""
         events, self.mark = self.events.after(self.mark)
         activity = [event for event in events if event.kind.is_activity]
         self._active.update(*map(self._names.affected_by, activity))

@@ -1,8 +1,7 @@
-"""How many bytes a batch of removals freed, where only the total of the store can show it: the difference of two
-readings around the batch.
+"""Measures the bytes that a batch of removals freed, by the total of the store before and after the batch.
 
-A reading is slow, and it means nothing if something else changed the store in between or within a second after; then
-the figure is unknown, and is reported as unknown.
+The figure is unknown, and is reported as unknown, if another change of the store falls between the two readings or
+within a second after them.
 """
 
 from __future__ import annotations
@@ -30,16 +29,16 @@ _CHANGES_THE_STORE = frozenset(EventKind) - {
 
 @dataclass(frozen=True, slots=True)
 class StoreReading:
-    """The total of the store, and what containers have written: the containerd store includes it in the total."""
+    """The total of the store, and the bytes written by containers, which the containerd store includes in the total."""
 
     total_bytes: int
     written_bytes: int
 
 
 def reading_before(engine: EnginePort, store: Store) -> StoreReading | None:
-    """What containers have written is read first here and last after the batch: if both are equal, none wrote between.
+    """Read the bytes written by containers first here, last after the batch: equal values show that none wrote between.
 
-    None if the engine gives no figure, as the containerd store does while images are added or removed (moby#51978).
+    None if the engine gives no figure: the containerd store, while images are added or removed (moby#51978).
     """
     try:
         written = _written_bytes(engine, store)
@@ -49,7 +48,7 @@ def reading_before(engine: EnginePort, store: Store) -> StoreReading | None:
 
 
 def reading_after(engine: EnginePort, store: Store) -> StoreReading | None:
-    """The counterpart, in the opposite order."""
+    """The reading after the batch, in the opposite order."""
     try:
         total = engine.store_bytes()
         return StoreReading(total, _written_bytes(engine, store))
@@ -58,7 +57,7 @@ def reading_after(engine: EnginePort, store: Store) -> StoreReading | None:
 
 
 def fall(before: StoreReading | None, after: StoreReading | None) -> int | None:
-    """By how much the total of the store fell; None if it is not known, or if something else changed it meanwhile."""
+    """The decrease of the store's total in bytes; None if unknown, or if something else changed the store."""
     if before is None or after is None or before.written_bytes != after.written_bytes:
         return None
     fell = before.total_bytes - after.total_bytes
@@ -71,7 +70,7 @@ def _written_bytes(engine: EnginePort, store: Store) -> int:
 
 @dataclass(frozen=True, slots=True)
 class Measurement:
-    """A batch whose figure is not final yet."""
+    """A batch whose measurement is not final yet."""
 
     name: str
     document: str
@@ -96,12 +95,12 @@ class Measurement:
 
     @property
     def is_hopeless(self) -> bool:
-        """Is it certain that the figure stays unknown?"""
+        """True if the figure will stay unknown."""
         return self.is_spoiled or self.fell_bytes is None
 
     @property
     def batch(self) -> Batch:
-        """The batch with its figure."""
+        """The batch with its measured bytes."""
         if self.is_spoiled or self.fell_bytes is None:
             return Batch(self.name, self.document, UNKNOWN_BYTES)
         exactness = Exactness.LOWER_BOUND if self.is_lower_bound else Exactness.EXACT
@@ -114,11 +113,11 @@ def _is_own(event: Event, own: Collection[ImageId]) -> bool:
 
 @dataclass(frozen=True, slots=True)
 class Measurements:
-    """The batches whose figures are not final yet; kept from pass to pass."""
+    """The batches whose measurements are not final yet; kept between passes."""
 
     pending: tuple[Measurement, ...] = ()
     own: frozenset[ImageId] = frozenset()
-    """Images that the controller requested to remove since the oldest of them began."""
+    """Images that the controller has requested to remove since the oldest batch began."""
 
     def before(self, images: Iterable[ImageId]) -> Measurements:
         """The same before these images are removed."""

@@ -1,6 +1,6 @@
-"""The entrance of the removal room: the removals of a plan, carried out and written down.
+"""The entry point of this package: executes the removals of a plan and stores the results.
 
-Intents are in the ledger before the first request. Then the batches run one after the other.
+Intents are written to the ledger before the first request. Then the batches run one after the other.
 """
 
 from __future__ import annotations
@@ -45,18 +45,18 @@ class RemovalResults:
 
     removals: tuple[Removal, ...] = ()
     unanswered: frozenset[Intent] = frozenset()
-    """Those among them without an answer: they count as failed until an observation shows what became of them."""
+    """Removals without an answer; they count as failed until an observation shows the result."""
     in_flight: tuple[Intent, ...] = ()
-    """Not among them: there was no time to wait for the answer."""
+    """Requests that were still open at the end; they are not in `removals`."""
     news: tuple[Removal, ...] = ()
-    """Those with another result than last time."""
+    """Removals whose result differs from the last time."""
     trouble: ControllerError | None = None
-    """Why the rest was not requested, or could not be written down."""
+    """Why the rest was not requested or not stored."""
     is_requested: bool = False
-    """Was anything due?"""
+    """True if a removal was due."""
 
     def without_unanswered(self) -> RemovalResults:
-        """The same if no observation can show what became of them: they are treated as if still in flight."""
+        """The same without a second observation: unanswered removals are treated as still in flight."""
         answered = tuple(removal for removal in self.removals if removal.intent not in self.unanswered)
         return replace(self, removals=answered, unanswered=frozenset(), in_flight=(*self.in_flight, *self.unanswered))
 
@@ -65,7 +65,7 @@ class RemovalResults:
         return replace(self, removals=confirmed(self.removals, self.unanswered, closing, active))
 
     def done_without_answer(self, closing: Observation) -> set[str]:
-        """Batches with removals that were reported as failed and are done all the same."""
+        """Batches with removals that were reported as failed but have succeeded."""
         return {
             removal.batch
             for removal in self.removals
@@ -75,7 +75,7 @@ class RemovalResults:
 
 @dataclass(frozen=True, slots=True)
 class Remover:
-    """Carries out removals."""
+    """Executes removals."""
 
     context: RemovalContext
     ledger: LedgerPort
@@ -106,7 +106,7 @@ class Remover:
         return results, measurements
 
     def _written_down(self, intents: Sequence[Intent]) -> Sequence[Intent]:
-        """Those that the ledger could write: on a full disk it may have room for a few, and they free more."""
+        """Store intents and return the stored ones: a full disk may have space for a few, and these free more."""
         try:
             self.ledger.intend(intents)
         except LedgerUnavailable:
@@ -115,7 +115,7 @@ class Remover:
         return intents
 
     def _batches(self, intents: Sequence[Intent], observation: Observation) -> list[tuple[str, Sequence[Intent]]]:
-        """A batch for each document where only the total of the store shows the bytes; else one without a name."""
+        """One batch for each document if bytes are measured by the store's total, else one batch without a name."""
         if observation.engine.store is Store.GRAPH_DRIVER:
             return [("", intents)]
         by_document: dict[str, list[Intent]] = {}
@@ -127,9 +127,9 @@ class Remover:
     def _run(
         self, execution: Execution, intents: Sequence[Intent], batch: str, measurements: Measurements
     ) -> tuple[bool, Measurements]:
-        """Run one batch, between two readings of the store if it has a name. Will there be a figure for it?"""
+        """Run one batch, with measurement if it has a name. True if the measurement will have a result."""
         observation = execution.expectation.observation
-        tasks = tasks_of(intents, observation.children)
+        tasks = tasks_of(intents, observation.removed_before)
         if not batch:
             execution.run(tasks)
             return False, measurements
@@ -162,7 +162,7 @@ class Remover:
         )
 
     def _with(self, results: RemovalResults, execution: Execution, batch: str) -> RemovalResults:
-        """The results so far and those of this execution; what is in flight must be read before the answers."""
+        """Add the results of this execution; requests in flight must be read before the answers."""
         in_flight, answers, at = tuple(execution.in_flight), tuple(execution.answers), self.clock.now().wall_seconds
         return replace(
             results,
@@ -189,5 +189,5 @@ def _frees_bytes(answer: RemovalAnswer) -> bool:
 
 
 def _freed(answer: RemovalAnswer, batch: str) -> Freed:
-    """Names whose images have others left freed nothing, and need no figure."""
+    """A removed name of an image with other names frees nothing and needs no measurement."""
     return NOTHING_FREED if answer.freed == FREED_IN_BATCH and not batch else answer.freed

@@ -1,13 +1,14 @@
-"""The requests of one batch: one for every reference, never with force, children before parents.
+"""The requests of one batch: one for every reference, never with force, children before parents. Where the engine
+prunes parents without a name, these are removed before their children.
 
-Images with several names lose the others by name first. The last name is removed by the image ID, so that the image
+Of an image with several names, the first ones are removed by name, the last one by the image ID, so that the image
 that was judged is removed even if its name moves to another image in the same moment.
 """
 
 from __future__ import annotations
 
 import threading
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import dataclass, field
 
@@ -20,9 +21,9 @@ from controller.plan.memory.observation import Engine
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
 
 IN_FLIGHT_GETS_SECONDS = 8.0
-"""After SIGTERM, for requests that the engine has not answered yet."""
+"""Wait after SIGTERM for open requests."""
 _HEARTBEAT_SECONDS = 0.5
-_NOT_ANSWERED = "the engine did not answer a removal ({}), so the removals left wait"
+_NOT_ANSWERED = "the engine did not answer a removal ({}); the next pass continues"
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,8 +32,8 @@ class Task:
 
     image: ImageId
     intents: tuple[Intent, ...]
-    children: frozenset[ImageId]
-    """Images built on it that are removed first; it is removed only if all of them were."""
+    removed_before: frozenset[ImageId]
+    """Images that are removed first, its children or its parent; it is removed only if all of them were."""
 
     @property
     def is_under_pressure(self) -> bool:
@@ -40,22 +41,24 @@ class Task:
         return any(intent.pressure for intent in self.intents)
 
 
-def tasks_of(intents: Iterable[Intent], children: Mapping[ImageId, Iterable[ImageId]]) -> list[Task]:
+def tasks_of(intents: Iterable[Intent], removed_before: Callable[[ImageId], Iterable[ImageId]]) -> list[Task]:
     """Removals by image, in the order of the first removal of each."""
     by_image: dict[ImageId, list[Intent]] = {}
     for intent in intents:
         by_image.setdefault(intent.image, []).append(intent)
     return [
-        Task(image, tuple(own), frozenset(children.get(image, ())) & by_image.keys()) for image, own in by_image.items()
+        Task(image, tuple(own), frozenset(removed_before(image)) & by_image.keys()) for image, own in by_image.items()
     ]
 
 
 def waves_of(tasks: Iterable[Task]) -> list[list[Task]]:
-    """Tasks that may run in parallel: an image in a later wave than its children (`tasks` has children first)."""
+    """Tasks that may run in parallel: an image in a later wave than those that are removed before it (`tasks` has these
+    first).
+    """
     height: dict[ImageId, int] = {}
     waves: list[list[Task]] = []
     for task in tasks:
-        height[task.image] = max((height[child] + 1 for child in task.children), default=0)
+        height[task.image] = max((height[other] + 1 for other in task.removed_before), default=0)
         waves += [[]] * (height[task.image] == len(waves))
         waves[height[task.image]].append(task)
     return waves
@@ -63,7 +66,7 @@ def waves_of(tasks: Iterable[Task]) -> list[list[Task]]:
 
 @dataclass(frozen=True, slots=True)
 class RemovalContext:
-    """What removals are carried out with."""
+    """Interfaces and options for removals."""
 
     engine: EnginePort
     events: EventsPort
@@ -73,9 +76,9 @@ class RemovalContext:
     """Requests in flight at once."""
     progress: ProgressPort | None = None
     is_stopped: Callable[[], bool] = lambda: False
-    """Is there a file STOP in the policy folder now? Checked before each request."""
+    """True if the policy folder has a file STOP. Checked before each request."""
     is_relieved: Callable[[Engine], bool] = lambda engine: False
-    """Is the disk with the images no longer under pressure? Checked before each image that pressure made due."""
+    """True if the disk with the images is not under pressure. Checked before each image that pressure made due."""
 
 
 @dataclass
@@ -124,7 +127,7 @@ class Execution:
         return self.trouble is not None or self.checks.pauses_for_pull
 
     def _remove_images(self, ahead: Iterator[Task]) -> None:
-        """One image after the other; each is taken by one thread."""
+        """Take one image after the other; several threads share the iterator."""
         for task in ahead:
             try:
                 if task.is_under_pressure:
@@ -143,7 +146,7 @@ class Execution:
         """Every name of one image that is due, as long as the checks permit it."""
         names_left = len(self.expectation.observation.images[task.image].removable_references)
         for intent in task.intents:
-            if self._must_stop() or not task.children <= self._removed:
+            if self._must_stop() or not task.removed_before <= self._removed:
                 return
             answer = self._answer(RemovalRequest(intent, is_last_name=names_left <= 1))
             names_left -= 1
@@ -181,6 +184,6 @@ class Execution:
 
 
 def _raise_if_broken(futures: Iterable[Future[None]]) -> None:
-    """A task handles everything that can fail outside; any other error is a bug and must be seen."""
+    """Raise errors of tasks: a task handles all external errors, so any other is a bug."""
     for future in futures:
         future.result()

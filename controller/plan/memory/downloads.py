@@ -1,11 +1,12 @@
 """Which images count as downloaded by the agent, and on what evidence (design, section 6).
 
-Evidence is found from outside, because upstream's own mark cannot be read; once found it stays with the image.
+Upstream's own mark cannot be read, so the evidence comes from outside. Once found, it is kept with the image.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
+from types import MappingProxyType
 
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory.event import Event, EventKind
@@ -19,7 +20,7 @@ _MADE_HERE = (EventKind.BUILT, EventKind.IMPORTED, EventKind.LOADED)
 
 
 def from_containers(seen: Observation, now: float) -> dict[ImageId, Evidence]:
-    """Images that containers of the agent's services are made from; those of `hzn dev` do not count."""
+    """Images of the agent's service containers, without those of `hzn dev`."""
     return {
         container.image: Evidence(NodeSource.AGENT_CONTAINER, f"container {container.name}", now)
         for container in seen.containers
@@ -28,10 +29,9 @@ def from_containers(seen: Observation, now: float) -> dict[ImageId, Evidence]:
 
 
 def from_events(events: Sequence[Event], names: Names, now: float) -> dict[ImageId, Evidence]:
-    """Images of agent containers that came and went between two looks, where there is no doubt which image it was.
+    """Images of agent containers that were created and removed between two observations.
 
-    Only a creation names its image surely, only if it is heard as it happens, and only by a name that was not given
-    anew meanwhile.
+    An event counts only if the image is certain: a creation, received live, by a name that did not move meanwhile.
     """
     renamed = _names_of(events, EventKind.PULLED) | _names_of(events, EventKind.TAGGED)
     if any(event.kind in _MADE_HERE for event in events):
@@ -57,33 +57,37 @@ def from_records(
     names: Names,
     now: float,
 ) -> tuple[dict[ImageId, Evidence], tuple[ExpectedDownload, ...]]:
-    """Images named to `record-download`, and the names that still wait for an image; `expected` has waited before.
+    """Images named by `record-download`, and the names that still wait for an image; `expected` waits from before.
 
-    A name recorded just now counts at once if an image bears it, unless the name has only just moved there: then, and
-    if none bears it, it waits, at most a day, for a pull of exactly that name. A name that was tagged here meanwhile
-    is not the one that was downloaded.
+    A new name counts at once if an image has it, unless the name moved there since the last observation. Otherwise it
+    waits, at most a day, for a pull of exactly that name. A name that was tagged here meanwhile does not count.
     """
     found: dict[ImageId, Evidence] = {}
     waiting: list[ExpectedDownload] = []
     pulled, tagged = _names_of(events, EventKind.PULLED), _names_of(events, EventKind.TAGGED)
     new = {name: ExpectedDownload(name, now) for name in recorded}
-    for wish in ({wish.name: wish for wish in expected} | new).values():
-        bearers = names.bearers_of(wish.name)
-        is_certain = wish.name in new and names.images_named(wish.name) == bearers
-        was_pulled = not pulled.isdisjoint(spellings(wish.name))
-        if bearers and (is_certain or was_pulled) and tagged.isdisjoint(spellings(wish.name)):
-            found |= {image: Evidence(NodeSource.RECORDED, wish.name, now) for image in bearers}
-        elif now - wish.since < A_RECORDED_NAME_WAITS_SECONDS:
-            waiting.append(wish)
+    for download in ({download.name: download for download in expected} | new).values():
+        bearers = names.bearers_of(download.name)
+        is_certain = download.name in new and names.images_named(download.name) == bearers
+        was_pulled = not pulled.isdisjoint(spellings(download.name))
+        if bearers and (is_certain or was_pulled) and tagged.isdisjoint(spellings(download.name)):
+            found |= {image: Evidence(NodeSource.RECORDED, download.name, now) for image in bearers}
+        elif now - download.since < A_RECORDED_NAME_WAITS_SECONDS:
+            waiting.append(download)
     return found, tuple(waiting)
 
 
 def from_agent(
-    named: Mapping[str, NodeSource], names: Names, records: Mapping[ImageId, Record], seen: Observation, now: float
+    named: Mapping[str, NodeSource],
+    names: Names,
+    records: Mapping[ImageId, Record],
+    seen: Observation,
+    now: float,
+    words: Mapping[str, str] = MappingProxyType({}),
 ) -> dict[ImageId, Evidence]:
-    """Images that bear names in the agent's agreements and services, unless they were made on this host."""
+    """Images with names from the agent's agreements and services, unless they were built or loaded on this host."""
     return {
-        image: Evidence(source, name, now)
+        image: Evidence(source, name, now, words.get(name, ""))
         for name, source in named.items()
         for image in names.bearers_of(name)
         if _was_pulled(image, name, records, seen)
@@ -96,9 +100,9 @@ def without_earlier_pulls(
     records: Mapping[ImageId, Record],
     last_answer_at: float,
 ) -> dict[ImageId, Evidence]:
-    """What `from_agent` found, without images whose pull was observed while the agent did not need them.
+    """The result of `from_agent` without images whose pull was observed while the agent did not need them.
 
-    An archived record names an image for ever, also after a person has pulled it. So for an observed pull the name must
+    An archived record names an image for ever, also after a person pulled it. So for an observed pull the name must
     be active in the last answer before or the first answer after it. `active` has the active names of both;
     `last_answer_at` is the time of the answer before the current one.
     """
@@ -114,9 +118,9 @@ def without_earlier_pulls(
 
 
 def _was_pulled(image: ImageId, name: str, records: Mapping[ImageId, Record], seen: Observation) -> bool:
-    """As events told; or, of an image that was here before, as a digest from its registry tells.
+    """True if events show a pull, or if an image of unknown origin has a digest of this repository.
 
-    Only graph drivers tell that: other stores give every image a digest, whether built, loaded or pulled.
+    The digest counts only on graph drivers: other stores give every image a digest, also a built one.
     """
     origin = records[image].origin if image in records else None
     if origin is not None:

@@ -1,7 +1,7 @@
-"""What happened at the engine between two looks, as its event stream tells it.
+"""Events of the engine between two observations.
 
-An event never asks for a removal. It is a sign of life of an image (which only makes it younger), or a change that
-spoils a reading of the store's total.
+An event never requests a removal. It is activity of an image, which only makes the image younger, or a change that
+makes a measurement of the store's total invalid.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from controller.image.reference import ImageId
 
 
 class EventKind(StrEnum):
-    """The kinds of events that matter; the words are shown to people."""
+    """The kinds of events that are read; the words are displayed."""
 
     USED = "used by a container"
     PULLED = "pulled"
@@ -30,49 +30,48 @@ class EventKind(StrEnum):
 
     @property
     def is_activity(self) -> bool:
-        """Does somebody want the image, as far as this event tells?"""
+        """True if the event shows that the image is wanted."""
         return self not in (EventKind.UNTAGGED, EventKind.DELETED)
 
 
 @dataclass(frozen=True, slots=True)
 class Event:
-    """One event about one image, which it names by ID, by text, or both (engines differ)."""
+    """One event of one image, which is named by ID, by text, or both (engines differ)."""
 
     kind: EventKind
     image: ImageId | None = None
     name: str = ""
-    """The text by which the event names the image: what was pulled, or what a container was created from."""
+    """The name in the event: what was pulled, or what a container was created from."""
     by_agent: bool = False
     """The container belongs to a service of the Open Horizon agent."""
     is_creation: bool = False
-    """A container was created just now. Its later events repeat the name, whatever that means by then."""
+    """A container was created. Its later events repeat the name, which may have moved by then."""
     is_replayed: bool = False
-    """It was told as the stream began, and perhaps not for the first time."""
+    """Sent when the stream was opened, perhaps for the second time."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReceivedEvents:
-    """What the event stream told since it was last listened to."""
+    """Events received since the last read of the stream."""
 
     events: Sequence[Event] = ()
     cursor: int = 0
-    """The engine's time of the last of them, in nanoseconds; 0: there never was one."""
+    """The engine's time of the last event, in nanoseconds; 0 if there was none."""
     is_up: bool = True
-    """The stream stood. If it did not, more is to come once it stands again."""
+    """The stream is connected. If not, more events follow after the reconnection."""
     has_hole: bool = False
-    """It began anew, and not with the last known event: some have come that nobody will ever tell."""
-
+    """The stream was reopened and did not start with the last known event: some events are lost."""
     run: str = ""
-    """The engine's process, if the cursor is a time without an event."""
+    """Identifies the engine's process, if the cursor is a time without an event."""
     refusal: str = ""
-    """The answer of an engine that refuses the stream."""
+    """The engine's answer if it refuses the stream."""
 
     @property
     def is_all(self) -> bool:
-        """Can nothing have been missed?"""
+        """True if no event can be missing."""
         return self.is_up and not self.has_hole
 
     def followed_by(self, later: ReceivedEvents) -> ReceivedEvents:
-        """Both together, each kind of event once."""
+        """Both together, equal events once."""
         events = tuple(dict.fromkeys((*self.events, *later.events)))
         return replace(later, events=events, has_hole=self.has_hole or later.has_hole)

@@ -1,7 +1,7 @@
-"""For how long an image has been unused: how a record changes at each inputs, and what is read from it.
+"""Idle times: how a record changes at each observation, and what is read from it.
 
-Whatever is in doubt makes an image younger. A use counts from the look that notices its end, not from the last one
-that saw it, and a build date counts for nothing (design, section 5).
+A doubt makes an image younger. A use ends at the first observation that no longer shows it, not at the last one that
+did. The build date is not used (design, section 5).
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from controller.plan.memory.memory import IN_USE, Record
 
 
 class Usage(StrEnum):
-    """Which containers keep an image young (`--usage`)."""
+    """Which containers count as use (`--usage`)."""
 
     ANY = "any"
     AGENT = "agent"
@@ -22,28 +22,28 @@ class Usage(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class ImageActivity:
-    """What one inputs, and the events before it, tell of one image."""
+    """The activity of one image in one observation and the events before it."""
 
     in_use: bool = False
     in_use_by_agent: bool = False
     was_used: bool = False
-    """A container used it between the last look and this one."""
+    """A container used it between the last observation and this one."""
     was_used_by_agent: bool = False
     touch: EventKind | None = None
-    """A sign of life other than use."""
+    """Activity other than use."""
 
 
 NO_ACTIVITY = ImageActivity()
 
 
 def first_record(activity: ImageActivity, origin: EventKind | None, now: float, before: Record | None = None) -> Record:
-    """An image seen for the first time is as young as can be. One that came back keeps what it is made of."""
+    """The record of a new image: its times start now. An image that returned keeps its names and layers."""
     made_of = before or Record(first_seen=now)
     return updated(Record(first_seen=now, origin=origin, names=made_of.names, tip=made_of.tip), activity, now)
 
 
 def updated(record: Record, activity: ImageActivity, now: float) -> Record:
-    """The record after a look; the very same object if nothing changed, so that the ledger has nothing to write."""
+    """The record after an observation; the same object if nothing changed, so that the ledger writes nothing."""
     last_used = _last_use(record.last_used, activity.in_use, activity.was_used, now)
     by_agent = _last_use(record.last_used_by_agent, activity.in_use_by_agent, activity.was_used_by_agent, now)
     if last_used == record.last_used and by_agent == record.last_used_by_agent and activity.touch is None:
@@ -60,16 +60,16 @@ def _last_use(before: float | None, in_use: bool, was_used: bool, now: float) ->
 
 @dataclass(frozen=True, slots=True)
 class LastActivity:
-    """A sign that somebody wants an image; both are meaningless while it is in use."""
+    """The last activity of an image; not valid while the image is in use."""
 
     at: float
     """Ledger time."""
     what: str
-    """In words."""
+    """The kind of activity, for display."""
 
 
 def last_activity(record: Record) -> LastActivity:
-    """The last sign of any kind."""
+    """The last activity of any kind."""
     used, touched = record.last_used or 0.0, record.last_touched or 0.0
     if used >= touched and used >= record.first_seen:
         return LastActivity(used, EventKind.USED.value)
@@ -79,7 +79,7 @@ def last_activity(record: Record) -> LastActivity:
 
 
 def last_use(record: Record, usage: Usage) -> LastActivity:
-    """What the idle time of the image is counted from.
+    """The activity at which the idle time of the image starts.
 
     With `--usage agent` only containers of the agent count, as the original design says; a pull or another
     container's use then only starts the settle time.
@@ -92,7 +92,7 @@ def last_use(record: Record, usage: Usage) -> LastActivity:
 
 
 def idle_since(record: Record, usage: Usage) -> float:
-    """Ledger time from which the image counts as unused; meaningless while it is in use."""
+    """Ledger time since which the image is unused; not valid while it is in use."""
     return last_use(record, usage).at
 
 

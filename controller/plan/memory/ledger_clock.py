@@ -1,4 +1,4 @@
-"""The ledger's own clock: seconds of *observed* time, which no step of the wall clock, reboot or pause moves forward.
+"""The ledger clock: seconds of *observed* time. Steps of the wall clock, reboots and pauses do not advance it.
 
 All ages and deadlines of the planner are on this clock. It starts at 1, because a stored last use of 0 means "in use".
 """
@@ -13,7 +13,7 @@ from controller.quantity import seconds_in_words
 WALL_IS_TRUSTED_AFTER_SECONDS = 600.0
 """How long the wall clock must agree with the uptime before a written start time counts (design §4)."""
 _A_GAP_IN_RESYNCS = 2.0
-"""Passes are a resync apart at most, and the timer of `--once` is not on time to the second."""
+"""A gap is longer than two resyncs, because the timer of `--once` is not exact."""
 _TOLERATED_STEP_SECONDS = 1.0
 _TOLERATED_DRIFT = 0.001
 """NTP slews by at most 500 ppm; more than twice that is a step."""
@@ -42,7 +42,7 @@ class LedgerClock:
         return LedgerClock(self.seconds + gained, at, steady_since)
 
     def gap_before(self, at: Instant, resync_seconds: float) -> str:
-        """Why nothing was observed for a time between the last pass and this one, as text; empty without such a gap."""
+        """Why there is a gap without observation between the last pass and this one; empty without a gap."""
         if self.last is None:
             return ""
         if self.last.boot != at.boot:
@@ -51,7 +51,7 @@ class LedgerClock:
         return f"no pass for {seconds_in_words(away)}" if away > _A_GAP_IN_RESYNCS * resync_seconds else ""
 
     def stepped(self, at: Instant) -> bool:
-        """Did the wall clock step against the uptime since the last pass (also by a suspend)?"""
+        """True if the wall clock stepped against the uptime since the last pass (a suspend is a step too)."""
         if self.last is None or self.last.boot != at.boot:
             return False
         passed = at.uptime_seconds - self.last.uptime_seconds
@@ -59,7 +59,7 @@ class LedgerClock:
         return gap > _TOLERATED_STEP_SECONDS + _TOLERATED_DRIFT * abs(passed)
 
     def wall_is_trusted(self) -> bool:
-        """Has the wall clock agreed with the uptime for long enough that a date counts?"""
+        """True if the wall clock has agreed with the uptime for long enough that a date counts."""
         return self.last is not None and self.wall_is_trusted_in() <= 0.0
 
     def wall_is_trusted_in(self) -> float:

@@ -1,7 +1,7 @@
-"""What the controller remembers from pass to pass; the ledger keeps exactly this on disk.
+"""What the controller remembers between passes; the ledger stores exactly this.
 
-All times are seconds of the ledger's clock. A memory is a value: a pass makes a new one, and the ledger writes what
-differs.
+All times are seconds of the ledger clock. A memory is a value: each pass makes a new one, and the ledger writes the
+differences.
 """
 
 from __future__ import annotations
@@ -24,39 +24,39 @@ IN_USE = 0.0
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """For how long one image has been unused, and what it was called."""
+    """Use, activity, origin and names of one image."""
 
     first_seen: float
     last_used: float | None = None
     """By any container; 0 while in use, None if never seen in use."""
     last_used_by_agent: float | None = None
-    """By a container of an agent's service; 0 while in use, None if never."""
+    """By an agent container; 0 while in use, None if never."""
     last_touched: float | None = None
-    """The last pull, tag, load, import or build."""
+    """The last activity other than use."""
     touch: EventKind | None = None
-    """Which of them it was."""
+    """The kind of that activity."""
     origin: EventKind | None = None
-    """How it came here, if events told: pulled, loaded, imported or built."""
+    """Pulled, loaded, imported or built; None if no event showed it."""
     names: tuple[str, ...] = ()
-    """Canonical names: the tags and the digests that it bears, or, where it lost all of a kind, those that it bore
-    last.
-    """
+    """Canonical names: its tags and digests. If it lost all tags (or all digests), the last ones are kept."""
     tip: ChainId | None = None
-    """The chain ID of its topmost layer; None until the engine was asked, empty if it has no layers."""
+    """The chain ID of its top layer; None until it was inspected, empty if it has no layers."""
 
 
 @dataclass(frozen=True, slots=True)
 class Evidence:
-    """Why an image counts as downloaded by the agent; sticky once found."""
+    """Why an image counts as downloaded by the agent."""
 
     source: NodeSource
     detail: str
     since: float
+    record: str = ""
+    """The agent's record that named it, in words."""
 
 
 @dataclass(frozen=True, slots=True)
 class ExpectedDownload:
-    """A name from `record-download` that no image bears yet: it waits for a pull of that name."""
+    """A name from `record-download` that no image has yet; it waits for a pull of that name."""
 
     name: str
     since: float
@@ -64,26 +64,26 @@ class ExpectedDownload:
 
 @dataclass(frozen=True, slots=True)
 class Watch:
-    """Since when nothing can have escaped notice. What was used before may have been used unseen."""
+    """Since when uses are observed without a gap. A use before may have gone unnoticed."""
 
     since: float = 0.0
     gap: str = ""
-    """What kept anybody from watching, in words."""
+    """The cause of the gap, for display."""
 
 
 @dataclass(frozen=True, slots=True)
 class Pulls:
-    """A row of pulls with no long pause in it; on Podman removals keep away from it."""
+    """A series of pulls without a long pause; on Podman removals pause during it."""
 
     first: float
     last: float
 
     def goes_on(self, now: float) -> bool:
-        """Would a pull at `now` belong to this row?"""
+        """True if a pull at `now` belongs to this series."""
         return now - self.last < A_ROW_OF_PULLS_ENDS_AFTER_SECONDS
 
     def has_lasted(self, now: float) -> bool:
-        """Have removals kept away from it for long enough?"""
+        """True if removals have paused for long enough."""
         return now - self.first >= A_ROW_OF_PULLS_ENDS_AFTER_SECONDS
 
 
@@ -99,7 +99,7 @@ class Spending:
 
 
 class Setback(StrEnum):
-    """How a removal came to nothing."""
+    """How a removal did not succeed."""
 
     REFUSED = "refused"
     FAILED = "failed"
@@ -107,70 +107,70 @@ class Setback(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Attempt:
-    """The last removal of one reference that came to nothing, and when to try again."""
+    """The last refused or failed removal of one reference, and when to retry."""
 
     setback: Setback
     message: str
     failures: int
-    """In a row; the backoff doubles with each."""
+    """Consecutive failures; the backoff doubles with each."""
     retry_at: float
     situation: str
-    """Fingerprint of what was asked to be removed and of what held it; the attempt counts only while this is so."""
+    """Fingerprint of the image and of what uses it; the attempt is forgotten when it changes."""
 
 
 @dataclass(frozen=True, slots=True)
 class TextRecord:
-    """One text of one document: first seen when, in force from when."""
+    """One text of one document: when it was first seen and since when it is in force."""
 
     first_seen: float
     last_present: float
-    """Kept up to the hour; of the texts of one document, the greatest is that of the one that stood last."""
+    """Updated once an hour; of the texts of one document, the latest has the greatest value."""
     started_at: float | None
-    """When its written start was found to have passed; for `start: now` the same as first seen; None before."""
+    """When its start time had passed; for `start: now` equal to first seen; None before."""
     text: str
-    """What it says, as JSON: the history of removals names its hash."""
+    """The document as JSON; the history of removals refers to it by its hash."""
 
 
 AttemptKey = tuple[ImageId, str]
-"""Image and the reference by which it was to be removed."""
+"""Image and the reference of the removal."""
 TextKey = tuple[str, str]
 """Document name and hash of its text."""
 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """Everything that outlives a pass."""
+    """All state that is kept between passes."""
 
     clock: LedgerClock = LedgerClock()
     seen: Observation | None = None
-    """The last successful look; None before the first."""
+    """The last successful observation; None before the first."""
     watch: Watch = Watch()
     gap: str = ""
-    """What may have hidden uses before the next pass, other than time; empty if nothing did."""
+    """Why uses before the next pass may go unnoticed, apart from elapsed time; empty if there is no reason."""
     records: Mapping[ImageId, Record] = field(default_factory=dict)
     lost_names: Mapping[ImageId, tuple[str, ...]] = field(default_factory=dict)
-    """Names that images have lost a moment ago: an event that is still on its way may mean them by these."""
+    """Names that images lost recently: a late event may still use them."""
     layers: Mapping[ChainId, Layer] = field(default_factory=dict)
     evidence: Mapping[ImageId, Evidence] = field(default_factory=dict)
     expected: tuple[ExpectedDownload, ...] = ()
     attempts: Mapping[AttemptKey, Attempt] = field(default_factory=dict)
     node: KeptAnswer | None = None
-    """The last good answer to the question which node this is."""
+    """The last valid answer about this node."""
     agreements: Mapping[str, Beginning] = field(default_factory=dict)
-    """Active agreements of the agent by ID, and when each began."""
+    """Active agreements of the agent by ID, with their start."""
     mounted: Mapping[str, tuple[ImageId, ...]] = field(default_factory=dict)
-    """Containers that mount images, by ID: every image that the names of their mounts have meant since.
+    """For each container that mounts images: every image that the names of its mounts have referred to since.
 
-    Engines show the text of a mount and never what it meant, and remove a mounted image once its name has moved on."""
+    Engines show the name of a mount but not the image ID, and they remove a mounted image after its name has moved."""
     swarm: Mapping[ImageId, float] = field(default_factory=dict)
-    """When an image last had a container of a swarm service: a swarm worker does not know the services."""
+    """When a container of a swarm service last used an image: a swarm worker does not know the services."""
     pulls: Pulls | None = None
     spent: tuple[Spending, ...] = ()
     """Bytes freed in the last hour, for `--max-bytes-per-hour`."""
     event_cursor: int = 0
-    """The engine's time, in nanoseconds, up to which its events have been taken in."""
+    """The engine's time, in nanoseconds, up to which its events have been processed."""
     event_run: str = ""
-    """The engine's process, if that is a time without an event."""
+    """Identifies the engine's process, if the cursor is a time without an event."""
     texts: Mapping[TextKey, TextRecord] = field(default_factory=dict)
     pressure: Pressure | None = None
     """The state of the disk with the images; None: it is not under pressure."""

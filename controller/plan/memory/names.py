@@ -1,4 +1,4 @@
-"""Which images a piece of text has meant lately: event streams and agents name images by text."""
+"""Resolves names to images, recent meanings included: events and agents refer to images by name."""
 
 from __future__ import annotations
 
@@ -13,22 +13,20 @@ _HEX = frozenset("0123456789abcdef")
 _SHORTEST_ID = 4
 
 LostNames = Mapping[ImageId, Collection[str]]
-"""Canonical names that images bore until a moment ago."""
+"""Canonical names that images lost recently."""
 
 
 class Names:
-    """Text to images, over several looks at the engine (a tag may have meant two images since the last one).
+    """Names to images over several observations: a tag may have referred to two images since the last one.
 
-    Made with every look and asked after few, so nothing is prepared before the first question.
+    One is made for each observation and few are queried, so the tables are built at the first query.
     """
 
     def __init__(
-        self, *looks: Mapping[ImageId, Image], lost: LostNames | None = None, events: Iterable[Event] = ()
+        self, *observed: Mapping[ImageId, Image], lost: LostNames | None = None, events: Iterable[Event] = ()
     ) -> None:
-        """The last look is the latest. Events that name an image both by ID and by text tell of names that came and
-        went between two looks.
-        """
-        self._looks = looks
+        """`observed` is in order of time. Events with both ID and name show names that existed between observations."""
+        self._observed = observed
         self._lost = lost or {}
         self._events = events
 
@@ -53,47 +51,48 @@ class Names:
     @cached_property
     def _bearers(self) -> dict[str, set[ImageId]]:
         ids: dict[str, set[ImageId]] = {}
-        for image in self._looks[-1].values():
+        for image in self._observed[-1].values():
             for reference in (*image.tags, *image.digests):
                 ids.setdefault(reference.canonical, set()).add(image.id)
         return ids
 
     def _images(self) -> Iterable[Image]:
-        return (image for look in self._looks for image in look.values())
+        return (image for images in self._observed for image in images.values())
 
     def images_named(self, text: str) -> frozenset[ImageId]:
-        """Every image that `text` has meant: a name (`latest` if it has no tag), a name by digest, an ID or the
-        beginning of one. It errs on the side of too many.
+        """Every image that `text` may refer to, rather too many than too few.
+
+        `text` is a name (`latest` if it has no tag), a name with a digest, an ID or the start of one.
         """
         found = {image for spelling in spellings(text) for image in self._ids.get(spelling, ())}
         return frozenset(found | self._by_id(text))
 
     def bearers_of(self, text: str) -> frozenset[ImageId]:
-        """The images that bear this name now, or have exactly this ID. It errs on the side of too few."""
+        """The images that have this name or exactly this ID now, rather too few than too many."""
         if is_image_id(text):
-            return frozenset({image_id(text)} & self._looks[-1].keys())
+            return frozenset({image_id(text)} & self._observed[-1].keys())
         return frozenset(self._bearers.get(next(iter(spellings(text)), ""), ()))
 
     def images_of_all(self, events: Iterable[Event]) -> set[ImageId]:
-        """Every image that one of the events is about."""
+        """Every image that one of the events may refer to."""
         return {image for event in events for image in self.images_of(event)}
 
     def images_of(self, event: Event) -> frozenset[ImageId]:
-        """Every image that an event may be about.
+        """Every image that an event may refer to.
 
-        A name that nobody bears may have been given and taken away since the last look: then it meant one of those
-        that lost a name.
+        A name without an image may have been added and removed since the last observation. Then it may have belonged
+        to any image that lost a name.
         """
         if event.image:
             return frozenset({event.image})
         return self.images_named(event.name) or self._untagged
 
     def affected_by(self, event: Event) -> frozenset[ImageId]:
-        """The same, and every image whose name the event may have given to another."""
+        """Every image that an event may refer to, and every image that the event may have taken a name from."""
         return self.images_of(event) | self.images_named(event.name)
 
     def may_move_others(self, event: Event) -> bool:
-        """May the event have moved a name that it does not tell, or given a second one to an image that we know?"""
+        """True if the event may have moved a name that it does not contain, or added a name to a known image."""
         if event.kind is EventKind.PULLED:
             return not self.images_named(event.name)
         return event.kind in (EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT)
@@ -114,7 +113,7 @@ class Names:
 
 
 def renamed(before: Mapping[ImageId, Image], now: Mapping[ImageId, Image]) -> set[ImageId]:
-    """Images of before that have gained a name, that another image bears a name of, or that one is built on."""
+    """Known images that gained a name, lost a name to another image, or became a parent."""
     bearers = {name.canonical: image.id for image in before.values() for name in (*image.tags, *image.digests)}
     found: set[ImageId] = set()
     for image in now.values():
@@ -129,9 +128,9 @@ def renamed(before: Mapping[ImageId, Image], now: Mapping[ImageId, Image]) -> se
 
 
 def spellings(text: str) -> tuple[str, ...]:
-    """The canonical names under which an image may be known of which somebody wrote `text`.
+    """The canonical names that an image with the name `text` may have.
 
-    Where both a tag and a digest are written, an engine goes by the digest, and may have kept the tag.
+    With both a tag and a digest, an engine resolves the digest, and may keep the tag.
     """
     reference = reference_from_engine(text)
     if not reference.has_name:

@@ -1,7 +1,6 @@
-"""One inputs, and the events before it, turned into memory: memory × observation × news → memory.
+"""Updates the memory with one observation and the events before it: memory × observation × news → memory.
 
-Pure, so that `plan` and `explain` can ask what would be remembered without writing it, and a simulation can live
-through years in seconds.
+It is pure: `plan` and `explain` compute the next memory without storing it, and a simulation runs years in seconds.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
-from controller.plan.memory.disk import DiskUsage
+from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
@@ -23,23 +22,23 @@ from controller.plan.memory.observation import Observation, situation_of
 from controller.plan.node.agent import AgentAnswer, NodeAnswer, beginnings_after, kept_after
 
 _EVIDENCE_OF_GONE_IMAGES = 5_000
-"""So many images that are gone keep their evidence, in case they come back."""
+"""Number of removed images whose evidence is kept, in case they return."""
 
 NO_LAYERS = ChainId("")
 
 
 @dataclass(frozen=True, slots=True)
 class News:
-    """What a pass learned besides the look itself."""
+    """What a pass received besides the observation."""
 
     received: ReceivedEvents | None = None
-    """None: nobody listened for this inputs."""
+    """None if no events were read for this observation."""
     layers: Mapping[ImageId, tuple[Layer, ...]] = field(default_factory=dict)
-    """The layers of images that were inspected in this pass, lowest first."""
+    """Layers of the images inspected in this pass, lowest first."""
     recorded_downloads: Collection[str] = ()
-    """Names given to `record-download` since the last pass."""
-    disk: DiskUsage | None = None
-    """The disk with the images, as measured now; None if it cannot be measured."""
+    """Names from `record-download` since the last pass."""
+    disk: ImageDisk | None = None
+    """The disk with the images, as measured now; None if it was not measured, so that its state is the last one."""
 
     @property
     def events(self) -> Sequence[Event]:
@@ -48,7 +47,7 @@ class News:
 
 @dataclass(frozen=True, slots=True)
 class _Inputs:
-    """One look with all that it is read against."""
+    """One observation, and the data that it is compared with."""
 
     known: Memory
     seen: Observation
@@ -59,11 +58,11 @@ class _Inputs:
 
 
 SWARM_IMAGES_ARE_KEPT_SECONDS = 30 * 86_400.0
-"""After the last container of a service: a worker does not know whether the service will start another one here."""
+"""After the last container of a service: a worker does not know whether the service starts another one here."""
 
 
 def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, resync_seconds: float) -> Memory:
-    """The memory after a successful look; `node` is the answer to go by."""
+    """The memory after a successful observation; `node` is the answer to use."""
     clock = memory.clock.advanced(seen.at, resync_seconds)
     known = memory if _is_same_engine(memory, seen) else _of_another_engine(memory)
     before = known.seen.images if known.seen else {}
@@ -97,7 +96,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
 
 
 def _last_heard(known: Memory, now: float) -> float:
-    """When the agent answered last."""
+    """Ledger time of the agent's last answer."""
     return known.node.at if known.node else now
 
 
@@ -106,20 +105,21 @@ def _is_same_engine(memory: Memory, seen: Observation) -> bool:
 
 
 def _of_another_engine(memory: Memory) -> Memory:
-    """A ledger is bound to its engine: what it knew of another one's images counts for nothing here."""
+    """A ledger is bound to its engine: its records of another engine's images do not count."""
     return replace(memory, seen=None, records={}, lost_names={}, layers={}, attempts={}, evidence={}, pulls=None)
 
 
 def _with_known_labels(seen: Observation, before: Mapping[ImageId, Image]) -> Observation:
-    """With the keep labels that the engine no longer shows, as on the containerd store once content is missing. The
-    labels of an image ID never change.
+    """Add known keep labels: the containerd store does not show labels when content is missing.
+
+    The labels of an image ID never change.
     """
     kept = (image for image, was in before.items() if was.keep and image in seen.images)
     hidden = {image: replace(seen.images[image], keep=True) for image in kept if not seen.images[image].keep}
     if not hidden:
         return seen
     images = {**seen.images, **hidden}
-    return Observation(seen.engine, images, seen.containers, seen.at, seen.service_images, seen.own_container)
+    return replace(seen, images=images)
 
 
 def _swarm(inputs: _Inputs) -> Mapping[ImageId, float]:
@@ -133,9 +133,7 @@ def _swarm(inputs: _Inputs) -> Mapping[ImageId, float]:
 
 
 def _pinned(inputs: _Inputs) -> dict[ImageId, set[str]]:
-    """Names of the form `repo:tag@digest` by image: the engine keeps the digest, and only containers and pulls show the
-    tag.
-    """
+    """Names of the form `repo:tag@digest` by image: only containers and pull events show the tag."""
     pinned: dict[ImageId, set[str]] = {}
     for container in inputs.seen.containers:
         if _is_pinned(container.created_from):
@@ -154,17 +152,15 @@ def _is_pinned(name: str) -> bool:
 
 
 def _watch(inputs: _Inputs, gap: str) -> Watch:
-    """Whoever did not watch cannot say what was used; from here on it counts."""
+    """Start a new period of observation after a gap, because uses in the gap went unnoticed."""
     if not gap and inputs.known.seen and inputs.news.received and not inputs.news.received.is_all:
         refusal = inputs.news.received.refusal
-        gap = f"engine events not available: {refusal}" if refusal else "not all events of the engine were heard"
+        gap = f"engine events not available: {refusal}" if refusal else "some engine events were missed"
     return Watch(inputs.now, gap) if gap else inputs.known.watch
 
 
 def _lost_names(inputs: _Inputs, before: Mapping[ImageId, Image]) -> Mapping[ImageId, tuple[str, ...]]:
-    """Names that images have lost since the last inputs. An event of before the loss may arrive after the look that
-    shows it; one that was not taken in with that look certainly does.
-    """
+    """Names that images lost recently: an event from before the loss may arrive after the observation that shows it."""
     received = inputs.news.received
     lost = {} if received and received.is_all else dict(inputs.known.lost_names)
     for image_id, image in inputs.seen.images.items():
@@ -202,7 +198,7 @@ def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dic
 
 
 def _returned(inputs: _Inputs) -> set[ImageId]:
-    """Images that were removed and brought back between two looks: they are as new as any other that appears."""
+    """Images that were removed and returned between two observations; they count as new."""
     deleted = {e.image for e in inputs.news.events if e.image and e.kind is EventKind.DELETED}
     if not deleted:
         return set()
@@ -214,7 +210,7 @@ def _tip(layers: Sequence[Layer]) -> ChainId:
 
 
 def _named(record: Record, image: Image, pinned: set[str]) -> Record:
-    """With the names that the image bears now; where it has lost all tags, or all digests, it keeps the last."""
+    """Update the names of a record; if the image lost all tags (or all digests), the last ones are kept."""
     before = [reference_from_engine(name) for name in record.names]
     tags = image.tags or [name for name in before if name.digest is None]
     digests = image.digests or [name for name in before if name.is_digest]
@@ -226,16 +222,14 @@ def _named(record: Record, image: Image, pinned: set[str]) -> Record:
 def _hidden_but_used(
     inputs: _Inputs, records: Mapping[ImageId, Record], activities: Mapping[ImageId, ImageActivity]
 ) -> dict[ImageId, Record]:
-    """Docker 26's containerd store hides an image in use once its tag has moved; while a container needs it, its
-    record goes on.
-    """
+    """Records of images that are not listed but in use: Docker 26's containerd store hides them after the tag moved."""
     before = inputs.known.records
     hidden = [image for image in inputs.seen.users if image in before and image not in records]
     return {image: updated(before[image], activities[image], inputs.now) for image in hidden}
 
 
 def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, ImageActivity]:
-    """What this look and the events before it tell, for the images about which they tell anything."""
+    """Activity by image in this observation and the events before it."""
     activities: dict[ImageId, ImageActivity] = {}
     for event in inputs.news.events:
         for image in inputs.names.images_of(event):
@@ -253,7 +247,7 @@ def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> 
 
 
 def _mounted(inputs: _Inputs) -> Mapping[str, tuple[ImageId, ...]]:
-    """Images by container that mounts them: all that the names of its mounts have meant, for as long as it exists."""
+    """Mounted images by container: all images that its mount names have referred to since it exists."""
     before = inputs.known.mounted
     mounted: dict[str, tuple[ImageId, ...]] = {}
     for container in inputs.seen.containers:
@@ -265,9 +259,7 @@ def _mounted(inputs: _Inputs) -> Mapping[str, tuple[ImageId, ...]]:
 
 
 def _perhaps_mounted(inputs: _Inputs, container: Container) -> Iterable[ImageId]:
-    """What a container that is new to us may have mounted by a name that has moved on before any inputs: images without
-    a tag, as far as they may be of that repository.
-    """
+    """Images that a new container may mount by a name that has moved since: untagged images of that repository."""
     repositories = {reference_from_engine(name).repository for name in container.mounted_images}
     for image_id, image in inputs.seen.images.items():
         record = inputs.known.records.get(image_id)
@@ -281,7 +273,7 @@ def _in_use(activity: ImageActivity, by_agent: bool) -> ImageActivity:
 
 
 def is_of_agent(container: Container) -> bool:
-    """Does the container belong to a service that the agent runs (and not to `hzn dev`)?"""
+    """True if the container belongs to a service of the agent and not to `hzn dev`."""
     return container.agent_service and not container.agent_dev
 
 
@@ -292,7 +284,7 @@ def _with_event(activity: ImageActivity, event: Event) -> ImageActivity:
 
 
 def _built_upon(inputs: _Inputs) -> list[ImageId]:
-    """Images whose layers are the beginning of a newly appeared image's: somebody builds on them."""
+    """Images whose layers are the first layers of a new image, which was built on them."""
     before = inputs.known.records
     new = (layers for image, layers in inputs.news.layers.items() if image not in before or before[image].tip is None)
     appeared = {layer.chain for layers in new for layer in layers}
@@ -302,13 +294,13 @@ def _built_upon(inputs: _Inputs) -> list[ImageId]:
 
 
 def _origins(inputs: _Inputs) -> dict[ImageId, EventKind]:
-    """How images came here, by the events since the last look; of several the one that proves least."""
+    """Origin by image from the events since the last observation; the strongest evidence wins."""
     events = inputs.news.events
     named_here = {(e.image, e.name) for e in events if e.kind is EventKind.TAGGED}
     origins: dict[ImageId, EventKind] = {}
     for event in sorted((e for e in events if e.kind in _ORIGINS), key=lambda e: _PROOF.index(e.kind)):
         for image in inputs.names.images_of(event):
-            # A pull names no image on Docker: one that bears the name because somebody tagged it was not pulled.
+            # Docker's pull events have no image ID: an image that was tagged with this name was not pulled.
             if event.kind is not EventKind.PULLED or event.image or (image, event.name) not in named_here:
                 origins[image] = _ORIGINS[event.kind]
     return origins
@@ -321,16 +313,16 @@ _ORIGINS = {
     EventKind.IMPORTED: EventKind.IMPORTED,
     EventKind.BUILT: EventKind.BUILT,
 }
-"""A bare tag without a pull is what a build leaves."""
+"""A tag event without a pull means a build."""
 _PROOF = tuple(_ORIGINS)
-"""The later, the surer."""
+"""From weak to strong evidence."""
 
 
 # ── the rest of what is remembered ───────────────────────────────────────────────────────────────────────────────────
 
 
 def _layers(inputs: _Inputs, records: Mapping[ImageId, Record]) -> Mapping[ChainId, Layer]:
-    """The layers of all images that are here, and of no others."""
+    """The layers of all images on the node, without unused ones."""
     new = [layer for layers in inputs.news.layers.values() for layer in layers]
     if not new and records.keys() >= inputs.known.records.keys():
         return inputs.known.layers
@@ -362,9 +354,9 @@ def _evidence(
 def _named_by_agent(inputs: _Inputs, records: Mapping[ImageId, Record]) -> dict[ImageId, Evidence]:
     before = inputs.known.node
     active = inputs.agent.images_in_use | (before.answer.agent.images_in_use if before else frozenset())
-    # Of names of one image an active one decides, because `from_agent` keeps the last.
+    # Active names come last, because `from_agent` keeps the last name of an image.
     named = dict(sorted(inputs.agent.named.items(), key=lambda item: item[0] in active))
-    found = downloads.from_agent(named, inputs.names, records, inputs.seen, inputs.now)
+    found = downloads.from_agent(named, inputs.names, records, inputs.seen, inputs.now, inputs.agent.records)
     return downloads.without_earlier_pulls(found, active, records, _last_heard(inputs.known, inputs.now))
 
 
@@ -375,19 +367,17 @@ def _bounded(evidence: Mapping[ImageId, Evidence], records: Mapping[ImageId, Rec
 
 
 def _attempts(before: Mapping[AttemptKey, Attempt], seen: Observation) -> Mapping[AttemptKey, Attempt]:
-    """Those whose situation has not changed: afterwards there is no reason to wait, even if it changes back."""
-    stands = {
+    """Attempts whose situation has not changed; the others are forgotten, even if it changes back."""
+    valid = {
         key: attempt
         for key, attempt in before.items()
         if (image := seen.images.get(key[0])) and situation_of(image, seen) == attempt.situation
     }
-    return before if len(stands) == len(before) else stands
+    return before if len(valid) == len(before) else valid
 
 
 def _pulls(before: Pulls | None, events: Iterable[Event], now: float) -> Pulls | None:
-    """A row that has lasted for long enough is over with this inputs, whatever is being pulled; the next pull begins
-    another one.
-    """
+    """The series of pulls after this observation. A series that lasted long enough ends."""
     row = before if before and before.goes_on(now) else None
     if row and row.has_lasted(now):
         return None

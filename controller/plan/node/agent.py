@@ -42,6 +42,10 @@ class AgentAnswer:
     """Image names in active service definitions. A definition is active before its images are pulled, and no other
     record names the images of required and agreement-less services.
     """
+    records: Mapping[str, str] = field(default_factory=dict)
+    """The record that names each image, for display in `explain`."""
+    is_cut_short: bool = False
+    """Not all archived records could be read, so `named` is not complete."""
 
     @property
     def images_in_use(self) -> frozenset[str]:
@@ -66,7 +70,7 @@ class NodeAnswer:
     node: Node | None = Node()
     """None: no document applies, because the node is unknown or not supported."""
     why: str = "no node file and no agent is configured"
-    """Where the answer is from, or why there is none, in words."""
+    """The source of the answer, or why there is none, for display."""
     source: str = ""
     """The file or address; empty if none is configured."""
     is_silence: bool = False
@@ -74,11 +78,23 @@ class NodeAnswer:
     agent: AgentAnswer = NO_AGENT
     half: Half | None = None
     """The valid part, if only one is."""
+    has_agent: bool = False
+    """Is an agent configured?"""
+    age_seconds: float = 0.0
+    """Time since the agent gave the answer that is used."""
+
+    @property
+    def is_without_agent(self) -> bool:
+        """Is an agent configured that gave no valid answer now?"""
+        return self.has_agent and self.is_silence and self.half is not Half.AGENT
 
     @property
     def is_degraded(self) -> bool:
-        """Does this need attention?"""
+        """True if this needs attention."""
         return self.is_silence or self.node is None
+
+
+NO_NODE_SOURCE = NodeAnswer()
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,19 +111,19 @@ def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnsw
         return fresh
     if kept is None or kept.answer.source != fresh.source:
         return replace(fresh, node=None)
-    age = f"{(now - kept.at) / 60:.0f} min of watched time"
     return replace(
         fresh,
         node=fresh.node if fresh.half is Half.NODE else kept.answer.node,
         agent=fresh.agent if fresh.half is Half.AGENT else kept.answer.agent,
-        why=f"{fresh.why}; its last answer, {age} old, holds",
+        why=f"{fresh.why}; its last answer is used",
+        age_seconds=fresh.age_seconds if fresh.half is Half.AGENT else now - kept.at,
     )
 
 
 def kept_after(before: KeptAnswer | None, believed: NodeAnswer, now: float) -> KeptAnswer | None:
     """The answer to keep; of a partial answer that part, with the age of the other one."""
     if not believed.is_silence:
-        return KeptAnswer(believed, now)
+        return KeptAnswer(replace(believed, age_seconds=0.0), max(0.0, now - believed.age_seconds))
     if before is None or before.answer.source != believed.source:
         return before
     return replace(before, answer=replace(before.answer, node=believed.node, agent=believed.agent))

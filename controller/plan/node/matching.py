@@ -45,7 +45,7 @@ class Match:
 
     @property
     def warning(self) -> str:
-        """Set if the agent itself crashes on this question, which is no match."""
+        """Set if the agent itself crashes on this comparison, which is no match."""
         return self.why if isinstance(self.reason, Evaluation) and self.reason.crashes_upstream else ""
 
 

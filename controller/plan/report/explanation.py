@@ -1,4 +1,4 @@
-"""Everything known of one image: every rule that covers it, which of them decides, and the evidence."""
+"""The explanation of one image: every rule that covers it, the rule that decides, and the evidence."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ Explained = tuple[ReferenceRow, ExplanationRow]
 
 
 def explained(decision: Decision, terms: Terms, text: str) -> list[Explained]:
-    """All that is known of each reference of each image that `text` names: a name, an ID, or the beginning of one."""
+    """Explanations of all references of the images that `text` matches: a name, an ID, or the start of an ID."""
     memory, tree = decision.memory, layer_tree(decision.memory)
     verdicts = {(each.image, each.reference): each for each in decision.plan.verdicts}
     return [
@@ -31,10 +31,12 @@ def explained(decision: Decision, terms: Terms, text: str) -> list[Explained]:
 
 
 def explanation_rows(decision: Decision, terms: Terms) -> Iterator[ExplanationRow]:
-    """What is known of each reference besides its row in the report."""
+    """The explanation of each reference, in addition to its row in the report."""
     memory = decision.memory
     if memory.seen is not None:
-        judges = [Judge(decision.book, memory, memory.seen, terms, pressed) for pressed in (False, True)]
+        judges = [
+            Judge(decision.book, memory, memory.seen, terms, is_under_pressure=pressed) for pressed in (False, True)
+        ]
         for verdict in decision.plan.verdicts:
             yield _explanation(verdict, memory, memory.seen, judges[verdict.is_under_pressure])
 

@@ -1,4 +1,4 @@
-"""The history of removals as rows, and what was freed on each day."""
+"""The history of removals as rows, and the bytes freed on each day."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ A_DAY_SECONDS = 86_400
 
 @dataclass(frozen=True, slots=True)
 class RemovalRow:
-    """One removal of the history, with the figure of the batch that it was measured in."""
+    """One removal of the history, with the measured bytes of its batch."""
 
     at: str
     reference: str
@@ -104,7 +104,7 @@ class Today:
         return date((self._day(self.wall_seconds) - days_ago) * A_DAY_SECONDS)[:10]
 
     def beginning(self, days_ago: int) -> float:
-        """Wall time at which that day began."""
+        """Wall time of the start of that day."""
         return (self._day(self.wall_seconds) - days_ago) * A_DAY_SECONDS - self.utc_offset_seconds
 
     def _day(self, wall_seconds: float) -> int:

@@ -1,4 +1,4 @@
-"""Which rows of a report a text means: a name, a name by digest, an image's ID or the beginning of one."""
+"""Finds the rows of a report for a text: a name, a name with a digest, an image ID or the start of one."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _SHORTEST_ID = 4
 
 
 class NamedRow(Protocol):
-    """A row that tells the names of its image."""
+    """A row with the names of its image."""
 
     @property
     def image(self) -> str: ...
@@ -26,7 +26,7 @@ N = TypeVar("N", bound=NamedRow)
 
 
 def matching_rows(rows: Iterable[N], text: str) -> list[N]:
-    """All references of every image that `text` means; a name without a tag means `latest`."""
+    """All references of every image that `text` matches; a name without a tag means `latest`."""
     named = {reference_from_engine(spelling).familiar for spelling in spellings(text)}
     identity = text.removeprefix("sha256:")
     is_id = len(identity) >= _SHORTEST_ID and _HEX.issuperset(identity)

@@ -1,14 +1,14 @@
-"""A decision → rows: the one form in which commands, the API and the page show it."""
+"""Converts a decision to rows, which commands, the API and the page show."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
-from controller.image.layers import LayerTree
+from controller.image.layers import LayerTree, Reclaim
 from controller.plan.memory.disk import PressureMarks, pressure_in_words
 from controller.plan.memory.idleness import Usage, idle_since
-from controller.plan.memory.memory import IN_USE, Memory
+from controller.plan.memory.memory import IN_USE, Evidence, Memory
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.report.rows import (
     DocumentRow,
@@ -23,7 +23,7 @@ from controller.plan.report.rows import (
 from controller.plan.scope.in_force import DocumentStatus
 from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.local import why_local
-from controller.plan.verdict.reclaim import freed_together, layer_tree
+from controller.plan.verdict.reclaim import Bound, bound_of, freed_together, layer_tree
 from controller.plan.verdict.verdict import Action, Reason, Verdict
 from controller.policy.document.parse import FolderReading
 
@@ -42,7 +42,7 @@ class PlanFrame:
 
 
 def plan_frame(decision: Decision, reading: FolderReading, marks: PressureMarks | None = None) -> PlanFrame:
-    """All of it, as of the decision's moment."""
+    """The frame at the time of the decision."""
     clock = decision.memory.clock
     return PlanFrame(
         documents=tuple(row.shown(clock) for row in document_rows(decision)),
@@ -61,7 +61,7 @@ def disk_pressure(decision: Decision, marks: PressureMarks | None) -> str:
 
 
 def shown_references(decision: Decision, usage: Usage) -> list[ShownReference]:
-    """Every reference with its verdict and the evidence for it, as of the decision's moment."""
+    """Every reference with its verdict and its evidence, at the time of the decision."""
     return [row.shown(decision.memory.clock) for row in reference_rows(decision, usage)]
 
 
@@ -75,6 +75,7 @@ def reference_rows(decision: Decision, usage: Usage, places: Sequence[int] | Non
 def reference_row(verdict: Verdict, memory: Memory, usage: Usage, tree: LayerTree) -> ReferenceRow:
     """One reference with its verdict and the evidence for it."""
     record = memory.records[verdict.image]
+    alone = tree.alone(record.tip)
     image = memory.seen.images[verdict.image] if memory.seen else None
     evidence = memory.evidence.get(verdict.image)
     is_in_use = record.last_used == IN_USE
@@ -83,7 +84,8 @@ def reference_row(verdict: Verdict, memory: Memory, usage: Usage, tree: LayerTre
         image=verdict.image,
         names_remembered=() if image and image.tags else tuple(record.names),
         size_bytes=image.size_bytes if image else None,
-        frees_alone_bytes=tree.alone(record.tip).at_least_bytes,
+        frees_alone_bytes=alone.at_least_bytes,
+        frees_alone_bound=bound_of(alone, memory.seen).value,
         verdict=verdict.reason.value,
         action=verdict.action.value,
         detail=verdict.detail,
@@ -98,8 +100,13 @@ def reference_row(verdict: Verdict, memory: Memory, usage: Usage, tree: LayerTre
         last_sign_at=record.last_touched,
         origin=record.origin.value if record.origin else None,
         local=_why_local(verdict, memory) or None,
-        agent_downloaded=f"{evidence.source.value}: {evidence.detail}" if evidence else None,
+        agent_downloaded=_evidence_in_words(evidence) if evidence else None,
     )
+
+
+def _evidence_in_words(evidence: Evidence) -> str:
+    record = f" ({evidence.record})" if evidence.record else ""
+    return f"{evidence.source.value}: {evidence.detail}{record}"
 
 
 def document_rows(decision: Decision) -> list[DocumentRow]:
@@ -123,19 +130,21 @@ def _document(document: DocumentStatus) -> DocumentRow:
 
 
 def reclaimable(decision: Decision) -> ReclaimableRow:
-    """What removing all that is due, and all that waits as well, would free."""
+    """The bytes that would be freed by removing all that is due, and all that is due or waits."""
     verdicts, removals, memory = decision.plan.verdicts, decision.plan.removals, decision.memory
     due = freed_together(removals, memory)
     both = freed_together((*removals, *(each for each in verdicts if each.action is Action.WAIT)), memory)
     local = [each for each in removals if _why_local(each, memory)]
+    bound = bound_of(Reclaim(both.at_least_bytes, due.is_exact and both.is_exact), memory.seen)
     without_evidence = [each for each in verdicts if each.reason is Reason.NOT_DOWNLOADED_BY_AGENT]
     return ReclaimableRow(
         due_bytes=due.at_least_bytes,
         due_and_waiting_bytes=both.at_least_bytes,
-        is_exact=due.is_exact and both.is_exact,
+        is_exact=bound is Bound.EXACT,
         without_evidence_bytes=freed_together(without_evidence, memory).at_least_bytes,
         due_local_images=len({each.image for each in local}),
         due_local_bytes=freed_together(local, memory).at_least_bytes,
+        bound=bound.value,
     )
 
 
@@ -146,7 +155,7 @@ def _why_local(verdict: Verdict, memory: Memory) -> str:
 
 
 def folder_row(reading: FolderReading) -> FolderRow:
-    """The folder of policies, and what is wrong with it."""
+    """The policy folder and its problems."""
     return FolderRow(
         path=reading.folder,
         lost=reading.lost,
@@ -157,7 +166,7 @@ def folder_row(reading: FolderReading) -> FolderRow:
 
 
 def node_row(answer: NodeAnswer) -> NodeRow:
-    """Which node this is, as far as that is known."""
+    """The identity of this node, as far as it is known."""
     node = answer.node
     return NodeRow(
         name=f"{node.org}/{node.id}" if node and node.org else node.id if node else "",
@@ -165,4 +174,5 @@ def node_row(answer: NodeAnswer) -> NodeRow:
         id=node.id if node else "",
         why=answer.why,
         is_degraded=answer.is_degraded,
+        agent_answer_age_seconds=round(answer.age_seconds) if answer.has_agent else None,
     )

@@ -1,8 +1,8 @@
 """The rows that the ledger keeps and that commands, the API and the page show.
 
-A `…Row` is at rest: its moments are on the ledger's clock, so that it changes only if something happens and can be
-compared and stored. `shown` makes a `Shown…` of it: every moment in seconds from now, which decides, and as the wall
-time that this is at best. Names and order of fields are those of the JSON, and are promised to scripts.
+A `…Row` is a stored row: its times are on the ledger clock, so it changes only if something happens. `shown` makes it a
+`Shown…`, a display row: times as seconds from now, and as estimated wall times. The names and the order of the
+fields are those of the JSON, which is an interface for scripts.
 """
 
 from __future__ import annotations
@@ -39,13 +39,15 @@ class ReferenceRow:
     idle_since: float | None
     """None: in use."""
     last_used: float | str | None
-    """The text `in use`, or when; None: no use was observed."""
+    """The text `in use`, or the time of the last use; None: no use was observed."""
     first_seen: float
     last_sign: str | None
     last_sign_at: float | None
     origin: str | None
     local: str | None = field(default=None, kw_only=True)
     """Why the image cannot be pulled again; None if it can."""
+    frees_alone_bound: str = field(default="exact", kw_only=True)
+    """How `frees_alone_bytes` relates to what is freed: see `ReclaimableRow.bound`."""
     agent_downloaded: str | None
 
     def shown(self, clock: LedgerClock) -> ShownReference:
@@ -62,6 +64,7 @@ class ReferenceRow:
             last_sign_at=wall_moment(self.last_sign_at, clock),
             origin=self.origin,
             local=self.local,
+            frees_alone_bound=self.frees_alone_bound,
             agent_downloaded=self.agent_downloaded,
         )
 
@@ -91,12 +94,13 @@ class ShownReference:
     last_sign_at: str | None
     origin: str | None
     local: str | None
+    frees_alone_bound: str
     agent_downloaded: str | None
 
 
 @dataclass(frozen=True, slots=True)
 class FindingRow:
-    """What one rule says of a reference."""
+    """The result of one rule for a reference."""
 
     rule: str
     image_name: str
@@ -134,7 +138,7 @@ class ShownFinding:
 
 @dataclass(frozen=True, slots=True)
 class ExplanationRow:
-    """What is known of a reference besides its `ReferenceRow`."""
+    """The explanation of a reference, in addition to its `ReferenceRow`."""
 
     reference: str
     image: str
@@ -146,7 +150,7 @@ class ExplanationRow:
     setback: str | None
 
     def shown(self, row: ReferenceRow, clock: LedgerClock) -> ShownExplanation:
-        """Both rows of a reference as of the clock's moment."""
+        """Both rows of a reference at the time of the clock."""
         reference, rules = row.shown(clock), tuple(rule.shown(clock) for rule in self.rules)
         return ShownExplanation(
             **as_values(reference) | as_values(self) | {"rules": rules},
@@ -157,7 +161,7 @@ class ExplanationRow:
 
 @dataclass(frozen=True, slots=True)
 class ShownExplanation(ShownReference):
-    """All that is known of a reference, as of one moment."""
+    """Both rows of a reference at one time."""
 
     names: tuple[str, ...]
     rules: tuple[ShownFinding, ...]
@@ -214,7 +218,7 @@ class ListedDocument(ShownDocument):
 
 @dataclass(frozen=True, slots=True)
 class FolderRow:
-    """The folder of policies, and what is wrong with it."""
+    """The policy folder and its problems."""
 
     path: str
     lost: str
@@ -225,18 +229,20 @@ class FolderRow:
 
 @dataclass(frozen=True, slots=True)
 class NodeRow:
-    """Which node this is, as far as it is known."""
+    """The identity of this node, as far as it is known."""
 
     name: str
     org: str
     id: str
     why: str
     is_degraded: bool
+    agent_answer_age_seconds: int | None = None
+    """As of the last pass; None without an agent."""
 
 
 @dataclass(frozen=True, slots=True)
 class ReclaimableRow:
-    """What removing all that is due, and all that waits as well, would free: less than the sum of sizes."""
+    """Bytes that would be freed by removing all that is due, and all that is due or waits; shared layers count once."""
 
     due_bytes: int
     due_and_waiting_bytes: int
@@ -246,6 +252,8 @@ class ReclaimableRow:
     due_local_images: int = 0
     """Due images that cannot be pulled again."""
     due_local_bytes: int = 0
+    bound: str = "exact"
+    """`exact`, `at least`, `at most` or `about`: how the bytes relate to what is freed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -258,7 +266,7 @@ class EngineRow:
 
 @dataclass(frozen=True, slots=True)
 class SummaryRow:
-    """What a report has one of."""
+    """The part of a report that exists once."""
 
     version: str
     result: str
@@ -272,18 +280,28 @@ class SummaryRow:
     node: NodeRow
     disk_pressure: str = ""
     """In words; empty without pressure."""
+    image_store_without: str = ""
+    """What `image_store_bytes` leaves out, in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class SettingRow:
+    """One setting of the controller that its decisions depend on, for display."""
+
+    name: str
+    value: str
 
 
 # ── moments ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def seconds_left(at: float | None, clock: LedgerClock) -> float | None:
-    """Until then, on the ledger's clock; negative if it has passed."""
+    """Seconds until `at` on the ledger clock; negative if it has passed."""
     return None if at is None else round(at - clock.seconds, 1)
 
 
 def wall_moment(at: float | None, clock: LedgerClock) -> str | None:
-    """The date that this is at best."""
+    """The estimated wall time."""
     wall = None if at is None else clock.wall_at(at)
     return None if wall is None else date(wall)
 
@@ -292,7 +310,7 @@ def wall_moment(at: float | None, clock: LedgerClock) -> str | None:
 
 
 def key_of(name: str, *apart: object) -> str:
-    """The key of a row among those of its kind: its name, and what tells it from others of that name."""
+    """The key of a row among those of its kind: its name, and values that distinguish rows of one name."""
     return _KEY_PARTS.join((name, *map(str, apart)))
 
 
@@ -312,7 +330,7 @@ def _names(kind: type) -> tuple[str, ...]:
 
 
 def row_from(kind: Callable[..., T], values: object) -> T:
-    """The row of which JSON has kept these values; what it does not know is passed over. Raises ValueError."""
+    """The row with these values from JSON; unknown fields are ignored. Raises ValueError."""
     if not isinstance(values, Mapping):
         raise ValueError(f"a row is not an object: {values!r:.80}")
     try:
@@ -338,7 +356,7 @@ def _rows(kind: Callable[..., T], values: list[object]) -> tuple[T, ...]:
 
 @cache
 def _types(kind: type) -> tuple[tuple[str, tuple[Types, Types]], ...]:
-    """For each field the types that JSON may give it, and those inside."""
+    """For each field the types that JSON may have, and the types of its elements."""
     hints = get_type_hints(kind)
     return tuple((name, _allowed(hints[name])) for name in _names(kind))
 

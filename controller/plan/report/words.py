@@ -1,6 +1,6 @@
 """Display texts of verdicts and states: what the CLI, the page and the log print for the stored words.
 
-Keyed by those words, so that commands which only read need not import what decides.
+Keyed by those words, so that commands that only read do not import the planner.
 """
 
 from __future__ import annotations
@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from controller.plan.memory.disk import ImageDisk
-from controller.quantity import span
+from controller.quantity import bytes_in_words, span
 
 VERDICTS: Mapping[str, str] = {
     "DUE": "due now",
@@ -16,6 +16,7 @@ VERDICTS: Mapping[str, str] = {
     "NOT_STARTED": "its policy has not started",
     "NOT_IDLE_LONG_ENOUGH": "not idle long enough",
     "BACKING_OFF": "the engine refused or failed; waiting for the next try",
+    "PARENT_NOT_DUE": "the engine would remove its parent with it",
     "HELD_BACK": "a limit of the operator is reached",
     "IN_USE": "in use",
     "PROTECTED": "protected",
@@ -24,7 +25,7 @@ VERDICTS: Mapping[str, str] = {
     "NOT_DOWNLOADED_BY_AGENT": "not downloaded by the agent",
     "NO_RULE": "no rule covers it",
 }
-"""What a verdict means, in the order in which the page counts them."""
+"""Display texts of the verdicts, in the order of the page."""
 NO_EVIDENCE = "no evidence that the agent downloaded it"
 
 _WHAT_REMOVES: Mapping[str, str] = {
@@ -39,6 +40,7 @@ _WHAT_REMOVES: Mapping[str, str] = {
     "NOT_IDLE_LONG_ENOUGH": "will be removed once it has been idle long enough{in_time}",
     "DUE": "will be removed by the next pass of a controller",
     "BACKING_OFF": "the next try{in_time}, or at once when its names, containers or children change",
+    "PARENT_NOT_DUE": "will be removed once its parent without a name is due too: a rule for * covers such images",
     "HELD_BACK": "will be removed once the limit of the operator allows it",
 }
 _KEEP = "start or create a container, use --protect, set the label image-controller.keep=true, or change the policy"
@@ -83,5 +85,10 @@ def document_in_words(name: str, state: str, why: str) -> str:
 
 
 def state_in_words(state: str) -> str:
-    """A document's state."""
+    """The display text of a document's state."""
     return _STATES.get(state, state)
+
+
+def bounded_bytes(count: int, bound: str) -> str:
+    """A predicted size with what is certain about it: `3.0 MB`, `at least 3.0 MB`."""
+    return f"{'' if bound == 'exact' else f'{bound} '}{bytes_in_words(count)}"

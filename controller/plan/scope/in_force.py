@@ -1,6 +1,6 @@
 """Which documents are in force on this node, since when, and why the others are not.
 
-Documents only ever add removals, so doubt means fewer rules: a document that is invalid, not stable yet, or meant for
+Documents only add removals, so in doubt there are fewer rules: a document that is invalid, not stable yet, or meant for
 another node gives none.
 """
 
@@ -132,7 +132,8 @@ def _decide(document: Document, around: Circumstances) -> tuple[DocumentStatus, 
     policy = document.policy
     assert policy is not None
     if around.who.node is None:
-        return _status(document, DocumentState.NOT_APPLICABLE, around.who.why), ()
+        why = "the node is unknown" if around.who.is_without_agent else around.who.why
+        return _status(document, DocumentState.NOT_APPLICABLE, why), ()
     matched = match(policy, around.who.node)
     if not matched.applies:
         return _status(document, DocumentState.NOT_APPLICABLE, matched.why), ()

@@ -1,4 +1,4 @@
-"""When a text has been stable long enough to be trusted.
+"""Decides when a text has been stable long enough to come into force.
 
 A half-written file may parse: `1440` cut to `14` is a valid number, and a document may lack its constraints. A new text
 must be read twice, at least two seconds apart, with no other text in between. Only the text that was last in force
@@ -49,7 +49,7 @@ class TextStability:
         )
 
     def trusts(self, name: str) -> bool:
-        """Is the last text stable?"""
+        """True if the last text is stable."""
         return name in self.documents and self.documents[name].is_trusted
 
     @property
@@ -77,7 +77,7 @@ class TextStability:
 
 
 def _continues(each: DocumentStability, at: float) -> bool:
-    """Does a change at that time belong to the same series of changes?"""
+    """True if a change at that time belongs to the same series of changes."""
     return at - each.since < _ONE_SERIES_WITHIN_SECONDS
 
 

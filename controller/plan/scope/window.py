@@ -22,7 +22,7 @@ def offset_seconds(node: str, document: str, window_seconds: int) -> float:
 
 
 def has_started(start: datetime | None, clock: LedgerClock) -> bool:
-    """Has the start passed on a trusted wall clock? None (`now`) always has."""
+    """True if the start has passed on a trusted wall clock; None (`now`) always has."""
     if start is None:
         return True
     return clock.last is not None and clock.wall_is_trusted() and clock.last.wall_seconds >= start.timestamp()

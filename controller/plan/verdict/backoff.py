@@ -1,4 +1,4 @@
-"""What is remembered of removals that failed, and when to try again. Nothing sleeps: the next pass decides."""
+"""The state of failed removals and the time of their retry. Nothing sleeps: the next pass decides."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from controller.plan.verdict.removal import Outcome, Removal
 SHORTEST_SECONDS = 5.0
 LONGEST_SECONDS = 1800.0
 _JITTER = 0.2
-"""A fifth more at most, so that a thousand failures of one moment do not all come back in one."""
+"""At most a fifth is added, so that failures of one time are not all retried at one time."""
 
 _doubling = wait_exponential(multiplier=SHORTEST_SECONDS, max=LONGEST_SECONDS)
 
@@ -37,7 +37,7 @@ def attempts_after(
 
 
 def _attempt(before: Attempt | None, removal: Removal, situation: str, now: float, jitter: float) -> Attempt:
-    """A refusal is an answer: it is requested again after a change of the situation, or after the longest wait."""
+    """The new attempt. A refusal is retried after a change of the situation, or after the longest backoff."""
     setback = Setback.REFUSED if removal.outcome is Outcome.REFUSED else Setback.FAILED
     failures = before.failures + 1 if before is not None and before.situation == situation else 1
     wait = LONGEST_SECONDS if setback is Setback.REFUSED else backoff_seconds(failures)
@@ -52,6 +52,6 @@ def backoff_seconds(failures: int) -> float:
 
 
 def is_news(removal: Removal, before: Mapping[AttemptKey, Attempt]) -> bool:
-    """Is the outcome another one than last time, so that it belongs in the log and the history?"""
+    """True if the outcome differs from the last one, so that it is logged and added to the history."""
     last = before.get((removal.intent.image, removal.intent.reference))
     return removal.outcome.is_success or last is None or last.setback.value != removal.outcome.value

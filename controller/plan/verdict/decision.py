@@ -22,7 +22,7 @@ from controller.policy.document.parse import FolderReading
 
 @dataclass(frozen=True, slots=True)
 class Conditions:
-    """The settings that take part in decisions."""
+    """The settings that decisions depend on."""
 
     terms: Terms = Terms()
     limits: Limits = Limits()
@@ -37,7 +37,7 @@ class DesiredState:
 
     reading: FolderReading
     node: NodeAnswer
-    """The answer of this pass; the memory holds the last good one."""
+    """The answer of this pass; the memory has the last valid one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,10 +56,10 @@ class Decision:
 
 def decide(before: Decision, desired: DesiredState, seen: Observation, news: News, conditions: Conditions) -> Decision:
     """Update the memory, decide which documents are in force, and give every reference its verdict."""
-    node = believed(desired.node, before.memory.node, before.memory.clock.seconds)
-    memory = _with_pressure(
-        remember(before.memory, seen, news, node, conditions.resync_seconds), before, news, conditions
-    )
+    clock = before.memory.clock.advanced(seen.at, conditions.resync_seconds)
+    node = believed(desired.node, before.memory.node, clock.seconds)
+    memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
+    memory = _with_pressure(memory, before, news, conditions)
     return decide_again(replace(before, memory=memory, node=node), desired.reading, conditions)
 
 
@@ -68,7 +68,10 @@ def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Con
     was, now = before.memory.seen, memory.seen
     is_same = was is not None and now is not None and was.engine.identity == now.engine.identity
     known = before.memory.pressure if is_same else None
-    after = pressure_after(known, news.disk, conditions.terms.pressure, memory.clock.seconds)
+    if news.disk is None and is_same:
+        return memory
+    usage = news.disk.usage if news.disk else None
+    after = pressure_after(known, usage, conditions.terms.pressure, memory.clock.seconds)
     return memory if after == memory.pressure else replace(memory, pressure=after)
 
 
@@ -81,7 +84,7 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     believed = {key: memory.texts[key] for key in map(_key, settled)}
     scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))
     book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
-    plan = within(conditions.limits, make_plan(book, memory, conditions.terms), memory, removals_made)
+    plan = within(conditions.limits, make_plan(book, memory, conditions.terms, before.node), memory, removals_made)
     if plan.verdicts == before.plan.verdicts:
         plan = replace(plan, verdicts=before.plan.verdicts)
     return Decision(memory, before.node, scope, plan, stability, book)

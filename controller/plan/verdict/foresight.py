@@ -1,4 +1,4 @@
-"""What will be decided later, if nothing happens until then: the same decision, on clocks moved forward."""
+"""The decision at a later time if nothing happens until then: the same function, with clocks moved forward."""
 
 from __future__ import annotations
 
@@ -10,14 +10,11 @@ from controller.plan.verdict.decision import Conditions, Decision, decide_again
 from controller.policy.document.parse import FolderReading
 
 _LONGEST_STEP_SECONDS = 20 * 86_400
-"""Texts are forgotten when they were not seen for longer."""
+"""Texts that were not seen for longer are forgotten."""
 
 
 def foreseen(decision: Decision, reading: FolderReading, conditions: Conditions, seconds: float) -> Decision:
-    """The decision of a pass so many seconds from now, as a controller would come to it that watches all the while.
-
-    No removal in between is made.
-    """
+    """The decision of a pass in `seconds`, if a controller observes until then and removes nothing."""
     began = decision.memory.clock
     for at in sorted({*_moments_between(decision, reading, seconds), seconds}):
         memory = replace(decision.memory, clock=_moved(began, at))
@@ -26,9 +23,7 @@ def foreseen(decision: Decision, reading: FolderReading, conditions: Conditions,
 
 
 def _moments_between(decision: Decision, reading: FolderReading, seconds: float) -> Iterable[float]:
-    """When a pass would note something that a single leap would miss: that a written start has come, that a text is
-    still there.
-    """
+    """Times of passes that change the memory: a written start passes, or a text is recorded as still present."""
     last = decision.memory.clock.last
     policies = [document.policy for document in reading.documents if document.policy]
     starts = [policy.start.timestamp() - last.wall_seconds for policy in policies if policy.start and last]
@@ -37,7 +32,7 @@ def _moments_between(decision: Decision, reading: FolderReading, seconds: float)
 
 
 def _moved(clock: LedgerClock, seconds: float) -> LedgerClock:
-    """All clocks of the host run on together."""
+    """The ledger clock after `seconds`; all clocks of the host advance together."""
     if clock.last is None:
         return clock
     wall, uptime = clock.last.wall_seconds + seconds, clock.last.uptime_seconds + seconds

@@ -8,7 +8,7 @@ from dataclasses import dataclass, replace
 from controller.image.layers import Reclaim
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory, Spending
-from controller.plan.memory.observation import Store
+from controller.plan.memory.observation import Observation, Store
 from controller.plan.verdict.planner import Plan
 from controller.plan.verdict.reclaim import freed_in_turn
 from controller.plan.verdict.removal import Outcome, Removal
@@ -37,8 +37,8 @@ def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -
     kept: set[ImageId] = set()
     for verdict, charge in zip(plan.removals, charges_of(plan.removals, memory), strict=True):
         hold: Verdict | None
-        if kept.intersection(memory.seen.children.get(verdict.image, ())):
-            hold = replace(verdict, reason=Reason.HAS_CHILDREN, due_at=None, detail="a child image is held back")
+        if kept.intersection(memory.seen.removed_before(verdict.image)):
+            hold = _held_with(verdict, memory.seen)
         else:
             hold = budget.held(verdict, charge)
         if hold is not None:
@@ -84,7 +84,7 @@ def spent_after(spent: Sequence[Spending], freed: int, now: float) -> tuple[Spen
 
 
 class _Budget:
-    """What the limits still allow in this pass."""
+    """The remaining budget of this pass."""
 
     def __init__(self, limits: Limits, memory: Memory, removals_made: int) -> None:
         self._limits = limits
@@ -107,7 +107,7 @@ class _Budget:
                     None,
                     f"larger than the limit of {self._limits.bytes_per_hour} bytes an hour ({charge} bytes)",
                 )
-            # The longest overdue waits for room, and all others behind it: otherwise a large image is never removed.
+            # Removals behind the longest overdue one wait too: otherwise a large image is never removed.
             self._is_exhausted |= charge > self._bytes_left
             if self._is_exhausted:
                 return _held_back(verdict, self._room_at(charge), f"limit: {self._limits.bytes_per_hour} bytes an hour")
@@ -117,13 +117,22 @@ class _Budget:
         return None
 
     def _room_at(self, charge: int) -> float | None:
-        """When enough of the spending is more than an hour old."""
+        """When enough of the spent bytes are more than an hour old."""
         room = self._bytes_left
         for each in self._spent:
             room += each.bytes
             if room >= charge:
                 return each.at + AN_HOUR_SECONDS
         return None
+
+
+def _held_with(verdict: Verdict, seen: Observation) -> Verdict:
+    """The verdict on an image whose child, or whose parent without a name, is held back."""
+    if verdict.image in seen.bare_parents:
+        return replace(
+            verdict, reason=Reason.PARENT_NOT_DUE, due_at=None, detail="its parent without a name is held back"
+        )
+    return replace(verdict, reason=Reason.HAS_CHILDREN, due_at=None, detail="a child image is held back")
 
 
 def _held_back(verdict: Verdict, until: float | None, detail: str) -> Verdict:

@@ -1,4 +1,4 @@
-"""Images that no registry can give back: built, loaded or imported on this node."""
+"""Images that cannot be pulled again: built, loaded or imported on this node."""
 
 from __future__ import annotations
 

@@ -14,8 +14,10 @@ from controller.image.selector import Selector, SelectorIndex
 from controller.plan.memory.disk import Pressure, PressureMarks, pressure_in_words
 from controller.plan.memory.idleness import Usage, idle_since, last_activity, last_use
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
+from controller.plan.memory.names import Names, spellings
 from controller.plan.memory.observation import Observation, Store
-from controller.plan.node.agent import hold_of
+from controller.plan.node.agent import NO_NODE_SOURCE, AgentAnswer, NodeAnswer, NodeSource, hold_of
+from controller.plan.verdict.bare_parents import without_pruned_parents
 from controller.plan.verdict.local import why_local
 from controller.plan.verdict.pressure import needed_for_relief
 from controller.plan.verdict.protection import protection_on
@@ -31,7 +33,7 @@ class Terms:
     usage: Usage = Usage.ANY
     protected: tuple[Selector, ...] = ()
     protect_local: bool = False
-    """Protect images that cannot be pulled again?"""
+    """True: protect images that cannot be pulled again."""
     pressure: PressureMarks | None = None
     """The marks at which disk pressure begins and ends; None: it is never under pressure."""
 
@@ -57,7 +59,9 @@ class Plan:
 
     verdicts: tuple[Verdict, ...] = ()
     removals: tuple[Verdict, ...] = ()
-    """Due now, in the order of removal: longest overdue first, children before parents."""
+    """Due now, in the order of removal: longest overdue first, children before parents. Where the engine prunes
+    parents without a name, these come before their children.
+    """
     now: float = 0.0
     next_change_at: float | None = None
     """Ledger time at which the next verdict changes if nothing else happens."""
@@ -65,26 +69,27 @@ class Plan:
     """Ledger time at which the next reference is due that waits only because of a gap; None: there is none."""
 
 
-def make_plan(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
+def make_plan(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer = NO_NODE_SOURCE) -> Plan:
     """Give every reference on the node exactly one verdict."""
     if memory.seen is None:
         return Plan(now=memory.clock.seconds)
-    plan = _judged(Judge(rules, memory, memory.seen, terms), memory, memory.seen, terms)
+    plan = _judged(Judge(rules, memory, memory.seen, terms, node), memory, memory.seen, terms)
     if memory.pressure is None or terms.pressure is None or not rules.know_pressure:
         return plan
-    under_pressure = _judged(
-        Judge(rules, memory, memory.seen, terms, is_under_pressure=True), memory, memory.seen, terms
-    )
-    return _with_removals_under_pressure(plan, under_pressure, memory, memory.pressure, terms.pressure, terms.usage)
+    judge = Judge(rules, memory, memory.seen, terms, node, is_under_pressure=True)
+    under_pressure = _judged(judge, memory, memory.seen, terms)
+    return _with_removals_under_pressure(plan, under_pressure, memory, memory.pressure, terms.pressure)
 
 
 def _judged(judge: Judge, memory: Memory, seen: Observation, terms: Terms) -> Plan:
-    verdicts = tuple(verdict for image in children_first(seen.images) for verdict in judge.verdicts(image))
+    verdicts = without_pruned_parents(
+        [verdict for image in children_first(seen.images) for verdict in judge.verdicts(image)], seen
+    )
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
     due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
     return Plan(
         verdicts=verdicts,
-        removals=_in_order_of_removal(due, memory, terms.usage, by_idle_time=judge.is_under_pressure),
+        removals=_in_order_of_removal(due, memory, seen, terms.usage, by_idle_time=judge.is_under_pressure),
         now=judge.now,
         next_change_at=min(deadlines, default=None),
         gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
@@ -92,7 +97,7 @@ def _judged(judge: Judge, memory: Memory, seen: Observation, terms: Terms) -> Pl
 
 
 def _with_removals_under_pressure(
-    plan: Plan, under_pressure: Plan, memory: Memory, pressure: Pressure, marks: PressureMarks, usage: Usage
+    plan: Plan, under_pressure: Plan, memory: Memory, pressure: Pressure, marks: PressureMarks
 ) -> Plan:
     """The plan with as many more removals as the disk needs; everything else keeps its normal verdict."""
     normal = {(verdict.image, verdict.reference) for verdict in plan.removals}
@@ -137,28 +142,44 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
 
 
 def _in_order_of_removal(
-    due: Sequence[Verdict], memory: Memory, usage: Usage, by_idle_time: bool
+    due: Sequence[Verdict], memory: Memory, seen: Observation, usage: Usage, by_idle_time: bool
 ) -> tuple[Verdict, ...]:
-    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children.
+    """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children,
+    or before them where the engine prunes parents.
 
     `by_idle_time`: longest idle first, whenever they were due. `due` already has children first.
     """
-    children = memory.seen.children if memory.seen else {}
+    if seen.bare_parents:
+        due = _parents_first(due)
     turn: dict[ImageId, tuple[float, float]] = {}
     keys: list[tuple[float, float]] = []
     for verdict in due:
         overdue_since = 0.0 if by_idle_time else verdict.due_at or 0.0
         own = (overdue_since, idle_since(memory.records[verdict.image], usage))
-        keys.append(max([own, *(turn[child] for child in children.get(verdict.image, ()) if child in turn)]))
+        keys.append(max([own, *(turn[other] for other in seen.removed_before(verdict.image) if other in turn)]))
         turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
     return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
 
 
+def _parents_first(due: Sequence[Verdict]) -> list[Verdict]:
+    """Images in the opposite order; the references of each in the same one."""
+    by_image: dict[ImageId, list[Verdict]] = {}
+    for verdict in due:
+        by_image.setdefault(verdict.image, []).append(verdict)
+    return [verdict for image in reversed(by_image) for verdict in by_image[image]]
+
+
 class Judge:
-    """Decides on one image after the other, children before parents. Holds the facts that all decisions share."""
+    """Decides on one image after the other, children before parents. Contains the facts that all decisions share."""
 
     def __init__(
-        self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms, is_under_pressure: bool = False
+        self,
+        rules: RuleBook,
+        memory: Memory,
+        seen: Observation,
+        terms: Terms,
+        node: NodeAnswer = NO_NODE_SOURCE,
+        is_under_pressure: bool = False,
     ) -> None:
         self.now = memory.clock.seconds
         self.is_under_pressure = is_under_pressure
@@ -172,6 +193,7 @@ class Judge:
         )
         self._pause_ends = _pause_for_pulls(memory, seen, terms)
         self.gap_ends_at = memory.watch.since + terms.settle_seconds if memory.watch.gap else 0.0
+        self._of_silent_agent = named_by_agent(node.agent, memory, seen) if node.is_without_agent else frozenset()
         self._kept: set[ImageId] = set()
         self._recent: dict[str, Mapping[ImageId, Rank]] = {}
 
@@ -184,7 +206,7 @@ class Judge:
         return verdicts
 
     def waits_for_gap(self, verdict: Verdict) -> bool:
-        """Is the gap in the observations the only reason why it is not removed?"""
+        """True if the gap in observation is the only reason why it is not removed."""
         return verdict.reason is Reason.SETTLING and verdict.until == verdict.due_at == self.gap_ends_at
 
     def findings(self, image: Image, record: Record, rules: Sequence[Rule]) -> list[Finding]:
@@ -200,7 +222,8 @@ class Judge:
         name, target = (reference.familiar, reference.text) if reference else (image.id, image.id)
         rules = self.covering(image, record, reference)
         if not rules:
-            return Verdict(image.id, name, target, Reason.NO_RULE)
+            why = self._protection.reason_for(image, names_of(image, record))
+            return Verdict(image.id, name, target, Reason.NO_RULE, detail=_also_protected(why))
         best = decisive(self.findings(image, record, rules))
         reason, until, detail = self._hold(image, record) or (
             best.reason,
@@ -224,7 +247,9 @@ class Judge:
         if any(child in self._kept for child in children):
             return Reason.HAS_CHILDREN, None, _children_in_words(children, self._seen.images)
         until, why = self._settling(record)
-        return (Reason.SETTLING, until, why) if until > self.now else None
+        if until > self.now:
+            return Reason.SETTLING, until, why
+        return (Reason.SETTLING, None, _AGENT_IS_SILENT) if image.id in self._of_silent_agent else None
 
     def _settling(self, record: Record) -> tuple[float, str]:
         """When the settle time of the image ends, and why; the latest of several reasons counts."""
@@ -292,7 +317,7 @@ class Judge:
         )
 
     def _setback(self, image: Image, name: str) -> tuple[Reason, float, str] | None:
-        """Did the last removal fail, and is it too early for the next one?"""
+        """The verdict if the last removal failed and it is too early for a retry, or None."""
         attempt = self._memory.attempts.get((image.id, name))
         if attempt is None or attempt.retry_at <= self.now:
             return None
@@ -304,12 +329,29 @@ def decisive(findings: Sequence[Finding]) -> Finding:
     return min(findings, key=lambda f: (_NEVER.get(f.reason, 0), f.due_at is None, f.due_at or 0.0))
 
 
+_AGENT_IS_SILENT = "the agent does not answer and may need it again"
+
+
+def named_by_agent(agent: AgentAnswer, memory: Memory, seen: Observation) -> frozenset[ImageId]:
+    """Images that the agent ever named; all images if its archived records are not completely known."""
+    if agent.is_cut_short:
+        return frozenset(seen.images)
+    names = Names(seen.images)
+    named = (image for name in agent.named for image in names.images_named(name))
+    evident = (image for image, evidence in memory.evidence.items() if evidence.source in _OF_AGENT)
+    lost = {spelling for name in agent.named for spelling in spellings(name)}
+    by_lost_name = (image for image, record in memory.records.items() if not lost.isdisjoint(record.names))
+    return frozenset((*named, *evident, *by_lost_name))
+
+
+_OF_AGENT = (NodeSource.AGENT_CONTAINER, NodeSource.AGREEMENT, NodeSource.SERVICE)
+
 _NEVER = {Reason.KEPT_AS_RECENT: 1, Reason.NOT_DOWNLOADED_BY_AGENT: 2}
-"""Reasons of rules that do not remove the reference as things are; the lower number decides."""
+"""Reasons why a rule does not remove the reference in its present state; the lower number decides."""
 
 
 def has_lost_tag(image: Image, record: Record) -> bool:
-    """Has the image no tag now, and did it have one before? Not an image that only ever had a digest."""
+    """True if the image had a tag before and has none now; false if it only ever had a digest."""
     return not image.tags and any("@" not in name for name in record.names)
 
 
@@ -347,7 +389,7 @@ def names_for_rules(image: Image, record: Record, reference: Reference | None) -
 def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
     """When removals may continue after pulls on Podman.
 
-    There a delete can break a pull that shares layers, and a pull is visible only at its end.
+    On Podman a removal can break a pull that shares layers, and a pull is visible only at its end.
     """
     if seen.engine.store is not Store.PODMAN or memory.pulls is None:
         return 0.0
@@ -356,6 +398,10 @@ def _pause_for_pulls(memory: Memory, seen: Observation, terms: Terms) -> float:
 
 def _latest(due_at: float | None, until: float | None) -> float | None:
     return None if due_at is None or until is None else max(due_at, until)
+
+
+def _also_protected(why: str) -> str:
+    return f"also protected: {why.removeprefix('protected ')}" if why else ""
 
 
 def _children_in_words(children: Sequence[ImageId], images: Mapping[ImageId, Image]) -> str:

@@ -9,6 +9,8 @@ from controller.image.layers import ChainId
 from controller.image.reference import ImageId
 from controller.plan.memory.disk import DiskMark, DiskUsage
 from controller.plan.memory.memory import Memory
+from controller.plan.memory.observation import Observation
+from controller.plan.verdict.bare_parents import children_by_parent, pruned_although_kept
 from controller.plan.verdict.reclaim import freed_in_turn
 from controller.plan.verdict.verdict import Verdict
 
@@ -39,14 +41,22 @@ def _that_free_space(due: Sequence[Verdict], more: Sequence[Verdict], memory: Me
     removed = _removed_images((*due, *more), memory)
     kept = _layers_of_others(removed, memory)
     children = memory.seen.children if memory.seen else {}
-    left, useful = {verdict.image for verdict in due} & removed, list[Verdict]()
+    done, useful = {verdict.image for verdict in due} & removed, list[Verdict]()
     for verdict in more:
         tip = memory.records[verdict.image].tip
         frees = tip is None or (tip != "" and tip not in kept)
-        if verdict.image in removed and frees and left.issuperset(children.get(verdict.image, ())):
+        if verdict.image in removed and frees and done.issuperset(children.get(verdict.image, ())):
             useful.append(verdict)
-            left.add(verdict.image)
-    return useful
+            done.add(verdict.image)
+    return _without_pruned_parents(useful, done, memory.seen) if memory.seen else useful
+
+
+def _without_pruned_parents(more: Sequence[Verdict], removed: set[ImageId], seen: Observation) -> list[Verdict]:
+    """Those after which the engine prunes no parent that is kept."""
+    if not seen.bare_parents:
+        return list(more)
+    kept, children = seen.images.keys() - removed, children_by_parent(seen)
+    return [each for each in more if not pruned_although_kept(each.image, kept, children, seen.bare_parents)]
 
 
 def _removed_images(removals: Sequence[Verdict], memory: Memory) -> set[ImageId]:

@@ -1,6 +1,6 @@
 """The N most recently used images of each repository, which a rule with `keep_last: N` never removes.
 
-The order is that of use, never that of tags: after a rollback the running image is not the newest one.
+The order is by use, never by tag: after a rollback the running image is not the newest one.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ class Candidate:
     """Repositories, as displayed, of the names that the selector covers."""
     in_use: bool
     idle_since: float
-    """Ledger time; meaningless while it is in use."""
+    """Ledger time; not valid while the image is in use."""
     was_used: bool
-    """Was a use observed?"""
+    """True if a use was observed."""
     created: float
-    """Build date in Unix time. It decides only where no use was observed."""
+    """Build date in Unix time. It is used only if no use was observed."""
 
     @property
     def age(self) -> tuple[float, float, ImageId]:

@@ -1,15 +1,48 @@
-"""What removals would free, by what is known of layers: exact to the byte on graph drivers, an estimate on other
-stores.
+"""Bytes that removals would free, computed from layers: exact on graph drivers, a lower bound on the containerd store
+(its compressed blobs are not counted), an estimate on Podman. Layers that BuildKit holds are not freed, so where it has
+a cache the figure is an upper bound.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
+from enum import StrEnum
 
 from controller.image.layers import LayerTree, Reclaim
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory
+from controller.plan.memory.observation import Observation, Store
 from controller.plan.verdict.verdict import Verdict
+
+
+class Bound(StrEnum):
+    """How a predicted figure relates to the bytes that are freed; the words stand before the figure."""
+
+    EXACT = "exact"
+    AT_LEAST = "at least"
+    AT_MOST = "at most"
+    ABOUT = "about"
+
+
+def bound_of(freed: Reclaim, seen: Observation | None) -> Bound:
+    """What is certain about a prediction on this engine."""
+    if seen is None:
+        return Bound.EXACT
+    if seen.engine.store is Store.PODMAN:
+        return Bound.ABOUT
+    may_be_more = not freed.is_exact or seen.engine.store is Store.CONTAINERD
+    if seen.has_build_cache:
+        return Bound.ABOUT if may_be_more else Bound.AT_MOST
+    return Bound.AT_LEAST if may_be_more else Bound.EXACT
+
+
+def not_counted(seen: Observation | None) -> str:
+    """What the size of the layers of all images leaves out of the image store, in words; empty if nothing."""
+    if seen is None:
+        return ""
+    blobs = "the compressed blobs of the containerd store" if seen.engine.store is Store.CONTAINERD else ""
+    cache = "BuildKit's cache" if seen.has_build_cache else ""
+    return " and ".join(filter(None, (blobs, cache)))
 
 
 def layer_tree(memory: Memory) -> LayerTree:
@@ -18,7 +51,7 @@ def layer_tree(memory: Memory) -> LayerTree:
 
 
 def last_removal_of_each(removals: Iterable[Verdict], memory: Memory) -> dict[ImageId, Verdict]:
-    """Of each image that goes with all its names, the removal after which it is gone; in that order."""
+    """The last removal of each image that loses all its names, in the order of removal."""
     names_left: dict[ImageId, int] = {}
     last: dict[ImageId, Verdict] = {}
     images = memory.seen.images if memory.seen else {}
@@ -31,9 +64,7 @@ def last_removal_of_each(removals: Iterable[Verdict], memory: Memory) -> dict[Im
 
 
 def freed_in_turn(removals: Sequence[Verdict], memory: Memory) -> list[Reclaim]:
-    """What each of these removals frees when they are made in this order; a name that leaves others behind frees
-    nothing.
-    """
+    """Bytes freed by each removal in this order; a removed name of an image with other names frees nothing."""
     last = last_removal_of_each(removals, memory)
     freed = layer_tree(memory).in_turn(memory.records[image].tip for image in last)
     by_verdict = {id(verdict): reclaim for verdict, reclaim in zip(last.values(), freed, strict=True)}
@@ -41,6 +72,6 @@ def freed_in_turn(removals: Sequence[Verdict], memory: Memory) -> list[Reclaim]:
 
 
 def freed_together(removals: Sequence[Verdict], memory: Memory) -> Reclaim:
-    """What all of them free: less than the sum of the images' sizes, as layers are shared."""
+    """Bytes freed by all of them: less than the sum of the images' sizes, because layers are shared."""
     last = last_removal_of_each(removals, memory)
     return layer_tree(memory).together(memory.records[image].tip for image in last)

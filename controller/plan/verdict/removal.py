@@ -23,27 +23,27 @@ class Outcome(StrEnum):
     REFUSED = "refused"
     FAILED = "failed"
     UNEXPECTED = "unexpected"
-    """The engine deleted more than it was asked to."""
+    """The engine deleted more than was requested."""
 
     @property
     def is_success(self) -> bool:
-        """Is the reference removed, and nothing else?"""
+        """True if the reference was removed, and nothing else."""
         return self in (Outcome.REMOVED, Outcome.UNTAGGED, Outcome.GONE)
 
 
 class Exactness(StrEnum):
-    """How exact a figure of freed bytes is."""
+    """The exactness of a number of freed bytes."""
 
     EXACT = "exact"
     LOWER_BOUND = "lower bound"
     UNKNOWN = "unknown"
     IN_BATCH = "in the batch's figure"
-    """The store can only be measured around several removals: the batch has the figure."""
+    """Several removals were measured together: the batch has the bytes."""
 
 
 @dataclass(frozen=True, slots=True)
 class Freed:
-    """Bytes that left the disk; `bytes` is None unless exactness is EXACT or LOWER_BOUND."""
+    """Bytes freed on disk; `bytes` is None unless exactness is EXACT or LOWER_BOUND."""
 
     bytes: int | None
     exactness: Exactness
@@ -56,7 +56,7 @@ FREED_IN_BATCH = Freed(None, Exactness.IN_BATCH)
 
 @dataclass(frozen=True, slots=True)
 class Intent:
-    """A removal that is about to be requested; it is in the ledger first, so that a power cut leaves a trace."""
+    """A removal that will be requested. It is stored before the request, so that it is known after a power cut."""
 
     image: ImageId
     reference: str
@@ -78,18 +78,18 @@ class Removal:
     outcome: Outcome
     freed: Freed
     wall_seconds: float
-    """When, as far as the host knows the date."""
+    """Wall time, as far as the host knows it."""
     message: str = ""
     """The engine's message if it refused or failed; what else it deleted if that was unexpected; the disk pressure that
     made the removal due.
     """
     batch: str = ""
-    """Names the batch whose bytes were measured together; empty where each removal has its own figure."""
+    """The batch whose bytes were measured together; empty if each removal has its own number."""
 
 
 @dataclass(frozen=True, slots=True)
 class Batch:
-    """What several removals of one document freed together."""
+    """Bytes freed by several removals of one document together."""
 
     name: str
     document: str
@@ -115,10 +115,10 @@ def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> 
 
 
 def resolved(intents: Sequence[Intent], seen: Observation) -> list[Removal]:
-    """Intents of a controller that was killed: a reference that is absent now was removed, and the bytes are unknown.
+    """The results of intents of a killed controller: an absent reference was removed, and the bytes are unknown.
 
-    An image that is gone with several names was removed once, with the last of them. A reference that is still there
-    has no result.
+    An image that is gone with several names was removed once, with the last of them. A reference that still exists has
+    no result.
     """
     last = {intent.image: intent for intent in intents}
     removals: list[Removal] = []
@@ -128,14 +128,14 @@ def resolved(intents: Sequence[Intent], seen: Observation) -> list[Removal]:
             outcome = Outcome.UNTAGGED
         if outcome is not None:
             freed = UNKNOWN_BYTES if outcome is Outcome.REMOVED else NOTHING_FREED
-            removals.append(Removal(intent, outcome, freed, seen.at.wall_seconds, "found done after a restart"))
+            removals.append(Removal(intent, outcome, freed, seen.at.wall_seconds, "found removed after a restart"))
     return removals
 
 
 def what_became_of(intent: Intent, seen: Observation) -> Outcome | None:
-    """REMOVED if the image is no longer there, UNTAGGED if it lost the name; None: nothing has changed.
+    """REMOVED if the image no longer exists, UNTAGGED if it lost the name, None if nothing has changed.
 
-    The reference decides, and not what was sent: the last name of an image is removed by the image ID.
+    It compares the reference and not the request: the last name of an image is removed by the image ID.
     """
     image = seen.images.get(intent.image)
     if image is None:

@@ -26,6 +26,7 @@ class Reason(StrEnum):
     NOT_IDLE_LONG_ENOUGH = "NOT_IDLE_LONG_ENOUGH"
     DUE = "DUE"
     BACKING_OFF = "BACKING_OFF"
+    PARENT_NOT_DUE = "PARENT_NOT_DUE"
     HELD_BACK = "HELD_BACK"
 
 
@@ -38,7 +39,14 @@ class Action(StrEnum):
 
 
 _WAITING = frozenset(
-    (Reason.SETTLING, Reason.NOT_STARTED, Reason.NOT_IDLE_LONG_ENOUGH, Reason.BACKING_OFF, Reason.HELD_BACK)
+    (
+        Reason.SETTLING,
+        Reason.NOT_STARTED,
+        Reason.NOT_IDLE_LONG_ENOUGH,
+        Reason.BACKING_OFF,
+        Reason.PARENT_NOT_DUE,
+        Reason.HELD_BACK,
+    )
 )
 
 
@@ -55,11 +63,11 @@ class Rule:
     in_force_from: float | None
     """Ledger time; None while it is not known (a written start waits until the wall clock can be trusted)."""
     expected_from: float | None = None
-    """Until then, an estimate to the minute."""
+    """An estimate to the minute while `in_force_from` is not known."""
     keep_last: int = 0
     """The rule never removes this many most recently used images of each repository."""
     lost_tag_only: bool = False
-    """Does the rule cover only images that had a tag and lost it?"""
+    """True if the rule covers only images that had a tag and lost it."""
     delete_after_seconds_under_pressure: float | None = None
     """The limit while the disk is under pressure; None: `delete_after_seconds`."""
 

@@ -33,7 +33,7 @@ class ImageRemovalPolicy:
     keep_last: int = 0
     """The rule never removes this many most recently used images of each repository."""
     lost_tag_only: bool = False
-    """Does the rule cover only images that had a tag and lost it?"""
+    """True if the rule covers only images that had a tag and lost it."""
     delete_after_minutes_under_pressure: int | None = None
     """The limit while the disk is under pressure; None: `delete_after_minutes`."""
 

@@ -28,7 +28,7 @@ class Allowance:
         self.problems_left = MOST_PROBLEMS
 
     def covers(self, text: str) -> bool:
-        """Is the text within the limit? After the first one that is not, no further one is."""
+        """True if the text is within the limit. After the first one that is not, no further one is."""
         self._left -= len(text)
         return self._left >= 0
 
@@ -58,7 +58,7 @@ class Findings:
 
     @property
     def is_full(self) -> bool:
-        """Are further problems of the file only counted?"""
+        """True if further problems of the file are only counted."""
         return self._allowance.problems_left <= 0
 
     def skip(self, at: SourcePosition) -> None:
@@ -88,7 +88,7 @@ class Findings:
         self._problems.append(Problem(self.file, at.line, at.column + inset, field, severity, message, hint))
 
     def may_read(self, constraint: str, at: SourcePosition, field: str) -> bool:
-        """Is the constraint within the limit? The first one that is not is an error of its document."""
+        """True if the constraint is within the limit. The first one that is not is an error of its document."""
         if self._allowance.covers(constraint):
             return True
         if not self._reported_allowance:

@@ -34,7 +34,7 @@ class Field(Generic[T]):
     """Upstream's name, if it differs."""
     if_missing: Severity | None = None
     narrows: bool = False
-    """Does the document apply to more nodes, or earlier, without this field? Then misspelling it is an error."""
+    """True if the document applies to more nodes, or earlier, without this field: misspelling it is then an error."""
     examples: tuple[object, ...] = ()
     absent_without: str = ""
     """A mapping in which this name is missing, null or an empty text counts as absent."""

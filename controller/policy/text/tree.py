@@ -123,7 +123,7 @@ class Builder:
 
     @property
     def is_exhausted(self) -> bool:
-        """Does the file exceed its limit of nodes?"""
+        """True if the file exceeds its limit of nodes."""
         return self._nodes_of_file > MOST_NODES_OF_A_FILE
 
     def begin(self, is_mapping: bool, line: int, column: int, anchor: str | None = None) -> None:

@@ -1,4 +1,4 @@
-"""A Docker engine as a controller's process sees it: on a socket, with a few images, and obedient to a test."""
+"""A fake Docker engine on a socket, with a few images, controlled by a test."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ class FakeDocker:
         self._held: dict[str, tuple[threading.Event, threading.Event]] = {}
 
     def hold(self, request: str) -> tuple[threading.Event, threading.Event]:
-        """Keep such a request waiting; returns what tells that it came, and what lets it go on."""
+        """Keep such a request waiting. Returns two events: it has arrived, and it may continue."""
         self._held[request] = came, go_on = threading.Event(), threading.Event()
         return came, go_on
 
@@ -54,20 +54,24 @@ class FakeDocker:
             "/info": _INFO,
             "/images/json": [_row(tag) for tag in self.tags],
             "/containers/json": [],
+            "/system/df": {"LayersSize": 10, "BuildCache": []},
         }
         return answers[path], 200
 
-    def _delete(self, tag: str) -> tuple[Any, int]:
-        if tag not in self.tags:
-            return {"message": f"No such image: {tag}"}, 404
+    def _delete(self, target: str) -> tuple[Any, int]:
+        """Remove the image with this name or ID."""
+        tag = next((tag for tag in self.tags if target in (tag, id_of(tag))), "")
+        if not tag:
+            return {"message": f"No such image: {target}"}, 404
         self.tags.remove(tag)
         layers = [] if self.tags else [{"Deleted": _LAYER}]  # All images share it.
-        return [{"Untagged": tag}, {"Deleted": _id(tag)}, *layers], 200
+        return [{"Untagged": tag}, {"Deleted": id_of(tag)}, *layers], 200
 
 
 def _row(tag: str) -> dict[str, Any]:
-    return {"Id": _id(tag), "RepoTags": [tag], "RepoDigests": [], "ParentId": "", "Size": 10, "Labels": None}
+    return {"Id": id_of(tag), "RepoTags": [tag], "RepoDigests": [], "ParentId": "", "Size": 10, "Labels": None}
 
 
-def _id(tag: str) -> str:
+def id_of(tag: str) -> str:
+    """The ID of the image with this tag."""
     return f"sha256:{sha256(tag.encode()).hexdigest()}"

@@ -58,7 +58,7 @@ def test_any_row_is_an_image_or_an_error(row: dict[str, object]) -> None:
         image_from({"Id": "not an ID", **row})
 
 
-# ── what protects ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── labels and containers ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("value", ["true", "True", "1", "yes", "", "because I say so"])

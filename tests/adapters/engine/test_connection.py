@@ -124,7 +124,7 @@ def test_a_connection_that_breaks_twice_is_an_error(http: responses.RequestsMock
     assert broken.call_count == 2
 
 
-def test_a_time_out_is_not_tried_again(http: responses.RequestsMock) -> None:
+def test_a_time_out_is_not_retried(http: responses.RequestsMock) -> None:
     slow = http.get(PING, body=requests.ReadTimeout("Read timed out. (read timeout=600)"))
     with pytest.raises(EngineUnavailable, match="did not answer within 600 s"):
         Connection(Address(), api_version="1.41").request("ping", ask)

@@ -39,7 +39,7 @@ def engine() -> DockerEngine:
     return DockerEngine(Connection(Address("unix:///engine.sock"), api_version="1.55"))
 
 
-def test_an_engine_says_its_store_and_where_its_images_are(store: str) -> None:
+def test_an_engine_reports_its_store_and_its_image_root(store: str) -> None:
     recorded = RECORDED[store]
     engine = engine_from(recorded["GET /info (excerpt)"], recorded["GET /version (excerpt)"])
     assert (engine.store, engine.version, engine.totals_are_lower_bounds) == (STORES[store], "29.7.2", False)
@@ -64,6 +64,27 @@ def test_the_total_is_the_same_in_new_and_old_answers(
 ) -> None:
     http.get(f"{API}/system/df", json=RECORDED[store][f"{version}GET /system/df?type=image"])
     assert engine.store_bytes() == {"containerd store": 18_027, "overlay2": 1_000}[store]
+
+
+@pytest.mark.parametrize(
+    ("usage", "has_cache"),
+    [
+        ({"BuildCache": [], "BuildCacheUsage": {}}, False),
+        ({"BuildCache": None}, False),
+        ({"BuildCache": [{"ID": "x", "Type": "regular", "Shared": True}]}, True),
+        ({"BuildCacheUsage": {"TotalCount": 3, "TotalSize": 1}}, True),
+    ],
+)
+def test_the_build_cache_is_read_in_new_and_old_answers(
+    usage: dict[str, Any], has_cache: bool, engine: DockerEngine, http: Http
+) -> None:
+    http.get(f"{API}/system/df", json=usage)
+    assert engine.has_build_cache() is has_cache
+
+
+def test_without_builds_there_is_no_build_cache(store: str, engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API}/system/df", json=RECORDED[store]["empty: GET /system/df"])
+    assert not engine.has_build_cache()
 
 
 def test_all_images_and_containers_are_read(store: str) -> None:

@@ -1,4 +1,4 @@
-"""The event stream against a small engine on a real socket that says what it is told to."""
+"""The event stream, read from a small engine on a real socket that sends given events."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ SECOND = 10**9
 
 
 class Script:
-    """An engine whose event streams say these rows, one stream after the other; the last one stays open."""
+    """An engine that sends these rows, one stream after the other; the last stream remains open."""
 
     def __init__(self, *streams: list[dict[str, Any]]) -> None:
         self.asked: list[str | None] = []
@@ -78,7 +78,7 @@ def names(events: Sequence[Event]) -> list[str]:
     return [event.name for event in events]
 
 
-def test_events_are_taken_once(listen: Listen) -> None:
+def test_events_are_returned_once(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", SECOND)])
 
     first, second = stream.take(), stream.take()
@@ -86,7 +86,7 @@ def test_events_are_taken_once(listen: Listen) -> None:
     assert (second.events, second.cursor) == ((), SECOND)
 
 
-def test_a_stream_that_ends_begins_anew_where_it_ended(listen: Listen) -> None:
+def test_a_stream_that_ends_is_continued_where_it_ended(listen: Listen) -> None:
     stream, script = listen([a_use("app:1", SECOND)], [a_use("app:2", 2 * SECOND)])
 
     assert script.asked == [None, "0.999999000"]
@@ -94,7 +94,7 @@ def test_a_stream_that_ends_begins_anew_where_it_ended(listen: Listen) -> None:
     assert stream.generation == 2
 
 
-def test_the_replay_does_not_tell_the_last_known_event_again(listen: Listen) -> None:
+def test_the_replay_does_not_repeat_the_last_known_event(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", SECOND), a_use("app:2", 2 * SECOND)], cursor=SECOND)
 
     assert names(stream.take().events) == ["app:2"]
@@ -112,7 +112,7 @@ def test_the_replay_does_not_tell_the_last_known_event_again(listen: Listen) -> 
     ],
     ids=["whole", "overrun", "engine restarted", "broken and whole", "broken and overrun", "overrun and then whole"],
 )
-def test_a_replay_that_does_not_begin_with_the_last_known_event_has_a_hole(
+def test_a_replay_that_does_not_start_with_the_last_known_event_is_incomplete(
     listen: Listen, streams: list[list[dict[str, Any]]], is_all: bool
 ) -> None:
     stream, _ = listen(*streams, cursor=SECOND)
@@ -120,14 +120,14 @@ def test_a_replay_that_does_not_begin_with_the_last_known_event_has_a_hole(
     assert [stream.take().is_all, stream.take().is_all] == [is_all, True]
 
 
-def test_whoever_waits_for_the_stream_has_its_replay(listen: Listen) -> None:
+def test_start_waits_for_the_replay(listen: Listen) -> None:
     stream, _ = listen([a_use(f"app:{second}", second * SECOND) for second in range(1, 257)], cursor=SECOND)
 
     assert len(stream.take().events) == 255
 
 
 @pytest.mark.parametrize(("cursor", "is_replayed"), [(SECOND, True), (0, False)])
-def test_what_is_replayed_says_so(listen: Listen, cursor: int, is_replayed: bool) -> None:
+def test_a_replayed_event_is_marked(listen: Listen, cursor: int, is_replayed: bool) -> None:
     stream, _ = listen([a_use("app:1", 2 * SECOND)], cursor=cursor)
 
     assert [event.is_replayed for event in stream.take().events] == [is_replayed]
@@ -155,7 +155,7 @@ def test_an_event_without_a_time_counts_and_leaves_the_cursor(listen: Listen) ->
     assert (heard.events, heard.cursor) == ((Event(EventKind.USED, None, "app:1", is_replayed=True),), SECOND)
 
 
-def test_events_after_a_mark_are_seen_and_stay_to_be_taken(listen: Listen) -> None:
+def test_events_after_a_mark_are_returned_and_not_consumed(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", SECOND)])
 
     seen, mark = stream.after(0)
@@ -165,11 +165,11 @@ def test_events_after_a_mark_are_seen_and_stay_to_be_taken(listen: Listen) -> No
     assert names(stream.take().events) == ["app:1"]
 
 
-# ── as the engine tells them, one by one ─────────────────────────────────────────────────────────────────────────────
+# ── single events ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Teller:
-    """An engine that tells lines as a test hands them over, each subscriber everything from its subscription on."""
+    """An engine that sends the lines of a test to each subscriber, from its subscription on."""
 
     def __init__(self) -> None:
         self.subscriptions: list[dict[str, list[str]]] = []
@@ -181,7 +181,7 @@ class Teller:
             self._lines.put(line)
 
     def hang_up(self) -> None:
-        """End the stream of the moment."""
+        """Close the current stream."""
         self._lines.put(None)
 
     def __call__(self, handler: Handler) -> None:
@@ -209,7 +209,7 @@ def teller(tmp_path: Path) -> Iterator[Teller]:
 
 
 class Bell:
-    """Counts rings."""
+    """Counts wake-ups."""
 
     def __init__(self) -> None:
         self.rings = threading.Semaphore(0)
@@ -232,13 +232,13 @@ def stream(teller: Teller, bell: Bell, tmp_path: Path) -> Iterator[EventStream]:
 
 
 def heard(stream: EventStream, bell: Bell, number: int) -> list[str]:
-    """The names of so many events, waited for."""
+    """Wait for `number` events; return their names."""
     while len(stream.after(0)[0]) < number:
         assert bell.rings.acquire(timeout=10)
     return sorted(names(stream.after(0)[0]))
 
 
-def test_only_events_that_matter_are_asked_for(stream: EventStream, teller: Teller) -> None:
+def test_only_relevant_events_are_requested(stream: EventStream, teller: Teller) -> None:
     (asked,) = teller.subscriptions
     wanted = json.loads(asked["filters"][0])
     assert wanted["type"] == ["container", "image"]
@@ -246,14 +246,14 @@ def test_only_events_that_matter_are_asked_for(stream: EventStream, teller: Tell
     assert "since" not in asked
 
 
-def test_every_event_rings(stream: EventStream, teller: Teller, bell: Bell) -> None:
+def test_every_event_wakes_the_loop(stream: EventStream, teller: Teller, bell: Bell) -> None:
     assert bell.rings.acquire(timeout=10)  # for the stream itself
     teller.tell(a_line("app:1", SECOND))
     assert bell.rings.acquire(timeout=10)
     assert heard(stream, bell, 1) == ["app:1"]
 
 
-def test_lines_are_put_together_however_they_are_cut(stream: EventStream, teller: Teller, bell: Bell) -> None:
+def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, teller: Teller, bell: Bell) -> None:
     lines = a_line("app:1", SECOND) + a_line("app:2", 2 * SECOND) + a_line("app:3", 3 * SECOND)
     teller.tell(lines[:10], lines[10:200], lines[200:])
     assert heard(stream, bell, 3) == ["app:1", "app:2", "app:3"]
@@ -263,15 +263,15 @@ def test_lines_are_put_together_however_they_are_cut(stream: EventStream, teller
     "nonsense",
     [b"garbage\n", b"[]\n", b"null\n", b'{"Actor": 5}\n', b'{"Actor": {"Attributes": []}}\n', b"\n\n", b"{}\n"],
 )
-def test_a_line_that_makes_no_sense_is_left_out(
-    stream: EventStream, teller: Teller, bell: Bell, nonsense: bytes
-) -> None:
+def test_an_invalid_line_is_skipped(stream: EventStream, teller: Teller, bell: Bell, nonsense: bytes) -> None:
     teller.tell(a_line("app:1", SECOND), nonsense, a_line("app:2", 2 * SECOND))
     assert heard(stream, bell, 2) == ["app:1", "app:2"]
     assert stream.generation == 1
 
 
-def test_after_the_stream_broke_it_goes_on_from_the_last_event(stream: EventStream, teller: Teller, bell: Bell) -> None:
+def test_after_the_stream_broke_it_continues_from_the_last_event(
+    stream: EventStream, teller: Teller, bell: Bell
+) -> None:
     teller.tell(a_line("app:1", SECOND + 5))
     heard(stream, bell, 1)
     assert teller.subscribed.acquire(timeout=10)
@@ -283,7 +283,7 @@ def test_after_the_stream_broke_it_goes_on_from_the_last_event(stream: EventStre
     assert stream.generation == 2
 
 
-def test_while_the_engine_is_away_the_stream_is_down(tmp_path: Path, bell: Bell) -> None:
+def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, bell: Bell) -> None:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
     stream.start(0)
     was_up = [stream.is_up]
@@ -298,7 +298,7 @@ def test_while_the_engine_is_away_the_stream_is_down(tmp_path: Path, bell: Bell)
     assert was_up == [False, True, False]
 
 
-def test_an_engine_that_does_not_answer_well_is_asked_again(tmp_path: Path, bell: Bell) -> None:
+def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, bell: Bell) -> None:
     teller, refusals = Teller(), [500, 404]
 
     def respond(handler: Handler) -> None:
@@ -313,15 +313,15 @@ def test_an_engine_that_does_not_answer_well_is_asked_again(tmp_path: Path, bell
         teller.hang_up()
 
 
-def test_the_stream_is_read_though_nobody_takes_its_events(stream: EventStream, teller: Teller, bell: Bell) -> None:
-    """An unread stream slows every call of every client of the engine; repeats take no room."""
+def test_the_stream_is_read_although_its_events_are_not_used(stream: EventStream, teller: Teller, bell: Bell) -> None:
+    """An unread stream slows every client of the engine; repeated events need no memory."""
     teller.tell(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
     while stream.mark() < 20_000:
         assert bell.rings.acquire(timeout=10)
     assert len(stream.take().events) == 10
 
 
-def test_stopping_hangs_up_at_once(teller: Teller, bell: Bell, tmp_path: Path) -> None:
+def test_stopping_closes_the_stream_at_once(teller: Teller, bell: Bell, tmp_path: Path) -> None:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
     stream.start(10)
     stream.stop()
@@ -329,13 +329,13 @@ def test_stopping_hangs_up_at_once(teller: Teller, bell: Bell, tmp_path: Path) -
     assert not stream.is_alive
 
 
-# ── a reader that did not run ────────────────────────────────────────────────────────────────────────────────────────
+# ── a reader that did not run ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_received_in_time(
     stream: EventStream, teller: Teller, bell: Bell
 ) -> None:
-    """Docker drops events of a client that does not read, and the connection stays whole."""
+    """Docker drops events of a client that does not read, and keeps the connection open."""
     teller.tell(a_line("app:1", SECOND))
     heard(stream, bell, 1)
     assert teller.subscribed.acquire(timeout=10)
@@ -369,7 +369,7 @@ def test_an_engine_that_refuses_its_events_is_shown_with_its_answer(tmp_path: Pa
 def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
     stream: EventStream, teller: Teller, bell: Bell
 ) -> None:
-    """A reading of the store begins at a mark; a pass takes events in between, and the reading must see them."""
+    """A measurement of the store starts at a mark; a pass takes events meanwhile, and the measurement must see them."""
     mark = stream.mark()
     teller.tell(a_line("app:1", SECOND))
     heard(stream, bell, 1)

@@ -1,4 +1,4 @@
-"""Can events since the last known one be missing? Against recorded answers."""
+"""Whether events since the last known one can be missing, by recorded answers."""
 
 from __future__ import annotations
 
@@ -38,11 +38,11 @@ def start(
     return connection.request("events", lambda client: replay_start(client, "", cursor, run))
 
 
-def test_the_first_stream_begins_at_the_last_event_that_the_engine_knows(http: responses.RequestsMock) -> None:
+def test_the_first_stream_starts_at_the_last_event_that_the_engine_has(http: responses.RequestsMock) -> None:
     assert start(http, DOCKER, 1 * SECOND, 2 * SECOND) == ReplayStart(2 * SECOND, "", is_complete=False)
 
 
-def test_on_an_engine_without_events_the_first_stream_begins_now(http: responses.RequestsMock) -> None:
+def test_on_an_engine_without_events_the_first_stream_starts_now(http: responses.RequestsMock) -> None:
     assert start(http, DOCKER) == ReplayStart(NOW, "process 1", is_complete=False)
 
 
@@ -71,7 +71,7 @@ def test_a_replay_since_a_time_is_complete_if_the_process_is_the_same(
     ],
     ids=["another process", "an unknown process", "a clock that went back", "more events than are kept"],
 )
-def test_otherwise_it_is_not_complete(
+def test_a_replay_since_a_time_of_another_process_is_not_complete(
     http: responses.RequestsMock, cursor: int, run: str, times: tuple[int, ...]
 ) -> None:
     assert not start(http, DOCKER, *times, cursor=cursor, run=run).is_complete
@@ -99,7 +99,7 @@ def test_the_time_of_an_engine_is_read_to_the_nanosecond(text: str | None, nanos
     assert nanoseconds_of(text) == nanoseconds
 
 
-def test_only_the_process_of_an_engine_proves_anything(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_only_the_process_of_an_engine_counts(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     with socket.socket(socket.AF_UNIX) as server:
         server.bind(str(tmp_path / "s"))
         server.listen()

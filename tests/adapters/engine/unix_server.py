@@ -16,7 +16,7 @@ from typing import Any
 
 @dataclass
 class Said:
-    """What a server was asked, and on how many connections."""
+    """The requests to a server, and the number of connections."""
 
     connections: int = 0
     open_sockets: set[socket.socket] = field(default_factory=set)
@@ -50,7 +50,7 @@ class Handler(BaseHTTPRequestHandler):
         return "unix"
 
     def log_message(self, *_: object) -> None:
-        """Nobody reads it."""
+        """Not logged."""
 
     def answer(self, value: Any, status: int = 200) -> None:
         body = json.dumps(value).encode()
@@ -77,7 +77,7 @@ class _Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
     block_on_close = False
 
     def handle_error(self, *_: object) -> None:
-        """A client that hung up."""
+        """Ignore a client that disconnected."""
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""Delivering files: whole at every moment, ours only, and never out of date for want of room."""
+"""Delivery of files: always complete, own files only, and outdated files removed on a full disk."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
-def test_the_folder_holds_what_is_wanted_and_what_others_put_there(tmp_path: Path) -> None:
+def test_the_folder_has_the_delivered_files_and_foreign_files(tmp_path: Path) -> None:
     write(tmp_path, FOREIGN)
     assert deliver(tmp_path, OLD).added == ["changed.json", "gone.json", "same.json"]
     delivery = deliver(tmp_path, NEW)
@@ -45,7 +45,7 @@ def test_the_folder_holds_what_is_wanted_and_what_others_put_there(tmp_path: Pat
     assert visible(tmp_path) == NEW | FOREIGN
 
 
-def test_nothing_is_written_where_nothing_is_new(tmp_path: Path) -> None:
+def test_nothing_is_written_without_a_change(tmp_path: Path) -> None:
     deliver(tmp_path, OLD)
     before = {file: file.stat() for file in tmp_path.iterdir()}
     folder = tmp_path.stat().st_mtime_ns
@@ -55,14 +55,14 @@ def test_nothing_is_written_where_nothing_is_new(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"edited by hand")])
-def test_a_file_that_somebody_spoiled_is_restored(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
+def test_a_modified_file_is_restored(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
     deliver(tmp_path, OLD)
     spoil(tmp_path / "same.json")
     assert deliver(tmp_path, OLD).restored == ["same.json"]
     assert visible(tmp_path) == OLD
 
 
-def test_a_file_of_that_name_by_somebody_else_is_left_alone_and_told(tmp_path: Path) -> None:
+def test_a_foreign_file_of_that_name_is_kept_and_reported(tmp_path: Path) -> None:
     write(tmp_path, {"added.json": b"written by hand"})
     delivery = deliver(tmp_path, NEW)
     assert delivery.failures == [
@@ -92,9 +92,7 @@ def test_a_fifo_of_that_name_is_not_waited_for(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [b"", b"{", b"[]", b"{}", b'{"files": 5}', b'{"files": [1]}', b"\xff", b"null", b"[" * 99_999]
 )
-def test_without_its_list_a_delivery_owns_what_is_as_it_would_write_it_and_no_more(
-    tmp_path: Path, damage: bytes
-) -> None:
+def test_without_its_list_a_delivery_owns_only_files_with_equal_content(tmp_path: Path, damage: bytes) -> None:
     deliver(tmp_path, OLD)
     (tmp_path / LIST).write_bytes(damage)
     delivery = deliver(tmp_path, NEW)
@@ -118,13 +116,13 @@ def test_a_list_that_names_files_elsewhere_removes_nothing(tmp_path: Path) -> No
     assert (folder / ".hidden").exists()
 
 
-# ── killed ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── killed ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 CALLS = ("open", "fdopen", "fsync", "replace", "unlink", "close")
 
 
 class Killed(BaseException):
-    """The process ends here: nothing that it would do after this is done."""
+    """The process is killed: the rest of its code does not run."""
 
 
 @contextmanager
@@ -147,7 +145,7 @@ def killed_at_call(number: int) -> Iterator[None]:
 
 
 def deliveries_killed_at_every_call(folder: Path) -> Iterator[Path]:
-    """Folders in which NEW was being delivered over OLD when it was killed, each one call later than the one before."""
+    """Folders in which the delivery of NEW over OLD was killed, each one call later than the one before."""
     for number in count():
         place = folder / str(number)
         place.mkdir(parents=True)
@@ -175,18 +173,18 @@ def test_the_next_delivery_finishes_what_was_killed(tmp_path: Path) -> None:
         assert visible(folder) == NEW | FOREIGN
 
 
-def test_nothing_of_a_killed_delivery_outlives_its_withdrawal(tmp_path: Path) -> None:
+def test_a_withdrawal_removes_all_files_of_a_killed_delivery(tmp_path: Path) -> None:
     for folder in deliveries_killed_at_every_call(tmp_path):
         deliver(folder, {})
         assert visible(folder) == FOREIGN
 
 
-# ── no room, no right ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── no space, no permission ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 @contextmanager
 def full_disk() -> Iterator[None]:
-    """Files can be made, renamed and removed, and nothing can be written into them."""
+    """Files can be created, renamed and removed, but not written."""
 
     def no_room(_: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
@@ -196,7 +194,7 @@ def full_disk() -> Iterator[None]:
         yield
 
 
-def test_on_a_full_disk_what_is_out_of_date_goes_and_what_is_right_stays(tmp_path: Path) -> None:
+def test_on_a_full_disk_outdated_files_are_removed_and_current_files_are_kept(tmp_path: Path) -> None:
     deliver(tmp_path, OLD)
     with full_disk():
         delivery = deliver(tmp_path, NEW)
@@ -204,7 +202,7 @@ def test_on_a_full_disk_what_is_out_of_date_goes_and_what_is_right_stays(tmp_pat
     assert visible(tmp_path) == {"same.json": b"same"}
 
 
-def test_once_there_is_room_again_all_is_delivered(tmp_path: Path) -> None:
+def test_when_there_is_space_again_all_is_delivered(tmp_path: Path) -> None:
     deliver(tmp_path, OLD)
     with full_disk():
         deliver(tmp_path, NEW)
@@ -221,13 +219,13 @@ def test_one_file_that_cannot_be_written_does_not_stop_the_others(tmp_path: Path
     assert [failure.partition(": ")[2] for failure in delivery.failures] == ["Is a directory"] * 2
 
 
-def test_a_folder_that_is_a_file_is_told(tmp_path: Path) -> None:
+def test_a_file_in_place_of_the_folder_is_reported(tmp_path: Path) -> None:
     (tmp_path / "exchange").write_text("")
     with pytest.raises(DeliveryFailed, match="cannot deliver"), exclusive_folder(tmp_path, "exchange", "org"):
         pass
 
 
-def test_the_folder_itself_is_never_made(tmp_path: Path) -> None:
+def test_the_folder_itself_is_never_created(tmp_path: Path) -> None:
     """It may be a disk that is not mounted."""
     with pytest.raises(DeliveryFailed, match="not a directory"), exclusive_folder(tmp_path / "policies", "exchange"):
         pass

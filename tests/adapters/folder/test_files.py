@@ -154,7 +154,7 @@ def test_a_folder_removed_during_the_scan_is_reported(tmp_path: Path, monkeypatc
     assert ([file.name for file in listing.files], listing.has_changed_meanwhile) == (["a"], True)
 
 
-# --- What is in one ---
+# --- Content of a file ---
 
 
 def test_a_file_is_read_completely_with_its_hash(tmp_path: Path) -> None:

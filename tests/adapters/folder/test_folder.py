@@ -1,4 +1,4 @@
-"""Reading one folder once, and once more. How it is delivered and watched is in tests/delivery."""
+"""Reading one folder once and again. Delivery and watching are in tests/delivery."""
 
 from __future__ import annotations
 
@@ -36,7 +36,7 @@ def test_every_problem_is_reported_in_the_order_of_places(tmp_path: Path) -> Non
     assert [Path(problem.file).name for problem in problems] == ["a.yaml", "b.yaml", "z.yaml"]
 
 
-def test_a_name_is_taken_across_files(tmp_path: Path) -> None:
+def test_a_duplicate_name_in_another_file_is_an_error(tmp_path: Path) -> None:
     put(tmp_path, {"a.yaml": a_policy(1), "a.yml": a_policy(2)})
     reading = PolicyFolder(tmp_path).read()
     assert [document.state for document in reading.documents] == [State.VALID, State.INVALID]
@@ -104,7 +104,7 @@ def test_a_disk_error_is_reported_and_does_not_raise(tmp_path: Path, monkeypatch
     assert names(folder.read()) == ["a"]
 
 
-# --- Once more ---
+# --- The second reading ---
 
 
 @pytest.fixture
@@ -160,7 +160,7 @@ def test_a_second_holder_of_a_name_is_valid_again_without_being_parsed_again(tmp
     assert (document.state, parsed) == (State.VALID, ["a.yaml", "a.yml"])
 
 
-# --- Changes in the middle of a reading ---
+# --- Changes during a reading ---
 
 
 def test_a_file_that_vanishes_during_a_scan_counts_as_gone_only_after_another_scan(

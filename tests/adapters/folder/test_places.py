@@ -64,7 +64,7 @@ def test_a_file_in_place_of_the_folder_is_watched_in_its_parent(top: Path) -> No
 
 
 def test_links_below_are_not_followed(top: Path) -> None:
-    """What they lead to is either in the folder anyway, or not read."""
+    """Their targets are in the folder, or are not read."""
     made(top / "policies/real")
     (top / "policies/link").symlink_to("real")
     (top / "policies/out").symlink_to("..")

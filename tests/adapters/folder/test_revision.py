@@ -18,7 +18,7 @@ def linked(link: Path, target: str) -> Path:
     return link
 
 
-def test_a_plain_folder_has_none(tmp_path: Path) -> None:
+def test_a_plain_folder_has_no_revision(tmp_path: Path) -> None:
     assert revision(tmp_path) == ""
     assert revision(tmp_path / "missing") == ""
 

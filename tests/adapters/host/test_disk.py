@@ -1,4 +1,4 @@
-"""The file system of the image root is measured, wherever the engine keeps its images."""
+"""The file system of the image root is measured, for every kind of engine."""
 
 from __future__ import annotations
 
@@ -127,7 +127,7 @@ def test_a_containerd_that_nothing_names_is_unknown() -> None:
 
 @pytest.mark.parametrize("is_in_container", [False, True])
 @pytest.mark.parametrize("is_local", [False, True])
-def test_a_path_that_the_operator_names_wins(is_local: bool, is_in_container: bool) -> None:
+def test_a_path_that_the_operator_names_is_used(is_local: bool, is_in_container: bool) -> None:
     call, measured = statvfs()
     disk = ImageRootDisk(is_local, is_in_container, Path("/image-disk"), mounted("/"), call)
     assert disk.measure(DOCKER).usage is not None

@@ -13,7 +13,7 @@ from controller.adapters.host import logs
 
 @pytest.fixture(autouse=True)
 def root(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Give the handlers of the tests back afterwards."""
+    """Restore the handlers of the tests afterwards."""
     logger = logging.getLogger()
     monkeypatch.setattr(logger, "handlers", list(logger.handlers))
     monkeypatch.setattr(logger, "level", logger.level)
@@ -40,7 +40,7 @@ def test_text_has_the_local_time_with_its_offset(capfd: pytest.CaptureFixture[st
     assert re.match(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d[+-]\d{4} WARNING hello\n", line("text", "hello", capfd))
 
 
-def test_text_of_others_does_not_start_a_line(capfd: pytest.CaptureFixture[str]) -> None:
+def test_foreign_text_does_not_start_a_line(capfd: pytest.CaptureFixture[str]) -> None:
     written = line("text", "refused: \x1b[2Jx\n2026-01-01T00:00:00+0000 INFO    all is well", capfd)
     assert written.count("\n") == 1
     assert "\\u001b[2Jx\\u000a2026" in written

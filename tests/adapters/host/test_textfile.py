@@ -34,7 +34,7 @@ def test_a_reader_keeps_the_old_content_that_it_has_opened(tmp_path: Path) -> No
         assert opened.read() == b"old 1\n"
 
 
-def test_a_missing_folder_is_one_clear_error(tmp_path: Path) -> None:
+def test_a_missing_folder_is_one_error(tmp_path: Path) -> None:
     file = tmp_path / "missing" / "image-controller.prom"
     with pytest.raises(TextfileUnavailable, match=f"--textfile {file}: cannot be written: No such file or directory"):
         write_textfile(file, b"a 1\n")

@@ -1,4 +1,4 @@
-"""Which files are ledgers, and what is done with all others: nothing."""
+"""Which files are ledgers; all others are not changed."""
 
 from __future__ import annotations
 

@@ -117,14 +117,14 @@ def a_removal(reference: str = "app:1", **fields: object) -> Removal:
     return replace(removal, **fields)  # type: ignore[arg-type]
 
 
-# ── what it keeps ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what it keeps ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_new_ledger_knows_nothing(ledger: Ledger) -> None:
+def test_a_new_ledger_is_empty(ledger: Ledger) -> None:
     assert ledger.load() == Memory()
 
 
-def test_every_part_of_a_memory_comes_back(ledger: Ledger, file: Path) -> None:
+def test_every_part_of_a_memory_is_loaded_as_it_was_saved(ledger: Ledger, file: Path) -> None:
     memory = a_full_memory()
     ledger.save(memory)
     ledger.close()
@@ -153,7 +153,7 @@ def test_only_what_differs_is_written(ledger: Ledger) -> None:
     assert {statement.split(", ")[0] for statement in written} == {"INSERT INTO memory VALUES ('event_cursor'"}
 
 
-def test_recorded_names_wait_until_a_memory_has_taken_them_in(ledger: Ledger, file: Path) -> None:
+def test_recorded_names_wait_until_a_memory_contains_them(ledger: Ledger, file: Path) -> None:
     record_downloads(file, ["app:1", "app:2"])
     read_to, names = ledger.inbox()
     record_downloads(file, ["late:1"])
@@ -169,7 +169,7 @@ def test_names_can_be_recorded_before_the_first_start_of_a_controller(file: Path
     ledger.close()
 
 
-# ── intents and history ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── intents and history ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def history(file: Path) -> list[Removal]:
@@ -252,7 +252,7 @@ def test_a_batch_that_the_last_controller_did_not_measure_is_unknown(ledger: Led
         reader.close()
 
 
-# ── damaged files ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── damaged files ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_ledger_of_a_newer_version_is_refused_and_left_as_it_is(ledger: Ledger, file: Path) -> None:
@@ -322,6 +322,17 @@ def test_a_damaged_file_is_moved_aside_and_a_new_one_is_created(file: Path, cont
     ledger.close()
     assert (file.parent / "ledger.db.damaged").read_bytes() == content
     assert reopened(file) == a_full_memory()
+
+
+def test_a_write_version_that_sqlite_does_not_know_is_damage(ledger: Ledger, file: Path) -> None:
+    """SQLite would open the file read-only."""
+    ledger.close()
+    data = bytearray(file.read_bytes())
+    data[18] = 3
+    file.write_bytes(data)
+    again = Ledger(file)
+    assert (again.resets, again.load()) == (1, Memory())
+    again.close()
 
 
 def test_an_empty_file_is_a_new_ledger(file: Path) -> None:
@@ -456,7 +467,7 @@ def test_a_ledger_that_is_damaged_while_it_is_open_is_recreated_from_the_memory(
     assert reopened(file) == Memory(event_cursor=7)
 
 
-# ── a power cut ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a power cut ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_after_a_power_cut_at_any_moment_the_ledger_is_as_before_or_after_a_change(file: Path) -> None:
@@ -504,7 +515,7 @@ class _Cuts:
             copy.with_name(copy.name + "-wal").write_bytes(log[:kept])
 
 
-# ── a full disk ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a full disk ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -518,7 +529,7 @@ def small_disk(tmp_path: Path) -> Iterator[Path]:
 
 
 def fill(disk: Path) -> None:
-    """Leave not a single byte."""
+    """Use all free bytes."""
     with (disk / "filling").open("ab", buffering=0) as filling:
         size = 1 << 20
         while size:
@@ -562,13 +573,13 @@ def test_after_a_kill_on_a_full_disk_a_controller_starts(small_disk: Path) -> No
     assert reopened(file) == Memory()
 
 
-def test_a_full_disk_without_any_room_is_one_line(small_disk: Path) -> None:
+def test_a_full_disk_without_any_space_is_one_line(small_disk: Path) -> None:
     fill(small_disk)
     with pytest.raises(LedgerUnavailable, match=r"ledger\.db"):
         Ledger(small_disk / "ledger.db")
 
 
-def test_more_than_there_is_room_for_is_refused_and_nothing_is_lost(small_disk: Path) -> None:
+def test_a_write_larger_than_the_free_space_is_refused_and_nothing_is_lost(small_disk: Path) -> None:
     ledger = Ledger(small_disk / "ledger.db")
     ledger.save(a_full_memory())
     fill(small_disk)
@@ -580,7 +591,7 @@ def test_more_than_there_is_room_for_is_refused_and_nothing_is_lost(small_disk: 
     ledger.close()
 
 
-# ── other processes ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── other processes ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_second_controller_gets_the_process_id_of_the_first(ledger: Ledger, file: Path) -> None:
@@ -634,7 +645,7 @@ def test_a_ledger_that_cannot_be_written_is_one_line(ledger: Ledger, file: Path)
     ledger.close()
     file.with_name("ledger.db.lock").chmod(0o666)
     said = _unprivileged(f"Ledger(pathlib.Path({str(file)!r}))", file.parent)
-    assert said.startswith(f"LedgerUnavailable: the ledger {file} cannot be used: ")
+    assert said.startswith(f"LedgerUnavailable: cannot open the ledger {file}: Permission denied (run as root")
 
 
 def test_a_folder_in_place_of_the_file_is_one_line(file: Path) -> None:

@@ -58,14 +58,14 @@ def test_rows_are_read_as_they_were_written_and_in_the_order_of_their_keys(
     assert reader.clock() == MEMORY.clock
 
 
-def test_the_next_report_takes_the_place_of_the_last(ledger: Ledger, reader: ReportReader) -> None:
+def test_the_next_report_replaces_the_last(ledger: Ledger, reader: ReportReader) -> None:
     ledger.report(Row(), ROWS)
     ledger.report(Row("images 1"), [(("reference", "b\t2"), A_ROW)])
     assert reader.rows("reference", Row) == [A_ROW]
     assert reader.rows("summary", Row) == [Row("images 1")]
 
 
-def test_where_no_row_differs_only_the_summary_is_written(ledger: Ledger, reader: ReportReader) -> None:
+def test_if_no_row_differs_only_the_summary_is_written(ledger: Ledger, reader: ReportReader) -> None:
     ledger.report(Row(), ROWS)
     ledger.report(Row("images 2"))
     assert reader.keys("reference") == ["a\t1", "b\t2"]

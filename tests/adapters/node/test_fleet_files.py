@@ -41,7 +41,7 @@ def test_a_folder_of_node_files_is_a_fleet(tmp_path: Path) -> None:
     assert found(tmp_path) == (["a", "b", "c"], [])
 
 
-def test_a_file_of_json_lines_is_a_fleet_whatever_it_is_called(tmp_path: Path) -> None:
+def test_a_file_of_json_lines_with_any_name_is_a_fleet(tmp_path: Path) -> None:
     lines = a_file(tmp_path / "fleet", '{"id": "a", "policy": {}}\n\n{"id": "b", "policy": {}}')
     assert found(lines) == (["a", "b"], [])
 
@@ -50,7 +50,7 @@ def test_a_yaml_file_is_a_fleet_too(tmp_path: Path) -> None:
     assert found(a_file(tmp_path / "fleet.yaml", "id: a\npolicy: {}\n---\nid: b\npolicy: {}\n")) == (["a", "b"], [])
 
 
-def test_a_bad_line_does_not_take_the_others_down(tmp_path: Path) -> None:
+def test_a_bad_line_does_not_affect_the_others(tmp_path: Path) -> None:
     text = '{"id": "a", "policy": {}}\n{"id": "b",\n{"id": "c", "pattern": 7}\n{"id": "d", "policy": {}}\n'
     nodes, problems = found(a_file(tmp_path / "fleet.jsonl", text))
     assert nodes == ["a", "d"]
@@ -73,7 +73,7 @@ def test_a_pipe_is_read(tmp_path: Path) -> None:
     writer.join()
 
 
-def test_an_id_is_taken_once(tmp_path: Path) -> None:
+def test_a_duplicate_id_is_a_problem(tmp_path: Path) -> None:
     a_file(tmp_path / "a.yaml", "org: o\nid: a\npolicy: {}\n---\norg: other\nid: a\npolicy: {}\n")
     a_file(tmp_path / "b.yaml", "org: o\nid: a\npattern: p\n---\npolicy: {}\n---\npolicy: {}\n")
     nodes, problems = found(tmp_path)
@@ -84,7 +84,7 @@ def test_an_id_is_taken_once(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("name", ["missing", "missing.yaml"])
-def test_what_is_not_there_is_a_problem(tmp_path: Path, name: str) -> None:
+def test_a_missing_file_is_a_problem(tmp_path: Path, name: str) -> None:
     assert "error" in found(tmp_path / name)[1][0]
 
 
@@ -140,7 +140,7 @@ def test_plans_of_many_nodes_may_follow_each_other(tmp_path: Path) -> None:
     assert [plan.id for plan in read_plans(file)] == ["a", "b", "c"]
 
 
-def test_a_plan_need_not_say_of_which_node_it_is(tmp_path: Path) -> None:
+def test_a_plan_need_not_name_its_node(tmp_path: Path) -> None:
     file = tmp_path / "plan.json"
     file.write_text(a_plan({"why": "", "is_degraded": False}) + a_plan(None))
     assert [(plan.org, plan.id) for plan in read_plans(file)] == [("", ""), ("", "")]

@@ -1,4 +1,4 @@
-"""A node file as the answer to the question which node this is."""
+"""The node file as the source of the node."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ HOST = Host(HostFacts("processor : 0\n", None, "x86_64", "ID=debian\n", hardware
 
 
 class StoppedClock:
-    """It is NOW."""
+    """A clock that is always NOW."""
 
     def now(self) -> Instant:
         return Instant(NOW, "boot", 100.0)
@@ -87,7 +87,7 @@ def test_a_privilege_written_as_text_is_true_or_false_as_upstream_makes_it(file:
     assert Property(ALLOW_PRIVILEGED, True) in node_in(file).properties
 
 
-def test_the_management_section_lies_over_the_top_level_and_deployment_does_not_count(file: Path) -> None:
+def test_the_management_section_replaces_the_top_level_and_deployment_does_not_count(file: Path) -> None:
     write(
         file,
         """\
@@ -117,7 +117,7 @@ def test_a_node_without_an_id_gets_one_that_other_hosts_do_not_have(file: Path) 
     assert node_in(file).id == "gw-1"
 
 
-def test_a_change_takes_effect_when_it_is_asked_again(file: Path) -> None:
+def test_a_change_takes_effect_at_the_next_read(file: Path) -> None:
     asked = NodeFile(file, HOST, StoppedClock(), never)
     write(file, "id: a\npolicy: {}\n")
     assert asked.ask().node == node_in(file)
@@ -127,7 +127,7 @@ def test_a_change_takes_effect_when_it_is_asked_again(file: Path) -> None:
     assert answer.node.id == "b"
 
 
-# ── silence ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── no valid answer ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_invalid_file_gives_no_answer_but_the_first_error_and_the_number_of_others(file: Path) -> None:
@@ -166,20 +166,21 @@ def test_a_warning_is_shown_and_has_no_effect(file: Path) -> None:
     assert not answer.is_degraded
 
 
-def test_while_the_file_is_invalid_its_last_valid_answer_holds(file: Path) -> None:
+def test_while_the_file_is_invalid_its_last_valid_answer_is_used(file: Path) -> None:
     write(file, "id: a\npolicy: {}\n")
     good = ask(file)
     write(file, "id: [\n")
     answer = believed(ask(file), KeptAnswer(good, at=1000.0), now=1600.0)
     assert answer.node == good.node
     assert answer.is_degraded
-    assert answer.why.endswith("; its last answer, 10 min of watched time old, holds")
+    assert answer.why.endswith("; its last answer is used")
+    assert answer.age_seconds == 600.0
 
 
-# ── half a file ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── incomplete files ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_file_that_was_written_a_moment_ago_is_waited_for(file: Path) -> None:
+def test_a_recently_written_file_is_waited_for(file: Path) -> None:
     write(file, "policy:\n", seconds_ago=0.5)
     waits: list[float] = []
 
@@ -193,14 +194,14 @@ def test_a_file_that_was_written_a_moment_ago_is_waited_for(file: Path) -> None:
     assert answer.node.constraints == ("a == b",)
 
 
-def test_a_file_that_keeps_being_written_is_silence(file: Path) -> None:
+def test_a_file_that_keeps_being_written_gives_no_answer(file: Path) -> None:
     write(file, "policy: {}\n", seconds_ago=0.5)
     answer = ask(file, lambda seconds: write(file, "policy: {}\n", seconds_ago=0.1))
     assert (answer.node, answer.is_silence) == (None, True)
     assert answer.why == f"{file} is being written"
 
 
-def test_a_file_that_is_written_while_it_is_read_is_silence(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_file_that_is_written_while_it_is_read_gives_no_answer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     write(file, "policy: {constraints: [a == b]}\n")
 
     def read_half(named: PolicyFile) -> FileContent:
@@ -213,12 +214,12 @@ def test_a_file_that_is_written_while_it_is_read_is_silence(file: Path, monkeypa
 
 
 def test_a_file_from_the_future_is_not_waited_for(file: Path) -> None:
-    """A host that has lost its clock starts in 1970."""
+    """A host without a battery-backed clock starts in 1970."""
     write(file, "policy: {}\n", seconds_ago=-1e9)
     assert ask(file).node
 
 
-# ── the samples ──────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the samples ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 MANIFESTS = Path(__file__).parents[3] / "manifests"
 SWEEP = b"{enabled: true, label: sweep, properties: [{name: purpose, value: cleaning}], SELECTION}"
@@ -286,7 +287,7 @@ def test_an_agent_that_is_not_registered_does_not_hide_the_file(tmp_path: Path) 
     assert not answer.is_degraded
 
 
-def test_with_both_one_missing_answer_leaves_the_half_of_the_other(tmp_path: Path) -> None:
+def test_with_both_one_missing_answer_leaves_the_part_of_the_other(tmp_path: Path) -> None:
     with FakeAgent() as agent:
         agent.misbehaviours["/agreement"] = status(500)
         answer = which_node(a_node_file(tmp_path), agent.url).ask()

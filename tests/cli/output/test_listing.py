@@ -41,13 +41,13 @@ def watched(form: str, *looks: list[ShownReference] | ControllerError, names: Se
     Listing(IMAGES, form, watch=True, names=names).show(read)
 
 
-def test_a_row_that_goes_is_a_line_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_disappears_is_a_line_of_the_table(capsys: pytest.CaptureFixture[str]) -> None:
     watched("wide", [ROW, OTHER], [ROW], [ROW])
     (line,) = capsys.readouterr().out.splitlines()[3:]
     assert line.split() == ["app:2", "0123456789ab", "-", "-", "-", "-", "gone", "-"]
 
 
-def test_a_row_that_goes_is_an_object_for_programs(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_disappears_is_a_json_object(capsys: pytest.CaptureFixture[str]) -> None:
     gone = {"reference": "app:2", "image": OTHER.image, "verdict": "gone"}
     watched("json", [ROW, OTHER], [ROW])
     assert json.loads(capsys.readouterr().out.partition("\n]\n")[2]) == gone
@@ -57,7 +57,7 @@ def test_a_row_that_goes_is_an_object_for_programs(capsys: pytest.CaptureFixture
     assert capsys.readouterr().out == "app:1\napp:2\napp:2 gone\n"
 
 
-def test_a_row_that_was_named_may_go_while_the_others_are_watched(capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_named_row_may_disappear_during_watch(capsys: pytest.CaptureFixture[str]) -> None:
     changed = replace(ROW, verdict="IN_USE")
     watched("name", [ROW, OTHER], [ROW], [changed], names=("app:1", "app:2"))
     said = capsys.readouterr()
@@ -65,13 +65,13 @@ def test_a_row_that_was_named_may_go_while_the_others_are_watched(capsys: pytest
 
 
 @pytest.mark.parametrize("form", FORMATS)
-def test_a_row_that_comes_back_is_told_again(form: str, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_row_that_returns_is_printed_again(form: str, capsys: pytest.CaptureFixture[str]) -> None:
     watched(form, [ROW], [], [ROW])
     said = capsys.readouterr().out
     assert (said.count("app:1"), said.count("gone")) == (3, 1)
 
 
-def test_every_kind_of_list_says_what_has_gone(capsys: pytest.CaptureFixture[str]) -> None:
+def test_every_kind_of_list_reports_rows_that_disappeared(capsys: pytest.CaptureFixture[str]) -> None:
     row = ListedDocument("all", "", "in_force", "", 1, None, "all.yaml", 1, "0" * 64, (), None)
     looks = iter([Rows([row]), Rows([])])
 
@@ -85,7 +85,7 @@ def test_every_kind_of_list_says_what_has_gone(capsys: pytest.CaptureFixture[str
     assert capsys.readouterr().out.splitlines()[-1].split() == ["all", "gone", "-", "-", "-"]
 
 
-def test_trouble_is_told_once_and_the_watch_goes_on(capsys: pytest.CaptureFixture[str]) -> None:
+def test_an_error_is_printed_once_and_the_watch_continues(capsys: pytest.CaptureFixture[str]) -> None:
     away = EngineUnavailable("nobody there")
     watched("name", [ROW], away, away, [ROW, OTHER], away, [ROW])
     said = capsys.readouterr()
@@ -93,6 +93,6 @@ def test_trouble_is_told_once_and_the_watch_goes_on(capsys: pytest.CaptureFixtur
     assert said.err == "imagectl: nobody there\n" * 2
 
 
-def test_trouble_at_the_first_look_is_the_end() -> None:
+def test_an_error_at_the_first_read_ends_the_command() -> None:
     with pytest.raises(EngineUnavailable):
         watched("name", EngineUnavailable("nobody there"))

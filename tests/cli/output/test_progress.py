@@ -15,7 +15,7 @@ def lines_of(terminal: io.StringIO) -> list[str]:
     return re.findall(r"\x1b\[K([^\r]*)\r", terminal.getvalue())
 
 
-def test_it_counts_removals_and_bytes_and_is_gone_at_the_end() -> None:
+def test_it_counts_removals_and_bytes_and_is_erased_at_the_end() -> None:
     terminal, uptime = io.StringIO(), map(float, count())
     line = ProgressLine(terminal, lambda: next(uptime))
     line.began(3)
@@ -29,7 +29,7 @@ def test_it_counts_removals_and_bytes_and_is_gone_at_the_end() -> None:
     ]
 
 
-def test_a_thousand_removals_in_a_moment_are_not_a_thousand_lines() -> None:
+def test_a_thousand_fast_removals_are_not_a_thousand_lines() -> None:
     terminal, moments = io.StringIO(), _slowly()
     line = ProgressLine(terminal, lambda: next(moments))
     line.began(1_000)
@@ -42,7 +42,7 @@ def _slowly() -> Iterator[float]:
     return (number / 1_000 for number in count())
 
 
-def test_the_next_row_begins_anew() -> None:
+def test_the_next_batch_starts_again_at_zero() -> None:
     terminal = io.StringIO()
     line = ProgressLine(terminal)
     for removals in (1, 2):

@@ -26,11 +26,11 @@ def test_columns_are_as_wide_as_their_widest_text_and_lines_end_without_blanks()
     assert table(rows, COLUMNS, "wide") == "NAME     STATE\na        short\nlonger"
 
 
-def test_wide_columns_stay_away_from_a_plain_table() -> None:
+def test_a_plain_table_has_no_wide_columns() -> None:
     assert table([{"name": "a", "state": "x"}], COLUMNS) == "NAME\na"
 
 
-def test_a_table_without_rows_has_its_titles() -> None:
+def test_a_table_without_rows_has_titles() -> None:
     assert table([], COLUMNS, "wide") == "NAME   STATE"
 
 
@@ -66,11 +66,11 @@ def test_a_terminal_gets_colours(node: Path) -> None:
 
 
 @pytest.mark.parametrize("environment", [{"NO_COLOR": "1"}, {"TERM": "dumb"}], ids=["NO_COLOR", "dumb"])
-def test_a_terminal_that_wants_none_gets_none(node: Path, environment: dict[str, str]) -> None:
+def test_a_terminal_with_no_color_gets_no_colours(node: Path, environment: dict[str, str]) -> None:
     assert "\x1b" not in on_a_terminal(node, "get", "images", **environment)
 
 
-def test_a_pipe_gets_none(node: Path) -> None:
+def test_a_pipe_gets_no_colours(node: Path) -> None:
     command = [sys.executable, "-m", "controller", "get", "images", "--ledger", f"{node}/ledger.db"]
     done = subprocess.run(command, capture_output=True, check=True)
     assert b"\x1b" not in done.stdout + done.stderr

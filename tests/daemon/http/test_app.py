@@ -165,7 +165,7 @@ class TestHealth:
 
 
 class TestStatus:
-    def test_it_holds_the_same_values_as_the_plan_of_the_command_line(self, tmp_path: Path) -> None:
+    def test_it_has_the_same_values_as_the_plan_of_the_command_line(self, tmp_path: Path) -> None:
         site, status = Site(), busy_status(24, tmp_path)
         site.clock.later_by = 0.0
         site.publish(status)

@@ -1,4 +1,4 @@
-"""What Prometheus scrapes: complete from the start, bounded, small, quick, and without a word from promtool."""
+"""The metrics: complete from the start, bounded, small, fast, and valid for promtool."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ def busy(tmp_path: Path) -> Status:
 
 
 class TestFromTheStart:
-    def test_every_family_is_there_but_the_sizes_of_a_disk_that_nobody_has_seen(self) -> None:
+    def test_every_family_exists_except_the_sizes_of_an_unknown_disk(self) -> None:
         names = {family.name for family in text_string_to_metric_families(Metrics().exposition()[0].decode())}
         declared = {f"image_controller_{name}".removesuffix("_total") for name in FAMILIES}
         assert (
@@ -72,7 +72,7 @@ class TestFromTheStart:
             - names
         )
 
-    def test_everything_is_0_but_what_says_which_program_this_is(self) -> None:
+    def test_everything_is_0_except_the_build_info(self) -> None:
         ours = {key: value for key, value in samples_of(Metrics()).items() if key[0].startswith("image_controller_")}
         assert {name for (name, _), value in ours.items() if value} == {
             "image_controller_build_info",
@@ -87,10 +87,10 @@ class TestFromTheStart:
             ("documents", "state", DocumentState),
         ],
     )
-    def test_every_word_has_its_series(self, name: str, label: str, words: type[Reason]) -> None:
+    def test_every_stored_word_has_its_series(self, name: str, label: str, words: type[Reason]) -> None:
         assert [value_of(Metrics(), name, **{label: word.value}) for word in words] == [0.0] * len(words)
 
-    def test_every_answer_that_is_to_be_expected_of_the_engine_has_its_series(self) -> None:
+    def test_every_expected_answer_of_the_engine_has_its_series(self) -> None:
         metrics = Metrics()
         expected = [(operation, code) for operation, codes in ANSWERS.items() for code in codes]
         values = {value_of(metrics, "engine_requests_total", operation=each, code=code) for each, code in expected}
@@ -161,7 +161,7 @@ class TestBounds:
         assert not [key for key in samples_of(metrics) if ("document", "toolbox") in key[1]]
         assert len(samples_of(metrics)) < series
 
-    def test_a_figure_that_comes_after_its_document_has_gone_is_counted_and_forgotten(self, busy: Status) -> None:
+    def test_a_figure_of_a_document_that_is_gone_is_counted_and_forgotten(self, busy: Status) -> None:
         metrics = Metrics()
         late = Batch("a", "gone", Freed(5, Exactness.EXACT))
         metrics.publish(replace(busy, batches=(late,)))
@@ -208,7 +208,7 @@ class TestForStrangers:
         assert family.help.endswith(".")
         assert len(family.help) > 30
 
-    def test_openmetrics_is_spoken_to_who_asks_for_it(self) -> None:
+    def test_openmetrics_is_sent_on_request(self) -> None:
         body, content_type = Metrics().exposition("application/openmetrics-text; version=1.0.0")
         assert content_type.startswith("application/openmetrics-text")
         assert body.endswith(b"# EOF\n")

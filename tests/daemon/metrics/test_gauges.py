@@ -32,13 +32,13 @@ def gauges_of(status: Status, disk: ImageDisk = DISK) -> dict[str, float]:
     }
 
 
-def test_references_are_counted_by_verdict_and_make_up_all(busy: Status) -> None:
+def test_references_are_counted_by_verdict_and_add_up_to_all(busy: Status) -> None:
     values = gauges_of(busy)
     assert (values["references/DUE"], values["references/BACKING_OFF"], values["references/IN_USE"]) == (10, 1, 10)
     assert sum(value for name, value in values.items() if name.startswith("references/")) == values["images"] == 60
 
 
-def test_documents_are_counted_by_what_they_amount_to(busy: Status) -> None:
+def test_documents_are_counted_by_state(busy: Status) -> None:
     values = gauges_of(busy)
     assert {name: value for name, value in values.items() if name.startswith("documents/")} == {
         "documents/in_force": 2,
@@ -81,13 +81,13 @@ def test_a_file_system_without_a_fixed_number_of_inodes_has_no_gauges_of_them(bu
     assert "filesystem_files" not in values
 
 
-def test_moments_are_unix_times_by_the_hosts_clock(busy: Status) -> None:
+def test_times_are_unix_times_by_the_hosts_clock(busy: Status) -> None:
     values = gauges_of(busy)
     assert values["last_successful_pass_timestamp_seconds"] == sample_node.NOW.wall_seconds
     assert values["next_deadline_timestamp_seconds"] - sample_node.NOW.wall_seconds == pytest.approx(21 * 60)
 
 
-def test_what_is_down_is_0_and_a_lost_folder_is_1(busy: Status) -> None:
+def test_a_connection_that_is_down_is_0_and_a_lost_folder_is_1(busy: Status) -> None:
     down = replace(
         busy,
         result=PassResult.FAILED,
@@ -102,7 +102,7 @@ def test_what_is_down_is_0_and_a_lost_folder_is_1(busy: Status) -> None:
         assert values["folder_lost"] == 1 - up
 
 
-def test_after_a_failed_pass_the_references_are_still_those_of_the_last_good_one(busy: Status) -> None:
+def test_after_a_failed_pass_the_references_are_those_of_the_last_good_one(busy: Status) -> None:
     failed = replace(busy, result=PassResult.FAILED, trouble="the engine is away", engine_is_up=False)
     assert gauges_of(failed)["references/DUE"] == 10
 

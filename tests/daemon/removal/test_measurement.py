@@ -1,4 +1,4 @@
-"""How much a batch freed by the store's own total, and everything that makes such a figure worthless."""
+"""Bytes freed by a batch, from the store's own total, and everything that makes the figure unknown."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ def a_measurement(fell: int | None = 5, is_lower_bound: bool = False, images: It
     return Measurement("batch 1", "doc", fell, tuple(images), 0, 10.0, is_lower_bound)
 
 
-# ── readings ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── readings ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_figure_is_the_fall_between_two_readings() -> None:
+def test_the_figure_is_the_decrease_between_two_readings() -> None:
     assert fall(StoreReading(12, 3), StoreReading(5, 3)) == 7
 
 
@@ -34,36 +34,36 @@ def test_the_figure_is_the_fall_between_two_readings() -> None:
     ("before", "after"),
     [
         (StoreReading(12, 3), StoreReading(5, 4)),  # a container has written
-        (StoreReading(12, 0), StoreReading(13, 0)),  # something came
+        (StoreReading(12, 0), StoreReading(13, 0)),  # an image was added
         (None, StoreReading(5, 0)),
         (StoreReading(12, 0), None),
     ],
 )
-def test_two_readings_that_do_not_agree_tell_nothing(before: StoreReading | None, after: StoreReading | None) -> None:
+def test_two_readings_that_do_not_agree_give_no_figure(before: StoreReading | None, after: StoreReading | None) -> None:
     assert fall(before, after) is None
 
 
-def test_what_containers_write_is_read_outside_of_the_totals_where_it_counts_in_them() -> None:
+def test_bytes_written_by_containers_are_read_outside_of_the_totals_that_include_them() -> None:
     engine = FakeEngine(FakeClock(), Kind.D28_C8D)
     reading_before(engine, Store.CONTAINERD)
     reading_after(engine, Store.CONTAINERD)
     assert engine.calls == ["written_bytes", "store_bytes", "store_bytes", "written_bytes"]
 
 
-def test_what_containers_write_is_not_read_where_it_does_not_count() -> None:
+def test_bytes_written_by_containers_are_not_read_where_totals_exclude_them() -> None:
     engine = FakeEngine(FakeClock(), Kind.PODMAN)
     assert reading_before(engine, Store.PODMAN) == StoreReading(0, 0)
     assert engine.calls == ["store_bytes"]
 
 
-def test_an_engine_that_cannot_tell_gives_no_reading() -> None:
+def test_an_engine_without_a_total_gives_no_reading() -> None:
     engine = FakeEngine(FakeClock(), Kind.D28_C8D)
     engine.is_down = True
     assert reading_before(engine, Store.CONTAINERD) is None
     assert reading_after(engine, Store.CONTAINERD) is None
 
 
-# ── what spoils it ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what makes it invalid ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def figure_after(*events: Event) -> Freed:
@@ -71,7 +71,7 @@ def figure_after(*events: Event) -> Freed:
 
 
 @pytest.mark.parametrize("kind", [EventKind.DELETED, EventKind.UNTAGGED])
-def test_our_own_removals_do_not_spoil_it(kind: EventKind) -> None:
+def test_our_own_removals_do_not_invalidate_it(kind: EventKind) -> None:
     assert figure_after(an_event(kind, image=OWN)) == Freed(5, Exactness.EXACT)
 
 
@@ -88,31 +88,31 @@ def test_our_own_removals_do_not_spoil_it(kind: EventKind) -> None:
         an_event(EventKind.DELETED),  # a prune
     ],
 )
-def test_what_others_do_to_the_store_spoils_it(event: Event) -> None:
+def test_foreign_changes_of_the_store_invalidate_it(event: Event) -> None:
     assert figure_after(event) == UNKNOWN_BYTES
 
 
-def test_containers_that_come_and_go_do_not_spoil_it() -> None:
-    """Where they count in the total, what they have written is read beside it."""
+def test_containers_do_not_invalidate_it() -> None:
+    """If the total includes them, the bytes that they have written are read as well."""
     assert figure_after(an_event(EventKind.USED, "app:1")) == Freed(5, Exactness.EXACT)
 
 
-def test_what_spoilt_it_once_spoils_it_for_good() -> None:
+def test_an_invalid_measurement_is_never_valid_again() -> None:
     spoilt = a_measurement().with_events([an_event(EventKind.PULLED, "app:1")], 7, {OWN})
     assert spoilt.with_events([], 8, {OWN}).batch.freed == UNKNOWN_BYTES
 
 
-def test_images_that_came_or_went_without_a_word_spoil_it() -> None:
+def test_images_that_appear_or_disappear_without_an_event_invalidate_it() -> None:
     measurement = a_measurement(images=[OWN, OTHER])
     assert not measurement.with_images([OTHER], {OWN}).is_spoiled
     assert measurement.with_images([OWN], {OWN}).is_spoiled
     assert measurement.with_images([OTHER, an_id("new")], {OWN}).is_spoiled
 
 
-# ── how it is told ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── its result ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_total_that_leaves_something_out_makes_it_a_lower_bound() -> None:
+def test_an_incomplete_total_makes_it_a_lower_bound() -> None:
     assert a_measurement(is_lower_bound=True).batch == Batch("batch 1", "doc", Freed(5, Exactness.LOWER_BOUND))
 
 

@@ -1,4 +1,4 @@
-"""Removals under way: who goes beside whom, what stops them, and what keeps one image from going."""
+"""Requests of removals: their order, what stops all of them, and what keeps one image."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ from tests.builders import an_id, an_instant
 from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock, FakeEvents
 
-# ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── order ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def an_intent(reference: str, image: ImageId, target: str = "") -> Intent:
@@ -41,34 +41,35 @@ def a_task(image: str, *children: str) -> Task:
 def test_all_names_of_an_image_are_one_task() -> None:
     one, two = an_id("one"), an_id("two")
     intents = [an_intent("a:1", one), an_intent("b:1", two), an_intent("a:2", one)]
-    assert [[intent.reference for intent in task.intents] for task in tasks_of(intents, {})] == [
+    assert [[intent.reference for intent in task.intents] for task in tasks_of(intents, lambda _: ())] == [
         ["a:1", "a:2"],
         ["b:1"],
     ]
 
 
-def test_children_that_stay_do_not_belong_to_a_task() -> None:
-    """The planner has kept a parent of such; what it lets go waits only for those that go."""
+def test_children_that_are_kept_do_not_belong_to_a_task() -> None:
+    """The planner keeps the parents of kept children; a removed parent waits only for removed children."""
     parent, goes, stays = map(an_id, ("parent", "goes", "stays"))
-    tasks = tasks_of([an_intent("g", goes), an_intent("p", parent)], {parent: [goes, stays]})
-    assert tasks[1].children == {goes}
+    children = {parent: [goes, stays]}
+    tasks = tasks_of([an_intent("g", goes), an_intent("p", parent)], lambda image: children.get(image, []))
+    assert tasks[1].removed_before == {goes}
 
 
-def test_images_that_have_nothing_to_do_with_each_other_go_in_one_wave() -> None:
+def test_unrelated_images_are_in_one_wave() -> None:
     assert [len(wave) for wave in waves_of([a_task("a"), a_task("b"), a_task("c")])] == [3]
 
 
-def test_an_image_goes_in_a_later_wave_than_its_children() -> None:
+def test_an_image_is_in_a_later_wave_than_its_children() -> None:
     tasks = [a_task("grandchild"), a_task("other"), a_task("child", "grandchild"), a_task("parent", "child", "other")]
     waves = [[task.image for task in wave] for wave in waves_of(tasks)]
     assert waves == [[an_id("grandchild"), an_id("other")], [an_id("child")], [an_id("parent")]]
 
 
-# ── asking ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── requests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Scene:
-    """A fake engine, a look at it, and removals of everything that the look has seen."""
+    """A fake engine, an observation of it, and removals of all observed images."""
 
     def __init__(self, kind: Kind = Kind.DEBIAN, parallel: int = 1) -> None:
         self.engine = FakeEngine(FakeClock(), kind)
@@ -86,14 +87,14 @@ class Scene:
     ) -> Execution:
         """Remove every observed name, or only some; `before` happens between the observation and the removal."""
         position = Position(self.events.mark(), self.events.generation, self.engine.generation)
+        layers = merge_layers(layer for image in self.engine.images_now() for layer in self.engine.layers_now(image))
         seen = self.observe()
         before()
-        layers = merge_layers(layer for image in seen.images for layer in self.engine.layers(image))
         self.engine.calls.clear()
         context = RemovalContext(self.engine, self.events, self.stopping, self._beat, self._parallel)
         sizes = {layer.chain: layer.size_bytes for layer in layers.values()}
         execution = Execution(context, Checks(self.engine, self.events, seen, position), Expectation(seen, sizes))
-        execution.run(tasks_of(filter(only, _all_of(seen)), seen.children))
+        execution.run(tasks_of(filter(only, _all_of(seen)), seen.removed_before))
         return execution
 
     def _beat(self) -> None:
@@ -115,19 +116,19 @@ def scene() -> Scene:
     return Scene()
 
 
-def test_what_nobody_needs_goes(scene: Scene) -> None:
+def test_an_unused_image_is_removed(scene: Scene) -> None:
     scene.engine.load("app:1")
     assert outcomes(scene.run()) == {"app:1": Outcome.REMOVED}
     assert scene.engine.names == []
 
 
-def test_the_last_of_several_names_takes_the_image_along(scene: Scene) -> None:
+def test_the_last_of_several_names_removes_the_image(scene: Scene) -> None:
     scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
     assert list(outcomes(scene.run()).values()) == [Outcome.UNTAGGED, Outcome.REMOVED]
 
 
-def test_a_container_that_was_created_since_the_look_keeps_its_image(scene: Scene) -> None:
+def test_a_container_that_was_created_since_the_observation_keeps_its_image(scene: Scene) -> None:
     scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
     execution = scene.run(before=lambda: scene.engine.create("app:1"))
@@ -135,14 +136,14 @@ def test_a_container_that_was_created_since_the_look_keeps_its_image(scene: Scen
     assert not any(call.startswith("remove") for call in scene.engine.calls)
 
 
-def test_a_container_that_nobody_told_of_keeps_its_image(scene: Scene) -> None:
+def test_a_container_without_an_event_keeps_its_image(scene: Scene) -> None:
     scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
     scene.events.is_deaf = True
     assert scene.run(before=lambda: scene.engine.create("app:2")).answers == []
 
 
-def test_containers_are_asked_for_again_before_one_of_several_names_goes(scene: Scene) -> None:
+def test_containers_are_listed_again_before_one_of_several_names_is_removed(scene: Scene) -> None:
     scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
     scene.engine.tag("app:1", "app:3")
@@ -153,7 +154,7 @@ def test_containers_are_asked_for_again_before_one_of_several_names_goes(scene: 
 
 
 @pytest.mark.parametrize("deed", ["pull", "tag", "create"])
-def test_an_image_that_comes_to_life_during_the_batch_stays(scene: Scene, deed: str) -> None:
+def test_an_image_with_activity_during_the_batch_is_kept(scene: Scene, deed: str) -> None:
     scene.engine.load("first:1", content="1")
     scene.engine.load("second:1", content="2")
     deeds: dict[str, Callable[[], object]] = {
@@ -167,7 +168,7 @@ def test_an_image_that_comes_to_life_during_the_batch_stays(scene: Scene, deed: 
 
 
 def test_on_podman_a_pull_during_the_batch_stops_the_rest_of_it() -> None:
-    """The next pull may share layers with what is left, and would break."""
+    """The next pull may share layers with the remaining images, and would fail."""
     scene = Scene(Kind.PODMAN)
     scene.engine.load("first:1", content="1")
     scene.engine.load("second:1", content="2")
@@ -176,7 +177,7 @@ def test_on_podman_a_pull_during_the_batch_stops_the_rest_of_it() -> None:
 
 
 def test_a_container_made_during_the_batch_keeps_what_it_mounts(scene: Scene) -> None:
-    """Engines remove an image from under a mount without a word, and the event names only the container's image."""
+    """Engines remove a mounted image without an error, and the event names only the container's own image."""
     for name in ("first:1", "second:1", "third:1"):
         scene.engine.load(name, content=name)
     first, second, third = scene.engine.names
@@ -185,7 +186,7 @@ def test_a_container_made_during_the_batch_keeps_what_it_mounts(scene: Scene) ->
     assert scene.engine.names == [second, third]
 
 
-def test_a_parent_does_not_go_unless_all_its_children_went(scene: Scene) -> None:
+def test_a_parent_is_not_removed_unless_all_its_children_were(scene: Scene) -> None:
     scene.engine.load("base:1")
     scene.engine.build("app:1", "base:1", "one")
     scene.engine.troubles["app:1"] = deque([RemovalFailed("500: no")])
@@ -208,7 +209,7 @@ def test_a_name_that_is_refused_keeps_the_other_names(scene: Scene) -> None:
         (RemovalFailed("500"), Outcome.FAILED),
     ],
 )
-def test_one_failure_does_not_stop_the_others(scene: Scene, trouble: Exception, outcome: Outcome) -> None:
+def test_one_failed_removal_does_not_stop_the_others(scene: Scene, trouble: Exception, outcome: Outcome) -> None:
     scene.engine.load("a:1", content="1")
     scene.engine.load("b:1", content="2")
     scene.engine.troubles["a:1"] = deque([trouble])
@@ -243,14 +244,14 @@ def test_an_engine_that_is_gone_stops_everything(scene: Scene) -> None:
     assert scene.engine.has("b:1")
 
 
-def test_a_mistake_of_our_own_is_not_hidden(scene: Scene) -> None:
+def test_a_bug_is_not_hidden(scene: Scene) -> None:
     scene.engine.load("a:1")
     scene.engine.troubles["a:1"] = deque([ZeroDivisionError()])
     with pytest.raises(ZeroDivisionError):
         scene.run()
 
 
-# ── by ID ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── by ID ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_image_with_one_name_is_removed_by_its_id(scene: Scene) -> None:
@@ -298,7 +299,7 @@ def test_a_name_that_moved_without_an_event_keeps_its_new_image(scene: Scene) ->
     assert scene.engine.names == ["app:1", "app:2", "base:1"]
 
 
-# ── blindness ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── interruptions ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _connect_again(scene: Scene) -> None:
@@ -333,10 +334,10 @@ def test_an_interruption_ends_a_batch_before_its_next_request(scene: Scene, inte
     assert isinstance(execution.trouble, ObservationOutdated)
 
 
-# ── answers ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_name_that_takes_its_image_along_although_others_were_left_is_unexpected(scene: Scene) -> None:
+def test_a_name_whose_removal_deletes_an_image_with_other_names_is_unexpected(scene: Scene) -> None:
     image = scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
     _when(scene.engine, "remove app:1", lambda: scene.engine.rmi("app:2"))
@@ -362,17 +363,17 @@ def test_an_unknown_id_in_the_answer_makes_the_bytes_unknown(scene: Scene) -> No
     assert (answer.outcome, answer.freed) == (Outcome.REMOVED, UNKNOWN_BYTES)
 
 
-# ── being told to stop ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── stopping ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_who_is_told_to_stop_asks_for_nothing_more(scene: Scene) -> None:
+def test_a_stopping_controller_requests_nothing_more(scene: Scene) -> None:
     for number in range(5):
         scene.engine.load(f"app:{number}", content=str(number))
     _when(scene.engine, "remove app:1", scene.stopping.set)
     assert outcomes(scene.run()) == {"app:0": Outcome.REMOVED, "app:1": Outcome.REMOVED}
 
 
-def test_what_is_not_answered_in_time_is_in_flight(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_request_without_an_answer_in_time_is_in_flight(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.daemon.removal.requests.IN_FLIGHT_GETS_SECONDS", 0.01)
     answered = threading.Event()
     scene.engine.load("slow:1", content="1")
@@ -390,7 +391,7 @@ def test_what_is_not_answered_in_time_is_in_flight(scene: Scene, monkeypatch: py
     answered.set()
 
 
-def test_whoever_watches_hears_from_a_long_removal(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_long_removal_sends_heartbeats(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.daemon.removal.requests._HEARTBEAT_SECONDS", 0.001)
     scene.engine.load("app:1")
     beaten = threading.Event()
@@ -399,10 +400,10 @@ def test_whoever_watches_hears_from_a_long_removal(scene: Scene, monkeypatch: py
     assert scene.beats > 2
 
 
-# ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_graph_driver_tells_what_each_removal_freed() -> None:
+def test_a_graph_driver_reports_what_each_removal_freed() -> None:
     scene = Scene()
     scene.engine.load("app:1", "base", "one")
     scene.engine.load("app:2", "base", "two")
@@ -413,13 +414,13 @@ def test_a_graph_driver_tells_what_each_removal_freed() -> None:
 
 
 @pytest.mark.parametrize("kind", [Kind.D28_C8D, Kind.PODMAN])
-def test_other_stores_tell_it_only_of_the_whole_batch(kind: Kind) -> None:
+def test_other_stores_report_it_only_for_the_whole_batch(kind: Kind) -> None:
     scene = Scene(kind)
     scene.engine.load("app:1")
     assert [answer.freed for answer in scene.run().answers] == [FREED_IN_BATCH]
 
 
-def test_podman_says_of_a_parent_only_that_it_was_untagged() -> None:
+def test_podman_reports_a_parent_only_as_untagged() -> None:
     scene = Scene(Kind.PODMAN)
     scene.engine.load("app:1")
     scene.engine.troubles["app:1"] = deque([None])
@@ -433,7 +434,7 @@ def test_what_is_refused_frees_nothing(scene: Scene) -> None:
 
 
 def _when(engine: FakeEngine, call: str, *deeds: Callable[[], object]) -> None:
-    """Do these things, one at each such call, before it is answered."""
+    """Run these functions, one at each such call, before it is answered."""
     left = list(deeds)
 
     def on_call(what: str) -> None:

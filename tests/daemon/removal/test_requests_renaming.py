@@ -1,4 +1,4 @@
-"""Names that move while removals are under way: a removal by name must never take what bears the name by then."""
+"""Names that move during removals: a removal by name must never remove an image that got the name meanwhile."""
 
 from __future__ import annotations
 
@@ -31,7 +31,7 @@ moves: dict[str, Callable[[FakeEngine], object]] = {
 
 @pytest.mark.parametrize("kind", KINDS)
 @pytest.mark.parametrize("move", moves)
-def test_what_takes_over_a_name_during_the_batch_stays(kind: Kind, move: str) -> None:
+def test_an_image_that_gets_a_name_during_the_batch_is_kept(kind: Kind, move: str) -> None:
     scene = Scene(kind)
     scene.engine.load("base:1")
     scene.engine.load(content="there")
@@ -47,9 +47,7 @@ def test_what_takes_over_a_name_during_the_batch_stays(kind: Kind, move: str) ->
 def test_a_tag_that_moves_at_any_moment_keeps_its_new_image(
     kind: Kind, moment: int, move: str, is_late: bool, names: int
 ) -> None:
-    """With one name that is certain. With two, the moment between the inspection of a name and the request is left, and
-    then the loss is reported.
-    """
+    """With one name always. With two names, a move between the inspection and the request is possible and reported."""
     scene = Scene(kind)
     scene.engine.load("base:1")
     scene.engine.load("there:1", content="there")
@@ -78,7 +76,7 @@ def test_an_image_that_is_pulled_by_another_name_keeps_its_old_one(kind: Kind) -
     assert outcomes(scene.run(before=lambda: scene.engine.pull("other:1", content="same"))) == {}
 
 
-def test_what_happens_while_images_are_asked_for_again_counts_too() -> None:
+def test_events_during_the_lists_before_the_batch_count_too() -> None:
     scene = Scene()
     scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
@@ -91,7 +89,7 @@ def test_what_happens_while_images_are_asked_for_again_counts_too() -> None:
     assert outcomes(scene.run(before=lambda: scene.engine.load("another:1"))) == {}
 
 
-def test_a_use_just_before_the_look_by_a_name_that_was_lost_by_then_counts() -> None:
+def test_a_use_before_the_observation_by_a_name_that_was_lost_counts() -> None:
     with a_host() as host:
         old = host.engine.pull("app:1", content="old")
         host.rules(a_removal("*", 60))
@@ -117,7 +115,7 @@ def test_our_own_removals_do_not_count_as_moves() -> None:
     assert len(outcomes(scene.run(before=lambda: scene.engine.load("another:1")))) == 2
 
 
-def test_an_image_that_is_built_upon_during_the_batch_stays() -> None:
+def test_an_image_that_is_built_upon_during_the_batch_is_kept() -> None:
     scene = Scene(Kind.D28_GD)
     scene.engine.load("base:1")
 

@@ -1,4 +1,4 @@
-"""What counts as downloaded by the agent: only what leaves no doubt."""
+"""Evidence of downloads by the agent: only what is unambiguous counts."""
 
 from __future__ import annotations
 
@@ -21,11 +21,11 @@ APP, OLD, NEW = an_image("app:1"), an_image("app:1", id="old"), an_image("app:1"
 
 
 def names(*images: Image, before: tuple[Image, ...] = ()) -> Names:
-    """Of one look, and of one before it."""
+    """Names of one observation, and of one before it."""
     return Names(*({image.id: image for image in look} for look in (before, images)))
 
 
-# ── containers ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── containers ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_container_of_a_service_is_evidence_for_its_image_by_id() -> None:
@@ -33,12 +33,12 @@ def test_a_container_of_a_service_is_evidence_for_its_image_by_id() -> None:
     assert downloads.from_containers(seen, NOW) == {OLD.id: Evidence(NodeSource.AGENT_CONTAINER, "container c1", NOW)}
 
 
-def test_a_container_of_hzn_dev_or_of_anybody_else_is_none() -> None:
+def test_a_container_of_hzn_dev_or_of_others_is_no_evidence() -> None:
     containers = [a_container(APP, of_dev=True, name="d"), a_container(APP, name="x")]
     assert downloads.from_containers(an_observation([APP], containers), NOW) == {}
 
 
-# ── containers that came and went ────────────────────────────────────────────────────────────────────────────────────
+# ── containers between observations ───────────────────────────────────────────────────────────────────────────────────
 
 CREATED = an_event(name="app:1", by_agent=True, is_creation=True)
 
@@ -58,7 +58,7 @@ def test_a_service_that_lived_two_seconds_is_evidence() -> None:
     ],
     ids=["not its creation", "not the agent's", "perhaps heard before", "of nobody here"],
 )
-def test_what_leaves_a_doubt_is_none(event: Event) -> None:
+def test_an_ambiguous_event_is_no_evidence(event: Event) -> None:
     assert downloads.from_events([event], names(APP), NOW) == {}
 
 
@@ -72,7 +72,7 @@ def test_what_leaves_a_doubt_is_none(event: Event) -> None:
         an_event(EventKind.BUILT, an_id("x")[7:]),
     ],
 )
-def test_a_name_that_may_have_been_given_anew_is_no_evidence(event: Event) -> None:
+def test_a_name_that_may_have_moved_is_no_evidence(event: Event) -> None:
     assert downloads.from_events([CREATED, event], names(APP), NOW) == {}
 
 
@@ -80,24 +80,24 @@ def test_a_name_that_meant_two_images_is_no_evidence_for_either() -> None:
     assert downloads.from_events([CREATED], names(NEW, before=(OLD,)), NOW) == {}
 
 
-# ── record-download ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── record-download ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def recorded(
     name: str, since: float | None = None, known: Names | None = None, events: tuple[Event, ...] = ()
 ) -> tuple[set[ImageId], list[str]]:
-    """In this pass, or in one before at that time."""
+    """Recorded in this pass, or in an earlier one."""
     new, expected = ([name], []) if since is None else ([], [ExpectedDownload(name, since)])
     found, waiting = downloads.from_records(new, expected, events, known or names(APP), NOW)
     return set(found), [wish.name for wish in waiting]
 
 
 @pytest.mark.parametrize("name", ["app:1", "docker.io/library/app:1", APP.id, APP.id.removeprefix("sha256:")])
-def test_a_recorded_name_counts_at_once_for_the_image_that_bears_it(name: str) -> None:
+def test_a_recorded_name_counts_at_once_for_the_image_that_has_it(name: str) -> None:
     assert recorded(name) == ({APP.id}, [])
 
 
-def test_a_name_that_nobody_bears_waits_for_a_pull() -> None:
+def test_a_name_without_an_image_waits_for_a_pull() -> None:
     assert recorded("other:1") == (set(), ["other:1"])
 
 
@@ -116,8 +116,8 @@ def test_a_pull_of_the_name_ends_the_wait(name: str, pulled: str) -> None:
     assert recorded(name, since=NOW - 1, known=names(image), events=(pull,)) == ({image.id}, [])
 
 
-def test_what_bears_the_name_without_a_pull_does_not_end_the_wait() -> None:
-    """Not even where no watched time has gone by since, as over a reboot."""
+def test_an_image_with_the_name_but_without_a_pull_does_not_end_the_wait() -> None:
+    """Also if no observed time has passed since, as over a reboot."""
     assert recorded("app:1", since=NOW) == (set(), ["app:1"])
 
 
@@ -126,28 +126,28 @@ def test_a_build_of_the_name_does_not_end_the_wait() -> None:
     assert recorded("app:1", since=NOW - 1, events=(tagged,)) == (set(), ["app:1"])
 
 
-def test_a_pull_and_a_tag_of_one_name_leave_a_doubt() -> None:
+def test_a_pull_and_a_tag_of_one_name_are_ambiguous() -> None:
     events = an_event(EventKind.PULLED, "app:1"), an_event(EventKind.TAGGED, "app:1", image=APP)
     assert recorded("app:1", events=events) == (set(), ["app:1"])
 
 
-def test_the_wait_ends_after_a_day_of_watched_time() -> None:
+def test_the_wait_ends_after_a_day_of_observed_time() -> None:
     assert recorded("other:1", since=NOW - DAY + 1)[1] == ["other:1"]
     assert recorded("other:1", since=NOW - DAY)[1] == []
 
 
-def test_a_name_that_has_just_moved_is_believed_only_with_its_pull() -> None:
-    """It may have been recorded for the image that bore it before."""
+def test_a_name_that_has_just_moved_counts_only_with_its_pull() -> None:
+    """It may have been recorded for the image that had it before."""
     known = names(an_image(id="old"), NEW, before=(OLD,))
     assert recorded("app:1", known=known) == (set(), ["app:1"])
     assert recorded("app:1", known=known, events=(an_event(EventKind.PULLED, "app:1"),)) == ({NEW.id}, [])
 
 
-def test_a_name_is_never_taken_for_the_beginning_of_an_id() -> None:
+def test_a_name_is_never_read_as_the_start_of_an_id() -> None:
     assert recorded(APP.id[7:15]) == (set(), [APP.id[7:15]])
 
 
-# ── what the agent names ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── what the agent names ──────────────────────────────────────────────────────────────────────────────────────────────
 
 NAMED = {"app:1": NodeSource.SERVICE}
 PULLED_ONCE = an_image("app:1", digests=["app@sha256:" + "d" * 64])
@@ -178,7 +178,7 @@ def test_what_the_agent_names_counts_if_it_was_pulled(origin: EventKind, counts:
     assert named(APP, origin) is counts
 
 
-def test_of_an_image_that_was_here_before_a_graph_driver_tells_whether_it_was_pulled() -> None:
+def test_a_digest_on_a_graph_driver_shows_that_an_older_image_was_pulled() -> None:
     assert named(PULLED_ONCE)
     assert not named(APP)
     assert not named(an_image("app:1", digests=["elsewhere@sha256:" + "d" * 64]))
@@ -186,19 +186,19 @@ def test_of_an_image_that_was_here_before_a_graph_driver_tells_whether_it_was_pu
 
 @pytest.mark.parametrize("store", [Store.CONTAINERD, Store.PODMAN])
 def test_on_other_stores_a_digest_proves_nothing(store: Store) -> None:
-    """They give every image one, built and loaded ones too."""
+    """They give every image a digest, also built and loaded ones."""
     assert not named(PULLED_ONCE, store=store)
     assert named(PULLED_ONCE, EventKind.PULLED, store=store)
 
 
-def test_an_image_that_bore_the_name_before_does_not_count() -> None:
+def test_an_image_that_had_the_name_before_does_not_count() -> None:
     seen = an_observation([an_image(id="old"), NEW])
     records = {image.id: a_record(origin=EventKind.PULLED) for image in (OLD, NEW)}
     known = names(an_image(id="old"), NEW, before=(OLD,))
     assert downloads.from_agent(NAMED, known, records, seen, NOW).keys() == {NEW.id}
 
 
-def test_a_name_in_an_agreement_is_told_as_such() -> None:
+def test_a_name_in_an_agreement_is_evidence_of_an_agreement() -> None:
     seen, records = an_observation([APP]), {APP.id: a_record(origin=EventKind.PULLED)}
     found = downloads.from_agent({"app:1": NodeSource.AGREEMENT}, names(APP), records, seen, NOW)
     assert found == {APP.id: Evidence(NodeSource.AGREEMENT, "app:1", NOW)}

@@ -1,4 +1,4 @@
-"""How a record changes at each look, and from what idle time is counted."""
+"""Changes of a record at each observation, and the start of the idle time."""
 
 from __future__ import annotations
 
@@ -25,20 +25,20 @@ from tests.builders import a_record
 PULLED = ImageActivity(touch=EventKind.PULLED)
 
 
-def test_an_image_seen_for_the_first_time_is_as_young_as_can_be() -> None:
+def test_a_new_image_starts_now() -> None:
     record = first_record(NO_ACTIVITY, None, 100.0)
     assert record == Record(first_seen=100.0)
     assert idle_since(record, Usage.ANY) == idle_since(record, Usage.AGENT) == 100.0
 
 
-def test_an_image_that_came_back_is_new_but_for_what_it_is_made_of() -> None:
+def test_an_image_that_returned_is_new_except_its_names_and_layers() -> None:
     before = a_record(1.0, last_used=2.0, last_used_by_agent=2.0, last_touched=3.0, names=["app:1"], tip="sha256:top")
     record = first_record(PULLED, EventKind.PULLED, 100.0, before)
     assert (record.names, record.tip) == (before.names, before.tip)
     assert idle_since(record, Usage.AGENT) == 100.0
 
 
-def test_nothing_new_leaves_the_very_same_record() -> None:
+def test_without_activity_the_record_is_the_same_object() -> None:
     record = a_record(1.0, last_used=2.0)
     assert updated(record, NO_ACTIVITY, 100.0) is record
 
@@ -47,16 +47,16 @@ def test_while_it_is_in_use_the_last_use_is_zero() -> None:
     assert updated(a_record(1.0), ImageActivity(in_use=True), 100.0).last_used == IN_USE
 
 
-def test_a_use_counts_from_the_look_that_notices_its_end() -> None:
-    """Not from the last one that saw it: it may have gone on nearly as long."""
+def test_a_use_ends_at_the_observation_that_no_longer_shows_it() -> None:
+    """Not at the last one that showed it: the use may have lasted nearly until the next one."""
     assert updated(a_record(1.0, last_used=IN_USE), NO_ACTIVITY, 100.0).last_used == 100.0
 
 
-def test_a_use_between_two_looks_counts_from_the_later_one() -> None:
+def test_a_use_between_two_observations_counts_from_the_later_one() -> None:
     assert updated(a_record(1.0, last_used=2.0), ImageActivity(was_used=True), 100.0).last_used == 100.0
 
 
-def test_a_pull_is_a_sign_of_life_and_no_use() -> None:
+def test_a_pull_is_activity_and_not_use() -> None:
     record = updated(a_record(1.0), PULLED, 100.0)
     assert (record.last_used, record.last_touched, record.touch) == (None, 100.0, EventKind.PULLED)
     assert idle_since(record, Usage.ANY) == 100.0
@@ -84,11 +84,11 @@ def test_with_usage_agent_the_end_of_its_use_counts() -> None:
         (a_record(5.0, last_touched=5.0, touch=EventKind.LOADED), "loaded"),
     ],
 )
-def test_the_last_sign_of_life_is_told_in_words(record: Record, sign: str) -> None:
+def test_the_last_activity_has_a_text(record: Record, sign: str) -> None:
     assert last_activity(record).what == sign
 
 
-def test_what_idle_time_is_counted_from_is_told_in_words() -> None:
+def test_the_start_of_the_idle_time_has_a_text() -> None:
     record = a_record(1.0, last_used=9.0, last_used_by_agent=5.0)
     assert last_use(record, Usage.AGENT).what == "used by a container of the agent"
     assert last_use(replace(record, last_used_by_agent=None), Usage.AGENT).what == "first seen"
@@ -107,7 +107,7 @@ glimpses = st.builds(
 
 
 @given(records, glimpses, st.floats(1e6, 2e6), st.sampled_from(Usage))
-def test_no_look_ever_makes_an_image_older(record: Record, glimpse: ImageActivity, now: float, usage: Usage) -> None:
+def test_no_observation_makes_an_image_older(record: Record, glimpse: ImageActivity, now: float, usage: Usage) -> None:
     after = updated(record, glimpse, now)
     in_use = glimpse.in_use if usage is Usage.ANY else glimpse.in_use_by_agent
     assert in_use or idle_since(after, usage) >= idle_since(record, usage)
@@ -115,6 +115,6 @@ def test_no_look_ever_makes_an_image_older(record: Record, glimpse: ImageActivit
 
 
 @given(records, glimpses, st.floats(1e6, 2e6))
-def test_telling_the_same_twice_changes_nothing(record: Record, glimpse: ImageActivity, now: float) -> None:
+def test_repeated_activity_changes_nothing(record: Record, glimpse: ImageActivity, now: float) -> None:
     once = updated(record, glimpse, now)
     assert updated(once, glimpse, now) == once

@@ -1,4 +1,4 @@
-"""The ledger's clock: only watched time counts, whatever the clocks of the machine do."""
+"""The ledger clock: only observed time counts, regardless of the clocks of the machine."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ def later(seconds: float, *, boot: str = "boot 1", wall_step: float = 0.0) -> In
     return replace(at, wall_seconds=at.wall_seconds + wall_step)
 
 
-def test_the_clock_begins_above_zero_because_zero_means_in_use() -> None:
+def test_the_clock_starts_above_zero_because_zero_means_in_use() -> None:
     assert LedgerClock().seconds > 0
     assert START.seconds == LedgerClock().seconds
 
@@ -44,7 +44,7 @@ def test_the_wall_clock_has_no_effect(step: float) -> None:
 
 
 def test_suspend_is_not_observed_time() -> None:
-    """CLOCK_MONOTONIC stands still in it; only the wall goes on."""
+    """CLOCK_MONOTONIC does not advance during suspend; only the wall clock does."""
     assert START.advanced(later(0.0, wall_step=8 * 3600.0), RESYNC).seconds == START.seconds
 
 
@@ -66,14 +66,14 @@ def test_it_never_runs_backwards_nor_faster_than_one_resync_a_pass(moments: list
 
 
 @given(st.lists(instants, min_size=1, max_size=20), st.floats(-1e11, 1e11))
-def test_the_same_moments_under_another_wall_clock_come_to_the_same(moments: list[Instant], wall: float) -> None:
+def test_the_same_uptimes_under_another_wall_clock_give_the_same_times(moments: list[Instant], wall: float) -> None:
     clock = other = LedgerClock()
     for at in moments:
         clock, other = clock.advanced(at, RESYNC), other.advanced(replace(at, wall_seconds=wall), RESYNC)
     assert clock.seconds == other.seconds
 
 
-# ── gaps between passes ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── gaps between passes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_there_is_no_gap_before_the_first_pass() -> None:
@@ -89,11 +89,11 @@ def test_a_longer_absence_is_a_gap_and_says_how_long() -> None:
     assert START.gap_before(later(3 * DAY), RESYNC).startswith("no pass for 3")
 
 
-def test_a_reboot_is_a_gap_however_short() -> None:
+def test_a_reboot_of_any_length_is_a_gap() -> None:
     assert START.gap_before(later(1.0, boot="boot 2"), RESYNC) == "the host was restarted"
 
 
-# ── dates ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── dates ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def steady_for(seconds: float) -> LedgerClock:
@@ -116,7 +116,7 @@ def test_after_a_reboot_it_takes_ten_minutes_again() -> None:
     assert not steady_for(20 * MINUTE).advanced(an_instant(20.0, boot="boot 2"), RESYNC).wall_is_trusted()
 
 
-def test_ntp_may_slew_without_being_taken_for_a_step() -> None:
+def test_a_slew_by_ntp_is_not_a_step() -> None:
     assert not START.stepped(later(DAY, wall_step=0.0005 * DAY))
     assert START.stepped(later(60.0, wall_step=2.0))
 

@@ -1,4 +1,4 @@
-"""Which images a text has meant: in doubt rather too many, but for the ones that bear it now."""
+"""Images that a name may refer to (rather too many), and images that have it now (rather too few)."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ OLD, NEW = an_image("app:1", id="old"), an_image("app:1", id="new")
     "text",
     ["app:1", "docker.io/app:1", "docker.io/library/app:1", "index.docker.io/library/app:1"],
 )
-def test_a_name_means_its_bearer_however_it_is_spelled(text: str) -> None:
+def test_a_name_in_any_spelling_means_its_image(text: str) -> None:
     assert Names(look(OLD)).images_named(text) == {OLD.id}
 
 
@@ -33,22 +33,22 @@ def test_a_name_without_a_tag_is_latest() -> None:
     assert Names(look(OLD, latest)).images_named("app") == {latest.id}
 
 
-def test_a_name_means_every_image_that_bore_it_in_any_of_the_looks() -> None:
+def test_a_name_means_every_image_that_had_it_in_any_observation() -> None:
     assert Names(look(OLD), look(NEW)).images_named("app:1") == {OLD.id, NEW.id}
 
 
-def test_a_name_that_was_lost_a_moment_ago_still_means_the_loser() -> None:
+def test_a_recently_lost_name_still_means_the_image_that_lost_it() -> None:
     lost = {OLD.id: ("docker.io/library/app:1",)}
     assert Names(look(an_image(id="old")), lost=lost).images_named("app:1") == {OLD.id}
 
 
-def test_an_event_with_both_tells_what_a_name_meant_for_a_moment() -> None:
+def test_an_event_with_id_and_name_shows_a_meaning_between_observations() -> None:
     tagged = an_event(EventKind.TAGGED, "other:1", image=OLD)
     assert Names(look(OLD), events=[tagged]).images_named("other:1") == {OLD.id}
 
 
 @pytest.mark.parametrize("text", [an_id("old"), an_id("old").removeprefix("sha256:"), an_id("old")[7:19]])
-def test_an_id_or_the_beginning_of_one_means_its_image(text: str) -> None:
+def test_an_id_or_the_start_of_one_means_its_image(text: str) -> None:
     assert Names(look(OLD, NEW)).images_named(text) == {OLD.id}
 
 
@@ -74,19 +74,19 @@ def test_what_names_nothing_means_nothing(text: str) -> None:
     assert Names(look(OLD)).images_named(text) == frozenset()
 
 
-# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_event_is_about_the_image_whose_id_it_tells() -> None:
+def test_an_event_with_an_id_is_about_that_image() -> None:
     assert Names(look(OLD, NEW)).images_of(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {NEW.id}
 
 
-def test_a_use_of_a_name_that_came_and_went_counts_for_whoever_lost_a_name() -> None:
+def test_a_use_of_an_unknown_name_counts_for_every_image_that_lost_a_name() -> None:
     use, untag = an_event(name="gone:1"), an_event(EventKind.UNTAGGED, OLD.id, image=OLD)
     assert Names(look(OLD, NEW), events=[use, untag]).images_of(use) == {OLD.id}
 
 
-def test_an_event_concerns_whoever_loses_a_name_by_it_too() -> None:
+def test_an_event_also_affects_the_image_that_loses_the_name() -> None:
     assert Names(look(OLD)).affected_by(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {OLD.id, NEW.id}
 
 
@@ -102,20 +102,20 @@ def test_an_event_concerns_whoever_loses_a_name_by_it_too() -> None:
         (EventKind.USED, "unknown:1", False),
     ],
 )
-def test_some_events_move_names_that_they_do_not_tell(kind: EventKind, name: str, moves: bool) -> None:
+def test_some_events_move_names_that_they_do_not_contain(kind: EventKind, name: str, moves: bool) -> None:
     assert Names(look(OLD)).may_move_others(an_event(kind, name)) is moves
 
 
-# ── who bears a name now ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── images that have a name ───────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_only_the_latest_look_tells_who_bears_a_name() -> None:
+def test_only_the_latest_observation_shows_which_image_has_a_name() -> None:
     assert Names(look(OLD), look(NEW)).bearers_of("app:1") == {NEW.id}
     assert Names(look(OLD), look()).bearers_of("app:1") == frozenset()
 
 
-def test_the_beginning_of_an_id_bears_no_name() -> None:
-    """Nobody may be taken for another because a repository is called `cafe`."""
+def test_the_start_of_an_id_is_not_a_name() -> None:
+    """A repository may be called `cafe`."""
     names = Names(look(OLD))
     assert names.bearers_of(OLD.id[7:19]) == frozenset()
     assert names.bearers_of(OLD.id) == names.bearers_of(OLD.id[7:]) == {OLD.id}
@@ -130,10 +130,10 @@ def test_spellings_of_an_id_are_none() -> None:
     assert spellings(an_id("old")) == spellings("<none>:<none>") == ()
 
 
-# ── renamed ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── renamed ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_image_whose_name_another_bears_is_renamed() -> None:
+def test_an_image_whose_name_moved_is_renamed() -> None:
     assert renamed(look(OLD), look(an_image(id="old"), NEW)) == {OLD.id}
 
 

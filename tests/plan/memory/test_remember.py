@@ -1,4 +1,4 @@
-"""What a look and the events before it leave in the memory."""
+"""The memory after an observation and the events before it."""
 
 from __future__ import annotations
 
@@ -56,24 +56,24 @@ def after(
     seconds: float = 10.0,
     store: Store = Store.GRAPH_DRIVER,
 ) -> Memory:
-    """The memory after a look so many seconds later."""
+    """The memory after an observation `seconds` later."""
     last = memory.clock.last or an_instant()
     at = an_instant(last.uptime_seconds + seconds)
     return remember(memory, an_observation(images, containers, store=store, at=at), news, node or NodeAnswer(), RESYNC)
 
 
 KNOWN = a_memory(an_observation([APP]))
-"""An image that was first seen when the ledger began, days ago."""
+"""An image that was first seen when the ledger was created, days ago."""
 
 
 def record_of(memory: Memory, image: Image = APP) -> Record:
     return memory.records[image.id]
 
 
-# ── looks ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── observations ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_image_seen_for_the_first_time_is_young_whatever_came_before() -> None:
+def test_a_new_image_is_young_with_any_history() -> None:
     memory = after(Memory())
     assert record_of(memory).first_seen == memory.clock.seconds
 
@@ -83,27 +83,27 @@ def test_an_image_in_use_by_a_container_in_any_state_is_in_use() -> None:
         assert record_of(after(KNOWN, [APP], [a_container(APP, state=state)])).last_used == IN_USE
 
 
-def test_after_its_last_container_has_gone_it_is_idle_from_the_look_that_shows_it() -> None:
+def test_after_its_last_container_it_is_idle_from_the_observation_that_shows_it() -> None:
     used = after(KNOWN, [APP], [a_container(APP)])
     released = after(used)
     assert record_of(released).last_used == released.clock.seconds
 
 
-def test_use_is_by_the_image_and_not_by_its_name() -> None:
+def test_use_is_by_image_id_and_not_by_name() -> None:
     new = an_image("app:1", id="new")
     memory = after(KNOWN, [NAMELESS, new], [a_container(NAMELESS, created_from="app:1")])
     assert record_of(memory).last_used == IN_USE
     assert record_of(memory, new).last_used is None
 
 
-def test_a_record_ends_when_the_image_is_gone_and_begins_anew_when_it_returns() -> None:
+def test_a_record_ends_when_the_image_is_gone_and_a_new_one_starts_when_it_returns() -> None:
     gone = after(KNOWN, [])
     assert gone.records == {}
     assert record_of(after(gone)).first_seen > KNOWN.clock.seconds
 
 
 def test_an_image_that_is_hidden_while_in_use_keeps_its_record() -> None:
-    """Docker 26's containerd store lists an image no more once its tag has moved on."""
+    """Docker 26's containerd store does not list an image after its tag has moved."""
     container = a_container(APP, of_agent=True)
     hidden = after(after(KNOWN, [APP], [container]), [], [container])
     assert record_of(hidden).last_used == record_of(hidden).last_used_by_agent == IN_USE
@@ -125,12 +125,12 @@ def test_an_image_keeps_the_last_names_of_each_kind() -> None:
     assert record_of(memory).names == ("docker.io/library/app:1", "docker.io/library/app@sha256:" + "d" * 64)
 
 
-def test_new_names_take_the_place_of_old_ones() -> None:
+def test_new_names_replace_old_ones() -> None:
     memory = after(after(Memory(), [APP]), [an_image("app:2", id="app:1")])
     assert record_of(memory).names == ("docker.io/library/app:2",)
 
 
-def test_another_engine_makes_everything_new() -> None:
+def test_another_engine_makes_all_images_new() -> None:
     other = an_observation([APP], engine=an_engine(identity="another"), at=an_instant(1_010.0))
     full = replace(KNOWN, evidence={APP.id: Evidence(NodeSource.RECORDED, "", 1.0)}, lost_names={APP.id: ("x:1",)})
     memory = remember(full, other, QUIET, NodeAnswer(), RESYNC)
@@ -138,15 +138,15 @@ def test_another_engine_makes_everything_new() -> None:
     assert (memory.evidence, memory.lost_names) == ({}, {})
 
 
-def test_the_clock_goes_on_under_another_engine() -> None:
+def test_the_clock_continues_under_another_engine() -> None:
     other = an_observation([APP], engine=an_engine(identity="another"), at=an_instant(1_010.0))
     assert remember(KNOWN, other, QUIET, NodeAnswer(), RESYNC).clock.seconds == KNOWN.clock.seconds + 10.0
 
 
-# ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_container_that_lived_between_two_looks_was_a_use() -> None:
+def test_a_container_between_two_observations_was_a_use() -> None:
     memory = after(KNOWN, news=heard(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
 
@@ -155,32 +155,32 @@ def test_a_container_that_lived_between_two_looks_was_a_use() -> None:
     "kind",
     [EventKind.PULLED, EventKind.TAGGED, EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT],
 )
-def test_signs_of_life_other_than_use_touch_an_image(kind: EventKind) -> None:
+def test_activity_other_than_use_is_recorded(kind: EventKind) -> None:
     memory = after(KNOWN, news=heard(an_event(kind, image=APP)))
     record = record_of(memory)
     assert (record.last_touched, record.touch, record.last_used) == (memory.clock.seconds, kind, None)
 
 
 @pytest.mark.parametrize("kind", [EventKind.UNTAGGED, EventKind.DELETED])
-def test_an_untag_or_a_delete_is_no_sign_of_life(kind: EventKind) -> None:
+def test_an_untag_or_a_delete_is_not_activity(kind: EventKind) -> None:
     """Podman sends a delete even for one that it refused."""
     assert record_of(after(KNOWN, news=heard(an_event(kind, image=APP)))) == record_of(KNOWN)
 
 
-def test_a_use_counts_for_every_image_that_the_name_has_meant_since_the_last_look() -> None:
+def test_a_use_counts_for_every_image_that_the_name_has_meant_since_the_last_observation() -> None:
     new = an_image("app:1", id="new")
     memory = after(KNOWN, [NAMELESS, new], news=heard(an_event(name="app:1")))
     assert record_of(memory).last_used == record_of(memory, new).last_used == memory.clock.seconds
 
 
-def test_a_use_that_is_told_late_counts_for_whoever_bore_the_name_a_look_before() -> None:
+def test_a_late_use_event_counts_for_the_image_that_had_the_name_before() -> None:
     moved = after(KNOWN, [NAMELESS])
     memory = after(moved, [NAMELESS], news=heard(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
 
 
-def test_a_look_for_which_nobody_listened_forgets_no_name() -> None:
-    """The closing look of a pass: what was used during the removals is told to the next pass only."""
+def test_an_observation_without_events_forgets_no_name() -> None:
+    """The second observation of a pass: uses during the removals are reported to the next pass only."""
     closing = after(KNOWN, [NAMELESS], news=News())
     memory = after(after(closing, [NAMELESS], news=News()), [NAMELESS], news=heard(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
@@ -193,13 +193,13 @@ def test_while_the_stream_is_down_no_name_is_forgotten() -> None:
     assert record_of(memory).last_used == memory.clock.seconds
 
 
-def test_an_old_name_means_nothing_two_looks_later() -> None:
-    """Else an old version would stay for as long as its successor runs."""
+def test_an_old_name_means_nothing_two_observations_later() -> None:
+    """Otherwise an old version would be kept while its successor runs."""
     memory = after(after(KNOWN, [NAMELESS]), [NAMELESS])
     assert record_of(after(memory, [NAMELESS], news=heard(an_event(name="app:1")))).last_used is None
 
 
-def test_a_use_by_a_name_that_came_and_went_counts() -> None:
+def test_a_use_by_a_name_between_two_observations_counts() -> None:
     tagged, used = an_event(EventKind.TAGGED, "other:1", image=APP), an_event(name="other:1", by_agent=True)
     memory = after(KNOWN, news=heard(tagged, used, an_event(EventKind.UNTAGGED, APP.id, image=APP)))
     assert record_of(memory).last_used_by_agent == memory.clock.seconds
@@ -213,7 +213,7 @@ def test_an_image_that_was_removed_and_pulled_again_is_new() -> None:
     assert record_of(memory).origin is EventKind.PULLED
 
 
-def test_events_only_ever_make_images_younger() -> None:
+def test_events_only_make_images_younger() -> None:
     used = after(KNOWN, [APP], [a_container(APP)])
     assert record_of(after(used, [APP], [a_container(APP)], news=heard(an_event(name="app:1")))).last_used == IN_USE
 
@@ -244,10 +244,10 @@ def test_no_event_makes_an_image_older(told: list[Event], usage: Usage) -> None:
     assert idle_since(record_of(after(before, news=heard(*told))), usage) >= idle_since(record_of(before), usage)
 
 
-# ── what nobody watched ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── gaps in observation ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_nobody_watched_during_a_long_absence() -> None:
+def test_a_long_absence_is_a_gap() -> None:
     assert after(KNOWN, seconds=2 * RESYNC).watch == KNOWN.watch
     memory = after(KNOWN, seconds=3 * RESYNC)
     assert memory.watch.since == memory.clock.seconds
@@ -255,16 +255,16 @@ def test_nobody_watched_during_a_long_absence() -> None:
 
 
 @pytest.mark.parametrize("flaw", [{"is_up": False}, {"has_hole": True}])
-def test_nobody_watched_while_the_stream_was_down_or_forgot(flaw: dict[str, bool]) -> None:
+def test_a_stream_that_was_down_or_lost_events_is_a_gap(flaw: dict[str, bool]) -> None:
     memory = after(KNOWN, news=heard(**flaw))
-    assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "not all events of the engine were heard")
+    assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "some engine events were missed")
 
 
-def test_a_look_without_listening_is_no_gap() -> None:
+def test_an_observation_without_events_is_not_a_gap() -> None:
     assert after(KNOWN, news=News()).watch == KNOWN.watch
 
 
-# ── builds ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── builds ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 BASE, CHILD = an_image("base:1"), an_image("child:1")
 
@@ -273,7 +273,7 @@ def with_layers(layers: Mapping[Image, tuple[Layer, ...]]) -> News:
     return News(ReceivedEvents(), {image.id: each for image, each in layers.items()})
 
 
-def test_a_build_on_an_image_is_a_sign_of_life() -> None:
+def test_a_build_on_an_image_is_activity() -> None:
     base = after(Memory(), [BASE], news=with_layers({BASE: some_layers("a", "b")}))
     memory = after(base, [BASE, CHILD], news=with_layers({CHILD: some_layers("a", "b", "c")}))
     assert (record_of(memory, BASE).touch, record_of(memory, BASE).last_touched) == (
@@ -282,31 +282,31 @@ def test_a_build_on_an_image_is_a_sign_of_life() -> None:
     )
 
 
-def test_it_is_one_too_if_the_new_image_could_only_be_inspected_later() -> None:
+def test_a_build_is_activity_too_if_the_new_image_is_inspected_later() -> None:
     base = after(Memory(), [BASE], news=with_layers({BASE: some_layers("a", "b")}))
     seen = after(base, [BASE, CHILD])
     memory = after(seen, [BASE, CHILD], news=with_layers({CHILD: some_layers("a", "b", "c")}))
     assert record_of(memory, BASE).touch is EventKind.BUILT_UPON
 
 
-def test_an_image_beside_another_on_the_same_base_is_no_sign_of_life() -> None:
+def test_a_new_image_on_the_same_base_is_not_activity_of_its_sibling() -> None:
     one = after(Memory(), [BASE], news=with_layers({BASE: some_layers("a", "b")}))
     memory = after(one, [BASE, CHILD], news=with_layers({CHILD: some_layers("a", "c")}))
     assert record_of(memory, BASE).touch is None
 
 
-def test_layers_are_kept_for_images_that_are_here_and_no_others() -> None:
+def test_layers_are_kept_for_present_images_only() -> None:
     both = with_layers({BASE: some_layers("a", "b"), CHILD: some_layers("a", "c")})
     memory = after(Memory(), [BASE, CHILD], news=both)
     assert len(memory.layers) == 3
     assert set(after(memory, [BASE]).layers) == {layer.chain for layer in some_layers("a", "b")}
 
 
-def test_an_image_without_layers_is_read_for_good() -> None:
+def test_an_image_without_layers_is_inspected_once() -> None:
     assert record_of(after(Memory(), [BASE], news=with_layers({BASE: ()})), BASE).tip == ChainId("")
 
 
-# ── origins ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── origins ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(
@@ -326,28 +326,30 @@ def test_an_image_without_layers_is_read_for_good() -> None:
         ([], None),
     ],
 )
-def test_how_an_image_came_is_told_by_the_events_of_its_first_look(told: list[Event], origin: EventKind | None) -> None:
+def test_the_origin_of_an_image_is_shown_by_the_events_before_its_first_observation(
+    told: list[Event], origin: EventKind | None
+) -> None:
     assert record_of(after(Memory(), news=heard(*told))).origin is origin
 
 
-def test_where_it_came_from_does_not_change() -> None:
+def test_the_origin_of_an_image_does_not_change() -> None:
     pulled = after(Memory(), news=heard(an_event(EventKind.PULLED, "app:1")))
     assert record_of(after(pulled, news=heard(an_event(EventKind.LOADED, image=APP)))).origin is EventKind.PULLED
 
 
-# ── mounts ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── mounts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 OTHER = an_image("other:1")
 MOUNTING = a_container(OTHER, mounts=["app:1"])
 
 
-def test_a_mounted_image_is_in_use_even_when_its_name_has_moved_on() -> None:
+def test_a_mounted_image_is_in_use_after_its_name_has_moved() -> None:
     mounted = after(KNOWN, [APP, OTHER], [MOUNTING])
     moved = after(after(mounted, [NAMELESS, an_image("app:1", id="new"), OTHER], [MOUNTING]), [NAMELESS], [MOUNTING])
     assert record_of(moved).last_used == IN_USE
 
 
-def test_a_container_that_is_new_to_us_may_have_mounted_what_its_name_meant_before() -> None:
+def test_a_new_container_may_have_mounted_what_its_name_meant_before() -> None:
     memory = after(Memory(), [NAMELESS, an_image("app:1", id="new"), OTHER], [MOUNTING])
     assert record_of(memory).last_used == IN_USE
     elsewhere = an_image(id="x", digests=["elsewhere@sha256:" + "e" * 64])
@@ -360,7 +362,7 @@ def test_the_end_of_the_container_is_the_end_of_its_mounts() -> None:
     assert memory.mounted == {}
 
 
-# ── the agent ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_what_an_active_agreement_names_is_in_use_by_the_agent() -> None:
@@ -368,7 +370,7 @@ def test_what_an_active_agreement_names_is_in_use_by_the_agent() -> None:
     assert record.last_used == record.last_used_by_agent == IN_USE
 
 
-def test_the_end_of_an_agreement_is_a_sign_of_life() -> None:
+def test_the_end_of_an_agreement_is_activity() -> None:
     memory = after(after(KNOWN, node=an_answer(an_agreement("a1", "app:1"))), node=an_answer())
     assert record_of(memory).last_used == record_of(memory).last_used_by_agent == memory.clock.seconds
 
@@ -386,16 +388,16 @@ def test_a_new_agreement_may_be_as_old_as_the_last_answer() -> None:
     assert memory.agreements == {"a1": Beginning(answered.clock.seconds, memory.clock.seconds)}
 
 
-def test_a_good_answer_is_kept_and_silence_is_not() -> None:
+def test_a_valid_answer_is_kept_and_a_missing_one_is_not() -> None:
     good = after(KNOWN, node=an_answer(an_agreement("a1")))
     assert good.node == KeptAnswer(an_answer(an_agreement("a1")), good.clock.seconds)
     assert after(good, node=an_answer(an_agreement("a1"), is_silence=True)).node == good.node
 
 
-# ── the rest ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the rest ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_evidence_outlives_its_image() -> None:
+def test_evidence_is_kept_after_its_image_is_gone() -> None:
     used = after(KNOWN, [APP], [a_container(APP, of_agent=True)])
     assert after(after(used, []), [APP]).evidence == used.evidence
 
@@ -422,7 +424,7 @@ def test_attempts_end_with_their_image_and_with_their_situation() -> None:
     assert used.attempts == after(used).attempts == {}
 
 
-def test_a_row_of_pulls_goes_on_until_there_is_none_for_ten_minutes() -> None:
+def test_a_series_of_pulls_continues_until_there_is_none_for_ten_minutes() -> None:
     pulled = heard(an_event(EventKind.PULLED, "app:1"))
     first = after(KNOWN, news=pulled)
     second = after(first, news=pulled, seconds=RESYNC)
@@ -435,7 +437,7 @@ def test_a_row_of_pulls_goes_on_until_there_is_none_for_ten_minutes() -> None:
     assert anew.pulls.first == anew.pulls.last == anew.clock.seconds
 
 
-def test_a_row_of_pulls_that_never_ends_pauses_removals_again_and_again_but_not_for_ever() -> None:
+def test_an_endless_series_of_pulls_pauses_removals_but_not_always() -> None:
     pulled = heard(an_event(EventKind.PULLED, "app:1"))
     rows, memory = [], KNOWN
     for _ in range(8):
@@ -444,22 +446,22 @@ def test_a_row_of_pulls_that_never_ends_pauses_removals_again_and_again_but_not_
     assert rows == [0.0, RESYNC, None, 0.0, RESYNC, None, 0.0, RESYNC]
 
 
-def test_a_hole_in_the_stream_counts_until_a_pass_has_succeeded_and_a_pause_in_it_only_while_it_lasts() -> None:
+def test_lost_events_count_until_a_pass_succeeds_and_a_lost_connection_only_while_it_lasts() -> None:
     assert ReceivedEvents(is_up=False).followed_by(ReceivedEvents()).is_all
     assert not ReceivedEvents(has_hole=True).followed_by(ReceivedEvents()).is_all
     assert not ReceivedEvents().followed_by(ReceivedEvents(is_up=False)).is_all
 
 
 def test_the_cursor_follows_the_stream_even_backwards() -> None:
-    """The engine's clock may be set back; a look without listening leaves it."""
+    """The engine's clock may be set back; an observation without events keeps the cursor."""
     memory = after(KNOWN, news=heard(cursor=100))
     assert after(memory, news=heard(cursor=50)).event_cursor == 50
     assert after(memory, news=News()).event_cursor == 100
 
 
 @given(st.lists(st.sampled_from(["used", "free", "gone", "moved"]), max_size=8))
-def test_a_look_takes_nothing_but_its_arguments(looks: list[str]) -> None:
-    """The same looks give the same memory, and a look twice at the same moment changes no age."""
+def test_remembering_uses_only_its_arguments(looks: list[str]) -> None:
+    """Equal observations give equal memories, and a repeated observation changes no age."""
     shows: dict[str, tuple[list[Image], list[Container]]] = {
         "used": ([APP], [a_container(APP)]),
         "free": ([APP], []),
@@ -475,7 +477,7 @@ def test_a_look_takes_nothing_but_its_arguments(looks: list[str]) -> None:
 
 
 def test_ages_survive_any_number_of_restarts() -> None:
-    """A restart is no more than another value of the same memory."""
+    """A restart saves and loads the memory."""
     memory = KNOWN
     for _ in range(500):
         memory = after(memory, seconds=1.0)
@@ -487,7 +489,7 @@ def test_an_engine_without_images_is_remembered_too() -> None:
     assert remember(Memory(), an_observation(), QUIET, NodeAnswer(), RESYNC).seen is not None
 
 
-# ── names of the form repo:tag@digest, hidden labels, swarm services ─────────────────────────────────────────────────
+# ── names of the form repo:tag@digest, hidden labels, swarm services ──────────────────────────────────────────────────
 
 DIGEST = "sha256:" + "d" * 64
 PINNED = an_image(id="app", digests=[f"app@{DIGEST}"])

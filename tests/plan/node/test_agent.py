@@ -1,4 +1,4 @@
-"""What is believed of an agent: fresh answers, the last good one while it is silent, and young agreements."""
+"""Which answer of an agent is used: the new one, the last valid one, and young agreements."""
 
 from __future__ import annotations
 
@@ -32,25 +32,26 @@ GOOD = NodeAnswer(Node("myorg", "gw-1"), "from the agent", URL, agent=AgentAnswe
 SILENCE = NodeAnswer(None, "the agent answered 500", URL, is_silence=True)
 
 
-def test_a_fresh_answer_is_believed_whatever_was_said_before() -> None:
+def test_a_new_answer_replaces_the_last_one() -> None:
     assert believed(GOOD, None, 1000.0) == GOOD
     assert believed(GOOD, KeptAnswer(replace(GOOD, node=Node("myorg", "gw-2")), 900.0), 1000.0) == GOOD
 
 
-def test_while_the_agent_is_silent_its_last_good_answer_holds_and_is_shown_as_old() -> None:
+def test_while_the_agent_does_not_answer_its_last_valid_answer_is_used_and_shown_as_old() -> None:
     answer = believed(SILENCE, KeptAnswer(GOOD, at=1000.0), now=1000.0 + 90 * 60)
     assert (answer.node, answer.agent, answer.source) == (GOOD.node, GOOD.agent, URL)
     assert answer.is_silence
     assert answer.is_degraded
-    assert answer.why == "the agent answered 500; its last answer, 90 min of watched time old, holds"
+    assert answer.why == "the agent answered 500; its last answer is used"
+    assert answer.age_seconds == 90 * 60
 
 
-def test_silence_without_a_last_answer_is_a_node_nobody_knows() -> None:
+def test_no_answer_without_a_last_answer_is_an_unknown_node() -> None:
     assert believed(SILENCE, None, 1000.0) == SILENCE
     assert SILENCE.node is None
 
 
-def test_of_half_an_answer_that_half_is_believed_and_the_other_holds_from_before() -> None:
+def test_a_partial_answer_is_completed_by_the_last_answer() -> None:
     node, said = Node("myorg", "gw-2"), AgentAnswer((Agreement("a2", ("db:1",)),))
     of_file = NodeAnswer(node, "the agent answered 500", URL, is_silence=True, half=Half.NODE)
     of_agent = NodeAnswer(None, "the file is not valid", URL, is_silence=True, agent=said, half=Half.AGENT)
@@ -61,27 +62,27 @@ def test_of_half_an_answer_that_half_is_believed_and_the_other_holds_from_before
     ]
 
 
-def test_half_an_answer_without_one_before_is_a_node_nobody_knows() -> None:
+def test_a_partial_answer_without_a_last_answer_is_an_unknown_node() -> None:
     half = NodeAnswer(Node("myorg", "gw-2"), "the agent answered 500", URL, is_silence=True, half=Half.NODE)
     assert believed(half, None, 1000.0).node is None
 
 
-def test_half_an_answer_is_kept_beside_the_other_half_and_makes_that_no_younger() -> None:
+def test_a_partial_answer_is_kept_and_does_not_renew_the_other_part() -> None:
     said = AgentAnswer((Agreement("a2", ("db:1",)),))
     kept = KeptAnswer(GOOD, 900.0)
     half = believed(NodeAnswer(None, "", URL, is_silence=True, agent=said, half=Half.AGENT), kept, 1000.0)
     assert kept_after(kept, half, 1000.0) == KeptAnswer(replace(GOOD, agent=said), 900.0)
 
 
-def test_what_another_one_said_does_not_hold() -> None:
-    """The option was changed to another agent, or from an agent to a file: that may be another node."""
+def test_an_answer_of_another_source_is_not_used() -> None:
+    """The option was changed to another agent, or from an agent to a file: it may be another node."""
     of_another = KeptAnswer(replace(GOOD, source="http://localhost:8511"), 900.0)
     assert believed(SILENCE, of_another, 1000.0) == SILENCE
     of_nobody = KeptAnswer(NodeAnswer(), 900.0)
     assert believed(SILENCE, of_nobody, 1000.0) == SILENCE
 
 
-def test_no_node_is_an_answer_too_and_holds() -> None:
+def test_a_valid_answer_without_a_node_is_kept_too() -> None:
     unregistered = NodeAnswer(None, "the agent has no configured node", URL)
     assert believed(unregistered, KeptAnswer(GOOD, 900.0), 1000.0) == unregistered
     assert believed(SILENCE, KeptAnswer(unregistered, 900.0), 1000.0).node is None
@@ -97,7 +98,7 @@ def test_no_node_is_an_answer_too_and_holds() -> None:
         (NodeAnswer(None, "the agent is a cluster agent", URL), True),
     ],
 )
-def test_somebody_should_look_after_silence_and_unknown_nodes(answer: NodeAnswer, degraded: bool) -> None:
+def test_missing_answers_and_unknown_nodes_are_degraded(answer: NodeAnswer, degraded: bool) -> None:
     assert answer.is_degraded is degraded
 
 
@@ -107,22 +108,22 @@ def test_what_active_agreements_name_is_in_use() -> None:
     assert NO_AGENT.images_in_use == frozenset()
 
 
-# ── young agreements ─────────────────────────────────────────────────────────────────────────────────────────────────
+# ── young agreements ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_an_agreement_began_at_some_time_since_the_last_answer_without_it() -> None:
+def test_an_agreement_may_have_started_since_the_last_answer_without_it() -> None:
     first = beginnings_after({}, [Agreement("a1")], 50.0, 100.0)
     assert first == {"a1": Beginning(50.0, 100.0)}
     both = beginnings_after(first, [Agreement("a1"), Agreement("a2")], 100.0, 200.0)
     assert both == {"a1": Beginning(50.0, 100.0), "a2": Beginning(100.0, 200.0)}
 
 
-def test_an_agreement_that_has_ended_is_forgotten_and_a_new_one_is_young_again() -> None:
+def test_an_ended_agreement_is_forgotten_and_a_new_one_is_young() -> None:
     assert beginnings_after({"a1": AT_100}, [], 150.0, 200.0) == {}
     assert beginnings_after({}, [Agreement("a1")], 200.0, 300.0) == {"a1": Beginning(200.0, 300.0)}
 
 
-def test_what_came_since_an_agreement_without_images_may_have_begun_is_held() -> None:
+def test_images_since_the_possible_start_of_an_agreement_without_images_are_held() -> None:
     assert hold_of(AgentAnswer((Agreement("a1"),)), {"a1": Beginning(50.0, 100.0)}, 200.0) == Hold(50.0, 100.0 + HOUR)
 
 
@@ -141,14 +142,14 @@ def test_a_long_silence_before_an_agreement_does_not_shorten_its_hold() -> None:
     assert hold_of(AgentAnswer((Agreement("a1"),)), {"a1": Beginning(0.0, 5 * HOUR)}, 5 * HOUR) == Hold(0.0, 6 * HOUR)
 
 
-def test_all_that_are_young_count_and_no_older_one() -> None:
+def test_only_young_agreements_count() -> None:
     several = AgentAnswer((Agreement("old"), Agreement("young"), Agreement("younger")))
     beginnings = {name: Beginning(at, at) for name, at in (("old", 0.0), ("young", HOUR), ("younger", HOUR + 10))}
     assert hold_of(several, beginnings, HOUR + 20) == Hold(HOUR, 2 * HOUR + 10)
 
 
-def test_an_agreement_that_was_never_seen_begins_now() -> None:
-    """So it is where the answer of another agent was kept while this one has been silent from the beginning."""
+def test_a_new_agreement_starts_now() -> None:
+    """For example if the kept answer is from another agent and this one has never answered."""
     assert hold_of(AgentAnswer((Agreement("a1"),)), {}, 200.0) == Hold(200.0, 200.0 + HOUR)
 
 
@@ -157,7 +158,7 @@ def test_an_agreement_that_was_never_seen_begins_now() -> None:
     names_images=st.sets(st.sampled_from("abc")),
     now=st.floats(2 * HOUR, 3 * HOUR),
 )
-def test_nothing_is_held_for_longer_than_an_hour(
+def test_no_image_is_held_for_longer_than_an_hour(
     first_seen: dict[str, float], names_images: set[str], now: float
 ) -> None:
     agreements = tuple(Agreement(name, ("x:1",) if name in names_images else ()) for name in first_seen)

@@ -48,7 +48,7 @@ def test_patterns_match_as_upstream_compares_them(pattern: str, listed: tuple[st
 
 
 @given(_patterns, st.lists(_patterns, min_size=1, max_size=3))
-def test_constraints_have_no_say_where_there_are_patterns(pattern: str, listed: list[str]) -> None:
+def test_constraints_have_no_effect_beside_patterns(pattern: str, listed: list[str]) -> None:
     without = match(_Policy(patterns=tuple(listed)), Node(pattern=pattern)).applies
     spoilt = Node(pattern=pattern, constraints=("no constraint",))
     assert match(_Policy(patterns=tuple(listed), constraints=("() x",)), spoilt).applies is without
@@ -61,7 +61,7 @@ def test_without_patterns_the_constraints_of_both_sides_must_hold() -> None:
     assert not match(_Policy(constraints=("site == lyon",)), _LYON).applies
 
 
-def test_no_constraint_on_either_side_is_a_match() -> None:
+def test_without_constraints_on_both_sides_the_document_matches() -> None:
     assert match(_Policy(), Node()).applies
     assert match(_Policy(constraints=("", "  ")), Node(constraints=("()",))).applies
 
@@ -101,7 +101,7 @@ def test_no_constraint_on_either_side_is_a_match() -> None:
         (_Policy(), Node(), "the constraints on both sides are satisfied"),
     ],
 )
-def test_the_reason_is_for_people(document: _Policy, node: Node, why: str) -> None:
+def test_the_reason_is_a_sentence(document: _Policy, node: Node, why: str) -> None:
     assert match(document, node).why.startswith(why)
 
 
@@ -111,7 +111,7 @@ def test_many_patterns_are_counted_in_the_reason() -> None:
     assert "or 995 others" in match(_Policy(patterns=listed), Node()).why
 
 
-def test_one_constraint_that_cannot_be_read_spoils_all() -> None:
+def test_one_constraint_that_cannot_be_parsed_makes_all_fail() -> None:
     assert not match(_Policy(constraints=("", "a b")), Node()).applies
     assert not match(_Policy(), Node(constraints=("", "() a == 1"))).applies
 

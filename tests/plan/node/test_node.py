@@ -81,7 +81,7 @@ def test_management_constraints_replace_all_others_even_by_a_blank() -> None:
     assert management_view({"constraints": ["a == 1"], "management": {"constraints": []}}).constraints == ("a == 1",)
 
 
-def test_deployment_has_no_say_and_nothing_is_an_empty_policy() -> None:
+def test_deployment_has_no_effect_and_a_missing_policy_is_empty() -> None:
     assert management_view({"deployment": {"constraints": ["a == 1"], "properties": [{"name": "a", "value": 1}]}}) == (
         (),
         (),
@@ -210,7 +210,7 @@ def test_the_operating_system_is_one_that_upstream_knows(
     assert (found[OPERATING_SYSTEM], found[CONTAINERIZED]) == expected
 
 
-def test_builtin_properties_replace_what_a_policy_says_but_for_two() -> None:
+def test_builtin_properties_replace_those_of_a_policy_except_two() -> None:
     said: list[tuple[str, object]] = [(ARCH, "z80"), ("site", "lyon"), (ALLOW_PRIVILEGED, True), (HARDWARE_ID, "mine")]
     policy = {"label": "l", "properties": [{"name": name, "value": value} for name, value in said]}
     result = with_builtin_properties(policy, builtin_properties(_PI))
@@ -228,7 +228,7 @@ def test_a_policy_without_properties_gets_all_builtin_ones() -> None:
     assert management_view(result).properties == builtin_properties(_PI)
 
 
-def test_what_is_no_policy_at_all_raises_nothing() -> None:
+def test_an_invalid_policy_raises_nothing() -> None:
     odd: dict[str, object] = {"properties": [1, {"name": 5}], "constraints": [None, "a == 1"], "management": []}
     assert management_view(odd) == ((Property("", None),), ("a == 1",))
 
@@ -256,7 +256,7 @@ def test_a_described_node_keeps_its_own_builtin_properties_and_gets_the_others()
     assert node.properties == (Property(CPU, 64), Property(ARCH, "arm"))
 
 
-def test_the_management_section_has_the_last_word_on_builtin_properties_too() -> None:
+def test_the_management_section_replaces_builtin_properties_too() -> None:
     policy = {"management": {"properties": [{"name": CPU, "value": 64}]}}
     assert node_of(_described(policy), [Property(CPU, 2)]).properties == (Property(CPU, 64),)
 

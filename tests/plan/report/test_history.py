@@ -1,4 +1,4 @@
-"""What was freed, day by day."""
+"""Freed bytes by day."""
 
 from __future__ import annotations
 
@@ -34,13 +34,13 @@ def test_each_removal_counts_on_its_day_and_the_last_day_is_today() -> None:
     assert freed_on(3, a_removal(2 * DAY, 5), a_removal(DAY, 30), a_removal(DAY, 20), a_removal(0, 7)) == [5, 50, 7]
 
 
-def test_a_day_begins_at_midnight_where_the_host_is() -> None:
+def test_a_day_starts_at_midnight_of_the_hosts_time_zone() -> None:
     one_past_eleven_in_the_evening_utc = a_removal(13 * HOUR, 9)
     assert freed_on(2, one_past_eleven_in_the_evening_utc) == [9, 0]
     assert freed_on(2, one_past_eleven_in_the_evening_utc, today=Today(NOON, 2 * HOUR)) == [0, 9]
 
 
-def test_what_a_wrong_clock_has_dated_into_the_future_counts_on_no_day() -> None:
+def test_a_removal_with_a_future_date_counts_on_no_day() -> None:
     assert freed_on(2, a_removal(-3 * DAY, 9)) == [0, 0]
 
 
@@ -54,12 +54,12 @@ def test_an_unknown_figure_is_counted_as_unknown() -> None:
     assert (day.freed_bytes, day.removals, day.unknown, day.date) == (3, 2, 1, "2026-11-21")
 
 
-def test_a_refusal_is_no_removal() -> None:
+def test_a_refusal_is_not_a_removal() -> None:
     (day,) = day_by_day([a_removal(0, 0, Outcome.REFUSED)], {}, Today(NOON), 1)
     assert day.removals == 0
 
 
-def test_the_beginning_of_a_day_is_a_midnight_where_the_host_is() -> None:
+def test_the_start_of_a_day_is_a_midnight_of_the_hosts_time_zone() -> None:
     assert NOON - Today(NOON).beginning(0) == 12 * HOUR
     assert NOON - Today(NOON, 2 * HOUR).beginning(1) == 38 * HOUR
 

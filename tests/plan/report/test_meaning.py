@@ -1,4 +1,4 @@
-"""Which rows a text means; the same images as the text would mean to the engine."""
+"""The rows that a text matches: the same images that the engine would find."""
 
 from __future__ import annotations
 
@@ -33,5 +33,5 @@ ROWS = [
         ("<script>", []),
     ],
 )
-def test_a_name_a_digest_an_id_or_the_beginning_of_one(text: str, references: list[str]) -> None:
+def test_a_row_is_found_by_name_digest_id_or_start_of_an_id(text: str, references: list[str]) -> None:
     assert [row.reference for row in matching_rows(ROWS, text)] == references

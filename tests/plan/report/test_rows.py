@@ -1,4 +1,4 @@
-"""Rows become JSON as it was promised, and are read back from what the ledger keeps."""
+"""Rows become JSON with stable fields, and are read from the values in the ledger."""
 
 from __future__ import annotations
 
@@ -58,7 +58,7 @@ def everything(status: Status) -> dict[str, Any]:
     }
 
 
-def test_json_has_the_promised_keys_in_the_promised_order_and_the_promised_values(busy: Status) -> None:
+def test_json_has_stable_keys_in_a_stable_order_and_stable_values(busy: Status) -> None:
     text = json.dumps(everything(busy), indent=1, ensure_ascii=False, default=as_values)
     assert text.replace(busy.reading.folder, "policies") + "\n" == PROMISED.read_text()
 
@@ -92,19 +92,19 @@ def test_a_stored_row_that_lacks_a_field_or_is_no_object_is_refused() -> None:
         row_from(ReferenceRow, [])
 
 
-def test_a_field_that_a_newer_version_stored_is_passed_over() -> None:
+def test_a_field_that_a_newer_version_stored_is_ignored() -> None:
     stored = asdict(a_row()) | {"names_remembered": [], "of_the_future": 1}
     assert row_from(ReferenceRow, stored) == a_row()
 
 
-def test_a_moment_is_shown_in_seconds_from_now_and_as_a_date() -> None:
+def test_a_time_is_shown_in_seconds_from_now_and_as_a_date() -> None:
     shown = a_row(until=1_060.0, due_at=940.0, idle_since=400.0, last_used=1_000.0).shown(CLOCK)
     assert (shown.until_seconds, shown.until) == (60.0, "2026-11-21T09:31:00+00:00")
     assert (shown.due_in_seconds, shown.due_at) == (-60.0, "2026-11-21T09:29:00+00:00")
     assert (shown.idle_seconds, shown.last_used) == (600.0, "2026-11-21T09:30:00+00:00")
 
 
-def test_what_has_no_moment_shows_none() -> None:
+def test_what_has_no_time_shows_none() -> None:
     shown = a_row(idle_since=None, last_used="in use").shown(CLOCK)
     assert (shown.due_in_seconds, shown.due_at, shown.idle_seconds, shown.last_used) == (None, None, None, "in use")
 
@@ -113,7 +113,7 @@ def test_without_any_pass_there_are_no_dates() -> None:
     assert a_row(first_seen=5.0).shown(LedgerClock()).first_seen is None
 
 
-def test_a_key_begins_with_the_name_of_its_row() -> None:
+def test_a_key_starts_with_the_name_of_its_row() -> None:
     assert name_in(key_of("a name:1", "sha256:0", 3)) == "a name:1"
     assert key_of("a", "b") != key_of("a", "c")
 

@@ -1,4 +1,4 @@
-"""Which nodes of a fleet a document applies to: the same as for each node alone, only faster."""
+"""The nodes of a fleet that a document applies to: equal to the result for each node alone."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ FLEET = (
 )
 
 
-def test_the_nodes_are_told_with_the_reason_and_those_to_which_it_applies_come_first() -> None:
+def test_nodes_are_listed_with_the_reason_and_matching_nodes_first() -> None:
     (reach,) = reaches([a_document(constraints=["site == lyon"])], FLEET)
     assert [member.name for member in reach.applies_to] == ["lyon-1", "lyon-2"]
     assert [(group.applies, group.why, len(group.members)) for group in reach.groups] == [
@@ -55,12 +55,12 @@ def test_a_document_that_is_never_in_force_applies_to_no_node_and_says_why() -> 
     assert whys == [["enabled is false"], ["1 error"], ["ignored (no image policy)"]]
 
 
-def test_to_a_node_that_nobody_knows_no_document_applies() -> None:
+def test_no_document_applies_to_an_unknown_node() -> None:
     answer = applies(a_document(), NodeAnswer(None, "the agent is silent", is_silence=True))
     assert (answer.applies, answer.why) == (False, "the agent is silent")
 
 
-def test_values_that_python_takes_for_equal_are_told_apart() -> None:
+def test_values_that_python_considers_equal_are_distinguished() -> None:
     fleet = [a_member(str(number), n=value) for number, value in enumerate((1, 1.0, True, "1"))]
     (reach,) = reaches([a_document(constraints=["n == 1 && n < 2"])], fleet)
     assert [member.name for member in reach.applies_to] == ["0", "1"]
@@ -90,7 +90,7 @@ _documents = st.builds(
 
 
 @given(st.lists(_documents, max_size=3), st.lists(_members, max_size=8))
-def test_every_node_gets_the_answer_that_it_would_get_alone(documents: list[Document], nodes: list[Node]) -> None:
+def test_every_node_gets_the_answer_that_it_gets_alone(documents: list[Document], nodes: list[Node]) -> None:
     fleet = [Member(str(number), node) for number, node in enumerate(nodes)]
     for document, reach in zip(documents, reaches(documents, fleet), strict=True):
         told = {member.name: (group.applies, group.why) for group in reach.groups for member in group.members}
@@ -113,18 +113,18 @@ def test_nodes_that_no_document_distinguishes_are_matched_once(monkeypatch: pyte
     assert found == [200] * 50 + [0] * 50
 
 
-# ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── images ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 OLD, OLDER, NEW = Candidate("old:1", downloaded_by_agent=True), Candidate("old:0"), Candidate("new:1")
 A_DIGEST = "sha256:" + "0" * 64
 
 
-def test_what_a_rule_covers_could_go() -> None:
+def test_what_a_rule_covers_could_be_removed() -> None:
     anybodys = a_document(image_policy={"removal": [{**RULE, "agent_downloaded_only": False}]})
     assert could_remove(anybodys, [OLD, OLDER, NEW]) == ["old:1", "old:0"]
 
 
-def test_of_a_rule_for_what_the_agent_downloaded_only_that_could_go() -> None:
+def test_a_rule_for_downloaded_images_could_remove_only_those() -> None:
     assert could_remove(a_document(), [OLD, OLDER, NEW]) == ["old:1"]
 
 
@@ -138,7 +138,7 @@ def test_an_invalid_document_could_remove_nothing() -> None:
     assert could_remove(a_document(enabled=7), [OLD]) == []
 
 
-def test_images_are_told_for_nodes_to_which_the_document_applies() -> None:
+def test_images_are_listed_for_nodes_to_which_the_document_applies() -> None:
     fleet = [a_member("a", "", OLD, NEW, site="lyon"), a_member("b", "", OLD, site="paris"), a_member("c", site="lyon")]
     (reach,) = reaches([a_document(constraints=["site == lyon"])], fleet)
     assert reach.could_remove == {"a": ["old:1"]}

@@ -1,4 +1,4 @@
-"""Stories of documents on one node: they come into force, wait, stop, and are told why."""
+"""Documents on one node: they come into force, wait and end, with a reason."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def a_document(name: str = "sweep", /, **changes: object) -> Document:
 
 
 class Life:
-    """A node that lives from pass to pass, and what it keeps between them."""
+    """A node with its state between passes."""
 
     def __init__(self, node: Node | None = LYON, wall: float = TEN_O_CLOCK) -> None:
         self.who = NodeAnswer(node)
@@ -58,14 +58,14 @@ class Life:
         return Instant(self.wall, self.boot, self.uptime)
 
     def passes(self, seconds: float) -> Life:
-        """Time goes by, and the next pass begins."""
+        """Advance the clock to the next pass."""
         self.wall += seconds
         self.uptime += seconds
         self.clock = self.clock.advanced(self._instant(), math.inf)
         return self
 
     def look(self, *documents: Document) -> DocumentDecisions:
-        """One pass over documents that have stood still."""
+        """One pass with stable documents."""
         policies = [document.policy for document in documents if document.policy]
         self.texts = texts_after(self.texts, policies, self.clock)
         return decide_documents(documents, Circumstances(self.who, self.clock, self.texts))
@@ -75,7 +75,7 @@ class Life:
         return status
 
 
-# ── which documents apply ────────────────────────────────────────────────────────────────────────────────────────────
+# ── which documents apply ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_document_that_applies_is_in_force_from_when_it_was_first_seen() -> None:
@@ -86,7 +86,7 @@ def test_a_document_that_applies_is_in_force_from_when_it_was_first_seen() -> No
     assert life.passes(HOUR).sees(a_document(constraints=["site == lyon"])).in_force_from == began
 
 
-def test_it_stops_when_the_node_policy_changes_and_says_why() -> None:
+def test_it_ends_when_the_node_policy_changes_and_says_why() -> None:
     life, document = Life(LYON), a_document(constraints=["site == lyon"])
     assert life.look(document).rules
     life.who = NodeAnswer(PARIS)
@@ -96,7 +96,7 @@ def test_it_stops_when_the_node_policy_changes_and_says_why() -> None:
     assert scope.documents[0].why == ("constraint 'site == lyon' is not satisfied: the node has site = \"paris\"")
 
 
-def test_it_also_stops_when_the_node_takes_no_such_documents_any_more() -> None:
+def test_it_also_ends_when_the_node_no_longer_accepts_such_documents() -> None:
     life, document = Life(LYON), a_document(properties=[{"name": "purpose", "value": "cleaning"}])
     assert life.sees(document).state is IN_FORCE
     life.who = NodeAnswer(Node("myorg", "gw-1", constraints=("purpose == upgrade",)))
@@ -113,13 +113,13 @@ def test_of_two_documents_one_is_for_nodes_with_a_pattern_and_one_for_the_others
 
 
 @pytest.mark.parametrize("constraints", [[], ["site == lyon"], ["site != nowhere"], ["openhorizon.cpu > 0"]])
-def test_a_node_with_a_pattern_never_sees_documents_that_ask_for_properties(constraints: list[str]) -> None:
+def test_documents_with_constraints_never_apply_to_a_node_with_a_pattern(constraints: list[str]) -> None:
     status = Life(GATEWAY).sees(a_document(constraints=constraints))
     assert status.state is NOT_APPLICABLE
     assert status.why == 'the node has the pattern "myorg/gateway", and the document lists no patterns'
 
 
-def test_to_a_node_that_nobody_knows_no_document_applies() -> None:
+def test_no_document_applies_to_an_unknown_node() -> None:
     life = Life()
     life.who = NodeAnswer(None, "the agent is silent", is_silence=True)
     scope = life.look(a_document())
@@ -141,13 +141,15 @@ def test_to_a_node_that_nobody_knows_no_document_applies() -> None:
         ),
     ],
 )
-def test_what_is_not_meant_to_work_gives_no_rules(changes: dict[str, object], state: DocumentState, why: str) -> None:
+def test_documents_that_are_disabled_or_without_image_policy_give_no_rules(
+    changes: dict[str, object], state: DocumentState, why: str
+) -> None:
     scope = Life().look(a_document(**changes))
     assert scope.rules == ()
     assert (scope.documents[0].state, scope.documents[0].why) == (state, why)
 
 
-def test_a_bad_document_does_not_touch_the_others() -> None:
+def test_a_bad_document_does_not_affect_the_others() -> None:
     scope = Life().look(a_document("bad", enabled=7), a_document("good"))
     assert [status.state for status in scope.documents] == [DocumentState.INVALID, IN_FORCE]
     assert {rule.document for rule in scope.rules} == {"good"}
@@ -159,7 +161,7 @@ def test_a_document_that_is_gone_gives_no_rules_at_once() -> None:
     assert life.passes(60).look() == DocumentDecisions()
 
 
-def test_a_text_that_has_not_stood_still_waits() -> None:
+def test_a_text_that_is_not_stable_waits() -> None:
     life, document = Life(), a_document()
     around = Circumstances(life.who, life.clock, texts={})
     (status,) = decide_documents([document], around).documents
@@ -174,10 +176,10 @@ def test_a_text_that_has_not_stood_still_waits() -> None:
     assert scope.rules == ()
 
 
-# ── start: now, and the window ───────────────────────────────────────────────────────────────────────────────────────
+# ── start: now, and the window ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_now_is_when_this_text_was_first_seen_plus_this_nodes_place_in_the_window() -> None:
+def test_now_is_the_first_seen_time_plus_the_offset_of_the_node() -> None:
     life, document = Life(), a_document(startWindow=DAY)
     offset = offset_seconds("myorg/gw-1", "sweep", DAY)
     began = life.clock.seconds
@@ -194,14 +196,14 @@ def test_the_rules_of_a_document_that_waits_are_known_and_say_from_when() -> Non
     assert [rule.in_force_from for rule in scope.rules] == [scope.documents[0].in_force_from]
 
 
-def test_a_reboot_does_not_roll_the_dice_again() -> None:
+def test_a_reboot_does_not_change_the_offset() -> None:
     life, document = Life(), a_document(startWindow=DAY)
     expected = life.sees(document).in_force_from
     life.boot, life.uptime, life.wall = "next boot", 5.0, 0.0
     assert life.passes(HOUR).sees(document).in_force_from == expected
 
 
-def test_an_edit_rolls_out_anew() -> None:
+def test_an_edit_restarts_the_window() -> None:
     life = Life()
     assert life.sees(a_document(startWindow=DAY)).state is WAITING
     assert life.passes(DAY).sees(a_document(startWindow=DAY)).state is IN_FORCE
@@ -212,7 +214,7 @@ def test_an_edit_rolls_out_anew() -> None:
     assert status.in_force_from == pytest.approx(began + offset_seconds("myorg/gw-1", "sweep", DAY))
 
 
-def test_a_change_of_layout_or_spelling_is_no_edit() -> None:
+def test_a_change_of_layout_or_spelling_is_not_an_edit() -> None:
     life, rule = Life(), {"imageId": "old:*", "deleteAfterMinutes": 1440, "agentDownloadedOnly": True}
     assert life.sees(a_document(startWindow=DAY)).state is WAITING
     upstream: dict[str, Any] = {"image_policy": ..., "agentImagePolicy": {"imageRemovalPolicies": [rule]}}
@@ -239,7 +241,7 @@ def test_another_name_is_another_document() -> None:
     assert life.passes(DAY).sees(a_document("renamed", startWindow=DAY)).state is WAITING
 
 
-def test_nodes_start_at_different_moments_and_each_document_at_another_on_one_node() -> None:
+def test_nodes_and_documents_start_at_different_times() -> None:
     one, other = a_document("one", startWindow=DAY), a_document("other", startWindow=DAY)
     starts = {
         status.in_force_from
@@ -259,12 +261,12 @@ def test_every_node_starts_within_the_window(window: int, name: str, waited: flo
     assert (life.sees(document).state is IN_FORCE) == (start <= life.clock.seconds)
 
 
-# ── start: a date ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── start: a date ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 AT_TEN = "2027-01-31T22:00:00Z"
 
 
-def test_a_written_start_comes_when_the_wall_clock_has_passed_it() -> None:
+def test_a_written_start_is_reached_when_the_wall_clock_has_passed_it() -> None:
     life, document = Life(wall=TEN_O_CLOCK - HOUR), a_document(start=AT_TEN)
     life.passes(900)
     status = life.sees(document)
@@ -276,12 +278,12 @@ def test_a_written_start_comes_when_the_wall_clock_has_passed_it() -> None:
     assert scope.rules[0].in_force_from == life.clock.seconds
 
 
-def test_the_rules_of_a_written_start_ahead_have_no_certain_beginning() -> None:
+def test_the_rules_of_a_future_written_start_have_only_an_estimate() -> None:
     (rule,) = Life(wall=TEN_O_CLOCK - HOUR).look(a_document(start=AT_TEN)).rules
     assert rule.in_force_from is None
 
 
-def test_a_written_start_is_a_moment_to_look_again() -> None:
+def test_a_written_start_is_a_time_for_a_pass() -> None:
     life = Life(wall=TEN_O_CLOCK - HOUR).passes(900)
     scope = life.look(a_document(start=AT_TEN))
     assert scope.documents[0].state is WAITING
@@ -297,7 +299,7 @@ def test_the_window_counts_from_a_written_start() -> None:
     assert life.passes(offset + 1).sees(document).state is IN_FORCE
 
 
-def test_on_a_host_that_starts_in_1970_a_written_start_waits_for_a_clock_that_can_be_believed() -> None:
+def test_on_a_host_that_starts_in_1970_a_written_start_waits_for_a_trusted_clock() -> None:
     life, document = Life(wall=0.0), a_document(start=AT_TEN)
     assert life.passes(HOUR).sees(document).why == "waiting for its start"
     life.wall = TEN_O_CLOCK + DAY  # NTP answers
@@ -307,7 +309,7 @@ def test_on_a_host_that_starts_in_1970_a_written_start_waits_for_a_clock_that_ca
     assert life.passes(3).sees(document).state is IN_FORCE
 
 
-def test_a_clock_that_jumps_for_a_moment_starts_nothing() -> None:
+def test_a_short_step_of_the_clock_starts_nothing() -> None:
     life, document = Life(wall=TEN_O_CLOCK - 10 * DAY), a_document(start=AT_TEN)
     life.passes(HOUR).sees(document)
     life.wall += 20 * DAY
@@ -316,7 +318,7 @@ def test_a_clock_that_jumps_for_a_moment_starts_nothing() -> None:
     assert life.passes(HOUR).sees(document).state is WAITING
 
 
-def test_what_has_started_stays_so_when_the_clock_is_set_back() -> None:
+def test_a_started_document_remains_started_when_the_clock_is_set_back() -> None:
     life, document = Life(), a_document(start=AT_TEN)
     began = life.passes(900).sees(document).in_force_from
     life.wall -= 30 * DAY
@@ -330,7 +332,7 @@ def test_now_needs_no_wall_clock() -> None:
     assert life.passes(1).sees(a_document()).state is IN_FORCE
 
 
-# ── what the ledger keeps of texts ───────────────────────────────────────────────────────────────────────────────────
+# ── what the ledger keeps of texts ────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_text_is_kept_for_thirty_days_after_its_document_has_gone() -> None:
@@ -343,7 +345,7 @@ def test_a_text_is_kept_for_thirty_days_after_its_document_has_gone() -> None:
     assert life.sees(document).state is WAITING
 
 
-def test_a_text_that_stays_is_never_forgotten() -> None:
+def test_a_text_that_is_present_is_never_forgotten() -> None:
     life, document = Life(), a_document()
     began = life.sees(document).in_force_from
     for _ in range(40):
@@ -361,7 +363,7 @@ def test_passes_in_which_nothing_changes_write_nothing() -> None:
     assert life.texts is not before
 
 
-def test_what_a_text_said_can_be_read_later() -> None:
+def test_the_content_of_an_old_text_can_be_read_later() -> None:
     life, document = Life(), a_document()
     life.look(document)
     assert document.policy
@@ -369,7 +371,7 @@ def test_what_a_text_said_can_be_read_later() -> None:
     assert kept["image_policy"]["removal"][0]["image_name"] == "old:*"
 
 
-def test_a_status_tells_the_document() -> None:
+def test_a_status_names_the_document() -> None:
     status = Life().sees(a_document(label="the label"))
     assert (status.name, status.file, status.line, status.label, status.rules) == (
         "sweep",

@@ -14,7 +14,7 @@ from controller.plan.scope.stability import (
 )
 
 Reading = tuple[float, str | None]
-"""When `sweep` was read, and what its text was; None: it was invalid, or gone."""
+"""The time of a reading and the text of `sweep`; None if it was invalid or gone."""
 
 
 def texts(text: str | None) -> dict[str, str]:
@@ -37,14 +37,14 @@ def is_unstable(readings: Iterable[Reading]) -> bool:
 
 
 def the_ledger_knows(**last_present: float) -> dict[TextKey, TextRecord]:
-    """Texts of `sweep`, and when each was in force last."""
+    """Texts of `sweep`, with the time at which each was last in force."""
     return {("sweep", text): TextRecord(1.0, at, 1.0, "{}") for text, at in last_present.items()}
 
 
 # --- Two readings, two seconds apart ---
 
 
-def test_a_text_that_was_read_once_is_not_believed() -> None:
+def test_a_text_that_was_read_once_is_not_trusted() -> None:
     assert not is_trusted((100.0, "a"))
 
 
@@ -54,11 +54,11 @@ def test_it_is_trusted_once_it_was_read_again_two_seconds_later() -> None:
     assert is_trusted((100.0, "a"), (102.0, "a"))
 
 
-def test_one_reading_that_is_looked_at_twice_is_still_one() -> None:
+def test_one_reading_that_is_used_twice_counts_once() -> None:
     assert not is_trusted((100.0, "a"), (100.0, "a"), (100.0, "a"))
 
 
-def test_a_change_begins_the_wait_anew_even_if_it_is_taken_back() -> None:
+def test_a_change_restarts_the_wait_even_if_it_is_reverted() -> None:
     assert not is_trusted((100.0, "a"), (102.0, "a"), (103.0, "b"))
     assert not is_trusted((100.0, "a"), (101.0, "b"), (102.0, "a"))
     assert not is_trusted((100.0, "a"), (101.0, None), (102.0, "a"))
@@ -77,7 +77,7 @@ def test_another_name_is_another_document() -> None:
     assert not stability.trusts("old")
 
 
-def test_what_is_invalid_or_gone_is_never_believed() -> None:
+def test_an_invalid_or_missing_text_is_never_trusted() -> None:
     assert not is_trusted((100.0, None), (200.0, None))
     assert not TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 200.0).trusts("sweep")
     assert not TextStability().trusts("sweep")
@@ -87,8 +87,8 @@ def test_what_is_invalid_or_gone_is_never_believed() -> None:
     readings=st.lists(st.tuples(st.floats(0.0, 3.0), st.sampled_from(["a", "b", None])), min_size=1, max_size=12),
     trusted=st.sampled_from(["a", "b", "c"]),
 )
-def test_it_is_always_the_design_s_rule(readings: list[Reading], trusted: str) -> None:
-    """Two reads at least 2 s apart, and nothing else in between; or the text that stood last."""
+def test_any_sequence_of_readings_follows_the_rule_of_the_design(readings: list[Reading], trusted: str) -> None:
+    """Two reads at least 2 s apart without another text in between, or the last text in force."""
     at, since, stability = 100.0, 100.0, TextStability()
     before = None
     for wait, text in readings:
@@ -100,10 +100,10 @@ def test_it_is_always_the_design_s_rule(readings: list[Reading], trusted: str) -
         assert stability.trusts("sweep") == expected
 
 
-# --- What the ledger knows ---
+# --- Texts in the ledger ---
 
 
-def test_the_text_that_stood_last_needs_no_wait_after_a_restart() -> None:
+def test_the_last_stable_text_needs_no_wait_after_a_restart() -> None:
     assert is_trusted((100.0, "a"), known=the_ledger_knows(a=5.0))
 
 
@@ -120,40 +120,40 @@ def test_a_text_that_is_known_under_another_name_waits() -> None:
     assert not is_trusted((100.0, "a"), known=known)
 
 
-def test_the_text_that_stood_last_is_found_for_each_document() -> None:
+def test_the_last_stable_text_is_found_for_each_document() -> None:
     known = {**the_ledger_knows(a=9.0, b=5.0), ("other", "b"): TextRecord(1.0, 2.0, 1.0, "{}")}
     assert last_text_in_force(known) == {"sweep": "a", "other": "b"}
 
 
-def test_of_two_texts_of_the_same_second_the_newer_one_stood_last() -> None:
+def test_of_two_texts_of_the_same_second_the_newer_one_is_the_last() -> None:
     known = {("sweep", "new"): TextRecord(5.0, 9.0, 5.0, "{}"), ("sweep", "old"): TextRecord(1.0, 9.0, 1.0, "{}")}
     assert last_text_in_force(known) == {"sweep": "new"}
 
 
-# --- When to look again ---
+# --- The next reading ---
 
 
-def test_one_looks_again_when_the_first_text_may_stand() -> None:
+def test_the_next_reading_is_when_the_first_text_may_be_stable() -> None:
     stability = TextStability().after({"one": "a"}, {}, 100.0).after({"one": "a", "other": "a"}, {}, 101.0)
     assert stability.next_change_at == 102.0
     assert stability.after({"one": "a", "other": "a"}, {}, 102.0).next_change_at == 103.0
 
 
 @given(st.floats(0.0, 1e9))
-def test_a_text_is_trusted_at_the_very_moment_for_which_one_was_told_to_look_again(at: float) -> None:
+def test_a_text_is_trusted_exactly_at_the_time_of_the_next_reading(at: float) -> None:
     stability = stability_after((at, "a"))
     assert stability.next_change_at is not None
     assert stability.after({"sweep": "a"}, {}, stability.next_change_at).trusts("sweep")
 
 
-def test_nothing_needs_another_look_that_is_trusted_or_cannot_be() -> None:
+def test_no_further_reading_is_needed_for_trusted_or_invalid_texts() -> None:
     assert stability_after((100.0, "a"), (102.0, "a")).next_change_at is None
     assert stability_after((100.0, "a"), known=the_ledger_knows(a=5.0)).next_change_at is None
     assert stability_after((100.0, None)).next_change_at is None
     assert TextStability().after({"sweep": "a"}, {}, 100.0).after({}, {}, 101.0).next_change_at is None
 
 
-# --- What does not come to rest ---
+# --- Unstable documents ---
 
 
 def alternating(*texts: str | None, seconds: float, every: float = 1.0) -> list[Reading]:
@@ -166,18 +166,18 @@ def test_a_document_that_changes_for_a_minute_is_unstable() -> None:
     assert is_unstable(alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS))
 
 
-def test_so_is_one_that_is_empty_or_invalid_in_between() -> None:
+def test_a_document_that_is_empty_or_invalid_in_between_is_unstable() -> None:
     assert is_unstable(alternating("a", None, seconds=2 * UNSTABLE_AFTER_SECONDS))
 
 
-def test_so_is_one_that_vanishes_in_between() -> None:
+def test_a_document_that_vanishes_in_between_is_unstable() -> None:
     stability = TextStability()
     for number in range(62):
         stability = stability.after({} if number % 2 else {"sweep": f"text {number}"}, {}, 100.0 + number)
     assert stability.unstable == {"sweep"}
 
 
-def test_so_is_one_that_keeps_returning_to_the_text_that_stood_last() -> None:
+def test_a_document_that_keeps_returning_to_its_last_text_is_unstable() -> None:
     stability, known = TextStability(), the_ledger_knows(a=5.0)
     for at, text in alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS + 1):
         stability = stability.after(texts(text), known, at)
@@ -185,19 +185,19 @@ def test_so_is_one_that_keeps_returning_to_the_text_that_stood_last() -> None:
     assert stability.unstable == {"sweep"}
 
 
-def test_it_is_so_no_more_when_it_has_come_to_rest() -> None:
+def test_a_document_is_no_longer_unstable_when_it_is_stable() -> None:
     readings = alternating("a", "b", seconds=UNSTABLE_AFTER_SECONDS)
     at, text = readings[-1]
     assert is_unstable([*readings, (at + 1.9, text)])
     assert not is_unstable([*readings, (at + 2.0, text)])
 
 
-def test_an_edit_now_and_then_is_no_instability() -> None:
+def test_occasional_edits_are_not_instability() -> None:
     edits = [(100.0 + 30 * number, f"text {number}") for number in range(10)]
     assert not is_unstable(edits)
 
 
-def test_nor_is_a_document_that_stays_invalid_or_stays_away() -> None:
+def test_a_document_that_remains_invalid_or_absent_is_not_unstable() -> None:
     assert not is_unstable([(100.0, "a"), (110.0, None), (400.0, None)])
 
 

@@ -1,4 +1,4 @@
-"""From when a document is in force: the offset of each node, and starts that are written down."""
+"""The start of a document: the offset of each node, and written starts."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ DAY = 86_400
 NODES = [f"myorg/gw-{number:05}" for number in range(10_000)]
 START = datetime(2027, 1, 31, 22, tzinfo=UTC)
 
-# What chi-square exceeds once in a thousand times, with 99 degrees of freedom, and what it stays below as seldom.
+# Chi-square with 99 degrees of freedom is above (below) these values once in a thousand times.
 MOST_UNEVEN, MOST_EVEN = 148.2, 60.9
 
 
@@ -81,11 +81,11 @@ def test_without_a_window_there_is_no_offset(node: str, document: str) -> None:
 
 
 def test_the_offset_is_the_same_in_every_version_of_this_program() -> None:
-    """A release that changed it would roll the dice again on every node."""
+    """A release that changed it would change the offset of every node."""
     assert offset_seconds("myorg/gw-1", "old-images", DAY) == pytest.approx(15802.880715789492)
 
 
-# ── written starts ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── written starts ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def a_clock(wall: float, steady_for: float = WALL_IS_TRUSTED_AFTER_SECONDS) -> LedgerClock:
@@ -101,13 +101,13 @@ def test_now_has_started_on_any_clock() -> None:
     ("seconds_after", "steady_for", "started"),
     [(-1, 600, False), (0, 600, True), (1, 600, True), (0, 599, False), (1e9, 599, False), (1e9, 0, False)],
 )
-def test_a_written_start_counts_once_the_wall_clock_has_passed_it_and_is_believed(
+def test_a_written_start_counts_once_a_trusted_wall_clock_has_passed_it(
     seconds_after: float, steady_for: float, started: bool
 ) -> None:
     assert has_started(START, a_clock(START.timestamp() + seconds_after, steady_for)) is started
 
 
-def test_before_the_first_pass_no_written_start_has_come() -> None:
+def test_before_the_first_pass_no_written_start_has_passed() -> None:
     assert not has_started(START, LedgerClock())
 
 
@@ -117,7 +117,7 @@ def test_in_force_is_the_start_and_the_offset() -> None:
     assert in_force_from(TextRecord(100.0, 100.0, None, ""), 50.0) is None
 
 
-def test_a_start_ahead_is_estimated_by_the_wall_clock_once_that_is_believed() -> None:
+def test_a_future_start_is_estimated_by_a_trusted_wall_clock() -> None:
     waiting = TextRecord(first_seen=100.0, last_present=100.0, started_at=None, text="")
     clock = a_clock(START.timestamp() - 3600.0)
     assert expected_from(START, waiting, 50.0, clock) == pytest.approx(clock.seconds + 3600.0 + 50.0)

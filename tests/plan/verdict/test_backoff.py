@@ -1,4 +1,4 @@
-"""When to try again: arithmetic on the ledger's clock."""
+"""The time of a retry, on the ledger clock."""
 
 from __future__ import annotations
 
@@ -44,29 +44,29 @@ def test_a_failure_waits_by_the_number_of_failures_in_a_row() -> None:
     assert attempt == Attempt(Setback.FAILED, "why", 3, 120.0, "same")
 
 
-def test_a_refusal_is_an_answer_and_waits_the_longest() -> None:
+def test_a_refusal_waits_for_the_longest_backoff() -> None:
     attempt = tried(Outcome.REFUSED)
     assert attempt == Attempt(Setback.REFUSED, "why", 1, 100.0 + LONGEST_SECONDS, "same")
 
 
 @pytest.mark.parametrize("outcome", [Outcome.REMOVED, Outcome.UNTAGGED, Outcome.GONE])
-def test_a_success_ends_it(outcome: Outcome) -> None:
+def test_a_success_ends_the_backoff(outcome: Outcome) -> None:
     assert tried(Outcome.FAILED, outcome) is None
 
 
-def test_a_change_of_the_situation_begins_anew() -> None:
+def test_a_change_of_the_situation_resets_the_backoff() -> None:
     attempt = tried(Outcome.FAILED, Outcome.FAILED, Outcome.FAILED, situations="aab")
     assert attempt is not None
     assert (attempt.failures, attempt.retry_at) == (1, 100.0 + SHORTEST_SECONDS)
 
 
-def test_others_are_left_as_they_are() -> None:
+def test_other_attempts_are_unchanged() -> None:
     other = {(an_id("other"), "other:1"): Attempt(Setback.FAILED, "", 1, 1.0, "")}
     assert attempts_after(other, [a_removal_that(Outcome.REMOVED)], lambda _: "", 100.0, lambda: 0.0) == other
 
 
 @given(st.floats(0, 1), st.integers(1, 50))
-def test_jitter_only_ever_adds_and_at_most_a_fifth(jitter: float, failures: int) -> None:
+def test_jitter_only_adds_and_at_most_a_fifth(jitter: float, failures: int) -> None:
     attempt = tried(*[Outcome.FAILED] * failures, jitter=jitter)
     assert attempt is not None
     wait = attempt.retry_at - 100.0
@@ -81,7 +81,7 @@ def situation(image: Image = APP, containers: tuple[Container, ...] = (), childr
     return situation_of(image, an_observation([image, *children], containers))
 
 
-def test_the_same_look_is_the_same_situation() -> None:
+def test_the_same_observation_is_the_same_situation() -> None:
     assert situation() == situation()
 
 
@@ -104,11 +104,11 @@ def test_state_and_name_of_a_container_and_the_order_of_names_do_not() -> None:
 
 
 @pytest.mark.parametrize("outcome", Outcome)
-def test_the_first_outcome_is_news(outcome: Outcome) -> None:
+def test_the_first_outcome_is_reported(outcome: Outcome) -> None:
     assert is_news(Removal(INTENT, outcome, NOTHING_FREED, 0.0), {})
 
 
-def test_only_another_setback_than_last_time_is_news() -> None:
+def test_only_another_setback_than_last_time_is_reported() -> None:
     before = {(APP.id, "app:1"): Attempt(Setback.REFUSED, "in use", 1, 0.0, "")}
     assert not is_news(Removal(INTENT, Outcome.REFUSED, NOTHING_FREED, 0.0), before)
     assert is_news(Removal(INTENT, Outcome.FAILED, NOTHING_FREED, 0.0), before)

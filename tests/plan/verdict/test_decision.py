@@ -1,4 +1,4 @@
-"""One pass's thinking, whole."""
+"""The complete decision of one pass."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def looked(
 
 
 def after_an_hour(*rules: Plain, tags: int = 1, conditions: Conditions = CONDITIONS) -> Decision:
-    """Three looks: the first, one when the text has stood, one an hour later."""
+    """Three observations: the first, one when the text is stable, one an hour later."""
     desired = DesiredState(reading_of(*rules), an_answer(source=""))
     decision = Decision()
     for seconds in (0.0, 2.0, HOUR):
@@ -41,7 +41,7 @@ def reasons(decision: Decision) -> list[Reason]:
     return [verdict.reason for verdict in decision.plan.verdicts]
 
 
-def test_what_is_due_after_all_of_it_goes() -> None:
+def test_what_is_due_after_all_steps_is_removed() -> None:
     decision = after_an_hour(a_removal("app:*", 30))
     assert reasons(decision) == [Reason.DUE]
     assert [verdict.reference for verdict in decision.plan.removals] == ["app:1"]
@@ -52,7 +52,7 @@ def test_a_text_that_was_read_once_gives_no_rule() -> None:
     assert reasons(looked(Decision(), 0.0, desired=desired)) == [Reason.NO_RULE]
 
 
-def test_a_document_that_is_gone_is_in_force_no_more_at_once() -> None:
+def test_a_document_that_is_gone_is_no_longer_in_force_at_once() -> None:
     decision = after_an_hour(a_removal())
     gone = decide_again(decision, FolderReading("policies", lost="gone"), CONDITIONS)
     assert reasons(gone) == [Reason.NO_RULE]
@@ -63,7 +63,7 @@ def test_the_operators_caps_come_last() -> None:
     assert sorted(reasons(decision)) == [Reason.DUE, Reason.HELD_BACK, Reason.HELD_BACK]
 
 
-def test_while_an_agent_is_silent_its_last_answer_holds() -> None:
+def test_while_an_agent_does_not_answer_its_last_answer_is_used() -> None:
     reading = reading_of(a_removal())
     decision = looked(Decision(), 0.0, desired=DesiredState(reading, an_answer(an_agreement("a1", "app:1"))))
     for seconds in (2.0, HOUR):
@@ -78,7 +78,7 @@ def test_an_agent_that_has_never_answered_puts_nothing_in_force() -> None:
     assert reasons(decision) == [Reason.NO_RULE]
 
 
-def test_rules_are_indexed_anew_only_when_they_change() -> None:
+def test_rules_are_indexed_again_only_when_they_change() -> None:
     decision = after_an_hour(a_removal())
     again = looked(decision, HOUR + MINUTE, desired=DesiredState(reading_of(a_removal()), an_answer(source="")))
     assert again.book is decision.book
@@ -86,7 +86,7 @@ def test_rules_are_indexed_anew_only_when_they_change() -> None:
     assert looked(again, HOUR + 2 * MINUTE, desired=other).book is not decision.book
 
 
-def test_thinking_again_without_a_look_changes_nothing() -> None:
+def test_deciding_again_without_an_observation_changes_nothing() -> None:
     decision = after_an_hour(a_removal())
     again = decide_again(decision, reading_of(a_removal()), CONDITIONS)
     assert (again.plan, again.memory) == (decision.plan, decision.memory)

@@ -1,4 +1,4 @@
-"""What will be decided later: as a controller would decide that has watched all the while."""
+"""The decision at a later time equals that of a controller that observes until then."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def test_nothing_changes_in_no_time(now: Decision, policies: Path) -> None:
 
 
 @pytest.mark.parametrize("seconds", [MINUTE, HOUR, 2 * HOUR, DAY, 9 * DAY])
-def test_what_is_due_then_is_what_has_its_moment_by_then(now: Decision, policies: Path, seconds: float) -> None:
+def test_what_is_due_then_is_what_was_due_at_an_earlier_time(now: Decision, policies: Path, seconds: float) -> None:
     then = foreseen(now, PolicyFolder(policies).read(), CONDITIONS, seconds)
     by_then = {
         verdict.reference
@@ -45,7 +45,7 @@ def test_what_is_due_then_is_what_has_its_moment_by_then(now: Decision, policies
     assert due(then) == by_then
 
 
-def test_a_written_start_comes_and_its_window_passes(now: Decision, policies: Path) -> None:
+def test_a_written_start_is_reached_and_its_window_passes(now: Decision, policies: Path) -> None:
     def state(days: float) -> DocumentState:
         then = foreseen(now, PolicyFolder(policies).read(), CONDITIONS, days * DAY)
         return next(each.state for each in then.scope.documents if each.name == "spring-cleaning")
@@ -58,14 +58,14 @@ def test_a_written_start_comes_and_its_window_passes(now: Decision, policies: Pa
     ]
 
 
-def test_a_year_is_as_good_as_many_short_looks(now: Decision, policies: Path) -> None:
+def test_one_step_of_a_year_equals_many_short_steps(now: Decision, policies: Path) -> None:
     reading, stepwise = PolicyFolder(policies).read(), now
     for _ in range(52):
         stepwise = foreseen(stepwise, reading, CONDITIONS, 7 * DAY)
     assert due(foreseen(now, reading, CONDITIONS, 52 * 7 * DAY)) == due(stepwise)
 
 
-def test_the_present_is_not_touched(now: Decision, policies: Path) -> None:
+def test_the_present_decision_is_unchanged(now: Decision, policies: Path) -> None:
     before = now.memory.clock
     foreseen(now, PolicyFolder(policies).read(), CONDITIONS, DAY)
     assert now.memory.clock == before

@@ -1,4 +1,4 @@
-"""The operator's caps: exact, fair to whoever waits longest, and never silent."""
+"""The operator's caps: exact, longest overdue first, and always reported."""
 
 from __future__ import annotations
 
@@ -49,20 +49,20 @@ def going(plan: Plan) -> list[str]:
     return [verdict.reference for verdict in plan.removals]
 
 
-def test_without_limits_the_plan_stays_as_it_is() -> None:
+def test_without_limits_the_plan_is_unchanged() -> None:
     memory = memory_of(1, 1)
     plan = make_plan(EVERYTHING, memory, Terms())
     assert within(Limits(), plan, memory) is plan
 
 
-def test_so_many_removals_in_one_pass_and_the_longest_overdue_first() -> None:
+def test_the_removals_of_one_pass_are_limited_and_the_longest_overdue_are_first() -> None:
     plan = limited(memory_of(1, 1, 1), removals_per_pass=2)
     assert going(plan) == ["app:0", "app:1"]
     (held,) = [verdict for verdict in plan.verdicts if verdict.reason is Reason.HELD_BACK]
     assert (held.reference, held.detail) == ("app:2", "limit: 2 removals a pass")
 
 
-def test_so_many_bytes_in_an_hour() -> None:
+def test_the_bytes_of_one_hour_are_limited() -> None:
     plan = limited(memory_of(600, 300, 300), bytes_per_hour=1_000)
     assert going(plan) == ["app:0", "app:1"]
 
@@ -75,20 +75,20 @@ def test_what_was_freed_in_the_last_hour_counts_and_says_until_when() -> None:
     assert going(limited(memory_of(300, spent=spent), bytes_per_hour=1_000)) == ["app:0"]
 
 
-def test_a_small_one_does_not_overtake_a_large_one_that_waits_for_room() -> None:
-    """Else the large one would never go."""
+def test_a_small_removal_does_not_overtake_a_large_one_that_waits() -> None:
+    """Otherwise the large one would never be removed."""
     spent = (Spending(NOW - 600.0, 500),)
     assert going(limited(memory_of(800, 100, spent=spent), bytes_per_hour=1_000)) == []
 
 
-def test_one_that_is_larger_than_the_limit_says_so_and_holds_up_nobody() -> None:
+def test_a_removal_larger_than_the_limit_says_so_and_delays_no_other() -> None:
     plan = limited(memory_of(2_000, 100), bytes_per_hour=1_000)
     assert going(plan) == ["app:1"]
     held = next(verdict for verdict in plan.verdicts if verdict.reason is Reason.HELD_BACK)
     assert held.detail == "larger than the limit of 1000 bytes an hour (2000 bytes)"
 
 
-def test_a_parent_stays_with_a_child_that_is_held_back() -> None:
+def test_a_parent_is_kept_with_a_child_that_is_held_back() -> None:
     child, parent = an_image("child:1", parent="parent"), an_image("parent:1", id="parent")
     memory = a_memory(an_observation([child, parent]), {child.id: a_record(5.0), parent.id: a_record(1.0)}, now=NOW)
     other = an_image("first:1")
@@ -101,19 +101,19 @@ def test_a_parent_stays_with_a_child_that_is_held_back() -> None:
     }
 
 
-def test_a_name_that_leaves_others_behind_costs_no_bytes() -> None:
+def test_a_name_of_an_image_with_other_names_costs_no_bytes() -> None:
     memory = a_memory(an_observation([an_image("app:1", "app:2", size_bytes=900)]), now=NOW)
     plan = make_plan(EVERYTHING, memory, Terms())
     assert charges_of(plan.removals, memory) == [0, 0]
 
 
-def test_where_it_is_not_certain_all_of_the_image_is_charged() -> None:
+def test_an_unknown_figure_is_charged_as_the_size_of_the_image() -> None:
     memory = memory_of(700, store=Store.CONTAINERD)
     assert charges_of(make_plan(EVERYTHING, memory, Terms()).removals, memory) == [700]
 
 
 @given(st.lists(st.integers(0, 1_000), min_size=1, max_size=12), st.integers(0, 12), st.integers(0, 3_000))
-def test_the_caps_are_never_exceeded_and_nobody_is_held_without_a_reason(
+def test_the_caps_are_never_exceeded_and_no_removal_is_held_back_without_a_reason(
     sizes: list[int], removals: int, freed: int
 ) -> None:
     memory = memory_of(*sizes)
@@ -129,13 +129,13 @@ def a_removal(outcome: Outcome, freed: Freed) -> Removal:
     return Removal(Intention(an_id("a"), "a", "a", "doc", 0, "text", 1.0, 900), outcome, freed, 0.0)
 
 
-def test_afterwards_what_was_freed_is_spent_and_all_of_the_image_where_that_is_unknown() -> None:
+def test_after_a_removal_the_freed_bytes_are_charged_or_the_size_of_the_image() -> None:
     assert bytes_spent(a_removal(Outcome.REMOVED, Freed(300, Exactness.EXACT))) == 300
     assert bytes_spent(a_removal(Outcome.REMOVED, UNKNOWN_BYTES)) == 900
     assert bytes_spent(a_removal(Outcome.REMOVED, FREED_IN_BATCH)) == 900
 
 
-def test_what_is_not_gone_costs_nothing() -> None:
+def test_an_image_that_was_not_removed_costs_nothing() -> None:
     for outcome in (Outcome.UNTAGGED, Outcome.GONE, Outcome.REFUSED, Outcome.FAILED):
         assert bytes_spent(a_removal(outcome, NOTHING_FREED)) == 0
 

@@ -1,4 +1,4 @@
-"""Images that no registry can give back."""
+"""Images that cannot be pulled again."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Every verdict and its order; who goes first; and what a name, or a lost name, is good for."""
+"""The verdicts and their order, the order of removals, and the effect of names and lost names."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def memory_of(
     store: Store = Store.GRAPH_DRIVER,
     **given: object,
 ) -> Memory:
-    """All images were first seen when the ledger began, unless records say otherwise."""
+    """All images were first seen when the ledger was created, unless records say otherwise."""
     return a_memory(an_observation(images, containers, store=store), records, now=NOW, **given)
 
 
@@ -56,7 +56,7 @@ def plan_for(memory: Memory, *rules: Rule, **terms: object) -> Plan:
 
 
 def verdict_on(memory: Memory, *rules: Rule, **terms: object) -> Verdict:
-    """Of the one reference there is."""
+    """The verdict on the only reference."""
     (verdict,) = plan_for(memory, *rules, **terms).verdicts
     return verdict
 
@@ -73,20 +73,25 @@ def app_with(**record: object) -> Memory:
     return memory_of(APP, records={APP.id: a_record(**record)})  # type: ignore[arg-type]
 
 
-# ── one reason after the other ───────────────────────────────────────────────────────────────────────────────────────
+# ── one reason after the other ────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_what_no_rule_covers_stays() -> None:
+def test_an_image_without_a_rule_is_kept() -> None:
     verdict = verdict_on(memory_of(APP), a_rule("other:*"))
     assert (verdict.reason, verdict.action, verdict.rule) == (Reason.NO_RULE, Action.KEEP, None)
 
 
-def test_what_is_protected_stays_and_says_by_what() -> None:
+def test_what_no_rule_covers_says_that_it_is_protected_as_well() -> None:
+    verdict = verdict_on(memory_of(APP), a_rule("other:*"), protected=(parse_selector("app:*"),))
+    assert (verdict.reason, verdict.detail) == (Reason.NO_RULE, "also protected: by --protect app:*")
+
+
+def test_a_protected_image_is_kept_with_the_reason() -> None:
     verdict = verdict_on(memory_of(APP), EVERYTHING, protected=(parse_selector("app:*"),))
     assert (verdict.reason, verdict.detail) == (Reason.PROTECTED, "protected by --protect app:*")
 
 
-def test_what_a_container_uses_stays_and_says_which() -> None:
+def test_an_image_in_use_is_kept_and_names_the_container() -> None:
     verdict = verdict_on(memory_of(APP, containers=[a_container(APP, name="web", state="exited")]), EVERYTHING)
     assert (verdict.reason, verdict.action, verdict.detail) == (Reason.IN_USE, Action.KEEP, "container web (exited)")
 
@@ -101,31 +106,31 @@ def test_what_an_agreement_uses_says_so() -> None:
     assert (verdict.reason, verdict.detail) == (Reason.IN_USE, "an active agreement of the agent names it")
 
 
-def test_what_was_wanted_a_moment_ago_settles() -> None:
+def test_an_image_with_recent_activity_settles() -> None:
     verdict = verdict_on(app_with(last_used=NOW - SETTLE + 1), EVERYTHING)
     assert (verdict.reason, verdict.action, verdict.until) == (Reason.SETTLING, Action.WAIT, NOW + 1)
     assert verdict.detail == "used by a container"
 
 
-def test_equal_counts() -> None:
+def test_an_idle_time_equal_to_the_limit_is_due() -> None:
     assert verdict_on(app_with(last_used=NOW - SETTLE), EVERYTHING).reason is Reason.DUE
     assert verdict_on(app_with(last_used=NOW - HOUR), a_rule("*", minutes=60)).reason is Reason.DUE
 
 
 @pytest.mark.parametrize("usage", Usage)
-def test_every_sign_of_life_settles_in_both_usage_modes(usage: Usage) -> None:
+def test_every_activity_settles_in_both_usage_modes(usage: Usage) -> None:
     signs = [{"first_seen": NOW}, {"last_used": NOW}, {"last_touched": NOW}, {"last_used_by_agent": NOW}]
     for sign in signs:
         record = {"last_used": NOW} | sign if "last_used_by_agent" in sign else sign
         assert verdict_on(app_with(**record), EVERYTHING, usage=usage).reason is Reason.SETTLING
 
 
-def test_what_nothing_shows_to_be_the_agents_stays() -> None:
+def test_an_image_without_evidence_of_the_agent_is_kept() -> None:
     verdict = verdict_on(memory_of(APP), a_rule("*", agent_only=True))
     assert (verdict.reason, verdict.action, verdict.until) == (Reason.NOT_DOWNLOADED_BY_AGENT, Action.KEEP, None)
 
 
-def test_what_the_agent_downloaded_goes_by_such_a_rule() -> None:
+def test_an_image_that_the_agent_downloaded_is_removed_by_such_a_rule() -> None:
     memory = memory_of(APP, evidence={APP.id: Evidence(NodeSource.RECORDED, "app:1", 1.0)})
     assert verdict_on(memory, a_rule("*", agent_only=True)).reason is Reason.DUE
 
@@ -151,18 +156,18 @@ def test_what_is_not_idle_long_enough_says_until_when_and_since_what() -> None:
     assert verdict.detail == "idle since it was pulled"
 
 
-def test_with_usage_agent_idle_time_is_counted_from_the_agents_use_alone() -> None:
+def test_with_usage_agent_idle_time_starts_at_the_agents_last_use() -> None:
     memory = app_with(last_used=NOW - HOUR, last_used_by_agent=NOW - DAY)
     assert verdict_on(memory, a_rule("*", minutes=24 * 60), usage=Usage.AGENT).reason is Reason.DUE
     assert verdict_on(memory, a_rule("*", minutes=24 * 60)).reason is Reason.NOT_IDLE_LONG_ENOUGH
 
 
-def test_with_usage_agent_an_image_of_any_container_stays() -> None:
+def test_with_usage_agent_an_image_of_any_container_is_kept() -> None:
     memory = memory_of(APP, containers=[a_container(APP)], records={APP.id: a_record(last_used=IN_USE)})
     assert verdict_on(memory, EVERYTHING, usage=Usage.AGENT).reason is Reason.IN_USE
 
 
-def test_what_is_due_goes_and_names_its_rule() -> None:
+def test_what_is_due_is_removed_and_names_its_rule() -> None:
     verdict = verdict_on(memory_of(APP), a_rule("*", minutes=60, document="old", number=3))
     assert (verdict.reason, verdict.action, verdict.target) == (Reason.DUE, Action.REMOVE, "app:1")
     assert verdict.rule is not None
@@ -170,7 +175,7 @@ def test_what_is_due_goes_and_names_its_rule() -> None:
     assert verdict.due_at == 1.0 + HOUR
 
 
-def test_on_a_host_without_images_a_container_of_somebody_elses_asks_for_nothing() -> None:
+def test_a_container_of_an_unknown_image_causes_no_removal() -> None:
     assert plan_for(memory_of(containers=[a_container("elsewhere:1")]), EVERYTHING).verdicts == ()
 
 
@@ -178,7 +183,7 @@ REASONS = list(Reason)
 
 
 @given(st.sets(st.sampled_from(REASONS[1:9])), st.booleans())
-def test_the_first_reason_in_the_order_of_the_design_is_told(causes: set[Reason], is_covered: bool) -> None:
+def test_the_first_reason_in_the_order_of_the_design_is_reported(causes: set[Reason], is_covered: bool) -> None:
     """Whatever else holds: NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then what its rule says."""
     parent, child = an_image("app:1"), an_image("child:1", parent="app:1")
     images = [parent, child] if Reason.HAS_CHILDREN in causes else [parent]
@@ -193,8 +198,8 @@ def test_the_first_reason_in_the_order_of_the_design_is_told(causes: set[Reason]
         "app:*" if is_covered else "none:*",
         minutes=2 * 60 if Reason.NOT_IDLE_LONG_ENOUGH in causes else 0,
         agent_only=Reason.NOT_DOWNLOADED_BY_AGENT in causes,
+        keep_last=int(Reason.KEPT_AS_RECENT in causes),
         in_force_from=NOW + DAY if Reason.NOT_STARTED in causes else 1.0,
-        keep_last=1 if Reason.KEPT_AS_RECENT in causes else 0,
     )
     protected = (parse_selector("app:*"),) if Reason.PROTECTED in causes else ()
     verdict = next(v for v in plan_for(memory, rule, protected=protected).verdicts if v.image == parent.id)
@@ -202,7 +207,7 @@ def test_the_first_reason_in_the_order_of_the_design_is_told(causes: set[Reason]
     assert verdict.reason is expected
 
 
-# ── several rules ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── several rules ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_of_several_rules_the_one_that_removes_first_decides() -> None:
@@ -211,7 +216,7 @@ def test_of_several_rules_the_one_that_removes_first_decides() -> None:
     assert (verdict.reason, verdict.rule) == (Reason.DUE, quick)
 
 
-def test_a_wait_decides_before_a_rule_that_never_will() -> None:
+def test_a_rule_that_waits_decides_before_one_that_never_removes() -> None:
     never, later = a_rule("*", agent_only=True), a_rule("*", minutes=24 * 60, number=1)
     verdict = verdict_on(app_with(last_used=NOW - HOUR), never, later)
     assert (verdict.reason, verdict.rule) == (Reason.NOT_IDLE_LONG_ENOUGH, later)
@@ -228,7 +233,7 @@ minutes = st.integers(0, 100_000)
 
 
 @given(st.lists(st.tuples(minutes, st.booleans(), st.floats(1.0, 2 * NOW)), min_size=1), st.floats(1.0, NOW))
-def test_the_more_rules_the_sooner_never_the_later(rules: list[tuple[int, bool, float]], last_used: float) -> None:
+def test_another_rule_never_delays_a_removal(rules: list[tuple[int, bool, float]], last_used: float) -> None:
     memory = app_with(last_used=last_used)
     made = [
         a_rule("*", minutes=m, agent_only=only, in_force_from=start, number=n)
@@ -239,7 +244,7 @@ def test_the_more_rules_the_sooner_never_the_later(rules: list[tuple[int, bool, 
     assert together == min((due for due in alone if due is not None), default=None)
 
 
-# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_rule_on_one_tag_is_for_that_tag_alone() -> None:
@@ -249,7 +254,7 @@ def test_a_rule_on_one_tag_is_for_that_tag_alone() -> None:
     }
 
 
-def test_a_digest_beside_a_tag_of_its_repository_is_no_reference() -> None:
+def test_a_digest_beside_a_tag_of_its_repository_is_not_a_reference() -> None:
     image = an_image("app:1", digests=[f"app@{DIGEST}", f"elsewhere/app@{DIGEST}"])
     assert set(reasons(memory_of(image), EVERYTHING)) == {"app:1", f"elsewhere/app@{DIGEST}"}
 
@@ -284,11 +289,11 @@ def test_an_image_that_has_lost_its_names_is_found_by_the_last_ones() -> None:
     assert (verdict.reason, verdict.reference, verdict.target) == (Reason.DUE, NAMELESS.id, NAMELESS.id)
 
 
-def test_also_by_a_digest_that_the_engine_knows_no_more() -> None:
+def test_an_image_is_found_by_a_digest_that_it_lost() -> None:
     assert verdict_on(nameless(f"app@{DIGEST}"), a_rule(f"app@{DIGEST}")).reason is Reason.DUE
 
 
-def test_and_protected_by_them() -> None:
+def test_an_image_is_protected_by_names_that_it_lost() -> None:
     assert verdict_on(nameless("app:1"), EVERYTHING, protected=(parse_selector("app:1"),)).reason is Reason.PROTECTED
 
 
@@ -304,7 +309,7 @@ def test_an_image_that_has_kept_its_digest_is_found_by_the_tag_that_it_lost() ->
 
 
 def test_a_digest_of_one_repository_is_not_found_by_the_names_of_another() -> None:
-    """A rule on one name takes that name only; whoever untagged `dev:1` has not given up what was pulled by digest."""
+    """A rule on one name removes that name only: after an untag of `dev:1` the pulled digest is still wanted."""
     pinned = an_image(id="app:1", digests=[f"app@{DIGEST}", f"mirror.local/app@{DIGEST}"])
     memory = memory_of(pinned, records={pinned.id: a_record(names=["dev:1", f"app@{DIGEST}"])})
     assert set(reasons(memory, a_rule("dev:*")).values()) == {Reason.NO_RULE}
@@ -322,26 +327,26 @@ def test_an_image_with_a_tag_is_not_found_by_one_that_it_had_before() -> None:
     )
 
 
-# ── parents and children ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── parents and children ──────────────────────────────────────────────────────────────────────────────────────────────
 
 PARENT, CHILD = an_image("base:1", id="parent"), an_image("app:1", id="child", parent="parent")
 
 
-def test_a_parent_stays_for_a_child_that_stays() -> None:
+def test_a_parent_is_kept_while_its_child_is_kept() -> None:
     verdicts = reasons(memory_of(PARENT, CHILD), a_rule("base:*"))
     assert verdicts == {"base:1": Reason.HAS_CHILDREN, "app:1": Reason.NO_RULE}
 
 
-def test_a_parent_goes_after_a_child_that_goes() -> None:
+def test_a_parent_is_removed_after_its_child() -> None:
     assert removals(memory_of(PARENT, CHILD), EVERYTHING) == ["app:1", "base:1"]
 
 
-def test_a_parent_stays_for_a_child_of_which_one_name_stays() -> None:
+def test_a_parent_is_kept_while_one_name_of_its_child_is_kept() -> None:
     child = replace(CHILD, tags=an_image("app:1", "app:2").tags)
     assert removals(memory_of(PARENT, child), a_rule("base:*"), a_rule("app:1")) == ["app:1"]
 
 
-def test_a_grandparent_stays_for_a_grandchild() -> None:
+def test_a_grandparent_is_kept_for_a_grandchild() -> None:
     middle = an_image(id="middle", parent="parent")
     last = an_image("app:1", id="child", parent="middle")
     containers = [a_container(last)]
@@ -357,24 +362,24 @@ def test_a_child_that_is_longer_overdue_does_not_hold_its_parent_back() -> None:
 
 
 @pytest.mark.parametrize("store", [Store.CONTAINERD, Store.PODMAN])
-def test_on_other_stores_children_hold_nobody(store: Store) -> None:
+def test_on_other_stores_children_do_not_keep_their_parent(store: Store) -> None:
     assert removals(memory_of(PARENT, CHILD, store=store), a_rule("base:*")) == ["base:1"]
 
 
-def test_a_parent_that_is_not_listed_holds_nobody() -> None:
+def test_a_parent_that_is_not_listed_has_no_effect() -> None:
     assert removals(memory_of(CHILD), EVERYTHING) == ["app:1"]
 
 
-# ── order ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── order ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_longest_overdue_goes_first() -> None:
+def test_the_longest_overdue_is_removed_first() -> None:
     images = [an_image(f"app:{n}") for n in range(4)]
     records = {image.id: a_record(last_used=at) for image, at in zip(images, (300.0, 100.0, 400.0, 200.0), strict=True)}
     assert removals(memory_of(*images, records=records), EVERYTHING) == ["app:1", "app:3", "app:0", "app:2"]
 
 
-def test_of_what_is_due_since_one_policys_start_the_longest_idle_goes_first() -> None:
+def test_of_images_due_since_the_same_start_the_longest_idle_is_removed_first() -> None:
     images = [an_image(f"app:{n}") for n in range(3)]
     records = {image.id: a_record(last_used=at) for image, at in zip(images, (200.0, 300.0, 100.0), strict=True)}
     rule = a_rule(in_force_from=NOW - HOUR)
@@ -402,7 +407,7 @@ def a_forest(tree: list[tuple[int, float]]) -> tuple[list[Image], dict[ImageId, 
 
 
 @given(trees, st.randoms())
-def test_children_go_before_their_parents_however_they_are_listed(
+def test_children_are_removed_before_their_parents_in_any_order_of_the_list(
     tree: list[tuple[int, float]], random: object
 ) -> None:
     images, records = a_forest(tree)
@@ -422,7 +427,7 @@ def test_without_parents_the_order_is_that_of_the_idle_time(tree: list[tuple[int
 
 
 @given(trees, st.sets(st.integers(0, 30)))
-def test_no_parent_goes_while_a_child_stays(tree: list[tuple[int, float]], used: set[int]) -> None:
+def test_no_parent_is_removed_while_a_child_is_kept(tree: list[tuple[int, float]], used: set[int]) -> None:
     images, records = a_forest(tree)
     containers = [a_container(image, name=image.id) for n, image in enumerate(images) if n in used]
     plan = plan_for(memory_of(*images, records=records, containers=containers), EVERYTHING)
@@ -442,10 +447,10 @@ def test_children_are_found_in_chains_longer_than_pythons_stack() -> None:
     assert [image.id for image in children_first(images)][-1] == an_id("0")
 
 
-# ── holds ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── holds ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_after_a_gap_in_watching_everything_settles_once_more() -> None:
+def test_after_a_gap_in_observation_all_images_settle() -> None:
     memory = memory_of(APP, watch=Watch(NOW - MINUTE, "the host was restarted"))
     verdict = verdict_on(memory, EVERYTHING)
     assert (verdict.reason, verdict.until) == (Reason.SETTLING, NOW - MINUTE + SETTLE)
@@ -460,7 +465,7 @@ def with_agreement(first_seen: float, *images: str, last_used: float = NOW - HOU
     return memory_of(APP, records=records, node=answer, agreements=beginnings)
 
 
-def test_a_young_agreement_holds_what_came_or_was_used_since_it_may_have_begun_or_was_settling_then() -> None:
+def test_a_young_agreement_holds_images_with_activity_since_its_possible_start() -> None:
     began = NOW - 40 * MINUTE
     settling = began - 5 * MINUTE - SETTLE
     verdict = verdict_on(with_agreement(began, last_used=settling), EVERYTHING)
@@ -479,18 +484,18 @@ def pulling(store: Store, first: float, last: float) -> Reason:
     return verdict_on(memory_of(APP, store=store, pulls=Pulls(first, last)), EVERYTHING).reason
 
 
-def test_on_podman_removals_keep_clear_of_pulls_for_ten_minutes_at_most() -> None:
+def test_on_podman_removals_pause_for_pulls_for_ten_minutes_at_most() -> None:
     assert pulling(Store.PODMAN, NOW - MINUTE, NOW - MINUTE) is Reason.SETTLING
     assert pulling(Store.PODMAN, NOW - SETTLE, NOW - SETTLE) is Reason.DUE
     assert pulling(Store.PODMAN, NOW - 10 * MINUTE, NOW - MINUTE) is Reason.DUE
 
 
 @pytest.mark.parametrize("store", [Store.GRAPH_DRIVER, Store.CONTAINERD])
-def test_docker_does_not_mind_removals_beside_pulls(store: Store) -> None:
+def test_on_docker_removals_do_not_pause_for_pulls(store: Store) -> None:
     assert pulling(store, NOW - MINUTE, NOW - MINUTE) is Reason.DUE
 
 
-# ── setbacks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── setbacks ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def after_a_setback(retry_at: float, reference: str = "app:1") -> Memory:
@@ -498,7 +503,7 @@ def after_a_setback(retry_at: float, reference: str = "app:1") -> Memory:
     return replace(memory_of(APP), attempts={(APP.id, reference): attempt})
 
 
-def test_after_a_setback_it_waits() -> None:
+def test_after_a_setback_a_removal_waits() -> None:
     verdict = verdict_on(after_a_setback(NOW + HOUR), EVERYTHING)
     assert (verdict.reason, verdict.until, verdict.detail) == (Reason.BACKING_OFF, NOW + HOUR, "refused: in use")
 
@@ -508,18 +513,18 @@ def test_after_a_setback_it_waits() -> None:
     [after_a_setback(NOW), after_a_setback(NOW + HOUR, reference="app:2")],
     ids=["the wait is over", "it was another reference"],
 )
-def test_it_is_tried_again(memory: Memory) -> None:
+def test_a_removal_is_retried_after_the_backoff(memory: Memory) -> None:
     assert verdict_on(memory, EVERYTHING).reason is Reason.DUE
 
 
-def test_a_setback_holds_back_only_what_is_due() -> None:
+def test_a_setback_delays_only_what_is_due() -> None:
     assert verdict_on(after_a_setback(NOW + HOUR), a_rule("other:*")).reason is Reason.NO_RULE
 
 
-# ── when to look again ───────────────────────────────────────────────────────────────────────────────────────────────
+# ── the next change ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_the_next_look_is_at_the_first_change_of_a_verdict() -> None:
+def test_the_next_pass_is_at_the_first_change_of_a_verdict() -> None:
     images = [an_image(f"app:{n}") for n in range(3)]
     records = {image.id: a_record(last_used=NOW - n * HOUR) for n, image in enumerate(images)}
     memory = memory_of(*images, records=records)
@@ -527,10 +532,10 @@ def test_the_next_look_is_at_the_first_change_of_a_verdict() -> None:
     assert plan_for(memory, a_rule("app:1", minutes=90)).next_change_at == NOW + 30 * MINUTE
 
 
-def test_without_a_date_there_is_no_next_look() -> None:
+def test_without_a_date_there_is_no_next_pass() -> None:
     assert plan_for(memory_of(APP), a_rule("other:*")).next_change_at is None
     assert plan_for(memory_of(APP), EVERYTHING).next_change_at is None
 
 
-def test_before_the_first_look_there_is_no_verdict() -> None:
+def test_before_the_first_observation_there_is_no_verdict() -> None:
     assert make_plan(RuleBook([EVERYTHING]), Memory(), Terms()) == Plan(now=1.0)

@@ -1,4 +1,4 @@
-"""What no rule may remove."""
+"""Images that no rule may remove."""
 
 from __future__ import annotations
 
@@ -89,24 +89,24 @@ def test_a_service_without_a_tag_means_latest() -> None:
 OWN = an_image("controller:2", digests=["controller@sha256:" + "d" * 64])
 
 
-def test_the_image_and_the_repository_that_we_run_from_are_protected() -> None:
+def test_the_image_and_the_repository_of_this_controller_are_protected() -> None:
     ourselves = a_container(OWN)
     for image in (OWN, an_image("controller:1")):
         seen = an_observation([OWN, image], [ourselves], own_container=ourselves.id)
         assert protection_on(seen, ()).reason_for(image, image.tags).startswith("controller is the repository")
 
 
-def test_we_are_protected_even_if_our_image_is_hidden() -> None:
+def test_our_own_image_is_protected_even_if_it_is_hidden() -> None:
     ourselves = a_container(OWN, created_from="controller:2")
     seen = an_observation([an_image("controller:1")], [ourselves], own_container=ourselves.id)
     assert protection_on(seen, ()).reason_for(an_image("controller:1"), an_image("controller:1").tags)
 
 
-def test_whoever_runs_in_no_container_protects_nothing_by_that() -> None:
+def test_outside_a_container_no_own_image_is_protected() -> None:
     assert not why(OWN, containers=[a_container(OWN)])
 
 
-# ── Podman ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── Podman ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("name", ["localhost/app:1", "registry.local:5000/app:1", "app:1"])
@@ -127,11 +127,11 @@ def test_on_docker_a_name_under_another_registry_is_another_name() -> None:
     assert why(an_image("localhost/app:1"), "app:1") == ""
 
 
-# ── doubt ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── doubt ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize(("is_manager", "is_protected"), [(False, True), (True, False)])
-def test_a_swarm_worker_keeps_what_services_used_lately(is_manager: bool, is_protected: bool) -> None:
+def test_a_swarm_worker_keeps_images_that_services_used_recently(is_manager: bool, is_protected: bool) -> None:
     image = an_image("app:1")
     engine = replace(an_engine(Store.GRAPH_DRIVER), manages_swarm=is_manager)
     protection = protection_on(an_observation([image], engine=engine), (), {image.id: 1.0})

@@ -1,9 +1,10 @@
-"""What removals would free: alone, together and in turn; never the sum of sizes."""
+"""Bytes that removals would free: alone, together and in turn; never the sum of sizes."""
 
 from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -11,8 +12,17 @@ from controller.image.image import Image
 from controller.image.layers import Reclaim, merge_layers
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory, Record
+from controller.plan.memory.observation import Store
 from controller.plan.verdict.planner import RuleBook, Terms, make_plan
-from controller.plan.verdict.reclaim import freed_in_turn, freed_together, last_removal_of_each, layer_tree
+from controller.plan.verdict.reclaim import (
+    Bound,
+    bound_of,
+    freed_in_turn,
+    freed_together,
+    last_removal_of_each,
+    layer_tree,
+    not_counted,
+)
 from tests.builders import DAY, a_memory, a_record, a_rule, an_image, an_observation, some_layers
 
 EVERYTHING = RuleBook([a_rule("*")])
@@ -66,7 +76,7 @@ def test_one_of_several_names_frees_nothing_and_the_last_one_all() -> None:
     assert together(memory, "one:*") == Reclaim(0, is_exact=True)
 
 
-def test_what_stays_keeps_its_layers() -> None:
+def test_a_kept_image_keeps_its_layers() -> None:
     assert together(memory_of(one="abc", two="abd"), "one:*") == Reclaim(1_000, is_exact=True)
 
 
@@ -79,6 +89,42 @@ def test_an_image_that_was_never_inspected_makes_all_figures_uncertain() -> None
 
 def test_an_image_without_layers_frees_nothing_for_certain() -> None:
     assert together(memory_of(one="")) == Reclaim(0, is_exact=True)
+
+
+# ── what is certain about a figure ────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("store", "is_exact", "has_build_cache", "bound"),
+    [
+        (Store.GRAPH_DRIVER, True, False, Bound.EXACT),
+        (Store.GRAPH_DRIVER, False, False, Bound.AT_LEAST),
+        (Store.GRAPH_DRIVER, True, True, Bound.AT_MOST),
+        (Store.GRAPH_DRIVER, False, True, Bound.ABOUT),
+        (Store.CONTAINERD, True, False, Bound.AT_LEAST),
+        (Store.CONTAINERD, True, True, Bound.ABOUT),
+        (Store.PODMAN, True, False, Bound.ABOUT),
+    ],
+)
+def test_a_prediction_says_what_is_certain_about_it(
+    store: Store, is_exact: bool, has_build_cache: bool, bound: Bound
+) -> None:
+    seen = replace(an_observation(store=store), has_build_cache=has_build_cache)
+    assert bound_of(Reclaim(1, is_exact), seen) is bound
+
+
+@pytest.mark.parametrize(
+    ("store", "has_build_cache", "words"),
+    [
+        (Store.GRAPH_DRIVER, False, ""),
+        (Store.GRAPH_DRIVER, True, "BuildKit's cache"),
+        (Store.CONTAINERD, True, "the compressed blobs of the containerd store and BuildKit's cache"),
+        (Store.PODMAN, False, ""),
+    ],
+)
+def test_the_size_of_the_store_says_what_it_leaves_out(store: Store, has_build_cache: bool, words: str) -> None:
+    seen = replace(an_observation(store=store), has_build_cache=has_build_cache)
+    assert not_counted(seen) == words
 
 
 words = st.text("abc", max_size=4)

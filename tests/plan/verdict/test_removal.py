@@ -1,4 +1,4 @@
-"""What an intent is, and what a restart makes of those that were left open."""
+"""Intents, and the results of open intents after a restart."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ def test_an_intent_says_what_by_which_rule_of_which_text() -> None:
 
 
 @pytest.mark.parametrize("reason", [reason for reason in Reason if reason is not Reason.DUE])
-def test_nothing_but_a_due_verdict_asks_for_a_removal(reason: Reason) -> None:
+def test_only_a_due_verdict_requests_a_removal(reason: Reason) -> None:
     with pytest.raises(ValueError, match="app:1 is not due"):
         intent_of(Verdict(APP.id, "app:1", "app:1", reason, a_rule("*")), 60.0, 1_000)
 
@@ -37,11 +37,11 @@ def test_a_name_that_is_gone_from_an_image_that_is_not_was_untagged() -> None:
 
 
 @pytest.mark.parametrize("intent", [an_intent("app:1"), an_intent(an_id("app:1"), an_id("app:1"))])
-def test_of_what_is_still_there_nobody_can_tell_anything(intent: Intent) -> None:
+def test_an_intent_whose_reference_exists_has_no_result(intent: Intent) -> None:
     assert resolved([intent], an_observation([APP])) == []
 
 
-def test_a_name_that_another_image_bears_by_now_is_gone_from_this_one() -> None:
+def test_a_name_that_moved_to_another_image_is_gone_from_this_one() -> None:
     (removal,) = resolved([an_intent("app:1")], an_observation([an_image("app:1", id="new")]))
     assert removal.outcome is Outcome.REMOVED
 

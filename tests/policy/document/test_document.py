@@ -29,7 +29,7 @@ def test_minutes_are_seconds_without_a_limit_of_their_own() -> None:
 
 
 @pytest.mark.parametrize("minutes", [-1, 2**53 + 1])
-def test_a_rule_cannot_be_made_with_minutes_out_of_range(minutes: int) -> None:
+def test_a_rule_cannot_have_minutes_out_of_range(minutes: int) -> None:
     with pytest.raises(ValueError, match="delete_after_minutes"):
         replace(RULE, delete_after_minutes=minutes)
 
@@ -63,7 +63,7 @@ def _without_places(policy: NodeManagementPolicy) -> NodeManagementPolicy:
     return replace(policy, removal=removal, file="", line=1)
 
 
-def test_the_hash_depends_on_what_a_document_says_alone() -> None:
+def test_the_hash_depends_on_the_content_only() -> None:
     policy = a_policy(a_draft(properties=[{"name": "a", "value": "x"}]))
     text = b"""# another file, form, order and layout
 apiVersion: openhorizon.org/v1

@@ -110,7 +110,7 @@ def test_no_policies_is_an_answer() -> None:
         (b'{"managementPolicy": {"sweep": {}}}', '"sweep" is not a policy of myorg'),
     ],
 )
-def test_an_answer_that_makes_no_sense_is_refused_whole(body: bytes, words: str) -> None:
+def test_an_invalid_answer_is_refused_completely(body: bytes, words: str) -> None:
     with pytest.raises(ExchangeUnavailable) as raised:
         read_answer(body, "myorg")
     assert words in str(raised.value)
@@ -131,7 +131,7 @@ json_values = st.recursive(
 
 
 @given(st.binary() | json_values.map(lambda value: json.dumps(value).encode()))
-def test_no_bytes_make_it_do_anything_but_refuse(body: bytes) -> None:
+def test_any_bytes_are_read_or_refused(body: bytes) -> None:
     with suppress(ExchangeUnavailable):
         read_answer(body, "myorg")
 
@@ -186,12 +186,12 @@ def test_hostile_names_are_percent_encoded() -> None:
 
 
 @pytest.mark.parametrize("name", HOSTILE)
-def test_a_hostile_name_makes_a_tame_file(name: str) -> None:
+def test_a_hostile_name_gives_a_safe_file_name(name: str) -> None:
     _is_tame(file_name(name))
 
 
 @given(st.text(min_size=1))
-def test_every_name_makes_a_tame_file(name: str) -> None:
+def test_every_name_gives_a_safe_file_name(name: str) -> None:
     _is_tame(file_name(name))
 
 

@@ -48,7 +48,7 @@ def test_the_property_becomes_the_image_policy() -> None:
     assert [rule.selector.text for rule in document.removal] == ["nginx:*"]
 
 
-def test_the_property_stays_for_the_constraints_of_nodes() -> None:
+def test_the_property_is_kept_for_the_constraints_of_nodes() -> None:
     properties = [PURPOSE, holding('{"removal": []}')]
     assert unfolded(stored(*properties)).document["properties"] == properties
 
@@ -82,7 +82,7 @@ UNREADABLE = [
 
 
 @pytest.mark.parametrize(("given_property", "fault"), UNREADABLE)
-def test_a_property_that_cannot_be_read_is_told(given_property: dict[str, object], fault: str) -> None:
+def test_a_property_that_cannot_be_read_is_reported(given_property: dict[str, object], fault: str) -> None:
     assert fault in delivered(stored(given_property)).fault
 
 
@@ -101,7 +101,7 @@ def test_a_property_that_cannot_be_read_is_told(given_property: dict[str, object
         holding(json.dumps({"removal": [{**RULE, "image_name": "nginx"}]})),
     ],
 )
-def test_what_is_wrong_in_the_property_makes_the_document_invalid(given_property: dict[str, object]) -> None:
+def test_an_error_in_the_property_makes_the_document_invalid(given_property: dict[str, object]) -> None:
     assert parsed(delivered(stored(given_property)).data) is None
 
 
@@ -113,7 +113,7 @@ def test_what_is_wrong_in_the_property_makes_the_document_invalid(given_property
         stored(holding('{"removal": []}'), agentImagePolicy={"imageRemovalPolicies": []}),
     ],
 )
-def test_two_image_policies_are_none(document: dict[str, Any]) -> None:
+def test_two_image_policies_are_an_error(document: dict[str, Any]) -> None:
     policy = delivered(document)
     assert policy.fault == "has 2 image policies instead of one"
     assert parsed(policy.data) is None
@@ -169,7 +169,7 @@ documents = st.builds(
 
 
 @given(documents)
-def test_a_policy_comes_back_from_the_exchange_as_it_went(document: dict[str, Any]) -> None:
+def test_a_policy_is_unchanged_after_the_way_through_the_exchange(document: dict[str, Any]) -> None:
     went = parsed(json.dumps(document).encode())
     assert went
     came = parsed(delivered(accepted(as_hzn_reads(text_for_hzn(folded(went))))).data)

@@ -50,7 +50,7 @@ def test_a_constraint_is_kept_as_it_is_written() -> None:
 
 
 @pytest.mark.parametrize(("node", "column"), [(in_quotes("a == b || "), 5 + 1 + 7), (unquoted("a == b || "), 5 + 7)])
-def test_a_doubt_about_a_constraint_stands_where_the_doubt_begins(node: Scalar, column: int) -> None:
+def test_a_doubt_about_a_constraint_has_its_position(node: Scalar, column: int) -> None:
     (problem,) = problems_of(Constraint(), node)
     assert (problem.severity, problem.line) == ("error", 3)
     assert abs(problem.column - column) <= 1  # its owner decides whether the blank belongs to it
@@ -61,7 +61,7 @@ def test_a_constraint_that_matches_less_than_it_says_is_a_warning() -> None:
     assert problem.severity == "warning"
 
 
-def test_a_fault_in_a_text_with_escapes_stands_at_its_beginning() -> None:
+def test_a_fault_in_a_text_with_escapes_has_the_position_of_the_text() -> None:
     (problem,) = problems_of(Constraint(), Scalar("a == b ||", "a == b ||", 3, 5, None))
     assert (problem.line, problem.column) == (3, 5)
 
@@ -72,7 +72,7 @@ def test_a_blank_constraint_or_pattern_is_an_error(text: str) -> None:
     assert [problem.severity for problem in problems_of(PatternName(), in_quotes(text))] == ["error"]
 
 
-def test_a_property_may_hold_anything_that_means_one_thing() -> None:
+def test_a_property_may_have_any_unambiguous_value() -> None:
     assert PropertyContent().read(unquoted("1.5"), "field", Findings("a")) == 1.5
     (problem,) = problems_of(PropertyContent(), unquoted("0x1F"))
     assert problem.hint == 'write "0x1F" or 31'
@@ -90,7 +90,7 @@ def test_a_property_may_hold_anything_that_means_one_thing() -> None:
         ("soon", "such as 2027-01-31T22:00:00Z or 2027-01-31T22:00:00+01:00"),
     ],
 )
-def test_a_start_that_upstream_refuses_comes_with_one_that_it_takes(text: str, hint: str) -> None:
+def test_a_start_that_upstream_refuses_has_a_hint_that_it_accepts(text: str, hint: str) -> None:
     for node in (in_quotes(text), unquoted(text)):
         (problem,) = problems_of(Start(), node)
         assert problem.hint == hint

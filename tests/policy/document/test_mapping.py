@@ -31,12 +31,12 @@ def test_fields_are_read_by_name() -> None:
     assert values.path_of(BOX) == "the_box"
 
 
-def test_what_is_missing_is_told_with_what_it_is() -> None:
+def test_a_missing_field_is_reported_with_its_description() -> None:
     _, problems, _ = read("{}")
     assert problems == ["warning: label: is missing (a label)", "error: switch: is missing (is it on)"]
 
 
-def test_null_equals_absent_and_is_shown_where_it_stands() -> None:
+def test_null_equals_absent_and_is_reported_at_its_place() -> None:
     _, _, found = read('{"label": null,\n "switch": null,\n "narrow": null}')
     assert [(problem.line, problem.column, problem.message) for problem in found.problems] == [
         (1, 2, "has no value"),
@@ -60,7 +60,7 @@ def test_a_misspelling_that_would_widen_is_an_error() -> None:
     ]
 
 
-def test_a_field_that_narrows_does_not_get_lost_where_it_does_not_belong() -> None:
+def test_a_narrowing_field_in_the_wrong_place_is_an_error() -> None:
     bag = MappingShape("a bag", (CONTENT,), strays=(NARROW,))
     _, problems, _ = read('{"Narrow": [], "label": ""}', bag)
     assert problems == [
@@ -81,7 +81,7 @@ def test_a_misspelt_field_is_not_missing_as_well() -> None:
     assert [problem.split(":")[1] for problem in problems] == [" lable", " Switch", " switch"]
 
 
-def test_the_first_name_of_two_settles_the_spelling() -> None:
+def test_the_first_name_with_two_spellings_decides_the_spelling() -> None:
     _, problems, found = read('{"label": "", "switch": true, "theBox": {"innerName": "y"}}')
     assert (problems, found.spelling) == ([], Spelling.UPSTREAM)
 
@@ -95,7 +95,7 @@ def test_the_other_spelling_is_an_error_once() -> None:
     ]
 
 
-def test_a_mapping_without_what_counts_is_absent_and_settles_no_spelling() -> None:
+def test_a_mapping_without_its_required_field_is_absent_and_decides_no_spelling() -> None:
     for empty in ("{}", '{"content": ""}', '{"content": null}'):
         values, problems, found = read(f'{{"label": "", "switch": true, "theBag": {empty}}}')
         assert (values.node_of(BAG), found.spelling, problems) == (None, None, [])
@@ -103,18 +103,18 @@ def test_a_mapping_without_what_counts_is_absent_and_settles_no_spelling() -> No
     assert (values.node_of(BAG) is None, found.spelling) == (False, Spelling.UPSTREAM)
 
 
-def test_what_counts_as_absent_is_checked_all_the_same() -> None:
+def test_a_mapping_that_counts_as_absent_is_still_checked() -> None:
     _, problems, _ = read('{"label": "", "switch": true, "theBag": {"content": "", "colour": 1}}')
     assert problems == ["warning: theBag.colour: unknown field in a bag"]
 
 
-def test_names_that_are_there_twice_are_found_anywhere() -> None:
+def test_duplicate_names_are_found_anywhere() -> None:
     found = Findings("a.json")
     check_keys(read_json('{"a": {"b": 1, "b": 2}, "c": [{"d": 1, "d": 1}], "<<": 1}', Builder()), "", found)
     assert [problem.field for problem in found.problems] == ['["<<"]', "a.b", "c[0].d"]
 
 
-def test_a_name_that_is_no_word_stands_in_brackets() -> None:
+def test_a_name_that_is_not_a_word_is_in_brackets() -> None:
     assert joined("", "a") == "a"
     assert joined("a", "b_c-1") == "a.b_c-1"
     assert joined("a", "org/b.c") == 'a["org/b.c"]'

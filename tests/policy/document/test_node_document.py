@@ -40,7 +40,7 @@ def test_a_node_has_an_organisation_an_id_a_pattern_and_a_policy() -> None:
     assert (node.file, node.line) == ("n.yaml", 1)
 
 
-def test_what_is_not_given_is_empty_and_null_is_not_given() -> None:
+def test_missing_values_are_empty_and_null_is_missing() -> None:
     assert read("policy: {}") == NodeDocument("", "", "", {}, "n.yaml", 1)
     assert read({"org": None, "id": None, "pattern": None, "policy": {}}) == read("policy: {}")
 
@@ -68,7 +68,7 @@ def test_a_file_may_describe_several_nodes() -> None:
     assert [(node.id, node.line) for node in parsed.nodes] == [("a", 1), ("b", 4)]
 
 
-def test_all_problems_are_told_at_once_and_where_they_are() -> None:
+def test_all_problems_are_reported_at_once_with_their_places() -> None:
     text = """\
 org: my org
 id: 7
@@ -116,38 +116,38 @@ policy:
         (b"\xff", "1:1: error: byte 0xff is not UTF-8"),
     ],
 )
-def test_what_is_no_node_is_an_error(text: str | bytes, problem: str) -> None:
+def test_what_is_not_a_node_is_an_error(text: str | bytes, problem: str) -> None:
     (found,) = problems(text)
     assert found.startswith(f"n.yaml:{problem}")
 
 
-def test_one_bad_node_does_not_take_the_others_down() -> None:
+def test_one_bad_node_does_not_affect_the_others() -> None:
     parsed = parse_nodes(b"id: a\npolicy: {}\n---\nid: [\n---\nid: c\npolicy: {}\n", "n.yaml")
     assert [node.id for node in parsed.nodes] == ["a", "c"]
     assert [problem.line for problem in parsed.problems] == [5]
 
 
-def test_a_warning_does_not_cost_the_node() -> None:
+def test_a_node_with_a_warning_is_read() -> None:
     parsed = parse_nodes(b"policy: {constraints: ['n => 5']}", "n.yaml")
     assert len(parsed.nodes) == 1
     assert [problem.severity for problem in parsed.problems] == ["warning"]
 
 
 @pytest.mark.parametrize("policy", [{"constraints": [""]}, {"management": {"constraints": [" "]}}])
-def test_a_blank_constraint_is_doubtful_and_an_agent_takes_it(policy: dict[str, Any]) -> None:
+def test_a_blank_constraint_is_a_warning_and_an_agent_accepts_it(policy: dict[str, Any]) -> None:
     parsed = parse_nodes(json.dumps({"policy": policy}).encode(), "n.json")
     assert [node.policy for node in parsed.nodes] == [policy]
     assert ["an empty constraint restricts nothing" in str(problem) for problem in parsed.problems] == [True]
     assert not parsed.problems[0].is_error
 
 
-def test_a_node_whose_constraints_are_not_all_read_is_none() -> None:
+def test_a_node_whose_constraints_are_not_all_read_is_invalid() -> None:
     (problem,) = problems({"policy": {"constraints": ["a == b || " * 4_000 + "c == d"] * 3}})
     assert "policy.constraints[1]: the file has more than 65536 characters of constraints" in problem
 
 
 @given(st.data())
-def test_no_beginning_of_a_file_is_a_node_without_its_pattern(data: st.DataObject) -> None:
+def test_no_truncated_file_is_a_node_without_its_pattern(data: st.DataObject) -> None:
     """A file that is being written is cut anywhere. What can be read then must not be an emptier node."""
     text = "org: myorg\nid: gw-1\npattern: myorg/gateway\n"
     cut = text[: data.draw(st.integers(0, len(text) - 2))]

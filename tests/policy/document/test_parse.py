@@ -56,7 +56,7 @@ def test_a_good_document_has_no_problem(path: Path) -> None:
 
 @pytest.mark.usefixtures("each_parser")
 @pytest.mark.parametrize("path", BAD, ids=lambda path: path.name)
-def test_a_bad_document_has_the_problems_that_stand_beside_it(path: Path) -> None:
+def test_a_bad_document_has_the_problems_of_its_list(path: Path) -> None:
     parsed = parse_documents(path.read_bytes(), path.name)
     said = [f"{document.name}: {document.state}" for document in parsed.documents]
     said += ["", *(str(problem) for problem in parsed.problems)]
@@ -77,7 +77,7 @@ def test_both_spellings_are_one_policy() -> None:
     assert read(upstream).policy == read(a_draft()).policy
 
 
-def test_defaults_stand_in_for_what_is_absent_or_null() -> None:
+def test_defaults_replace_what_is_absent_or_null() -> None:
     policy = read(a_draft(start=None, startWindow=None, constraints=None, patterns=None, description=None)).policy
     assert policy is not None
     assert (policy.start, policy.start_window_seconds, policy.description) == (None, 0, "")
@@ -126,7 +126,7 @@ def test_the_second_plain_document_of_a_file_has_a_number() -> None:
     assert [document.name for document in parse_documents(text.encode(), "a.yaml").documents] == ["a", "a#2", "a#3"]
 
 
-def test_an_envelope_has_a_name_of_its_own() -> None:
+def test_an_envelope_has_its_own_name() -> None:
     (policy,) = parse_documents(an_envelope("paris/images").encode(), "a.yaml").policies
     assert policy.name == "paris/images"
 
@@ -168,12 +168,12 @@ def test_the_same_name_in_two_files_is_an_error_of_the_second() -> None:
     assert str(problem) == 'b.yaml:1:1: error: duplicate name "x", first in a.yaml:1 (rename one of them)'
 
 
-def test_an_invalid_document_holds_its_name_too() -> None:
+def test_an_invalid_document_keeps_its_name_too() -> None:
     files = [parse_documents(text.encode(), "a.yaml", "x") for text in ("label: *", A_DOCUMENT)]
     assert [parsed.policies for parsed in refuse_duplicates(files)] == [(), ()]
 
 
-def test_duplicates_are_told_once() -> None:
+def test_duplicates_are_reported_once() -> None:
     twice = parse_documents(f"{an_envelope('x')}---\n{an_envelope('x')}".encode(), "a.yaml")
     assert duplicate_names([twice]) == ()
     assert refuse_duplicates(refuse_duplicates([twice])) == (twice,)
@@ -211,7 +211,7 @@ def test_what_does_nothing_is_a_warning() -> None:
 
 
 @pytest.mark.parametrize("field", ["constraints", "patterns", "start", "startWindow"])
-def test_what_restricts_a_document_does_not_get_lost_by_indentation(field: str) -> None:
+def test_a_restricting_field_with_wrong_indentation_is_an_error(field: str) -> None:
     in_the_policy = a_draft(image_policy={"removal": [RULE], field: None})
     beside_the_spec = {**ENVELOPE, "spec": a_draft(), field: None}
     in_the_metadata = {**ENVELOPE, "spec": a_draft(), "metadata": {"name": "x", field: None}}
@@ -224,7 +224,7 @@ def test_what_restricts_a_document_does_not_get_lost_by_indentation(field: str) 
         assert (problem.severity, problem.field.split(".")[-1]) == ("error", field)
 
 
-def test_what_restricts_an_answer_from_beside_it_makes_every_document_of_it_invalid() -> None:
+def test_a_restricting_field_beside_an_answer_makes_all_its_documents_invalid() -> None:
     answer = {"managementPolicy": {"org/a": a_draft(), "org/b": a_draft()}, "constraints": ["a == b"]}
     parsed = parse_documents(json.dumps(answer).encode(), "a.json")
     assert [(document.name, document.policy) for document in parsed.documents] == [("org/a", None), ("org/b", None)]
@@ -239,7 +239,7 @@ def test_what_restricts_an_answer_from_beside_it_makes_every_document_of_it_inva
     ],
     ids=["parentheses", "doubts", "blanks"],
 )
-def test_of_a_file_full_of_constraints_no_more_is_read_than_a_second_has_room_for(
+def test_the_constraints_of_a_file_are_read_up_to_a_limit(
     monkeypatch: pytest.MonkeyPatch, constraints: list[str]
 ) -> None:
     parse_whole, read = parser.parse_whole, list[int]()
@@ -251,7 +251,7 @@ def test_of_a_file_full_of_constraints_no_more_is_read_than_a_second_has_room_fo
     monkeypatch.setattr(parser, "parse_whole", counted)
     found = problems_of(a_draft(constraints=constraints))
     assert 0 < sum(read) <= MOST_OF_CONSTRAINTS < sum(map(len, constraints))
-    assert sum("more than 65536 characters of constraints in the file" in problem.message for problem in found) == 1
+    assert sum("has more than 65536 characters of constraints" in problem.message for problem in found) == 1
 
 
 def test_each_document_that_a_full_file_leaves_unread_is_invalid() -> None:
@@ -261,7 +261,7 @@ def test_each_document_that_a_full_file_leaves_unread_is_invalid() -> None:
     assert states == [State.VALID, State.INVALID, State.VALID, State.INVALID]
 
 
-def test_a_constraint_is_taken_apart_only_once(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_constraint_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
     read_comparison, places = parser._read_comparison, list[int]()
 
     def counted(text: str, position: int) -> tuple[Comparison | None, int]:
@@ -280,14 +280,14 @@ def test_no_field_of_a_rule_has_a_default(field: str) -> None:
         assert (problem.severity, problem.field) == ("error", f"image_policy.removal[0].{field}")
 
 
-def test_a_rule_that_is_a_text_makes_the_document_invalid_and_is_told_by_its_number() -> None:
+def test_a_rule_that_is_a_text_makes_the_document_invalid_and_is_reported_by_its_number() -> None:
     draft = a_draft(image_policy={"removal": [RULE, "old:*"]})
     (problem,) = problems_of(draft)
     assert (problem.severity, problem.field) == ("error", "image_policy.removal[1]")
     assert read(draft).policy is None
 
 
-def test_all_problems_of_all_documents_are_heard_of_at_once_in_the_order_of_the_text() -> None:
+def test_all_problems_of_all_documents_are_reported_at_once_in_the_order_of_the_text() -> None:
     text = "label: no\nenabled: 1\n---\nenabled: true\nconstraints: [a]\nstart: x\n"
     assert [line.split(" ")[0] + line.split(" ")[2] for line in problems_in(text)] == [
         "a.yaml:1:8:label:",
@@ -325,7 +325,7 @@ LAXER = {"0009": "start is missing: now", "0029": "start is null: now"}
 
 
 @pytest.mark.parametrize("row", ROWS, ids=[row["id"][-4:] for row in ROWS])
-def test_what_upstream_refuses_is_refused_and_what_is_stricter_is_meant(row: dict[str, Any]) -> None:
+def test_what_upstream_refuses_is_refused_and_stricter_checks_are_listed(row: dict[str, Any]) -> None:
     errors = [problem for problem in problems_of(row["nmp"]) if problem.is_error]
     if row["expect"] != "valid":
         assert bool(errors) != (row["id"][-4:] in LAXER)

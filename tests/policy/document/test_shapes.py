@@ -68,7 +68,7 @@ TO_OLD_READERS = "which is a boolean in YAML 1.1 and text in YAML 1.2"
         (A_LIST, "a list"),
     ],
 )
-def test_what_is_no_text_is_told_apart(node: Scalar, rest: str) -> None:
+def test_what_is_not_text_is_reported_by_its_kind(node: Scalar, rest: str) -> None:
     assert the_sentence(Text(), node) == f"field: must be text, not {rest}"
 
 
@@ -81,7 +81,7 @@ def test_what_is_no_text_is_told_apart(node: Scalar, rest: str) -> None:
         (Text(pattern="[a-z]", says="a letter"), "a\n", r'"a\n" is not a letter'),
     ],
 )
-def test_not_every_text_will_do(shape: Text, text: str, message: str) -> None:
+def test_a_text_must_match_its_pattern(shape: Text, text: str, message: str) -> None:
     assert the_sentence(shape, in_quotes(text)) == f"field: {message}"
 
 
@@ -96,7 +96,7 @@ def test_not_every_text_will_do(shape: Text, text: str, message: str) -> None:
         (A_LIST, "a list"),
     ],
 )
-def test_what_is_no_boolean_is_told_apart(node: Scalar, rest: str) -> None:
+def test_what_is_not_a_boolean_is_reported_by_its_kind(node: Scalar, rest: str) -> None:
     assert the_sentence(Flag(), node) == f"field: must be true or false, not {rest}"
 
 
@@ -117,7 +117,7 @@ def test_what_is_no_boolean_is_told_apart(node: Scalar, rest: str) -> None:
         (A_LIST, "a list"),
     ],
 )
-def test_what_is_no_whole_number_is_told_apart(node: Scalar, rest: str) -> None:
+def test_what_is_not_a_whole_number_is_reported_by_its_kind(node: Scalar, rest: str) -> None:
     assert the_sentence(MINUTES, node) == f"field: must be a whole number of minutes in decimal digits, not {rest}"
 
 
@@ -135,7 +135,7 @@ def test_a_whole_number_has_limits() -> None:
         (ByName(Text()), A_LIST, "must be a mapping (name: value), not a list"),
     ],
 )
-def test_what_is_of_another_shape_is_told(shape: Shape[object], node: Scalar, sentence: str) -> None:
+def test_a_value_of_another_shape_is_reported(shape: Shape[object], node: Scalar, sentence: str) -> None:
     assert the_sentence(shape, node) == f"field: {sentence}"
 
 
@@ -143,7 +143,7 @@ def test_a_blank_is_missed_after_a_colon() -> None:
     assert the_sentence(ByName(Text()), in_quotes("label:a")).endswith("(put a blank after the colon)")
 
 
-def test_every_item_of_a_list_is_heard_of() -> None:
+def test_every_item_of_a_list_is_checked() -> None:
     items = Sequence((in_quotes("x"), unquoted("5"), in_quotes("y"), unquoted("no")), 1, 1, 5, 1)
     value, sentences = outcome(Listed(Text()), items)
     assert value == ("x", "y")

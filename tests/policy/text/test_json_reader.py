@@ -39,7 +39,7 @@ def _no_constants(name: str) -> None:
     raise ValueError(name)
 
 
-def test_every_node_knows_where_it_stood() -> None:
+def test_every_node_has_its_position() -> None:
     tree = read_json('{\n\t"a": [1, "x"],\n\t"b": "\\n"}', Builder())
     assert isinstance(tree, Mapping)
     (key_a, items), (_, escaped) = tree.entries
@@ -48,7 +48,7 @@ def test_every_node_knows_where_it_stood() -> None:
     assert (escaped.line, escaped.column, escaped.inset) == (3, 7, None)
 
 
-def test_a_name_that_is_there_twice_is_there_twice() -> None:
+def test_duplicate_names_are_kept() -> None:
     tree = read_json('{"a": 1, "a": 2}', Builder())
     assert isinstance(tree, Mapping)
     assert [key.text for key, _ in tree.entries] == ["a", "a"]
@@ -73,7 +73,7 @@ def test_a_name_that_is_there_twice_is_there_twice() -> None:
         ("[" * 50_000, "nested more than 50 levels", 51),
     ],
 )
-def test_what_is_not_json_is_refused_where_it_ends_to_be(text: str, message: str, column: int) -> None:
+def test_invalid_json_is_refused_at_its_place(text: str, message: str, column: int) -> None:
     with pytest.raises(InvalidText, match=message) as caught:
         read_json(text, Builder())
     assert (caught.value.line, caught.value.column) == (1, column)
@@ -86,5 +86,5 @@ def test_a_number_beyond_64_bits_is_ambiguous(number: str) -> None:
     assert isinstance(tree.value, Ambiguous)
 
 
-def test_an_exponent_is_no_question_in_json() -> None:
+def test_an_exponent_is_unambiguous_in_json() -> None:
     assert plain(read_json("[1e3, -0, 0]", Builder())) == [1000.0, 0.0, 0]

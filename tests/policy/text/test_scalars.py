@@ -84,6 +84,6 @@ def test_whole_numbers_in_decimal_digits_are_themselves(number: int) -> None:
     assert read_plain(str(number)) == number
 
 
-def test_a_float_beyond_64_bits_is_no_number() -> None:
+def test_a_float_beyond_64_bits_is_not_a_number() -> None:
     assert isinstance(read_float("1e400"), Ambiguous)
     assert read_float("1e-400") == 0.0

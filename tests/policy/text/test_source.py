@@ -20,12 +20,12 @@ def the_problem(data: bytes, file: str = "a.yaml") -> Problem:
     return one
 
 
-def test_documents_stand_between_lines_of_three_dashes() -> None:
+def test_documents_are_separated_by_lines_of_three_dashes() -> None:
     assert values(b"a: 1\n---\nb: 2\n--- \nc: 3\n...\n---\nd: 4\n") == [{"a": 1}, {"b": 2}, {"c": 3}, {"d": 4}]
     assert values(b"# head\n%YAML 1.2\n---\na: 1\n---\n") == [{"a": 1}, None]
 
 
-def test_directives_behind_three_dots_belong_to_the_next_document() -> None:
+def test_directives_after_three_dots_belong_to_the_next_document() -> None:
     assert values(b"a: 1\n...\n# why\n%YAML 1.2\n\n---\nb: 2\n") == [{"a": 1}, {"b": 2}]
     _, problem = read_source(b"a: 1\n...\n%YAML 1.2\n---\nb: *\n", "a.yaml")
     assert isinstance(problem, Problem)
@@ -42,7 +42,7 @@ def test_three_dashes_within_a_line_or_a_word_divide_nothing() -> None:
     assert values(b"a: x --- y\nb: |\n  ---\nc: 1\n---d: 2\n") == [{"a": "x --- y", "b": "---\n", "c": 1, "---d": 2}]
 
 
-def test_a_document_that_cannot_be_read_leaves_the_others_alone() -> None:
+def test_a_document_that_cannot_be_read_does_not_affect_the_others() -> None:
     assert values(b"a: 1\n---\nb: *\n---\nc: [\n---\nd: 4\n") == [{"a": 1}, "problem", "problem", {"d": 4}]
 
 
@@ -51,7 +51,7 @@ def test_nothing_before_a_fault_counts() -> None:
     assert values(b"a: 1\n...\nb: *\n") == ["problem"]
 
 
-def test_places_count_from_the_beginning_of_the_file() -> None:
+def test_places_count_from_the_start_of_the_file() -> None:
     first, second = read_source(b"a: 1\r\n---\r\nb: 2\r\n", "a.yaml")
     assert isinstance(first, Mapping)
     assert isinstance(second, Mapping)
@@ -63,13 +63,13 @@ def test_json_is_read_as_json_whatever_the_file_is_called(file: str) -> None:
     assert values(b'{\t"a": "\\ud83d\\ude00\\/"}', file) == [{"a": "😀/"}]
 
 
-def test_yaml_that_begins_with_a_brace_is_yaml_unless_the_file_says_json() -> None:
+def test_yaml_that_starts_with_a_brace_is_yaml_unless_the_file_is_json() -> None:
     assert values(b"{a: 1}\n---\n{b: 2}\n") == [{"a": 1}, {"b": 2}]
     assert values(b"{a: 1}", "a.json") == ["problem"]
     assert values(b"a: 1", "a.json") == ["problem"]
 
 
-def test_a_file_of_blanks_holds_nothing() -> None:
+def test_a_file_of_blanks_has_no_document() -> None:
     assert values(b" \n") == []
     assert values(b" \n", "a.json") == []
     assert values(b"") == []
@@ -90,12 +90,12 @@ def test_a_file_of_blanks_holds_nothing() -> None:
         ("a: \u2028".encode(), "contains the invisible character U+2028", (1, 4)),
     ],
 )
-def test_bytes_that_are_no_text_are_one_problem(data: bytes, message: str, place: tuple[int, int]) -> None:
+def test_bytes_that_are_not_text_are_one_problem(data: bytes, message: str, place: tuple[int, int]) -> None:
     problem = the_problem(data)
     assert (problem.message, (problem.line, problem.column)) == (message, place)
 
 
-def test_every_end_of_line_and_a_byte_order_mark_are_taken() -> None:
+def test_every_end_of_line_and_a_byte_order_mark_are_accepted() -> None:
     assert values(b"\xef\xbb\xbfa: 1\rb: 2\r\nc: 3\n") == [{"a": 1, "b": 2, "c": 3}]
 
 

@@ -32,7 +32,7 @@ def test_nesting_ends_at_its_limit() -> None:
         builder.begin(False, 1, 1)
 
 
-def test_an_alias_brings_its_levels_along() -> None:
+def test_an_alias_counts_with_its_levels() -> None:
     builder = Builder()
     builder.begin(False, 1, 1)
     for number in range(MOST_LEVELS - 1):
@@ -45,7 +45,7 @@ def test_an_alias_brings_its_levels_along() -> None:
         builder.alias("deep", 3, 2)
 
 
-def test_an_alias_counts_as_many_nodes_as_it_stands_for() -> None:
+def test_an_alias_counts_with_its_nodes() -> None:
     builder = Builder()
     builder.begin(False, 1, 1)
     builder.begin(False, 1, 2, "hundred")
@@ -71,7 +71,7 @@ def test_a_file_has_a_limit_of_its_own() -> None:
     assert builder.is_exhausted
 
 
-def test_an_alias_cannot_contain_itself_nor_stand_for_nothing() -> None:
+def test_an_alias_cannot_contain_itself_nor_be_undefined() -> None:
     builder = Builder()
     builder.begin(False, 1, 1, "me")
     with pytest.raises(InvalidText, match="contains itself"):
@@ -81,7 +81,7 @@ def test_an_alias_cannot_contain_itself_nor_stand_for_nothing() -> None:
     assert '"*old"' in caught.value.hint
 
 
-def test_anchors_do_not_reach_into_the_next_document() -> None:
+def test_anchors_do_not_apply_to_the_next_document() -> None:
     builder = Builder()
     builder.scalar(a_scalar(), "one")
     builder.finish()

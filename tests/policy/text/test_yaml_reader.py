@@ -26,7 +26,7 @@ def the_value_in(text: str) -> Scalar:
     return value
 
 
-def test_every_node_knows_where_it_stood() -> None:
+def test_every_node_has_its_position() -> None:
     tree = read("# comment\na:\n  - b: 'x'\n    c: 5\n")
     assert isinstance(tree, Mapping)
     assert (tree.line, tree.column) == (2, 1)
@@ -46,7 +46,7 @@ def test_every_node_knows_where_it_stood() -> None:
         ("a: 'site\n  =='", None),
     ],
 )
-def test_characters_have_columns_where_a_text_stands_as_it_is(text: str, inset: int | None) -> None:
+def test_characters_have_columns_in_a_text_without_escapes(text: str, inset: int | None) -> None:
     assert the_value_in(text).inset == inset
 
 
@@ -56,7 +56,7 @@ def test_quoted_scalars_are_text() -> None:
     assert the_value_in("a: |\n  5\n").value == "5\n"
 
 
-def test_lines_count_from_the_first_one_given() -> None:
+def test_lines_count_from_the_given_first_line() -> None:
     (tree,) = read_yaml("a: 1", Builder(), first_line=7)
     assert tree.line == 7
     with pytest.raises(InvalidText) as caught:
@@ -64,21 +64,21 @@ def test_lines_count_from_the_first_one_given() -> None:
     assert (caught.value.line, caught.value.column) == (7, 5)
 
 
-def test_a_blank_missing_behind_a_colon_is_told_where_it_is_missing() -> None:
+def test_a_missing_blank_after_a_colon_is_reported_at_its_place() -> None:
     with pytest.raises(InvalidText) as caught:
         read("label: a\nenabled:true\nimage_policy: {}\n")
     assert (caught.value.line, caught.value.column) == (2, 1)
     assert "put a blank after the colon" in caught.value.hint
 
 
-def test_a_tab_is_no_indentation_whichever_parser_there_is() -> None:
+def test_a_tab_is_not_indentation_for_either_parser() -> None:
     for text in ("a:\tb", "\ta: b", "a:\n\tb: c", "{a:\t1}"):
         with pytest.raises(InvalidText, match="unexpected character"):
             read(text)
     assert the_value_in("a: 'b\tc'").value == "b\tc"
 
 
-def test_an_unknown_directive_is_ignored_whichever_parser_there_is() -> None:
+def test_an_unknown_directive_is_ignored_by_either_parser() -> None:
     assert plain(read("%FOO bar\n---\na: 1\n")) == {"a": 1}
 
 
@@ -89,7 +89,7 @@ def test_tags_are_refused(tag: str) -> None:
 
 
 @pytest.mark.parametrize("text", [r'"\UFFFFFFFF"', r'"\ud800"', r'"\ud83d\ude00"'])
-def test_an_escape_must_stand_for_a_character(text: str) -> None:
+def test_an_escape_must_be_a_character(text: str) -> None:
     with pytest.raises(InvalidText, match="an escape sequence that is not a valid character"):
         read(text)
 

@@ -1,0 +1,146 @@
+"""Before a removal the agent is asked again: what it needs by now is kept, and without an answer what it ever named."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import replace
+
+import pytest
+
+from controller.daemon.journal import Journal
+from controller.log_events import LogEvent
+from controller.plan.node.agent import AgentAnswer, NodeAnswer, NodeSource
+from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.verdict import Reason
+from tests.builders import A_NODE
+from tests.fakes import a_removal
+from tests.host import Host, a_host
+
+GOOD = NodeAnswer(A_NODE, "from the agent", "http://agent", has_agent=True)
+SILENCE = replace(GOOD, node=None, is_silence=True, why="the agent does not answer")
+
+
+def needs(*images: str) -> NodeAnswer:
+    return replace(GOOD, agent=AgentAnswer(needed=images, named=dict.fromkeys(images, NodeSource.SERVICE)))
+
+
+def once_named(*images: str) -> NodeAnswer:
+    return replace(GOOD, agent=AgentAnswer(named=dict.fromkeys(images, NodeSource.SERVICE)))
+
+
+@pytest.fixture
+def host() -> Iterator[Host]:
+    """An agent that needs nothing, and a rule by which all idle images are due at once."""
+    with a_host(conditions=Conditions(Terms(settle_seconds=0.0))) as host:
+        host.node.answer = GOOD
+        host.rules(a_removal())
+        yield host
+
+
+def test_an_image_that_the_agent_needs_by_now_is_kept(host: Host) -> None:
+    host.engine.pull("dep:1")
+    host.engine.pull("other:1")
+    host.node.new = needs("dep:1")
+    host.look()
+    assert host.engine.names == ["dep:1"]
+    assert host.verdict("dep:1").reason is Reason.IN_USE
+    assert host.last.decision.node == needs("dep:1")
+
+
+def test_without_an_answer_images_that_the_agent_ever_named_are_kept_in_this_pass(host: Host) -> None:
+    host.node.answer = once_named("dep:1")
+    host.engine.pull("dep:1")
+    host.engine.pull("other:1")
+    host.node.new = SILENCE
+    host.look()
+    assert host.engine.names == ["dep:1"]
+    verdict = host.verdict("dep:1")
+    assert (verdict.reason, verdict.until) == (Reason.SETTLING, None)
+    assert verdict.detail == "the agent does not answer and may need it again"
+    host.node.new = None
+    host.look()
+    assert host.engine.names == []
+
+
+def test_an_image_that_lost_the_name_is_kept_as_well(host: Host) -> None:
+    host.node.answer = needs("dep:1")
+    host.engine.pull("dep:1", content="old")
+    host.look()
+    host.engine.pull("dep:1", content="new")
+    host.node.answer, host.node.new = once_named("dep:1"), SILENCE
+    assert host.look().removals == ()
+    assert len(host.last.decision.plan.verdicts) == 2
+
+
+def test_without_an_answer_all_images_are_kept_if_the_archived_records_are_not_known(host: Host) -> None:
+    host.node.answer = replace(GOOD, agent=AgentAnswer(is_cut_short=True))
+    host.engine.pull("other:1")
+    host.node.new = SILENCE
+    host.look()
+    assert host.engine.names == ["other:1"]
+
+
+def test_images_that_an_agent_container_used_are_kept_as_well(host: Host) -> None:
+    host.engine.pull("dep:1")
+    container = host.engine.run("dep:1", labels={"openhorizon.anax.service_name": "dep"})
+    host.look()
+    host.engine.rm(container)
+    host.node.new = SILENCE
+    host.look()
+    assert host.engine.names == ["dep:1"]
+
+
+def test_a_silence_during_which_nothing_was_due_asks_no_second_time(host: Host) -> None:
+    host.node.answer = once_named("dep:1")
+    host.look()
+    host.engine.pull("dep:1")
+    host.node.answer, host.node.new = SILENCE, GOOD
+    host.look()
+    assert host.engine.names == ["dep:1"]
+
+
+def test_without_an_agent_nothing_is_asked(host: Host) -> None:
+    host.node.answer = NodeAnswer(A_NODE)
+    host.engine.pull("dep:1")
+    host.look()
+    assert host.engine.names == []
+
+
+def test_a_dry_run_asks_nothing() -> None:
+    with a_host(conditions=Conditions(Terms(settle_seconds=0.0))) as host:
+        host.options = replace(host.options, dry_run=True)
+        host.restart()
+        host.node.answer, host.node.new = GOOD, needs("dep:1")
+        host.engine.pull("dep:1")
+        host.rules(a_removal())
+        assert host.verdict("dep:1").reason is Reason.DUE
+
+
+# ── silence is reported once ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_a_silence_is_one_warning_and_one_line_at_its_end(host: Host) -> None:
+    journal, lines = Journal(600.0), list[str]()
+
+    def after(seconds: float, answer: NodeAnswer) -> None:
+        host.clock.elapse(seconds)
+        host.node.answer = answer
+        lines.extend(line.event for line in journal.lines(host.look()))
+
+    after(0.0, GOOD)
+    lines.clear()
+    for minute in range(5):
+        after(60.0, replace(SILENCE, why=f"the agent answered {500 + minute}"))
+    assert lines == [LogEvent.NODE_UNKNOWN]
+    assert host.last.decision.node.age_seconds == 300.0
+    after(60.0, GOOD)
+    assert lines == [LogEvent.NODE_UNKNOWN, LogEvent.RESOLVED]
+
+
+def test_a_cut_answer_is_one_warning(host: Host) -> None:
+    journal = Journal(600.0)
+    journal.lines(host.look())
+    host.node.answer = replace(GOOD, agent=AgentAnswer(is_cut_short=True))
+    assert [line.event for line in journal.lines(host.look())] == [LogEvent.AGENT_ANSWER_CUT_SHORT]
+    assert journal.lines(host.look()) == []

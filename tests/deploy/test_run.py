@@ -1,0 +1,53 @@
+"""deploy/local/run.sh (`make run`) ends well on Ctrl-C, with stand-ins for the environment and the controller."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import signal
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import SOURCE
+from tests.deploy.waiting import eventually
+
+_HANDLES_SIGNALS = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+_IMAGECTL = """#!/usr/bin/env python3
+import sys, time
+if sys.argv[1] == "run":
+    {handles}
+    open("started", "w").close()
+    time.sleep(60)
+"""
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Path:
+    """The scripts, and programs that do nothing."""
+    shutil.copytree(SOURCE / "deploy/local", tmp_path / "deploy/local")
+    (tmp_path / ".venv/bin").mkdir(parents=True)
+    (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\n")
+    (tmp_path / ".venv/bin/python").chmod(0o755)
+    return tmp_path
+
+
+@pytest.mark.parametrize("handles", [_HANDLES_SIGNALS, "pass"], ids=["runs", "starts"])
+def test_ctrl_c_is_a_good_end_also_while_the_controller_starts(tree: Path, handles: str) -> None:
+    program = tree / ".venv/bin/imagectl"
+    program.write_text(_IMAGECTL.format(handles=handles))
+    program.chmod(0o755)
+    environment = os.environ | {"DOCKER_HOST": "unix:///nowhere"}
+    command = [str(tree / "deploy/local/run.sh")]
+    running = subprocess.Popen(command, cwd=tree, env=environment, start_new_session=True, stderr=subprocess.PIPE)
+    try:
+        eventually(lambda: (tree / "started").exists())
+        os.killpg(running.pid, signal.SIGINT)
+        running.communicate(timeout=60)
+    finally:
+        if running.poll() is None:
+            os.killpg(running.pid, signal.SIGKILL)
+            running.wait()
+    assert running.returncode == 0
+    assert not (tree / ".trial").exists()
