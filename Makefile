@@ -15,7 +15,7 @@ needs := needs_root or needs_engine or needs_browser or needs_tools
 PROFILE := quick
 test: PROFILE := thorough
 
-.PHONY: help environment engines tools run unit test rest test-engines simulation campaign bench lint format types dashboard screenshots readme lock clean
+.PHONY: help environment engines tools run unit test rest test-engines simulation campaign bench lint format types dashboard screenshots deb readme lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -74,6 +74,9 @@ dashboard: environment ## write the Grafana dashboard from deploy/local/dashboar
 screenshots: environment tools ## take the pictures of the status page in manifests/screenshots again
 	@$(python) -m tests.page.screenshots manifests/screenshots
 	@! command -v pngquant >/dev/null || pngquant --force --skip-if-larger --ext .png manifests/screenshots/*.png
+
+deb: environment ## build the Debian package for every architecture: dist/image-controller_VERSION_all.deb
+	@deploy/deb/build.sh dist
 
 readme: environment ## write the generated tables of settings, metrics and engines
 	@$(python) -m deploy.local.readme

@@ -19,4 +19,4 @@ Read in this order: plan/verdict/verdict.py, plan/verdict/planner.py, plan/verdi
 daemon/removal/remover.py, daemon/loop.py.
 """
 
-__version__ = "0.1.0"
+__version__ = "0.2.0"

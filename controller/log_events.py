@@ -38,6 +38,8 @@ class LogEvent(StrEnum):
     """Degraded: some documents keep changing."""
     POLICY_FOLDER_UNAVAILABLE = "policy_folder_unavailable"
     """Degraded: the folder is missing, empty or cannot be read."""
+    POLICY_FOLDER_EMPTY = "policy_folder_empty"
+    """Nothing was ever delivered into the folder."""
     POLICY_FOLDER_NOT_WATCHED = "policy_folder_not_watched"
     POLICY_REVISION = "policy_revision"
     REMOVALS_STOPPED = "removals_stopped"
@@ -60,6 +62,8 @@ class LogEvent(StrEnum):
     ENGINE_CHOSEN = "engine_chosen"
     """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
+    ENGINE_CHANGED = "engine_changed"
+    """Another engine answers than before."""
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""
     ENGINE_EVENTS_DOWN = "engine_events_down"
@@ -71,6 +75,9 @@ class LogEvent(StrEnum):
     LEDGER_UNAVAILABLE = "ledger_unavailable"
     LEDGER_RESET = "ledger_reset"
     """Degraded: the ledger was damaged and recreated."""
+
+    LEDGER_RESTORED = "ledger_restored"
+    """An older copy of the ledger was put back."""
 
     HTTP_OPEN_TO_NETWORK = "http_open_to_network"
     TEXTFILE_UNAVAILABLE = "textfile_unavailable"

@@ -23,8 +23,6 @@ from controller.settings import DECLARED, Settings
 if TYPE_CHECKING:
     from controller.daemon.wiring import Controller
 
-_EXIT_CODES = {"failed": 3, "partial": 1}
-"""By the result of the pass (`PassResult`)."""
 _EXIT_WITHIN_SECONDS = 9.5
 """After SIGTERM, even if the engine does not answer."""
 
@@ -38,8 +36,8 @@ def run(context: click.Context, /, **given: Any) -> None:
     """Watch the policy folder and the engine, and remove the images that are due.
 
     SIGTERM and SIGINT end it within ten seconds; SIGHUP starts a pass at once. With --once the exit code is 0 if all is
-    well, 1 if a removal was refused or failed, 3 if the engine or the ledger was not available; on a terminal one line
-    shows the progress.
+    well (an empty folder too), 1 if a removal was refused or failed, 3 if it could not work: the engine, its events,
+    the ledger, the policy folder or the node file was not available. On a terminal one line shows the progress.
 
     \b
     Examples:
@@ -55,6 +53,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:
         _obey_signals(ready)
+        ready.listen()
         _log.info(_introduction(settings, ready), extra={"event": LogEvent.CONTROLLER_STARTED})
         if ready.engine.warning:
             _log.warning("%s", ready.engine.warning, extra={"event": LogEvent.ENGINE_CHOSEN})
@@ -63,7 +62,7 @@ def run(context: click.Context, /, **given: Any) -> None:
 
 def _run(ready: Controller, once: bool) -> int:
     if once:
-        return _EXIT_CODES.get(ready.loop.run_once().result, 0)
+        return ready.loop.run_once().exit_code
     ready.loop.run()
     _log.info("stopped", extra={"event": LogEvent.CONTROLLER_STOPPED})
     return 0

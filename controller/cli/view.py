@@ -10,8 +10,9 @@ from dataclasses import dataclass, replace
 
 import click
 
-from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.file import require_ours
 from controller.adapters.ledger.ledger import LedgerReader
 from controller.daemon.conditions import conditions_of
 from controller.plan.memory.disk import ImageDisk, PressureMarks
@@ -39,7 +40,7 @@ class View:
 def live_view(settings: Settings) -> View:
     """The decision on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
     memory = _remembered(settings)
-    desired = DesiredState(PolicyFolder(settings.policies).read(), _asked_node(settings))
+    desired = DesiredState(named_folder(settings.policies).read(), _asked_node(settings))
     return _decided_on(settings, memory, desired)
 
 
@@ -48,7 +49,7 @@ def last_view(settings: Settings) -> View:
 
     Raises LedgerUnavailable, InvalidSettings.
     """
-    memory, reading = _remembered(settings), PolicyFolder(settings.policies).read()
+    memory, reading = _remembered(settings), named_folder(settings.policies).read()
     decision = decide_again(Decision(memory=memory, node=_last_node(settings, memory)), reading, _conditions(settings))
     return View(decision, reading)
 
@@ -60,6 +61,7 @@ def later_view(settings: Settings, seen: View, seconds: float) -> View:
 
 def _remembered(settings: Settings) -> Memory:
     """The memory of the ledger; empty if no controller has ever run."""
+    require_ours(settings.ledger)
     if not settings.ledger.exists():
         return Memory()
     reader = LedgerReader(settings.ledger)
@@ -91,19 +93,30 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     from controller.adapters.engine.choice import chosen_engine
     from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
+    from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
+<<<<<<< HEAD
     from controller.adapters.host.disk import image_root_disk
+=======
+    from controller.adapters.host.facts import read_machine
+>>>>>>> main
     from controller.daemon.observe import Observer
 
     choice, own_container = chosen_engine(settings, memory), own_container_id()
     if choice.warning:
         click.echo(f"imagectl: warning: {choice.warning}", err=True)
     connection = Connection(choice.address)
-    observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
+    engine = DockerEngine(connection, own_container, read_machine())
+    observer = Observer(engine, SystemClock(), threading.Event(), own_container)
     try:
+        received = events_since(connection, memory.event_cursor)
         seen = observer.observe(stream_generation=0)
+<<<<<<< HEAD
         disk = image_root_disk(choice.address.url, own_container, settings.disk).measure(seen.engine)
         news = News(layers=observer.new_layers(seen, memory), disk=disk)
+=======
+        news = News(received, layers=observer.new_layers(seen, memory))
+>>>>>>> main
     finally:
         connection.drop()
     conditions = _conditions(settings)

@@ -59,9 +59,14 @@ class Journal:
         lines = [
             *_degraded(before, after),
             *self._resolved(after),
+            *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
+<<<<<<< HEAD
             *_pressure(before, after),
+=======
+            *_no_policies_yet(before, after),
+>>>>>>> main
             *_cut_short(before, after),
             *_revision(before, after),
             *_documents(before, after),
@@ -87,7 +92,8 @@ class Journal:
         """A gap is reported by the pass that detects it."""
         memory, before = after.decision.memory, self._before
         is_known = before is not None and before.decision.memory.watch == memory.watch
-        if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
+        starts_now = memory.watch.since == memory.clock.seconds and not memory.watch.is_blind
+        if memory.watch.gap and starts_now and not is_known:
             settle = seconds_in_words(self.settle_seconds)
             effect = f"image use may have gone unnoticed; the settle time ({settle}) starts again for all images"
             yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, f"{memory.watch.gap}: {effect}")
@@ -99,6 +105,11 @@ def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
         if degradation not in known and not _is_same_silence(degradation, before, after):
             level = logging.ERROR if degradation.text == after.trouble else logging.WARNING
             yield Line(degradation.event, level, degradation.text)
+
+
+def _engine_changed(after: Status) -> Iterator[Line]:
+    if after.engine_change:
+        yield Line(LogEvent.ENGINE_CHANGED, logging.WARNING, after.engine_change)
 
 
 def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
@@ -136,6 +147,7 @@ def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
 
 
+<<<<<<< HEAD
 def _pressure(before: Status | None, after: Status) -> Iterator[Line]:
     memory = after.decision.memory
     was, now = before.decision.memory.pressure if before else None, memory.pressure
@@ -147,6 +159,12 @@ def _pressure(before: Status | None, after: Status) -> Iterator[Line]:
         seconds = memory.clock.seconds - was.since
         sentence = f"disk pressure has ended (after {seconds_in_words(seconds)})"
         yield Line(LogEvent.DISK_PRESSURE_ENDED, logging.INFO, sentence, {"seconds": round(seconds, 1)})
+=======
+def _no_policies_yet(before: Status | None, after: Status) -> Iterator[Line]:
+    if after.has_no_policies_yet and not (before and before.has_no_policies_yet):
+        sentence = f"no policies yet: {after.reading.lost} (put a document into it)"
+        yield Line(LogEvent.POLICY_FOLDER_EMPTY, logging.WARNING, sentence)
+>>>>>>> main
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:

@@ -15,12 +15,19 @@ from controller.daemon.status import Status
 from controller.plan.memory.observation import Observation
 from controller.plan.report.explanation import Explained, explained, explanation_rows
 from controller.plan.report.report import (
+<<<<<<< HEAD
     disk_pressure,
+=======
+>>>>>>> main
     document_rows,
     folder_row,
     node_row,
     reclaimable,
     reference_rows,
+<<<<<<< HEAD
+=======
+    without_events,
+>>>>>>> main
 )
 from controller.plan.report.rows import (
     DocumentRow,
@@ -88,6 +95,7 @@ class StatusReport:
             node=node_row(status.decision.node),
             disk_pressure=disk_pressure(status.decision, self.terms.pressure),
             image_store_without=not_counted(seen),
+            without_events=without_events(status.decision),
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:

@@ -57,10 +57,14 @@ class Status:
     """Why the pass failed or stopped early."""
     engine_is_up: bool = True
     event_stream_is_up: bool = True
+    event_refusal: str = ""
+    """The engine's answer if it refuses the event stream."""
     watcher_is_up: bool = True
     last_success: Instant | None = None
     dry_run: bool = False
     ledger_resets: int = 0
+    engine_change: str = ""
+    """Set in the pass that found another engine than the pass before."""
     clock_steps: int = 0
     """Since the controller started."""
     disk: ImageDisk = ImageDisk()
@@ -70,7 +74,8 @@ class Status:
     @property
     def texts_stable_at(self) -> float | None:
         """Uptime at which the next new text can be stable."""
-        return self.decision.stability.next_change_at
+        waiting = (self.decision.stability.next_change_at, self.decision.node_stability.next_change_at)
+        return min((at for at in waiting if at is not None), default=None)
 
     @property
     def gap_ends_at(self) -> float | None:
@@ -86,6 +91,38 @@ class Status:
         return min((at for at in moments if at is not None), default=None)
 
     @property
+    def without_events(self) -> str:
+        """Why engine events are not available; empty if they are."""
+        if self.event_stream_is_up:
+            return ""
+        why = self.event_refusal or "the event stream is down"
+        return f"engine events not available: {why}; nothing is removed, because image use may go unnoticed"
+
+    @property
+    def has_no_policies_yet(self) -> bool:
+        """Is the folder empty, and was nothing ever delivered into it, as far as the ledger knows?"""
+        return bool(self.reading.lost) and self.reading.is_empty and not self.decision.memory.texts
+
+    @property
+    def is_folder_lost(self) -> bool:
+        """Does the folder give no documents, without a delivery that emptied it?"""
+        return bool(self.reading.lost) and not self.has_no_policies_yet
+
+    @property
+    def exit_code(self) -> int:
+        """Exit code of `--once` (design §11): 1 a removal failed, 3 it cannot work now. An empty folder is 0."""
+        node, reading = self.decision.node, self.reading
+        if self.result is not PassResult.FAILED and any(not each.outcome.is_success for each in self.removals):
+            return 1
+        cannot_work = (
+            bool(self.trouble),
+            not self.event_stream_is_up,
+            bool(reading.lost) and not reading.is_empty,
+            node.is_silence and node.node is None,
+        )
+        return 3 if any(cannot_work) else 0
+
+    @property
     def degraded(self) -> tuple[str, ...]:
         """The texts of `degradations`."""
         return tuple(degradation.text for degradation in self.degradations)
@@ -98,17 +135,16 @@ class Status:
         unstable = [document.name for document in self.decision.scope.documents if document.is_unstable]
         event, errors = LogEvent, f"{len(broken)} error{'s' * (len(broken) > 1)} in policy documents"
         of_trouble = event.LEDGER_UNAVAILABLE if self.engine_is_up else event.ENGINE_UNREACHABLE
-        no_events = "the engine's event stream is down; image use between passes may go unnoticed"
         no_watch = "the policy folder is not watched; changes are noticed at each resync"
         reset = "the ledger was damaged and recreated: all images count as first seen now"
         is_pressure_unknown = bool(self.pressure_marks and self.last_success and not self.disk.usage)
         findings = (
             (bool(self.trouble), of_trouble, self.trouble),
-            (bool(reading.lost), event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
+            (self.is_folder_lost, event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
             (bool(broken), event.POLICY_ERRORS, errors),
             (bool(unstable), event.POLICY_UNSTABLE, f"policies whose files keep changing: {', '.join(unstable)}"),
             (node.is_degraded, event.NODE_UNKNOWN, f"node: {node.why}"),
-            (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, no_events),
+            (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, self.without_events),
             (not self.watcher_is_up, event.POLICY_FOLDER_NOT_WATCHED, no_watch),
             (self.ledger_resets > 0, event.LEDGER_RESET, reset),
             (is_pressure_unknown, event.DISK_UNKNOWN, disk_pressure_unknown(self.disk)),

@@ -28,6 +28,8 @@ class Liveness:
     """Which engine was chosen, and why, in words."""
     engine_waits_seconds: Callable[[], float] = lambda: 0.0
     """How long the oldest engine call has been waiting for its answer."""
+    needs_restart: Callable[[], str] = lambda: ""
+    """Why only a restart of this container helps; empty if that is not so."""
 
     def beat(self) -> None:
         """Record that the loop is alive."""
@@ -38,7 +40,9 @@ class Liveness:
         silent_for = self.clock.now().uptime_seconds - self.last_heartbeat
         if silent_for > ALIVE_WITHIN_SECONDS + min(self.engine_waits_seconds(), ENGINE_CALL_SECONDS):
             return f"the control loop has not reported for {silent_for:.0f} s"
-        return "" if self.threads_alive() else "the thread that reads engine events has ended"
+        if not self.threads_alive():
+            return "the thread that reads engine events has ended"
+        return self.needs_restart()
 
     def waiting(self) -> str:
         """How long the loop has been waiting for one engine call; empty unless that is long."""
@@ -51,4 +55,4 @@ class Liveness:
             return waiting
         if self.status is None or self.status.last_success is None:
             return "no pass has succeeded yet" + (f": {self.status.trouble}" if self.status else "")
-        return self.status.trouble if self.status.result is PassResult.FAILED else ""
+        return self.status.trouble if self.status.result is PassResult.FAILED else self.status.without_events

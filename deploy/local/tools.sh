@@ -8,7 +8,7 @@ source "$here/packages.sh"
 # shellcheck source=deploy/local/services.sh
 source "$here/services.sh"
 
-programs=(prometheus promtool chromium chromedriver openssl zsh fish git ssh-keygen gpg unshare systemd-analyze)
+programs=(prometheus promtool chromium chromedriver openssl zsh fish git ssh-keygen gpg unshare systemd-analyze dpkg-deb lintian)
 
 is_complete() {
     local program
@@ -20,5 +20,5 @@ is_complete() {
 is_complete && exit 0
 mkdir -p "$home"
 install_packages "$home/install.log" prometheus chromium chromium-driver fonts-dejavu-core openssl zsh fish \
-    git openssh-client gnupg util-linux systemd
+    git openssh-client gnupg util-linux systemd dpkg lintian
 is_complete || fail "not all of ${programs[*]} came with Debian's packages"

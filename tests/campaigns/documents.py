@@ -1,15 +1,18 @@
 """Mutated policy documents against two other readers: `python -m tests.campaigns.documents [COUNT] [SEED]`.
 
-A wrong accept is a policy that we accept and that a reader of YAML 1.1 or of YAML 1.2 understands otherwise.
+A wrong accept is a policy that we accept and that a reader of YAML 1.1 or of YAML 1.2 understands otherwise. A document
+that cannot be read does not affect the others of its file, so the readers then get the documents one by one.
 """
 
 from __future__ import annotations
 
+import json
 import random
 import re
 import sys
 from collections import Counter
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +54,11 @@ _PIECES = (
 )
 
 
+_UNREADABLE = (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError)
+_marker = re.compile(r"^(?:---|\.\.\.)(?=\s|$)", re.MULTILINE)
+"""Where a document begins or ends; no value may contain such a line (YAML 1.2, 9.1.2)."""
+
+
 class _Core(yaml.SafeLoader):
     """The core schema of YAML 1.2."""
 
@@ -81,13 +89,23 @@ def wrong_accept(text: str, file: str) -> str:
     if not policies:
         return ""
     for name, loader in (("YAML 1.1", yaml.SafeLoader), ("YAML 1.2", _Core)):
-        try:
-            read = [rules for root in yaml.load_all(text, loader) for rules in _rules(root)]
-        except (yaml.YAMLError, ValueError, TypeError, AttributeError, RecursionError) as error:
-            return f"{name}: {error!r}"
+        read = [rules for root in _documents(text, loader) for rules in _rules(root)]
         if any(_own(policy) not in read for policy in policies):
             return f"{name}: {read}"
     return ""
+
+
+def _documents(text: str, loader: type[yaml.SafeLoader]) -> list[Any]:
+    """All documents; of a text that cannot be read as a whole, those that can be read alone."""
+    with suppress(*_UNREADABLE):
+        return list(yaml.load_all(text, loader))
+    with suppress(*_UNREADABLE):
+        return [json.loads(text)]  # PyYAML refuses tabs before values.
+    documents: list[Any] = []
+    for alone in _marker.split(text.replace("\r\n", "\n").replace("\r", "\n")):
+        with suppress(*_UNREADABLE):
+            documents += yaml.load_all(alone, loader)
+    return documents
 
 
 def _own(policy: NodeManagementPolicy) -> list[tuple[object, ...]]:
@@ -102,7 +120,8 @@ def _rules(node: Any) -> Iterator[list[tuple[object, ...]]]:
         return
     image_policy = node.get("image_policy") or node.get("agentImagePolicy")
     if isinstance(image_policy, dict) and isinstance(node.get("enabled"), bool):
-        rules = image_policy.get("removal") or image_policy.get("imageRemovalPolicies") or []
+        rules = image_policy.get("removal") or image_policy.get("imageRemovalPolicies")
+        rules = rules if isinstance(rules, list) else []
         yield [
             (
                 rule.get("image_name", rule.get("imageId")),
@@ -110,6 +129,7 @@ def _rules(node: Any) -> Iterator[list[tuple[object, ...]]]:
                 rule.get("agent_downloaded_only", rule.get("agentDownloadedOnly")),
             )
             for rule in rules
+            if isinstance(rule, dict)
         ]
     for child in node.values():
         yield from _rules(child)

@@ -1,4 +1,4 @@
-"""`imagectl run` meets all lies of the lying engine in random order: `python -m tests.campaigns.lies [ROUNDS]`."""
+"""`imagectl run` with all lies of the lying engine in random order: `python -m tests.campaigns.lies [ROUNDS]`."""
 
 from __future__ import annotations
 

@@ -90,7 +90,7 @@ def versions(reading: FolderReading) -> list[int]:
 def test_a_projection_that_changes_nothing_changes_nothing(
     volume: ConfigMapVolume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """The kubelet and others may project the same content every minute, for years."""
+    """The kubelet and others may project the same content every minute."""
     volume.publish({"p.yaml": a_policy(1)})
     parsed = list[str]()
 

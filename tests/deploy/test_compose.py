@@ -48,7 +48,7 @@ class Compose:
         )
 
     def configuration(self, *profiles: str) -> dict[str, Any]:
-        """All that comes of the file."""
+        """The configuration that results from the file."""
         done = self(*(f"--profile={profile}" for profile in profiles), "config", "--format=json")
         assert (done.returncode, done.stderr) == (0, "")
         return dict(json.loads(done.stdout))
@@ -89,7 +89,7 @@ def test_all_ports_are_published_on_loopback_only(compose: Compose) -> None:
 def test_everything_that_it_mounts_from_this_tree_exists(compose: Compose) -> None:
     services = compose.configuration("monitoring", "gitops")["services"].values()
     mounts = [mount for service in services for mount in service["volumes"] if mount["type"] == "bind"]
-    sources = {Path(mount["source"]) for mount in mounts} - {Path("/var/run/docker.sock")}
+    sources = {Path(mount["source"]) for mount in mounts} - {Path("/var/run")}
     assert len(sources) == 5
     assert {source for source in sources if not source.exists()} == set()
 
@@ -114,7 +114,8 @@ def running(
     socket = engine.host.removeprefix("unix://")
     environment = {
         "DOCKER_HOST": engine.host,
-        "DOCKER_SOCKET": socket,
+        "DOCKER_SOCKET_FOLDER": str(Path(socket).parent),
+        "DOCKER_SOCKET_NAME": Path(socket).name,
         "DOCKER_GID": str(Path(socket).stat().st_gid),
         "IMAGE_CONTROLLER_IMAGE": controller_image,
     }
@@ -134,7 +135,7 @@ def test_the_controller_comes_up_healthy(running: tuple[Compose, str]) -> None:
 
 
 def test_prometheus_finds_its_configuration_and_its_rules_valid(compose: Compose, tmp_path: Path) -> None:
-    """In a folder laid out as the mounts lay it out."""
+    """In a folder with the layout of the mounts."""
     for mount in compose.configuration("monitoring")["services"]["prometheus"]["volumes"]:
         if mount["type"] == "bind":
             inside = tmp_path / Path(mount["target"]).relative_to("/etc/prometheus")

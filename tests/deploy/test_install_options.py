@@ -17,7 +17,7 @@ case "$*" in
 *) echo "$*" >>"$CALLS" ;;
 esac
 """
-_WHEEL = "edge_image_controller-0.1.0-py3-none-any.whl"
+_WHEEL = "edge_image_controller-0.2.0-py3-none-any.whl"
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,4 +1,4 @@
-"""A node with a real systemd, in a container: installed from this tree, confined, fed by git, and taken away again.
+"""A node with a real systemd, in a container: installed from this tree, confined, with policies from git, uninstalled.
 
 The tests tell one story and build on each other.
 """
@@ -31,13 +31,13 @@ _SOURCES = ("controller", "deploy", "pyproject.toml", "README.md", "CHANGELOG.md
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A host of its own, but for the engine and the network."""
+    """A separate host, except for the engine and the network."""
 
     api: docker.APIClient
     container: str
 
     def sh(self, script: str) -> str:
-        """What a shell script prints; it must not fail."""
+        """The output of a shell script, which must not fail."""
         code, said = self.tried(script)
         assert code == 0, said
         return said.strip()
@@ -66,7 +66,7 @@ class Node:
 def node(
     docker_api: docker.APIClient, engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Node]:
-    """It is up, this source tree is on it, and the group `docker` owns the engine's socket."""
+    """A running node with this source tree; the group `docker` owns the engine's socket."""
     archive = archive_of("systemd", tmp_path_factory.mktemp("systemd"))
     docker_api.import_image_from_file(str(archive), "debian-with-systemd", "12", changes=['CMD ["/sbin/init"]'])
     socket = engine.host.removeprefix("unix://")

@@ -1,4 +1,4 @@
-"""A story: what is given, then one moment after the other. The words of its moments are the methods of `Teller`."""
+"""A story: the initial state, then its steps. The names of the steps are the methods of `Teller`."""
 
 from __future__ import annotations
 
@@ -30,9 +30,9 @@ class Story:
 
     name: str
     sentence: str
-    """What it shows."""
+    """The behaviour that it shows."""
     sources: tuple[str, ...]
-    """Behaviours of other cleaners that it takes up, by their number in tests/data/peers.json."""
+    """Behaviours of other tools that it covers, by their number in tests/data/peers.json."""
     kinds: tuple[Kind, ...]
     conditions: Conditions
     moments: tuple[Moment, ...]
@@ -43,7 +43,7 @@ class Story:
 
 
 def stories() -> Iterator[Story]:
-    """All of them."""
+    """All stories."""
     for file in sorted(FOLDER.glob("*.yaml")):
         yield _story(file.stem, yaml.safe_load(file.read_text()))
 

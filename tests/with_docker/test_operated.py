@@ -1,4 +1,4 @@
-"""A controller as an operator meets it: behind a certificate and a password; by page, scrape, command and log."""
+"""A controller as an operator uses it: with a certificate and a password; by page, scrape, command and log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ image_policy:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where everything of one controller is."""
+    """The files of one controller."""
 
     folder: Path
     host: str
@@ -45,7 +45,7 @@ class Place:
         return [*where, "--ledger", str(self.folder / "ledger.db")]
 
     def imagectl(self, *arguments: str) -> Any:
-        """What a command reads from the ledger, as JSON."""
+        """The JSON output of a command."""
         where = ["--ledger", str(self.folder / "ledger.db"), "-o", "json"]
         command = [sys.executable, "-m", "controller", *arguments, *where]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -114,7 +114,7 @@ def _references(controller: Served) -> set[str]:
 
 
 def until(what: Callable[[], bool]) -> None:
-    """Wait for something that must come to be."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not what():
         assert time.monotonic() < deadline

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import io
 import json
+import os
 import re
 import socket
 import threading
@@ -28,6 +29,7 @@ from requests.structures import CaseInsensitiveDict
 from urllib3.connection import HTTPConnection, HTTPSConnection
 from urllib3.exceptions import HTTPError, ReadTimeoutError
 
+from controller.adapters.folder.mounts import mounts
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 from controller.printable import printable
 
@@ -43,7 +45,11 @@ _LONGEST_MESSAGE_BYTES = 65_536
 _PIECE_BYTES = 65_536
 _REACHED_WITHIN_SECONDS = 10
 _CONNECTIONS_KEPT = 16
-_MOUNTS = Path("/proc/self/mountinfo")
+STALE_SOCKET = (
+    "connection refused: this socket file is a bind mount, and the engine has created a new file"
+    " (restart this container, and mount the folder of the socket instead of the file)"
+)
+_FILES_FOR_TLS = ("ca.pem", "cert.pem", "key.pem")
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _is_api_version = re.compile(r"(\d{1,3})\.(\d{1,3})").fullmatch
 _is_about_version = re.compile(r"client version [\d.]+ is too (?:old|new)", re.IGNORECASE).search
@@ -158,6 +164,8 @@ class Connection:
         self.address = address
         self.generation = 0
         """Counts reconnects: after one, another engine may answer."""
+        self.has_stale_socket = False
+        """Was the socket file replaced after it was mounted into this container? Then only a restart helps."""
         self._api_version = api_version
         self._observe = observe
         self._lock = threading.Lock()
@@ -209,6 +217,7 @@ class Connection:
         try:
             answer = send(self._connected())
             code = "200"
+            self.has_stale_socket = False
         except ErrorAnswer as error:
             code = str(error.status)
             raise
@@ -227,13 +236,11 @@ class Connection:
     def _trouble(self, error: Exception) -> EngineUnavailable:
         where = f"the engine at {self.address.url}"
         if reason := _why_unreachable(error, self.address):
-            if self.address.socket_path and _is_mount_point(self.address.socket_path):
-                reason = (
-                    "connection refused: this socket file is a bind mount, and the engine has created a new file"
-                    " (restart this container, and mount the folder of the socket instead of the file)"
-                )
+            self.has_stale_socket = _is_stale_mount(self.address.socket_path)
             note = f"; {self.address.note}" if self.address.note else ""
-            return EngineUnreachable(f"cannot connect to {where}: {reason}{note}")
+            return EngineUnreachable(
+                f"cannot connect to {where}: {STALE_SOCKET if self.has_stale_socket else reason + note}"
+            )
         if any(isinstance(cause, AnswerTooLong) for cause in _causes(error)):
             return EngineUnavailable(f"invalid response from {where}: longer than {LONGEST_ANSWER_BYTES >> 20} MiB")
         if _is_timeout(error):
@@ -355,12 +362,26 @@ class _HostAdapter(HTTPAdapter):
 def _client(address: Address, api_version: str) -> Client:
     path = address.socket_path
     adapter = _SocketAdapter(path) if path else _HostAdapter(pool_maxsize=_CONNECTIONS_KEPT)
-    client = Client(address.base_url, adapter, api_version, address.certificates)
+    certificates = "" if path else address.certificates
+    _require_files(certificates, address)
+    client = Client(address.base_url, adapter, api_version, certificates)
     return (
         replace(client, api_version=_agreed_version(replace(client, api_version="")))
         if api_version == "auto"
         else client
     )
+
+
+def _require_files(certificates: str, address: Address) -> None:
+    """Raises EngineUnreachable if a file for TLS is missing: the library's errors do not say what to do."""
+    for file in _FILES_FOR_TLS if certificates else ():
+        try:
+            with Path(certificates, file).open("rb"):
+                pass
+        except OSError as error:
+            hint = "see --docker-certificates and DOCKER_CERT_PATH"
+            reason = f"{certificates}/{file}: {error.strerror} ({hint})"
+            raise EngineUnreachable(f"cannot connect to the engine at {address.url}: {reason}") from error
 
 
 def _agreed_version(client: Client) -> str:
@@ -389,13 +410,9 @@ def _why_unreachable(error: Exception, address: Address) -> str:
     return text.format(unit=f"systemctl{of_user} status {'podman.socket' if is_podman else 'docker'}", rights=rights)
 
 
-def _is_mount_point(path: str) -> bool:
-    """True if this file itself is a mount; it is then not replaced when the engine creates a new one."""
-    try:
-        lines = _MOUNTS.read_text(errors="replace").splitlines()
-    except OSError:
-        return False
-    return any(line.split(" ")[4:5] in ([path], [path.replace("/var/run/", "/run/", 1)]) for line in lines)
+def _is_stale_mount(path: str) -> bool:
+    """Is this file a mount whose source was deleted, so that it stays the old one when the engine creates a new one?"""
+    return any(str(mount.point) == os.path.realpath(path) and mount.has_deleted_source for mount in mounts() if path)
 
 
 def _is_broken(error: Exception) -> bool:

@@ -15,9 +15,9 @@ from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 
+from controller.adapters.folder.files import LIST
 from controller.errors import DeliveryFailed
 
-LIST = ".imagectl-sync.json"
 LOCK = ".imagectl-sync.lock"
 SCRATCH = ".imagectl-sync.tmp"
 
@@ -88,6 +88,7 @@ class _Round:
         self._write_all([file for file, data in self.wanted.items() if not self._is_there(file, data)])
         try:
             self._save_list()
+            self._mark_success()
         except OSError as error:  # surplus entries in the list are harmless
             self.done.failures.append(f"{self.folder / LIST} cannot be written: {error.strerror}")
         self.done.strangers = sorted(
@@ -156,10 +157,15 @@ class _Round:
 
     def _save_list(self) -> None:
         """Called before a file that is not in the list is written, and at the end."""
-        if self.ours != self.listed:
+        if self.ours != self.listed or not (self.folder / LIST).exists():
             _replace(self.folder, LIST, json.dumps({"files": self.ours}, indent=2, sort_keys=True).encode())
             _flush(self.folder)
             self.listed = dict(self.ours)
+
+    def _mark_success(self) -> None:
+        """The date of the list is the time of the last complete delivery; the controller reports its age."""
+        if not self.done.failures:
+            os.utime(self.folder / LIST)
 
 
 def _read_list(folder: Path) -> Deliveries:

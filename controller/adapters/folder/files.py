@@ -16,6 +16,8 @@ from controller.policy.problem import Problem, Severity
 from controller.policy.text.source import MOST_BYTES
 
 ENDINGS = (".yaml", ".yml", ".json")
+LIST = ".imagectl-sync.json"
+"""`imagectl sync` keeps it in each folder that it delivers into."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -40,6 +42,8 @@ class FileListing:
     """Subfolders that could not be listed; the files of the others count."""
     has_changed_meanwhile: bool
     """A folder was removed during the scan: scan again."""
+    lists: tuple[Path, ...] = ()
+    """The lists of `imagectl sync`, each of which names the files that it delivered."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,6 +57,8 @@ class FileContent:
     problem: Problem | None = None
     is_gone: bool = False
     """The file was listed but is missing, or its link has no target: scan again."""
+    warning: Problem | None = None
+    """Of a file that was read."""
 
 
 def named_policy_file(path: Path) -> PolicyFile:
@@ -71,9 +77,8 @@ def policy_files_below(folder: Path) -> FileListing:
     while scan.folders or scan.links:
         # Folders before links: a file is named by its path without links if it has one.
         scan.list_subfolder(scan.folders.pop() if scan.folders else scan.links.pop())
-    return FileListing(
-        tuple(sorted(scan.files, key=lambda file: file.path)), tuple(scan.problems), scan.has_changed_meanwhile
-    )
+    files = tuple(sorted(scan.files, key=lambda file: file.path))
+    return FileListing(files, tuple(scan.problems), scan.has_changed_meanwhile, tuple(scan.lists))
 
 
 def read_policy_file(file: PolicyFile) -> FileContent:
@@ -89,11 +94,12 @@ def read_policy_file(file: PolicyFile) -> FileContent:
                 file, "links out of the folder, so it was not read", hint="put the file itself into the folder"
             )
         data = _read_regular(real)
+        warning = _open_to_all(real, mode, file.shown) if file.folder else None
     except FileNotFoundError:
         return replace(_unread(file, "does not exist, or is a link without a target"), is_gone=True)
     except OSError as error:
         return _unread(file, f"cannot be read: {error.strerror}")
-    return FileContent(file, sha256(data).hexdigest(), data)
+    return FileContent(file, sha256(data).hexdigest(), data, warning=warning)
 
 
 def _read_regular(real: Path) -> bytes:
@@ -115,11 +121,12 @@ class _FileScan:
         self.links: list[Path] = []
         self.files: list[PolicyFile] = []
         self.problems: list[Problem] = []
+        self.lists: list[Path] = []
         self.has_changed_meanwhile = False
         self._seen: set[tuple[int, int]] = set()
 
     def list_subfolder(self, folder: Path) -> None:
-        shown = str(self.given / folder.relative_to(self.root))
+        shown = self._shown(folder)
         try:
             if Path(os.path.realpath(folder)).is_relative_to(self.root):
                 self.list_folder(folder)
@@ -135,10 +142,17 @@ class _FileScan:
         if (status.st_dev, status.st_ino) in self._seen:
             return
         self._seen.add((status.st_dev, status.st_ino))
+        if warning := _open_to_all(folder, status.st_mode, self._shown(folder)):
+            self.problems.append(warning)
         with os.scandir(folder) as entries:
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if not entry.name.startswith("."):
                     self._add(entry)
+                elif entry.name == LIST:
+                    self.lists.append(Path(entry.path))
+
+    def _shown(self, path: Path) -> str:
+        return str(self.given / path.relative_to(self.root))
 
     def _add(self, entry: os.DirEntry[str]) -> None:
         path = Path(entry.path)
@@ -149,6 +163,19 @@ class _FileScan:
         elif entry.name.endswith(ENDINGS):
             inside = path.relative_to(self.root)
             self.files.append(PolicyFile(path, str(self.given / inside), str(inside.with_suffix("")), self.root))
+        elif entry.name.lower().endswith(ENDINGS):
+            hint = f"rename it: names end with {', '.join(ENDINGS)}"
+            self.problems.append(_problem(self._shown(path), "has another ending and is not read", "warning", hint))
+
+
+def _open_to_all(path: Path, mode: int, shown: str) -> Problem | None:
+    """A warning if every user of this host may change a file or a folder. A mount that is read-only cannot be judged:
+    kubelet makes the folders of its volumes so.
+    """
+    if not mode & stat.S_IWOTH or os.statvfs(path).f_flag & os.ST_RDONLY:
+        return None
+    hint = f"chmod o-w {shown}"
+    return _problem(shown, "may be written by every user of this host, who can thus remove images", "warning", hint)
 
 
 def _is_link_to_folder(link: os.DirEntry[str]) -> bool:

@@ -6,6 +6,8 @@ two deliveries do not mix.
 
 from __future__ import annotations
 
+import json
+import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -15,7 +17,8 @@ from typing import TYPE_CHECKING
 
 from controller.adapters.folder.files import FileContent, policy_files_below, read_policy_file
 from controller.adapters.folder.mounts import Mount, mount_of, mounts
-from controller.adapters.folder.revision import Delivery, delivery_of
+from controller.adapters.folder.revision import Delivery, date_of, delivery_of
+from controller.errors import InvalidSettings
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem, Severity
 
@@ -65,7 +68,7 @@ class PolicyFolder:
         except OSError as error:
             self._watch_permissions(True)
             return FolderReading(str(self._folder), lost=f"{self._folder} cannot be read: {error.strerror}")
-        self._watch_permissions(bool(scan.problems))
+        self._watch_permissions(any(problem.is_error for problem in scan.problems))
         return self._reading_of(scan)
 
     def stop(self) -> None:
@@ -82,9 +85,18 @@ class PolicyFolder:
         documents = tuple(chain.from_iterable(file.documents for file in files))
         problems = (*scan.problems, *chain.from_iterable(file.problems for file in files))
         is_stopped = self.is_stopped
-        lost = "" if documents or is_stopped else f"{self._folder} {scan.why_empty}"
+        is_empty = not documents and not scan.has_lost_source and not any(problem.is_error for problem in problems)
+        why = f"{_REPLACED}: {_HINT}" if scan.has_lost_source else "holds no policy documents"
+        is_fine = documents or is_stopped or (is_empty and scan.was_emptied)
         return FolderReading(
-            str(self._folder), documents, tuple(sorted(problems)), lost, is_stopped, scan.delivery.revision
+            str(self._folder),
+            documents,
+            tuple(sorted(problems)),
+            "" if is_fine else f"{self._folder} {why}",
+            is_stopped,
+            scan.delivery.revision,
+            is_empty=is_empty,
+            delivered_at=scan.delivered_at,
         )
 
     def _parse(self, contents: Iterable[FileContent]) -> list[Parsed]:
@@ -98,6 +110,21 @@ class PolicyFolder:
         return list(self._parsed.values())
 
 
+def named_folder(folder: Path, on_change: Callable[[], None] | None = None) -> PolicyFolder:
+    """The folder of `--policies`. Raises InvalidSettings if it is a file; a missing folder may be created later."""
+    if _is_no_folder(folder):
+        raise InvalidSettings(f"--policies {folder}: is not a folder (name the folder that contains it)")
+    return PolicyFolder(folder, on_change)
+
+
+def _is_no_folder(path: Path) -> bool:
+    """Is there something else at this path?"""
+    try:
+        return not stat.S_ISDIR(path.stat().st_mode)
+    except OSError:
+        return False
+
+
 @dataclass(frozen=True, slots=True)
 class _FolderScan:
     """The result of one scan."""
@@ -106,10 +133,23 @@ class _FolderScan:
     contents: tuple[FileContent, ...]
     problems: tuple[Problem, ...]
     """Files and folders that could not be read."""
-    why_empty: str
-    """Shown if the folder contains no document."""
+    has_lost_source: bool
+    """The folder is on a mount whose source was deleted or replaced."""
+    lists: tuple[Path, ...]
+    """The lists of `imagectl sync`."""
     is_consistent: bool
     """No change was noticed during the scan."""
+
+    @property
+    def was_emptied(self) -> bool:
+        """Did a delivery leave the folder empty on purpose: a commit, or each delivery of `imagectl sync`?"""
+        return bool(self.delivery.commit) or (bool(self.lists) and all(map(_names_no_file, self.lists)))
+
+    @property
+    def delivered_at(self) -> float | None:
+        """Wall time of the last delivery that succeeded; the oldest, if several deliver into the folder."""
+        dates = [self.delivery.succeeded_at, *map(date_of, self.lists)]
+        return min((date for date in dates if date is not None), default=None)
 
 
 def _watch(folder: Path, on_change: Callable[[], None]) -> PolicyWatch:
@@ -140,18 +180,28 @@ def _scan_once(folder: Path) -> _FolderScan:
         delivery,
         contents,
         (*listing.problems, *chain.from_iterable(problems for _, problems in read)),
-        f"{_REPLACED}: {_HINT}" if on and on.has_deleted_source else "holds no policy documents",
+        on is not None and on.has_deleted_source,
+        listing.lists,
         is_consistent=not is_gone and delivery_of(folder) == delivery,
     )
+
+
+def _names_no_file(file: Path) -> bool:
+    """Is this a list of `imagectl sync` without a file?"""
+    try:
+        return bool(json.loads(file.read_bytes()) == {"files": {}})
+    except (OSError, ValueError, RecursionError):
+        return False
 
 
 def _checked(content: FileContent, mounted: Mount | None) -> tuple[FileContent, tuple[Problem, ...]]:
     """The content and its problems; no content if it is known to differ from what was delivered."""
     if content.problem:
         return content, (content.problem,)
+    of_file = (content.warning,) if content.warning else ()
     if mounted is None:
-        return content, ()
+        return content, of_file
     severity: Severity = "error" if mounted.has_deleted_source else "warning"
     message = _REPLACED if mounted.has_deleted_source else _MOUNTED
     problem = Problem(content.file.shown, 1, 1, "", severity, message, _HINT)
-    return (FileContent(content.file, problem=problem) if problem.is_error else content), (problem,)
+    return (FileContent(content.file, problem=problem) if problem.is_error else content), (problem, *of_file)

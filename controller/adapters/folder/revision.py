@@ -8,6 +8,8 @@ from pathlib import Path
 
 from controller.adapters.folder.symlinks import Trail, target_of, trail_of
 
+MARK = "delivered"
+"""`deliver.sh` sets the date of this file, beside its link, at each success."""
 _commit = re.compile(r"[0-9a-f]{40}|[0-9a-f]{64}")
 
 
@@ -30,9 +32,33 @@ class Delivery:
         """
         if self.data is not None:
             return self.data.name.lstrip(".")
+        return self.commit or (self.trail.end.name.lstrip(".") if self.is_link else "")
+
+    @property
+    def commit(self) -> str:
+        """The commit after which a tree is named; empty if no link shows one."""
         parts = [part for link in self.trail.links for part in link.target.parts]
-        commits = [part for part in parts if _commit.fullmatch(part)]
-        return commits[-1] if commits else self.trail.end.name.lstrip(".") if self.is_link else ""
+        return next((part for part in reversed(parts) if _commit.fullmatch(part)), "")
+
+    @property
+    def succeeded_at(self) -> float | None:
+        """Wall time of the last run of `deliver.sh` that succeeded: the date of its mark beside the link."""
+        marks = (link.place.with_name(MARK) for link in self.trail.links if _is_tree(link.target))
+        dates = [date for mark in marks if (date := date_of(mark)) is not None]
+        return max(dates, default=None)
+
+
+def _is_tree(target: Path) -> bool:
+    """Does a link of `deliver.sh` have this text: `tree.XXXXXXXX/COMMIT`?"""
+    return len(target.parts) == 2 and target.parts[0].startswith("tree.") and bool(_commit.fullmatch(target.name))
+
+
+def date_of(file: Path) -> float | None:
+    """The date of a file; None if it does not exist."""
+    try:
+        return file.lstat().st_mtime
+    except OSError:
+        return None
 
 
 def delivery_of(folder: Path) -> Delivery:

@@ -92,7 +92,8 @@ def is_full(error: Exception) -> bool:
 
 
 def require_ours(file: Path) -> None:
-    """Raises InvalidSettings if the file exists and is not a ledger; LedgerUnavailable if it cannot be opened.
+    """Raises InvalidSettings if the file exists and is not a ledger, or if the folder of a ledger that was named does
+    not exist; LedgerUnavailable if the file cannot be opened.
 
     A ledger has our application ID or our tables. A file that cannot be read as a database counts as a damaged ledger
     only at the default path or beside our lock file.
@@ -103,6 +104,7 @@ def require_ours(file: Path) -> None:
                 raise InvalidSettings(f"--ledger {file}: not a file")
             header = opened.read(100)
     except FileNotFoundError:
+        _require_folder(file)
         return
     except IsADirectoryError as error:
         raise InvalidSettings(f"--ledger {file}: is a folder (name a file)") from error
@@ -110,6 +112,12 @@ def require_ours(file: Path) -> None:
         raise _unavailable(f"cannot open the ledger {file}", error) from error
     if header and not (_is_database_of_ours(file, header) or _is_where_ours_is(file)):
         raise InvalidSettings(f"--ledger {file}: not a ledger of this program; it was not changed (use another path)")
+
+
+def _require_folder(file: Path) -> None:
+    """The folder of the default path is created; a missing folder of another path is a typing error."""
+    if not file.parent.exists() and file.absolute() != default_ledger(environment()).absolute():
+        raise InvalidSettings(f"--ledger {file}: there is no folder {file.parent} (create it, or use another path)")
 
 
 def _is_database_of_ours(file: Path, header: bytes) -> bool:

@@ -59,6 +59,12 @@ _DECLARED = (
         "1 if the policy folder is missing, unreadable or empty, so that nothing is in force; else 0.",
     ),
     Family(
+        "policy_delivery_timestamp_seconds",
+        "gauge",
+        "Unix time of the last delivery of policies that succeeded (deliver.sh, imagectl sync), whether or not it"
+        " changed anything; 0 if none is recorded.",
+    ),
+    Family(
         "agent_answer_age_seconds",
         "gauge",
         "Age of the agent's last valid answer at the last pass; 0 without an agent.",

@@ -94,7 +94,7 @@ def _health(status: Status | None) -> Iterator[GaugeMetricFamily]:
     yield _gauge("engine_up", status is not None and status.engine_is_up)
     yield _gauge("engine_event_stream_up", status is not None and status.event_stream_is_up)
     yield _gauge("watcher_up", status is not None and status.watcher_is_up)
-    yield _gauge("folder_lost", status is not None and bool(status.reading.lost))
+    yield _gauge("folder_lost", status is not None and status.is_folder_lost)
     yield _gauge("agent_answer_age_seconds", status.decision.node.age_seconds if status else 0)
     yield _gauge("removals_stopped", status is not None and status.reading.is_stopped)
 
@@ -102,6 +102,7 @@ def _health(status: Status | None) -> Iterator[GaugeMetricFamily]:
 def _times(status: Status | None) -> Iterator[GaugeMetricFamily]:
     success = status.last_success if status else None
     yield _gauge("last_successful_pass_timestamp_seconds", success.wall_seconds if success else 0)
+    yield _gauge("policy_delivery_timestamp_seconds", status.reading.delivered_at if status else None)
     plan = status.decision.plan if status else None
     clock = status.decision.memory.clock if status else None
     deadline = clock.wall_at(plan.next_change_at) if plan and clock and plan.next_change_at is not None else None

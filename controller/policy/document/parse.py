@@ -257,10 +257,14 @@ class FolderReading:
     problems: tuple[Problem, ...] = ()
     """All problems: of the documents, and of files without documents."""
     lost: str = ""
-    """Why the folder cannot be read; empty if it can. A lost folder puts nothing in force."""
+    """Why the folder gives no documents; empty if it does, or if a delivery emptied it. Nothing is in force then."""
     is_stopped: bool = False
     """The folder has a file STOP: no removal is requested."""
     revision: str = ""
     """The delivered commit or version, if the delivery names one."""
     at: float | None = None
     """Uptime at its start, set by the caller. The observation of the engine may be seconds later."""
+    is_empty: bool = False
+    """The folder was read and holds nothing, not even an entry that cannot be read."""
+    delivered_at: float | None = None
+    """Wall time of the last delivery that succeeded, whether or not it changed anything; None if none is recorded."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from collections.abc import Iterator
 from pathlib import Path
@@ -11,7 +12,8 @@ import requests
 import responses
 from urllib3.exceptions import ProtocolError
 
-from controller.adapters.engine.connection import Address, Client, Connection, ErrorAnswer
+from controller.adapters.engine.connection import STALE_SOCKET, Address, Client, Connection, ErrorAnswer
+from controller.adapters.folder.mounts import Mount
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 from tests.adapters.engine.unix_server import Handler, serving
 
@@ -98,8 +100,19 @@ def test_a_host_that_does_not_answer_cannot_be_reached(http: responses.RequestsM
 
 
 def test_missing_certificates_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match="certificate"):
+    (tmp_path / "ca.pem").touch()
+    said = rf"^cannot connect to the engine at tcp://127.0.0.1:2376: {tmp_path}/cert.pem: No such file or directory"
+    with pytest.raises(EngineUnreachable, match=said):
         Connection(Address("tcp://127.0.0.1:2376", certificates=str(tmp_path))).request("ping", ask)
+
+
+def test_a_socket_needs_no_certificates(tmp_path: Path) -> None:
+    """DOCKER_TLS_VERIFY names a folder of certificates, whichever engine is asked."""
+    address = Address(f"unix://{tmp_path}/s", certificates="/nowhere")
+    with serving(tmp_path / "s", lambda handler: handler.answer({"ApiVersion": "1.41"})):
+        connection = Connection(address)
+        assert connection.request("ping", ask)
+        connection.drop()
 
 
 # ── sent again once ───────────────────────────────────────────────────────────────────────────────────────────
@@ -254,15 +267,21 @@ def test_the_time_of_the_oldest_request_in_flight_is_known(tmp_path: Path) -> No
     assert connection.waiting_seconds == 0
 
 
+@pytest.mark.parametrize("is_deleted", [True, False])
 def test_a_socket_file_that_was_mounted_and_created_again_says_so(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, is_deleted: bool
 ) -> None:
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(str(tmp_path / "s"))
-    table = tmp_path / "mountinfo"
-    table.write_text(f"36 35 98:0 /run/docker.sock//deleted {tmp_path}/s rw - tmpfs tmpfs rw\n")
-    monkeypatch.setattr("controller.adapters.engine.connection._MOUNTS", table)
-    with pytest.raises(
-        EngineUnreachable, match="this socket file is a bind mount, and the engine has created a new file"
-    ):
-        Connection(Address(f"unix://{tmp_path}/s")).request("ping", ask)
+    (tmp_path / "run").symlink_to(tmp_path)
+    table = (Mount(tmp_path.resolve() / "s", "tmpfs", has_deleted_source=is_deleted),)
+    monkeypatch.setattr("controller.adapters.engine.connection.mounts", lambda: table)
+    connection = Connection(Address(f"unix://{tmp_path}/run/s"))
+    with pytest.raises(EngineUnreachable, match=re.escape(STALE_SOCKET) if is_deleted else "is it running"):
+        connection.request("ping", ask)
+    assert connection.has_stale_socket is is_deleted
+    (tmp_path / "s").unlink()
+    with serving(tmp_path / "s", lambda handler: handler.answer({"ApiVersion": "1.41"})):
+        connection.request("ping", ask)
+        connection.drop()
+    assert not connection.has_stale_socket

@@ -13,7 +13,8 @@ from typing import Any
 
 import pytest
 
-from controller.adapters.exchange.written_files import LIST, FolderDelivery, deliver, exclusive_folder
+from controller.adapters.exchange.written_files import FolderDelivery, deliver, exclusive_folder
+from controller.adapters.folder.files import LIST
 from controller.errors import DeliveryFailed
 
 OLD = {"changed.json": b"old text", "gone.json": b"gone", "same.json": b"same"}

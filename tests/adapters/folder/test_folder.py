@@ -3,12 +3,22 @@
 from __future__ import annotations
 
 import errno
+import os
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 
+from controller.adapters.exchange.written_files import deliver
 from controller.adapters.folder import folder as policy_folder
-from controller.adapters.folder.files import FileContent, FileListing, PolicyFile, policy_files_below, read_policy_file
+from controller.adapters.folder.files import (
+    LIST,
+    FileContent,
+    FileListing,
+    PolicyFile,
+    policy_files_below,
+    read_policy_file,
+)
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.folder.mounts import Mount
 from controller.policy.document.parse import FolderReading, Parsed, State, parse_documents
@@ -102,6 +112,93 @@ def test_a_disk_error_is_reported_and_does_not_raise(tmp_path: Path, monkeypatch
         disk.setattr(policy_folder, "policy_files_below", broken)
         assert folder.read().lost == f"{tmp_path} cannot be read: Input/output error"
     assert names(folder.read()) == ["a"]
+
+
+@pytest.mark.parametrize("name", ["a.YAML", "b.Yml", "team/c.JSON"])
+def test_a_file_with_another_ending_is_named(tmp_path: Path, name: str) -> None:
+    put(tmp_path, {name: a_policy(1)})
+    reading = PolicyFolder(tmp_path).read()
+    problem = f"{tmp_path}/{name}:1:1: warning: has another ending and is not read"
+    assert [str(each).split(" (")[0] for each in reading.problems] == [problem]
+    assert (reading.documents, reading.is_empty) == ((), True)
+
+
+@pytest.mark.parametrize("name", [".", "team", "team/a.yaml"])
+def test_what_every_user_may_write_has_a_warning(tmp_path: Path, name: str) -> None:
+    put(tmp_path, {"team/a.yaml": a_policy(1)})
+    assert PolicyFolder(tmp_path).read().problems == ()
+    (tmp_path / name).chmod((tmp_path / name).stat().st_mode | 0o002)
+    reading = PolicyFolder(tmp_path).read()
+    assert [str(each) for each in reading.problems] == [
+        f"{tmp_path / name}:1:1: warning: may be written by every user of this host, who can thus remove images"
+        f" (chmod o-w {tmp_path / name})"
+    ]
+    assert names(reading) == ["team/a"]
+
+
+def test_a_folder_of_a_mount_that_is_read_only_has_no_such_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """kubelet mounts a ConfigMap so, with a folder that every user may write."""
+    put(tmp_path, {"a.yaml": a_policy(1)})
+    tmp_path.chmod(0o777)
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_flag=os.ST_RDONLY))
+    assert PolicyFolder(tmp_path).read().problems == ()
+
+
+# --- Empty: by a delivery, or for a reason that is not known ---
+
+COMMIT = "a" * 40
+
+
+def test_a_commit_without_policies_is_no_trouble(tmp_path: Path) -> None:
+    (tmp_path / "tree.x" / COMMIT).mkdir(parents=True)
+    (tmp_path / "current").symlink_to(f"tree.x/{COMMIT}")
+    reading = PolicyFolder(tmp_path / "current").read()
+    assert (reading.lost, reading.is_empty, reading.revision) == ("", True, COMMIT)
+
+
+def test_the_last_delivery_of_our_script_is_known_by_the_date_of_its_mark(tmp_path: Path) -> None:
+    (tmp_path / "tree.x" / COMMIT).mkdir(parents=True)
+    (tmp_path / "current").symlink_to(f"tree.x/{COMMIT}")
+    assert PolicyFolder(tmp_path / "current").read().delivered_at is None
+    put(tmp_path, {"delivered": ""})
+    os.utime(tmp_path / "delivered", (5.0, 7.0))
+    assert PolicyFolder(tmp_path / "current").read().delivered_at == 7.0
+
+
+def test_the_last_delivery_of_sync_is_known_by_the_date_of_its_list(tmp_path: Path) -> None:
+    put(tmp_path, {"exchange/org/a.json": "", "exchange/other/b.json": ""})
+    for org, at in (("org", 9.0), ("other", 7.0)):
+        deliver(tmp_path / "exchange" / org, {})
+        os.utime(tmp_path / "exchange" / org / LIST, (at, at))
+    assert PolicyFolder(tmp_path).read().delivered_at == 7.0
+    deliver(tmp_path / "exchange" / "other", {})
+    assert PolicyFolder(tmp_path).read().delivered_at == 9.0
+
+
+def test_a_folder_that_sync_emptied_is_no_trouble(tmp_path: Path) -> None:
+    deliver(tmp_path, {})
+    reading = PolicyFolder(tmp_path).read()
+    assert (reading.lost, reading.is_empty) == ("", True)
+
+
+def test_a_folder_whose_delivered_files_are_missing_is_trouble(tmp_path: Path) -> None:
+    deliver(tmp_path, {"a.json": b"{}"})
+    (tmp_path / "a.json").unlink()
+    assert PolicyFolder(tmp_path).read().lost == f"{tmp_path} holds no policy documents"
+
+
+@pytest.mark.parametrize("text", ["", "null", '{"files": []}', '{"files": {"a.json": ""}}', "[" * 200_000])
+def test_a_list_that_is_damaged_proves_nothing(tmp_path: Path, text: str) -> None:
+    put(tmp_path, {LIST: text})
+    assert PolicyFolder(tmp_path).read().lost == f"{tmp_path} holds no policy documents"
+
+
+def test_a_folder_with_a_file_that_cannot_be_read_is_not_empty(tmp_path: Path) -> None:
+    (tmp_path / "a.yaml").symlink_to("/etc/passwd")
+    reading = PolicyFolder(tmp_path).read()
+    assert (reading.lost, reading.is_empty) == (f"{tmp_path} holds no policy documents", False)
 
 
 # --- The second reading ---

@@ -105,7 +105,7 @@ def test_a_question_that_began_before_is_not_an_answer_for_a_removal(slow: SlowA
 
 
 def ticking(watch: Watch, calls: list[float]) -> Callable[[], bool]:
-    """Every look at the clock takes ten seconds."""
+    """Every read of the clock takes ten seconds."""
 
     def may_wait() -> bool:
         calls.append(watch.now)

@@ -134,6 +134,11 @@ class TestHealth:
         site.vitals.threads_alive = lambda: False
         assert ask(site, "/healthz").text == "the thread that reads engine events has ended\n"
 
+    def test_a_socket_that_only_a_restart_can_mend_is_not_healthy(self) -> None:
+        site = Site()
+        site.vitals.needs_restart = lambda: "engine: connection refused"
+        assert (ask(site, "/healthz").status, ask(site, "/healthz").text) == (503, "engine: connection refused\n")
+
     def test_a_slow_engine_call_is_not_a_dead_loop(self) -> None:
         site = Site()
         site.clock.later_by += 500
@@ -162,6 +167,13 @@ class TestHealth:
         site.publish(replace(busy_status(3, tmp_path), result=PassResult.FAILED, trouble=lost))
         assert ask(site, "/healthz").status == 200
         assert (ask(site, "/readyz").status, ask(site, "/readyz").text.strip()) == (503, lost)
+
+    def test_without_engine_events_it_is_not_ready_with_the_engines_answer(self, tmp_path: Path) -> None:
+        site = Site()
+        site.publish(replace(busy_status(3, tmp_path), event_stream_is_up=False, event_refusal="403: Forbidden"))
+        assert ask(site, "/healthz").status == 200
+        answer = ask(site, "/readyz")
+        assert (answer.status, "engine events not available: 403: Forbidden" in answer.text) == (503, True)
 
 
 class TestStatus:

@@ -237,10 +237,10 @@ def test_after_a_removal_without_an_answer_no_other_is_requested(scene: Scene) -
 def test_an_engine_that_is_gone_stops_everything(scene: Scene) -> None:
     scene.engine.load("a:1", content="1")
     scene.engine.load("b:1", content="2")
-    scene.engine.troubles["a:1"] = deque([EngineUnreachable("nobody there")])
+    scene.engine.troubles["a:1"] = deque([EngineUnreachable("no engine")])
     execution = scene.run()
     assert (execution.answers, execution.in_flight) == ([], set())
-    assert str(execution.trouble) == "nobody there"
+    assert str(execution.trouble) == "no engine"
     assert scene.engine.has("b:1")
 
 

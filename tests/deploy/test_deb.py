@@ -1,0 +1,257 @@
+"""The .deb (`make deb`): its content, and its life on Debian 12 and 13, in root file systems of both."""
+
+from __future__ import annotations
+
+import hashlib
+import io
+import os
+import subprocess
+import tarfile
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+
+from tests.deploy.conftest import SOURCE
+from tests.with_docker.private_engine import run_script
+
+_LEFT = (
+    "find / -xdev \\( -path /proc -o -path /sys -o -path /var/lib/dpkg \\) -prune -o -name '*image-controller*' -print"
+)
+_ENABLED = "ls /etc/systemd/system/multi-user.target.wants 2>/dev/null || true"
+_IN_ROOT = """
+set -e
+mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
+mount -t proc proc "$2/root/proc"
+exec chroot "$2/root" bash -ec "$3"
+"""
+
+
+@dataclass(frozen=True, slots=True)
+class Root:
+    """A root file system of Debian that keeps its changes in a folder."""
+
+    lower: str
+    folder: Path
+
+    def sh(self, script: str) -> str:
+        """What a script prints in it, errors too; it must not fail."""
+        done = self.tried(script)
+        assert done.returncode == 0, done.stdout
+        return done.stdout.strip()
+
+    def tried(self, script: str) -> subprocess.CompletedProcess[str]:
+        command = ["unshare", "--mount", "--pid", "--fork", "--propagation", "private", "bash", "-c", _IN_ROOT]
+        arguments = ["in-root", self.lower, str(self.folder), script]
+        environment = {
+            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
+            "DEBIAN_FRONTEND": "noninteractive",
+            "LC_ALL": "C.UTF-8",
+        }
+        return subprocess.run(
+            [*command, *arguments],
+            env=environment,
+            check=False,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
+
+    def put(self, file: Path) -> str:
+        """Copy a file into /root; returns its path there."""
+        (self.folder / "upper/root").mkdir(exist_ok=True)
+        (self.folder / "upper/root" / file.name).write_bytes(file.read_bytes())
+        return f"/root/{file.name}"
+
+
+@pytest.fixture(scope="module")
+def package(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The .deb."""
+    return built(tmp_path_factory.mktemp("deb"))
+
+
+def built(folder: Path, **environment: str) -> Path:
+    command = ["bash", "-c", f"umask {environment.pop('UMASK', '022')}; deploy/deb/build.sh {folder}"]
+    subprocess.run(command, cwd=SOURCE, env=os.environ | environment, check=True, capture_output=True)
+    (package,) = folder.glob("*.deb")
+    return package
+
+
+@pytest.fixture
+def root(request: pytest.FixtureRequest, tmp_path: Path) -> Root:
+    """Debian 12, or the one that the test names."""
+    for name in ("upper", "work", "root"):
+        (tmp_path / name).mkdir()
+    return Root(run_script("root.sh", getattr(request, "param", "systemd")), tmp_path)
+
+
+@pytest.fixture
+def installed(root: Root, package: Path) -> Root:
+    """With the package, freshly installed."""
+    root.sh(f"dpkg --install {root.put(package)}")
+    return root
+
+
+both = pytest.mark.parametrize("root", ["systemd", "python"], ids=["debian12", "debian13"], indirect=True)
+
+
+# ── content ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def content_of(package: Path) -> list[tuple[tarfile.TarInfo, bytes]]:
+    data = subprocess.run(["dpkg-deb", "--fsys-tarfile", package], check=True, capture_output=True).stdout
+    with tarfile.open(fileobj=io.BytesIO(data)) as tar:
+        members = [(member, tar.extractfile(member)) for member in tar]
+        return [(member, file.read() if file else b"") for member, file in members]
+
+
+def test_it_is_the_same_to_the_byte_wherever_it_is_built(package: Path, tmp_path: Path) -> None:
+    again = built(tmp_path, TZ="Pacific/Auckland", UMASK="077", LANG="tr_TR.UTF-8")
+    assert again.name == package.name
+    assert hashlib.sha256(again.read_bytes()).digest() == hashlib.sha256(package.read_bytes()).digest()
+
+
+def test_it_fits_every_architecture(package: Path) -> None:
+    fields = subprocess.run(
+        ["dpkg-deb", "--field", package, "Architecture"], check=True, capture_output=True, text=True
+    )
+    assert fields.stdout == "all\n"
+    content = content_of(package)
+    assert [member.name for member, data in content if data.startswith(b"\x7fELF")] == []
+    assert [member.name for member, _ in content if member.name.endswith((".so", ".pyc"))] == []
+
+
+def test_everything_in_it_belongs_to_root_and_only_root_may_write(package: Path) -> None:
+    members = [member for member, _ in content_of(package)]
+    assert {(member.uid, member.gid) for member in members} == {(0, 0)}
+    assert [member.name for member in members if member.mode & 0o022] == []
+
+
+def test_it_holds_every_file_that_an_installation_needs(package: Path) -> None:
+    names = {member.name for member, _ in content_of(package)}
+    assert names >= {
+        "./etc/image-controller/config.toml",
+        "./etc/image-controller/policies",
+        "./usr/bin/imagectl",
+        "./usr/lib/systemd/system/image-controller.service",
+        "./usr/lib/systemd/system/image-controller-once.timer",
+        "./usr/lib/systemd/system/image-controller-policies.timer",
+        "./usr/lib/systemd/user/image-controller.service",
+        "./usr/lib/image-controller/controller/daemon/page/page.css",
+        "./usr/share/bash-completion/completions/imagectl",
+        "./usr/share/zsh/vendor-completions/_imagectl",
+        "./usr/share/fish/vendor_completions.d/imagectl.fish",
+        "./usr/share/image-controller/nmp.schema.json",
+        "./usr/share/image-controller/grafana/image-controller.json",
+        "./usr/share/image-controller/prometheus/rules.yaml",
+        "./usr/share/man/man1/imagectl.1.gz",
+    }
+
+
+def test_its_units_name_only_places_of_the_package(package: Path) -> None:
+    units = {member.name: data.decode() for member, data in content_of(package) if "/systemd/" in member.name}
+    for name, text in units.items():
+        assert "/usr/local" not in text, name
+        assert "%h/.local/bin" not in text, name
+        assert "DynamicUser=yes" not in text, name
+
+
+def test_lintian_has_no_errors(package: Path) -> None:
+    done = subprocess.run(["lintian", "--allow-root", package], check=False, capture_output=True, text=True)
+    assert [line for line in done.stdout.splitlines() if line.startswith("E:")] == []
+
+
+# ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@both
+def test_it_runs_with_python_alone(installed: Root) -> None:
+    assert installed.sh("imagectl version").startswith("imagectl ")
+    assert installed.sh("imagectl nmp validate /usr/share/image-controller/policies").endswith("0 warnings")
+    assert "could not" not in installed.sh("imagectl run --once --policies /etc/image-controller/policies 2>&1 || true")
+    assert installed.sh("imagectl plan 2>&1 || true").startswith("imagectl: cannot connect to the engine")
+
+
+def test_the_service_is_enabled_and_says_that_it_removes_nothing(root: Root, package: Path) -> None:
+    said = root.sh(f"dpkg --install {root.put(package)}")
+    assert "the service is enabled. /etc/image-controller/policies is empty, so nothing is removed." in said
+    assert "image-controller.service" in root.sh(_ENABLED)
+    assert root.sh("id --groups --name image-controller") == "image-controller"
+
+
+def test_policies_that_are_there_already_are_not_put_in_force(root: Root, package: Path) -> None:
+    root.sh("mkdir -p /etc/image-controller/policies; echo 'label: x' >/etc/image-controller/policies/old.yaml")
+    said = root.sh(f"dpkg --install {root.put(package)}")
+    assert "has policies, so nothing is started" in said
+    assert "image-controller.service" not in root.sh(_ENABLED)
+
+
+def test_an_upgrade_keeps_settings_and_ledger_and_asks_nothing(installed: Root, package: Path) -> None:
+    installed.sh("echo '# mine' >>/etc/image-controller/config.toml; imagectl record-download app:1")
+    before = installed.sh("sha256sum /etc/image-controller/config.toml /var/lib/image-controller/ledger.db")
+    installed.sh(f"dpkg --install {installed.put(package)}")
+    assert installed.sh("sha256sum /etc/image-controller/config.toml /var/lib/image-controller/ledger.db") == before
+
+
+def test_settings_of_another_installation_are_kept_without_a_question(root: Root, package: Path) -> None:
+    root.sh("mkdir -p /etc/image-controller; echo 'settle = \"1h\"' >/etc/image-controller/config.toml")
+    root.sh(f"dpkg --install {root.put(package)}")
+    assert root.sh("cat /etc/image-controller/config.toml") == 'settle = "1h"'
+    assert root.sh("ls /etc/image-controller").split() == ["config.toml", "policies"]
+
+
+@both
+def test_a_removal_keeps_settings_and_ledger_and_a_purge_leaves_nothing(installed: Root) -> None:
+    before = installed.sh("getent passwd image-controller-policies >/dev/null; echo yes")
+    installed.sh("imagectl record-download app:1; mkdir -p /var/lib/private/image-controller")
+    installed.sh("echo 'label: x' >/etc/image-controller/policies/mine.yaml; dpkg --remove image-controller")
+    kept = (
+        "/etc/image-controller/config.toml /etc/image-controller/policies/mine.yaml /var/lib/image-controller/ledger.db"
+    )
+    installed.sh(f"ls {kept}")
+    installed.sh("dpkg --purge image-controller; rm -f /root/*.deb")
+    assert before == "yes"
+    assert installed.sh(_LEFT) == ""
+    assert installed.tried("getent passwd image-controller").returncode != 0
+
+
+def test_an_installation_by_install_sh_is_named_and_left_alone(root: Root, package: Path) -> None:
+    root.sh("mkdir -p /opt/image-controller/bin /etc/systemd/system /etc/image-controller")
+    root.sh("echo 'settle = \"1h\"' >/etc/image-controller/config.toml")
+    root.sh("echo '[Service]' >/etc/systemd/system/image-controller.service")
+    said = root.sh(f"dpkg --install {root.put(package)}")
+    assert "an installation by install.sh is on this host" in said
+    assert "/usr/lib/image-controller/take-over" in said
+    root.sh("dpkg --purge image-controller")
+    assert root.sh("cat /etc/image-controller/config.toml; ls -d /opt/image-controller") == (
+        'settle = "1h"\n/opt/image-controller'
+    )
+
+
+_AN_OLD_TIMER = """
+mkdir -p /opt/image-controller/bin /usr/local/bin /var/lib/private/image-controller
+ln -s /opt/image-controller/bin/imagectl /usr/local/bin/imagectl
+echo kept >/var/lib/private/image-controller/ledger.db
+ln -s private/image-controller /var/lib/image-controller
+cd /etc/systemd/system
+mkdir -p timers.target.wants image-controller.service.d
+touch image-controller.service image-controller-once.timer image-controller.service.d/own.conf
+ln -s /etc/systemd/system/image-controller-once.timer timers.target.wants/
+"""
+
+
+def test_take_over_replaces_units_and_program_and_keeps_ledger_and_drop_ins(root: Root, package: Path) -> None:
+    units = "/etc/systemd/system"
+    root.sh(_AN_OLD_TIMER)
+    root.sh(f"dpkg --install {root.put(package)}")
+    assert "systemctl status image-controller-once.timer" in root.sh("/usr/lib/image-controller/take-over")
+    assert root.sh("cat /var/lib/image-controller/ledger.db; test ! -L /var/lib/image-controller") == "kept"
+    assert root.sh(f"readlink -f {units}/timers.target.wants/image-controller-once.timer").startswith(
+        "/usr/lib/systemd"
+    )
+    assert root.sh(f"find {units} -name 'image-controller*' -type f -o -name own.conf") == (
+        f"{units}/image-controller.service.d/own.conf"
+    )
+    assert root.sh("command -v imagectl") == "/usr/bin/imagectl"
+    assert "there is no installation by install.sh" in root.sh("/usr/lib/image-controller/take-over")
