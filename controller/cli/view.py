@@ -95,11 +95,8 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
-<<<<<<< HEAD
     from controller.adapters.host.disk import image_root_disk
-=======
     from controller.adapters.host.facts import read_machine
->>>>>>> main
     from controller.daemon.observe import Observer
 
     choice, own_container = chosen_engine(settings, memory), own_container_id()
@@ -111,12 +108,8 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     try:
         received = events_since(connection, memory.event_cursor)
         seen = observer.observe(stream_generation=0)
-<<<<<<< HEAD
         disk = image_root_disk(choice.address.url, own_container, settings.disk).measure(seen.engine)
-        news = News(layers=observer.new_layers(seen, memory), disk=disk)
-=======
-        news = News(received, layers=observer.new_layers(seen, memory))
->>>>>>> main
+        news = News(received, layers=observer.new_layers(seen, memory), disk=disk)
     finally:
         connection.drop()
     conditions = _conditions(settings)

@@ -62,11 +62,8 @@ class Journal:
             *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
-<<<<<<< HEAD
             *_pressure(before, after),
-=======
             *_no_policies_yet(before, after),
->>>>>>> main
             *_cut_short(before, after),
             *_revision(before, after),
             *_documents(before, after),
@@ -147,7 +144,6 @@ def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
 
 
-<<<<<<< HEAD
 def _pressure(before: Status | None, after: Status) -> Iterator[Line]:
     memory = after.decision.memory
     was, now = before.decision.memory.pressure if before else None, memory.pressure
@@ -159,12 +155,12 @@ def _pressure(before: Status | None, after: Status) -> Iterator[Line]:
         seconds = memory.clock.seconds - was.since
         sentence = f"disk pressure has ended (after {seconds_in_words(seconds)})"
         yield Line(LogEvent.DISK_PRESSURE_ENDED, logging.INFO, sentence, {"seconds": round(seconds, 1)})
-=======
+
+
 def _no_policies_yet(before: Status | None, after: Status) -> Iterator[Line]:
     if after.has_no_policies_yet and not (before and before.has_no_policies_yet):
         sentence = f"no policies yet: {after.reading.lost} (put a document into it)"
         yield Line(LogEvent.POLICY_FOLDER_EMPTY, logging.WARNING, sentence)
->>>>>>> main
 
 
 def _revision(before: Status | None, after: Status) -> Iterator[Line]:

@@ -19,11 +19,8 @@ from controller.daemon.status import PassResult, Status
 from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
 from controller.image.reference import ImageId
 from controller.instant import Instant
-<<<<<<< HEAD
 from controller.plan.memory.disk import ImageDisk, calls_for_pass, paused, pressure_after
-=======
 from controller.plan.memory.engines import change_of_engine, is_same_engine
->>>>>>> main
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import idle_since
 from controller.plan.memory.memory import Memory

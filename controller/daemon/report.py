@@ -15,19 +15,13 @@ from controller.daemon.status import Status
 from controller.plan.memory.observation import Observation
 from controller.plan.report.explanation import Explained, explained, explanation_rows
 from controller.plan.report.report import (
-<<<<<<< HEAD
     disk_pressure,
-=======
->>>>>>> main
     document_rows,
     folder_row,
     node_row,
     reclaimable,
     reference_rows,
-<<<<<<< HEAD
-=======
     without_events,
->>>>>>> main
 )
 from controller.plan.report.rows import (
     DocumentRow,

@@ -20,12 +20,8 @@ from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
 from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
-<<<<<<< HEAD
 from controller.adapters.host.disk import image_root_disk
-=======
-from controller.adapters.host.disk import ImageRootDisk
 from controller.adapters.host.facts import read_machine
->>>>>>> main
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.host.textfile import write_textfile
@@ -122,8 +118,6 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
         publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
-<<<<<<< HEAD
-        events.start(_STREAM_GETS_SECONDS)
         loop = Loop(
             reconciler.reconcile,
             publish,
@@ -134,11 +128,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
             settings.resync,
             reconciler.notices_disk_pressure,
         )
-        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice)
-=======
-        loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
         yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice, events)
->>>>>>> main
 
 
 @dataclass(frozen=True, slots=True)

@@ -29,11 +29,7 @@ CLOCK = "clock"
 NODE_AT = "node_at"
 ONLY_TIME = frozenset({CLOCK, NODE_AT})
 """Parts that change with every pass and contain only times."""
-<<<<<<< HEAD
-_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "pressure"})
-=======
-_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "away"})
->>>>>>> main
+_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "away", "pressure"})
 """A lost row of these only makes its own image new, or lets something wait longer."""
 
 

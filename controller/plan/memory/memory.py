@@ -192,10 +192,7 @@ class Memory:
     event_run: str = ""
     """Identifies the engine's process, if the cursor is a time without an event."""
     texts: Mapping[TextKey, TextRecord] = field(default_factory=dict)
-<<<<<<< HEAD
     pressure: Pressure | None = None
     """The state of the disk with the images; None: it is not under pressure."""
-=======
     away: Mapping[str, AwayEngine] = field(default_factory=dict)
     """Engines that answered before, by identity."""
->>>>>>> main

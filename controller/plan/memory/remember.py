@@ -13,12 +13,9 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
-<<<<<<< HEAD
-from controller.plan.memory.disk import ImageDisk
-=======
 from controller.plan.memory.builds import images_of_builds
+from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.engines import memory_of_engine
->>>>>>> main
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch

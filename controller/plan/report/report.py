@@ -37,13 +37,10 @@ class PlanFrame:
     folder: FolderRow
     node: NodeRow
     at: str | None
-<<<<<<< HEAD
-    disk_pressure: str
-    """In words; empty without pressure."""
-=======
     without_events: str = ""
     """Why engine events are not available; empty if they are."""
->>>>>>> main
+    disk_pressure: str = ""
+    """In words; empty without pressure."""
 
 
 def plan_frame(decision: Decision, reading: FolderReading, marks: PressureMarks | None = None) -> PlanFrame:
@@ -55,8 +52,8 @@ def plan_frame(decision: Decision, reading: FolderReading, marks: PressureMarks 
         folder=folder_row(reading),
         node=node_row(decision.node),
         at=wall_moment(clock.seconds, clock),
-<<<<<<< HEAD
         disk_pressure=disk_pressure(decision, marks),
+        without_events=without_events(decision),
     )
 
 
@@ -64,16 +61,12 @@ def disk_pressure(decision: Decision, marks: PressureMarks | None) -> str:
     """`disk pressure: 91 % used, start 85 %`; empty without pressure."""
     pressure = decision.memory.pressure
     return pressure_in_words(pressure.usage, marks) if pressure and marks else ""
-=======
-        without_events=without_events(decision),
-    )
 
 
 def without_events(decision: Decision) -> str:
     """Why engine events are not available; empty if they are."""
     watch = decision.memory.watch
     return watch.gap if watch.is_blind else ""
->>>>>>> main
 
 
 def shown_references(decision: Decision, usage: Usage) -> list[ShownReference]:

@@ -7,12 +7,8 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-<<<<<<< HEAD
 from controller.plan.memory.disk import pressure_after
-from controller.plan.memory.memory import Memory, TextKey
-=======
 from controller.plan.memory.memory import Memory, TextKey, TextRecord
->>>>>>> main
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import NodeAnswer, believed, without_new_text
@@ -66,10 +62,7 @@ def decide(before: Decision, desired: DesiredState, seen: Observation, news: New
     clock = before.memory.clock.advanced(seen.at, conditions.resync_seconds)
     node = believed(fresh, before.memory.node, clock.seconds)
     memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
-<<<<<<< HEAD
     memory = _with_pressure(memory, before, news, conditions)
-    return decide_again(replace(before, memory=memory, node=node), desired.reading, conditions)
-=======
     before = replace(before, memory=memory, node=node, node_stability=stability)
     return decide_again(before, desired.reading, conditions)
 
@@ -83,7 +76,6 @@ def _settled_node(before: Decision, desired: DesiredState, conditions: Condition
     if not texts or conditions.trust_new_texts or stability.trusts(fresh.source):
         return fresh, stability
     return without_new_text(fresh, is_unstable=fresh.source in stability.unstable), stability
->>>>>>> main
 
 
 def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Conditions) -> Memory:
