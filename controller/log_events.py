@@ -85,7 +85,7 @@ class LogEvent(StrEnum):
     PASSWORDS_UNREADABLE = "passwords_unreadable"
     CERTIFICATE_RENEWED = "certificate_renewed"
     CERTIFICATE_INVALID = "certificate_invalid"
-    """The changed certificate or key cannot be loaded; the old one stays in use."""
+    """The changed certificate or key cannot be loaded; the old one is still used."""
 
     RESOLVED = "resolved"
     """A degraded state has ended; the field `resolved` has its event."""

@@ -22,6 +22,7 @@ from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.foresight import foreseen
 from controller.policy.document.parse import FolderReading
+from controller.printable import printable
 from controller.settings import Settings
 
 
@@ -101,7 +102,7 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
 
     choice, own_container = chosen_engine(settings, memory), own_container_id()
     if choice.warning:
-        click.echo(f"imagectl: warning: {choice.warning}", err=True)
+        click.echo(f"imagectl: warning: {printable(choice.warning)}", err=True)
     connection = Connection(choice.address)
     engine = DockerEngine(connection, own_container, read_machine())
     observer = Observer(engine, SystemClock(), threading.Event(), own_container)

@@ -110,7 +110,7 @@ def _engine_changed(after: Status) -> Iterator[Line]:
 
 
 def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
-    """The reason of a silence may change each minute; it is reported once."""
+    """The reason of a missing answer may change each minute; it is reported once."""
     is_silent = before is not None and before.decision.node.is_silence and after.decision.node.is_silence
     return degradation.event is LogEvent.NODE_UNKNOWN and is_silent
 

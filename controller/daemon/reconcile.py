@@ -231,7 +231,7 @@ class Reconciler:
         observation: Observation,
         position: Position,
     ) -> tuple[PassState, RemovalResults]:
-        """Compare the results with a second observation. Without one, unanswered removals stay open."""
+        """Compare the results with a second observation. Without one, unanswered removals remain open."""
         if not results.is_requested:
             return state, results
         state = _with_pause(state, results)

@@ -315,7 +315,7 @@ class Truth:
         if in_use or life.is_used:
             return "it is in use"
         if any(sign.image == image and sign.is_told and self._could_be_known(sign) for sign in self.signs):
-            return "it was wanted a moment ago"
+            return "it had recent activity"
         idle, idle_agent = self.watched - life.since, self.watched - life.since_agent
         if idle + EPSILON_SECONDS < self.deal.settle:
             return f"it was wanted {idle:.1f} s ago and has not settled"

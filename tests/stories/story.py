@@ -48,16 +48,16 @@ def stories() -> Iterator[Story]:
         yield _story(file.stem, yaml.safe_load(file.read_text()))
 
 
-def _story(name: str, told: dict[str, Any]) -> Story:
-    assert told.keys() <= _FIELDS, f"{name}: {told.keys() - _FIELDS}"
-    stores = told.get("stores")
+def _story(name: str, values: dict[str, Any]) -> Story:
+    assert values.keys() <= _FIELDS, f"{name}: {values.keys() - _FIELDS}"
+    stores = values.get("stores")
     return Story(
         name=name,
-        sentence=told["story"],
-        sources=tuple(told.get("from", ())),
+        sentence=values["story"],
+        sources=tuple(values.get("from", ())),
         kinds=tuple(kind for kind in Kind if stores is None or kind.store.value in stores),
-        conditions=_conditions(told.get("settings", {})),
-        moments=tuple(map(_moment, told["moments"])),
+        conditions=_conditions(values.get("settings", {})),
+        moments=tuple(map(_moment, values["moments"])),
     )
 
 
@@ -70,8 +70,8 @@ def _conditions(settings: dict[str, Any]) -> Conditions:
     return Conditions(terms, limits, duration(settings.get("resync", "5m")))
 
 
-def _moment(told: str | dict[str, Any]) -> Moment:
-    if isinstance(told, str):
-        return told, None
-    ((word, value),) = told.items()
+def _moment(values: str | dict[str, Any]) -> Moment:
+    if isinstance(values, str):
+        return values, None
+    ((word, value),) = values.items()
     return word, value

@@ -283,7 +283,7 @@ def test_after_the_stream_broke_it_continues_from_the_last_event(
     assert stream.generation == 2
 
 
-def test_a_replay_that_never_ends_does_not_delay_the_start_for_ever(
+def test_an_endless_replay_does_not_block_the_start(
     tmp_path: Path, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), bell, cursor=5)

@@ -150,7 +150,7 @@ def test_a_late_answer_rings_and_is_reported_once(
     assert [record.event for record in caplog.records] == ["agent_late"]  # type: ignore[attr-defined]
 
 
-def test_a_silent_agent_is_silent(slow: SlowAgent, watch: Watch) -> None:
+def test_an_agent_that_does_not_answer_gives_no_answer(slow: SlowAgent, watch: Watch) -> None:
     patient = watch.patient(slow)
     patient.ask()
     slow.is_silent = True
