@@ -16,7 +16,7 @@ from typing import Any
 
 from tests.fake_exchange import Behaviour, Handler, send, status
 
-SECRET = "a-password-nobody-may-see"
+SECRET = "a-secret-password"
 PATHS = ("/node", "/node/policy", "/agreement", "/service")
 
 

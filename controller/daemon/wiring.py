@@ -21,7 +21,7 @@ from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
 from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
-from controller.adapters.host.disk import ImageRootDisk
+from controller.adapters.host.disk import image_root_disk
 from controller.adapters.host.facts import read_machine
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
@@ -88,7 +88,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         choice = chosen_engine(settings, memory)
         settings = replace(settings, docker_host=choice.address.url)
         own_container = own_container_id()
-        disk = _disk_of(settings, own_container)
+        disk = image_root_disk(settings.docker_host, own_container, settings.disk)
         metrics = Metrics(disk)
         if settings.textfile:
             _continue(metrics, settings.ledger)
@@ -114,11 +114,20 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
             http = _served(settings, vitals, metrics, overview)
             stack.callback(http.stop)
         node = node_source(settings.node, agent)
-        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
+        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress, disk)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
         publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
-        loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
+        loop = Loop(
+            reconciler.reconcile,
+            publish,
+            heartbeat.beat,
+            bell,
+            clock,
+            stopping,
+            settings.resync,
+            reconciler.notices_disk_pressure,
+        )
         yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice, events)
 
 
@@ -293,7 +302,3 @@ def _history(ledger: Path, since_wall_seconds: float) -> History:
         )
     finally:
         reader.close()
-
-
-def _disk_of(settings: Settings, own_container: str) -> ImageRootDisk:
-    return ImageRootDisk(settings.docker_host.startswith("unix://"), bool(own_container), settings.disk)

@@ -1,6 +1,6 @@
 """A node with a real systemd, in a container: installed from this tree, confined, with policies from git, uninstalled.
 
-The tests tell one story and build on each other.
+The tests are one story and build on each other.
 """
 
 from __future__ import annotations

@@ -90,7 +90,7 @@ def test_containers_can_have_every_state(docker_api: docker.APIClient) -> None:
     }
 
 
-def test_a_running_container_stops_at_once_and_stays_exited(docker_api: docker.APIClient) -> None:
+def test_a_running_container_stops_at_once_and_remains_exited(docker_api: docker.APIClient) -> None:
     images.load_image(docker_api, "app:1")
     container = containers.run(docker_api, "app:1")
     containers.stop(docker_api, container)

@@ -1,8 +1,8 @@
 """Images that a running build made or uses.
 
-A classic build creates the container of each step from the ID of an image, commits it to an image without a name, and
-goes on from that. A later stage may need what an earlier one made, and nothing else shows that: on the containerd store
-the parents of an image can be removed.
+A classic build creates the container of each step from the ID of an image and commits it to an image without a name,
+from which it continues. A later stage may need what an earlier one made, and nothing else shows that: on the
+containerd store the parents of an image can be removed.
 """
 
 from __future__ import annotations

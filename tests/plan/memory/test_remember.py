@@ -229,19 +229,19 @@ events = st.builds(
 
 
 @given(st.lists(events, max_size=6), st.randoms())
-def test_neither_order_nor_repetition_of_events_matters(told: list[Event], random: object) -> None:
-    other = [*told, *told]
+def test_neither_order_nor_repetition_of_events_matters(events: list[Event], random: object) -> None:
+    other = [*events, *events]
     random.shuffle(other)  # type: ignore[attr-defined]
-    ages = [record_of(after(KNOWN, news=heard(*each))) for each in (told, other)]
+    ages = [record_of(after(KNOWN, news=heard(*each))) for each in (events, other)]
     assert [idle_since(record, usage) for record in ages for usage in Usage][:2] == [
         idle_since(record, usage) for record in ages for usage in Usage
     ][2:]
 
 
 @given(st.lists(events, max_size=6), st.sampled_from(Usage))
-def test_no_event_makes_an_image_older(told: list[Event], usage: Usage) -> None:
+def test_no_event_makes_an_image_older(events: list[Event], usage: Usage) -> None:
     before = a_memory(an_observation([APP]), {APP.id: a_record(5.0, last_used=7.0, last_used_by_agent=6.0)})
-    assert idle_since(record_of(after(before, news=heard(*told))), usage) >= idle_since(record_of(before), usage)
+    assert idle_since(record_of(after(before, news=heard(*events))), usage) >= idle_since(record_of(before), usage)
 
 
 # ── gaps in observation ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,10 +254,20 @@ def test_a_long_absence_is_a_gap() -> None:
     assert memory.watch.gap.startswith("no pass for")
 
 
-@pytest.mark.parametrize("flaw", [{"is_up": False}, {"has_hole": True}])
-def test_a_stream_that_was_down_or_lost_events_is_a_gap(flaw: dict[str, bool]) -> None:
-    memory = after(KNOWN, news=heard(**flaw))
+def test_a_stream_that_lost_events_is_a_gap() -> None:
+    memory = after(KNOWN, news=heard(has_hole=True))
     assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "some engine events were missed")
+
+
+@pytest.mark.parametrize(("refusal", "why"), [("", "the event stream is down"), ("403: Forbidden", "403: Forbidden")])
+def test_a_gap_without_events_lasts_until_there_are_events_again(refusal: str, why: str) -> None:
+    blind = after(KNOWN, news=heard(is_up=False, refusal=refusal))
+    assert (blind.watch.gap, blind.watch.is_blind) == (f"engine events not available: {why}", True)
+    assert after(blind, news=heard(is_up=False, refusal=refusal)).watch == blind.watch
+    assert after(blind, news=News()).watch == blind.watch
+    again = after(blind, news=heard())
+    assert (again.watch.since, again.watch.is_blind) == (again.clock.seconds, False)
+    assert again.watch.gap == "engine events were not available"
 
 
 def test_an_observation_without_events_is_not_a_gap() -> None:
@@ -384,7 +394,7 @@ def test_an_image_without_layers_is_inspected_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "origin"),
+    ("events", "origin"),
     [
         ([an_event(EventKind.PULLED, "app:1")], EventKind.PULLED),
         ([an_event(EventKind.LOADED, APP.id, image=APP)], EventKind.LOADED),
@@ -401,9 +411,9 @@ def test_an_image_without_layers_is_inspected_once() -> None:
     ],
 )
 def test_the_origin_of_an_image_is_shown_by_the_events_before_its_first_observation(
-    told: list[Event], origin: EventKind | None
+    events: list[Event], origin: EventKind | None
 ) -> None:
-    assert record_of(after(Memory(), news=heard(*told))).origin is origin
+    assert record_of(after(Memory(), news=heard(*events))).origin is origin
 
 
 def test_the_origin_of_an_image_does_not_change() -> None:
