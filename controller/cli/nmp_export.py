@@ -105,4 +105,4 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, encoding="ascii")
     except OSError as error:
         raise DeliveryFailed(f"{file} cannot be written: {error.strerror}") from error
-    click.echo(str(file))
+    click.echo(printable(str(file)))
