@@ -409,7 +409,7 @@ def _is_same(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
 def _save_memory(db: sqlite3.Connection, before: Memory, after: Memory) -> None:
     for part in PARTS.values():
         put(db, _changed(part, before, after))
-        _delete(db, _gone(part, before, after))
+    _delete(db, [key for part in PARTS.values() for key in _gone(part, before, after)])
 
 
 def _delete(db: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> None:
