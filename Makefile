@@ -61,10 +61,11 @@ bench: ENGINES := d26-gd d28-c8d podman
 bench: environment engines ## how fast, how small: side by side with other ways to do the same; FIGURES="removals memory" for some
 	@$(python) -m tests.bench $(FIGURES)
 
-lint: environment ## style, form and who may import whom
+lint: environment ## style, format, imports and the words of texts
 	@$(python) -m ruff check $(sources)
 	@$(python) -m ruff format --check $(sources)
 	@.venv/bin/lint-imports
+	@$(python) -m deploy.local.words
 
 format: environment ## put all files in form
 	@$(python) -m ruff check --fix-only --quiet $(sources)

@@ -57,6 +57,8 @@ class LogEvent(StrEnum):
     ENGINE_CHOSEN = "engine_chosen"
     """This host has several engines, and none was named."""
     ENGINE_UNREACHABLE = "engine_unreachable"
+    ENGINE_CHANGED = "engine_changed"
+    """Another engine answers than before."""
     ENGINE_EVENTS_MISSED = "engine_events_missed"
     """Image use may have gone unnoticed; the settle time starts again."""
     ENGINE_EVENTS_DOWN = "engine_events_down"
@@ -69,13 +71,16 @@ class LogEvent(StrEnum):
     LEDGER_RESET = "ledger_reset"
     """Degraded: the ledger was damaged and recreated."""
 
+    LEDGER_RESTORED = "ledger_restored"
+    """An older copy of the ledger was put back."""
+
     HTTP_OPEN_TO_NETWORK = "http_open_to_network"
     TEXTFILE_UNAVAILABLE = "textfile_unavailable"
     """The file of `--textfile` cannot be written."""
     PASSWORDS_UNREADABLE = "passwords_unreadable"
     CERTIFICATE_RENEWED = "certificate_renewed"
     CERTIFICATE_INVALID = "certificate_invalid"
-    """The changed certificate or key cannot be loaded; the old one stays in use."""
+    """The changed certificate or key cannot be loaded; the old one is still used."""
 
     RESOLVED = "resolved"
     """A degraded state has ended; the field `resolved` has its event."""

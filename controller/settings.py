@@ -106,7 +106,10 @@ class Settings:
         "Container engine. Default: DOCKER_HOST, CONTAINER_HOST, the engine of the ledger, the first local socket.",
     )
     docker_certificates: str = _setting(
-        "", str, "DIR", "ca.pem, cert.pem and key.pem for TLS. Default: DOCKER_CERT_PATH."
+        "",
+        str,
+        "DIR",
+        "ca.pem, cert.pem and key.pem for TLS. Default with DOCKER_TLS_VERIFY: DOCKER_CERT_PATH, else ~/.docker.",
     )
     ledger: Path = _setting(Path("ledger.db"), Path, "FILE", "State file (SQLite). Default: below /var/lib, or ~.")
     node: Path | None = _setting(None, Path, "FILE", "Node file: org, id, pattern and policy of this node.")
@@ -189,9 +192,14 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
         if given is not None:
             chosen[name] = _parsed(name, *given)
     if environment.get("DOCKER_TLS_VERIFY"):
-        chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH", ""))
+        chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH") or docker_folder(environment))
     chosen.setdefault("ledger", default_ledger(environment))
     return Settings(**chosen)
+
+
+def docker_folder(environment: Mapping[str, str]) -> str:
+    """The folder of the configuration of `docker`, where it also expects certificates if no other is named."""
+    return environment.get("DOCKER_CONFIG") or f"{environment.get('HOME') or '/nonexistent'}/.docker"
 
 
 def default_ledger(environment: Mapping[str, str]) -> Path:

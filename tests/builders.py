@@ -1,4 +1,4 @@
-"""Values for tests: each function names what it makes, and a test names only what it is about."""
+"""Values for tests; a test gives only the fields that matter to it."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ MINUTE = 60.0
 HOUR = 3600.0
 DAY = 86_400.0
 A_NODE = Node()
-"""Without pattern and policy."""
+"""A node without pattern and policy."""
 
 
 def an_id(word: str = "app:1") -> ImageId:
@@ -41,7 +41,7 @@ def an_image(
     keep: bool = False,
     created: float = 0.0,
 ) -> Image:
-    """An image of these tags; its ID is made from `id`, or else from its first tag. `parent` is such a word too."""
+    """An image with these tags; its ID is made from `id`, else from its first tag. `parent` is such a word too."""
     return Image(
         id=an_id(id or (tags[0] if tags else "nameless")),
         tags=tuple(map(reference_from_engine, tags)),
@@ -63,7 +63,7 @@ def a_container(
     mounts: Iterable[str] = (),
     created_from: str = "",
 ) -> Container:
-    """A container made from an image, or from the one whose ID is made from that word."""
+    """A container of an image, or of the image whose ID is made from that word."""
     from_id = image.id if isinstance(image, Image) else an_id(image)
     word = created_from or (image if isinstance(image, str) else image.tags[0].familiar if image.tags else image.id)
     return Container(
@@ -86,7 +86,7 @@ def an_engine(
 
 
 def an_instant(uptime_seconds: float = 1_000.0, *, boot: str = "boot 1", wall_seconds: float | None = None) -> Instant:
-    """Unless told otherwise, the wall clock keeps step with the uptime."""
+    """Without `wall_seconds` the wall clock advances with the uptime."""
     return Instant(1_800_000_000.0 + uptime_seconds if wall_seconds is None else wall_seconds, boot, uptime_seconds)
 
 
@@ -134,7 +134,7 @@ def a_memory(
     now: float = 10 * DAY,
     **given: object,
 ) -> Memory:
-    """A memory at `now` of the ledger's clock; every image that has no record was first seen when the ledger began."""
+    """A memory at `now` of the ledger clock; images without a record were first seen when the ledger was created."""
     known = {image.id: a_record(names=_names(image)) for image in (seen.images.values() if seen else ())}
     clock = LedgerClock(now, seen.at if seen else None)
     return replace(Memory(), clock=clock, seen=seen, records={**known, **(records or {})}, **given)  # type: ignore[arg-type]
@@ -193,10 +193,10 @@ def an_answer(
     is_silence: bool = False,
     source: str = "http://agent",
 ) -> NodeAnswer:
-    """What an agent says of its node."""
+    """An answer about the node."""
     return NodeAnswer(node, "in words", source, is_silence, AgentAnswer(agreements, named or {}))
 
 
 def some_layers(*words: str, size_bytes: int = 1_000) -> tuple[Layer, ...]:
-    """Layers on top of each other, lowest first; images whose words begin alike share them."""
+    """Layers on top of each other, lowest first; images whose first words are equal share them."""
     return layers_of([f"sha256:{sha256(word.encode()).hexdigest()}" for word in words], [size_bytes] * len(words))

@@ -1,4 +1,4 @@
-"""Do we answer as the original does? `python -m tests.conformance [FILE.jsonl.gz ...]`, by default the shipped files.
+"""Compares our answers with the original's: `python -m tests.conformance [FILE.jsonl.gz ...]` (default: all files).
 
 Each line of a file is a question with the recorded answer of anax: `kind`, `in` and `out`. Ours comes from functions
 that the controller itself uses. Where the original crashes (`panic`), ours must be no, without raising.
@@ -32,7 +32,7 @@ _SAID_NO = ("match", "compatible", "in")
 
 @dataclass(frozen=True)
 class Policy:
-    """As much of a node management policy as matching looks at; the original checks nothing else either."""
+    """The fields of a node management policy that matching uses; the original uses no others either."""
 
     constraints: Sequence[str]
     properties: Sequence[Property]
@@ -64,11 +64,11 @@ def read_rows(path: Path) -> Iterator[Mapping[str, Any]]:
 
 
 def disagreement(row: Mapping[str, Any]) -> str:
-    """What we answer otherwise than the original, or an empty text."""
+    """The difference between our answer and the original's, or an empty text."""
     theirs = row["out"]
     try:
         ours = ANSWERS[row["kind"].partition("/")[0]](row["in"])
-    except Exception as error:  # whatever it is: a crash is a wrong answer
+    except Exception as error:  # a crash is a wrong answer
         return f"ours raises {error!r}"
     if theirs.get("panic") or row.get("panic"):
         return ", ".join(f"the original crashes, ours says yes to {key}" for key in _SAID_NO if ours.get(key))
@@ -166,14 +166,14 @@ def _is_accepted(reader: Callable[[str], object], text: str) -> bool:
 
 
 def _tree(expression: Or | And | Comparison) -> dict[str, Any]:
-    """The expression as the original shows its own."""
+    """The expression in the form of the original."""
     if isinstance(expression, Comparison):
         return {"name": expression.name, "op": expression.operator, "value": expression.value}
     return {"or" if isinstance(expression, Or) else "and": [_tree(part) for part in expression.parts]}
 
 
 def _canonical(value: object) -> str:
-    """Text that is equal where JSON is: 5.0 is 5 and true is not 1; an absent list is an empty one, as with us."""
+    """Text that is equal where JSON is: 5.0 is 5 and true is not 1; an absent list is an empty one."""
     if isinstance(value, dict) and set(value) == {"properties", "constraints"}:
         value = {key: part or None for key, part in value.items()}
     return json.dumps(json.loads(json.dumps(value), parse_int=float), sort_keys=True)

@@ -1,4 +1,4 @@
-"""What each test needs beside Python, as a marker; and how many examples the property-based tests try.
+"""The markers of what each test needs besides Python, and the number of examples of property-based tests.
 
 `pytest -m "not (needs_root or needs_engine or needs_browser or needs_tools)"` is `make unit`.
 A test gets its markers from its folder or file, from the fixtures that it uses, or from a decorator.

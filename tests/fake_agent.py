@@ -1,4 +1,4 @@
-"""An Open Horizon agent on this machine: its REST API, with agreements that come and go, and misbehaviour on demand.
+"""A fake Open Horizon agent: its REST API, with agreements that start and end, and misbehaviour on demand.
 
 Upstream: anax api/path_node.go, path_node_policy.go, path_agreement.go, path_service.go.
 """
@@ -16,13 +16,13 @@ from typing import Any
 
 from tests.fake_exchange import Behaviour, Handler, send, status
 
-SECRET = "a-password-nobody-may-see"
+SECRET = "a-secret-password"
 PATHS = ("/node", "/node/policy", "/agreement", "/service")
 
 
 @dataclass(slots=True)
 class FakeAgreement:
-    """`images` by service; none until the agent is about to make the containers."""
+    """`images` by service; none until shortly before the agent creates the containers."""
 
     id: str
     images: dict[str, str]
@@ -30,7 +30,7 @@ class FakeAgreement:
 
 
 class FakeAgent:
-    """Use it as a context manager. What it says follows its attributes, from one question to the next."""
+    """Use it as a context manager. Its answers follow its attributes."""
 
     def __init__(self, port: int = 0) -> None:
         self.org = "myorg"
@@ -43,7 +43,7 @@ class FakeAgent:
         self.definitions: list[dict[str, Any]] = []
         self.docker_is_up = True
         self.misbehaviours: dict[str, Behaviour] = {}
-        """By path; they last until they are taken out."""
+        """Misbehaviours by path, until they are removed."""
         self.requests: list[str] = []
         self.closing = Event()
         self._server = _Server(("127.0.0.1", port), _handler_of(self))
@@ -62,14 +62,14 @@ class FakeAgent:
         self._server.server_close()
         self._thread.join()
 
-    # ── what happens to the node ─────────────────────────────────────────────────────────────────────────────────────
+    # ── what happens to the node ──────────────────────────────────────────────────────────────────────────────────────
 
     def agree(self, agreement: str) -> None:
-        """An agreement is made; its images are still to be fetched."""
+        """An agreement is made; its images are not pulled yet."""
         self.agreements[agreement] = FakeAgreement(agreement, {})
 
     def deploy(self, agreement: str, **images: str) -> None:
-        """The images of the agreement's services are here, and its containers are about to be made."""
+        """The images of the agreement's services are pulled; its containers are not created yet."""
         self.agreements.setdefault(agreement, FakeAgreement(agreement, {})).images = images
 
     def end(self, agreement: str) -> None:
@@ -77,20 +77,20 @@ class FakeAgent:
         self.agreements[agreement].is_archived = True
 
     def archive(self, agreement: str) -> None:
-        """It has been terminated: its deployment is forgotten."""
+        """The agreement is terminated: its deployment is deleted."""
         self.end(agreement)
         self.agreements[agreement].images = {}
 
     def define(self, service: str, *images: str, is_archived: bool = False) -> None:
-        """A service that agreements need, or once needed."""
+        """A service definition, active or archived."""
         services = {f"{service}-{number}": {"image": image} for number, image in enumerate(images)}
         deployment = json.dumps({"services": services})
         self.definitions.append({"specRef": service, "archived": is_archived, "deployment": deployment})
 
-    # ── what it says ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── answers ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def answer(self, handler: Handler) -> None:
-        """What the real one says."""
+        """Answer like the real agent."""
         if handler.path == "/service" and not self.docker_is_up:
             send(handler, 500, b"unable to get docker container info, error cannot connect to Docker endpoint")
         elif handler.path in PATHS:
@@ -147,7 +147,7 @@ class _Server(ThreadingHTTPServer):
     daemon_threads = True
 
     def handle_error(self, request: object, client_address: object) -> None:
-        """Whoever asked has gone; that is the asker's right."""
+        """Ignore a client that disconnected."""
 
 
 def _handler_of(agent: FakeAgent) -> type[Handler]:
@@ -165,7 +165,7 @@ def _handler_of(agent: FakeAgent) -> type[Handler]:
     return AgentHandler
 
 
-# ── misbehaviours ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── misbehaviours ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def fall_silent(agent: FakeAgent, before: bytes = b"") -> Behaviour:
@@ -181,7 +181,7 @@ def fall_silent(agent: FakeAgent, before: bytes = b"") -> Behaviour:
 
 
 def drip(agent: FakeAgent, text: bytes, every_seconds: float = 0.02) -> Behaviour:
-    """Sends the text over and over, a byte at a time, until nobody takes it any more."""
+    """Sends the text repeatedly, a byte at a time, until the client disconnects."""
 
     def behave(handler: Handler) -> None:
         handler.close_connection = True

@@ -1,8 +1,8 @@
-"""A container engine in memory that answers as the six real ones do, each in its own way.
+"""A container engine in memory that answers like each of the six real ones.
 
-`tests/with_docker/test_engine_contract.py` holds it to that. What other people do to an engine (pull, run, build, ...)
-are methods with the names of Docker's commands; what the controller asks is what `EnginePort` lists. Every change
-is announced by an event in the engine's own form.
+`tests/with_docker/test_engine_contract.py` checks that. Actions of others (pull, run, build, ...) are methods with the
+names of Docker's commands; requests of the controller are those of `EnginePort`. Every change has an event in the
+engine's own form.
 """
 
 from __future__ import annotations
@@ -50,14 +50,14 @@ class Kind(StrEnum):
 
 @dataclass
 class _Stored:
-    """An image as the store keeps it."""
+    """An image in the store."""
 
     id: ImageId
     layers: tuple[Layer, ...]
     labels: Mapping[str, str]
     parent: ImageId | None = None
     names: list[Reference] = field(default_factory=list)
-    """Tags and digests, in the order in which they were given."""
+    """Tags and digests, in the order in which they were added."""
 
     @property
     def tags(self) -> list[Reference]:
@@ -72,7 +72,7 @@ class _Stored:
         return sum(layer.size_bytes or 0 for layer in self.layers)
 
     def is_only(self, name: Reference) -> bool:
-        """Is this the only reference? One tag and the digests of its repository count as one."""
+        """True if this is the only reference. One tag and the digests of its repository count as one."""
         return all(other == name or (other.is_digest and other.repository == name.repository) for other in self.names)
 
 
@@ -81,7 +81,7 @@ def _nothing(_: str) -> None:
 
 
 class FakeEngine:
-    """One engine with its images and containers; time is whatever the clock says."""
+    """One engine with its images and containers; the time is that of the clock."""
 
     def __init__(self, clock: Clock, kind: Kind = Kind.DEBIAN, identity: str = "engine") -> None:
         self.kind = kind
@@ -95,21 +95,21 @@ class FakeEngine:
         self.calls: list[str] = []
         """The requests of the controller; `remove app:1` has the name of the image also where its ID is sent."""
         self.on_call: Callable[[str], None] = _nothing
-        """Called with the same words before each answer: whatever else happens at that very moment."""
+        """Called with the same words before each answer, to simulate concurrent changes."""
         self.troubles: dict[str, deque[Exception | None]] = {}
         """By name of an image, or ID of one without a name: an error as the answer to its removal, or None for an
         answer without an effect; one each time.
         """
         self.targets: list[str] = []
-        """What removals were really sent for: names and IDs."""
+        """The names and IDs in the removal requests."""
         self.hub = "registry.local:5000"
-        """From where it pulls."""
+        """The registry that it pulls from."""
         self.history: deque[Row] = deque(maxlen=256)
         """The events that `since` can replay."""
         self.process = 1
-        """Counts starts."""
+        """Number of starts."""
         self.rows_told = 0
-        """Events so far; each row bears its number, which real ones do not."""
+        """Number of events so far; each row has its number, unlike real ones."""
         self.listeners: list[Callable[[Row], None]] = []
         self._clock = clock
         self._images: dict[ImageId, _Stored] = {}
@@ -122,10 +122,10 @@ class FakeEngine:
 
     @property
     def port(self) -> FakeEngine:
-        """As the controller sees it."""
+        """The engine as a port of the controller."""
         return self
 
-    # ── what the controller asks ──────────────────────────────────────────────────────────────────────────────────
+    # ── requests of the controller ────────────────────────────────────────────────────────────────────────────────────
 
     def identify(self) -> Engine:
         self._called("identify")
@@ -196,7 +196,7 @@ class FakeEngine:
             return tuple(row["Deleted"] for row in self._delete(target) if "Deleted" in row)
 
     def _word_for(self, target: str) -> str:
-        """By what word a removal is known to tests: the first name of the image whose ID is the target."""
+        """The word for a removal in tests: the first name of the image whose ID is the target."""
         with self._lock:
             stored = self._images.get(ImageId(target))
             names = self._image(stored).removable_references if stored else ()
@@ -210,17 +210,17 @@ class FakeEngine:
 
     def _image(self, stored: _Stored) -> Image:
         digests = stored.digests
-        if self.kind.store is not Store.GRAPH_DRIVER:  # They name whatever they have by its own digest, too.
+        if self.kind.store is not Store.GRAPH_DRIVER:  # They also name every image by its own digest.
             own = (f"{tag.repository}@{self._digest(stored)}" for tag in stored.tags)
             digests = list(dict.fromkeys([*digests, *map(reference_from_engine, own)]))
         parent = stored.parent if stored.parent in self._images else None
         keep = stored.labels.get("image-controller.keep") == "true"
         return Image(stored.id, tuple(stored.tags), tuple(digests), parent, stored.size_bytes, keep)
 
-    # ── what other people do ──────────────────────────────────────────────────────────────────────────────────────
+    # ── actions of others ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, name: str = "", *layers: str, labels: Mapping[str, str] | None = None, content: str = "") -> ImageId:
-        """An image of these layers out of an archive; another `content` makes it another image."""
+        """Load an image with these layers from an archive; another `content` makes it another image."""
         with self._lock:
             image = self._store(name, layers, labels or {}, content or name).id
             self._name(name, image)
@@ -242,7 +242,7 @@ class FakeEngine:
             return image
 
     def pull(self, name: str, *layers: str, labels: Mapping[str, str] | None = None, content: str = "") -> ImageId:
-        """By tag or, as `repo@content`, by digest. What the registry has under a tag is `content`."""
+        """Pull by tag or, as `repo@content`, by digest. `content` is what the registry has under a tag."""
         repository, _, pinned = name.partition("@")
         with self._lock:
             stored = self._store(repository, layers, labels or {}, pinned or content or repository)
@@ -316,7 +316,7 @@ class FakeEngine:
             self._container_event("die", container)
 
     def rm(self, container: str) -> None:
-        """Remove a container, stopped before if need be."""
+        """Stop and remove a container."""
         with self._lock:
             if self._containers[container][0].state == "running":
                 self.stop(container)
@@ -333,17 +333,17 @@ class FakeEngine:
             return container
 
     def run_briefly(self, image: str, *, labels: Mapping[str, str] | None = None) -> None:
-        """`docker run --rm` of something short."""
+        """`docker run --rm` of a short command."""
         with self._lock:
             self.rm(self.run(image, labels=labels))
 
     def rmi(self, target: str) -> None:
-        """Somebody else removes an image."""
+        """Another process removes an image."""
         with self._lock:
             self._delete(target)
 
     def restart(self) -> None:
-        """The engine's process ends and begins anew: containers stop, and no past event can be replayed."""
+        """The engine's process restarts: containers stop, and no past event can be replayed."""
         with self._lock:
             for identity, (container, _) in list(self._containers.items()):
                 if container.state == "running":
@@ -353,14 +353,14 @@ class FakeEngine:
             self.generation += 1
 
     def id_of(self, text: str) -> ImageId:
-        """The image of that name or ID. Raises ImageGone."""
+        """The image with that name or ID. Raises ImageGone."""
         found = self._find(text)
         if found is None:
             raise ImageGone(f"No such image: {text}")
         return found.id
 
     def has(self, text: str) -> bool:
-        """Is there an image of that name or ID?"""
+        """True if there is an image with that name or ID."""
         return self._find(text) is not None
 
     @property
@@ -373,28 +373,28 @@ class FakeEngine:
         return sorted([*tags, *digests, *(stored.id for stored in every if not stored.names)])
 
     def images_now(self) -> Mapping[ImageId, Image]:
-        """What `images` answers, for whoever looks on."""
+        """The answer of `images`, for assertions; not a request."""
         with self._lock:
             shown = {image: self._image(stored) for image, stored in self._images.items()}
             self._shown = {image: _same(self._shown.get(image), new) for image, new in shown.items()}
             return self._shown
 
     def layers_now(self, image: ImageId) -> tuple[Layer, ...]:
-        """What `layers` answers, for whoever looks on."""
+        """The answer of `layers`, for assertions; not a request."""
         with self._lock:
             return self._images[image].layers
 
     def is_used(self, image: ImageId) -> bool:
-        """Is some container made from it?"""
+        """True if a container was created from it."""
         with self._lock:
             return bool(self._users(image))
 
     def containers_now(self) -> tuple[Container, ...]:
-        """What `containers` answers, for whoever looks on."""
+        """The answer of `containers`, for assertions; not a request."""
         with self._lock:
             return tuple(container for container, _ in self._containers.values())
 
-    # ── how deletes are answered (engines.md has the measurements) ────────────────────────────────────────────────
+    # ── how deletes are answered (engines.md has the measurements) ────────────────────────────────────────────────────
 
     def _delete(self, target: str) -> list[Row]:
         found = self._find(target)
@@ -425,7 +425,7 @@ class FakeEngine:
         return rows + self._drop(stored)
 
     def _is_kept_for_children(self, stored: _Stored) -> bool:
-        """The containerd store says that it is gone and goes on listing it, without a name; by its ID it goes."""
+        """The containerd store reports a deletion and lists the image without a name until its removal by ID."""
         return self.kind.store is Store.CONTAINERD and self._is_parent(stored)
 
     def _delete_by_id(self, stored: _Stored) -> list[Row]:
@@ -480,20 +480,20 @@ class FakeEngine:
         return any(other.parent == stored.id for other in self._images.values())
 
     def _users(self, image: ImageId) -> list[Container]:
-        """Containers made from it; whoever only mounts it is no obstacle to any engine."""
+        """Containers created from it; one that only mounts it prevents no removal on any engine."""
         return [container for container, _ in self._containers.values() if container.image == image]
 
-    # ── the store ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the store ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _store(self, name: str, layers: Sequence[str], labels: Mapping[str, str], content: str) -> _Stored:
-        """The image of that content; the same one if it is there already."""
+        """The image with that content; the existing one if there is one."""
         made = _Stored(_an_id(f"{content} {layers} {sorted(labels.items())}"), _layers(layers or (content,)), labels)
         if made.id in self._hidden:
             self._images[made.id] = self._hidden.pop(made.id)
         return self._images.setdefault(made.id, made)
 
     def _name(self, name: str, image: ImageId) -> None:
-        """Give an image a tag, which another one may lose by it."""
+        """Add a tag to an image; another image may lose it."""
         if not name:
             return
         reference = reference_from_engine(name)
@@ -515,7 +515,7 @@ class FakeEngine:
             stored.names.append(name)
 
     def _digest(self, stored: _Stored) -> str:
-        """What a registry calls it: on the containerd store that is its ID."""
+        """Its digest in a registry: on the containerd store its ID."""
         if self.kind.store is Store.CONTAINERD:
             return stored.id
         return f"sha256:{sha256(f'manifest of {stored.id}'.encode()).hexdigest()}"
@@ -531,7 +531,7 @@ class FakeEngine:
             return None
 
     def _as_written(self, image: str) -> str:
-        """Podman puts a name in place of an ID."""
+        """Podman replaces an ID by a name."""
         tags = self._images[self.id_of(image)].tags
         return tags[0].text if self.kind is Kind.PODMAN and is_image_id(image) and tags else image
 
@@ -549,7 +549,7 @@ class FakeEngine:
         )
         self._containers[container] = changed, labels
 
-    # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _container_event(self, action: str, container: str) -> None:
         known, labels = self._containers[container]
@@ -576,25 +576,25 @@ class FakeEngine:
             listener(row)
 
     def told(self) -> list[Event]:
-        """The events since the last call, each kind once, in our form."""
+        """The events since the last call, equal events once, as our values."""
         events = [event for row in self._told if (event := event_from(row))]
         self._told = []
         return list(dict.fromkeys(events))
 
     def event_cursor(self) -> tuple[int, str]:
-        """Where a first stream begins: at the last event, or else at the time of now in this process."""
+        """The start of a first stream: the last event, else the current time in this process."""
         if self.history:
             return max(row["timeNano"] for row in self.history), ""
         return int(self._clock.now().wall_seconds * 1e9), f"process {self.process}"
 
     def is_same_run(self, run: str, since_nanoseconds: int) -> bool:
-        """Has the process kept all events since that time, as far as its replay shows?"""
+        """True if the process has kept all events since that time, as far as its replay shows."""
         kept = self.replay(since_nanoseconds)
         now = int(self._clock.now().wall_seconds * 1e9)
         return run == f"process {self.process}" and now >= since_nanoseconds and len(kept) < (self.history.maxlen or 0)
 
     def replay(self, since_nanoseconds: int) -> list[Row]:
-        """The events from that moment on, as far as they are still known: back to the first older one."""
+        """The events since that time that are still kept."""
         return list(reversed(list(_until_older(reversed(self.history), since_nanoseconds))))
 
 
@@ -614,7 +614,7 @@ def _same(known: Image | None, new: Image) -> Image:
 
 
 def _layers(words: Iterable[str]) -> tuple[Layer, ...]:
-    """Each word is a layer; its size is its own, so that sums tell which layers are in them."""
+    """Each word is a layer with a unique size, so that a sum identifies its layers."""
     words = list(words)
     digests = [f"sha256:{sha256(word.encode()).hexdigest()}" for word in words]
     return layers_of(digests, [_size(word) for word in reversed(words)])

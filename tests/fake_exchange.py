@@ -1,4 +1,4 @@
-"""An Exchange on this machine: an HTTP(S) server that keeps policies as the real one does, and misbehaves when told to.
+"""A fake Exchange: an HTTP(S) server that stores policies like the real one, and misbehaves on demand.
 
 Upstream: exchange-api, route/managementpolicy (what is accepted and answered) and auth (401, 403).
 """
@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 ORGANISATION = "myorg"
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-token"
 CREDENTIALS = f"{ORGANISATION}/node1:{TOKEN}"
 SECRETS = (TOKEN, b64encode(CREDENTIALS.encode()).decode())
 
@@ -39,12 +39,12 @@ Behaviour = Callable[[Handler], None]
 
 
 class FakeExchange:
-    """Use it as a context manager. `misbehaviours` are used up, one for each request; then it behaves again."""
+    """Use it as a context manager. Each request uses one of `misbehaviours`; then it behaves normally."""
 
     def __init__(self, certificate: Path | None = None) -> None:
         self.policies: dict[str, dict[str, Any]] = {}
         self.requests: list[str] = []
-        """`METHOD path` of each."""
+        """`METHOD path` of each request."""
         self.headers: list[dict[str, str]] = []
         self.misbehaviours: list[Behaviour] = []
         self.asked = Event()
@@ -74,46 +74,92 @@ class FakeExchange:
         self._thread.join()
 
     def put(self, name: str, body: dict[str, Any]) -> None:
-        """PUT of a policy, as `hzn exchange nmp add` does it."""
+        """PUT of a policy, like `hzn exchange nmp add`."""
         self.updates += 1
         self.policies[name] = accepted(body, f"2026-11-23T08:00:{self.updates:02d}Z")
 
     def answer(self, handler: Handler) -> None:
-        """What the real one says."""
+        """Answer like the real Exchange."""
         identity = f"Basic {SECRETS[1]}"
         if handler.headers["Authorization"] != identity:
-            status(401, {"code": "invalid-creds", "msg": "invalid credentials"})(handler)
+            status(401, {"code": "invalid-credentials", "msg": "invalid.credentials"})(handler)
+        elif handler.path == f"/v1/orgs/{ORGANISATION}":
+            status(200, {"orgs": {ORGANISATION: {"orgType": "", "label": ORGANISATION}}, "lastIndex": 0})(handler)
         elif handler.path == f"/v1/orgs/{ORGANISATION}/managementpolicies":
             documents = {f"{ORGANISATION}/{name}": document for name, document in self.policies.items()}
             status(200 if documents else 404, {"managementPolicy": documents, "lastIndex": 0})(handler)
         elif handler.path.startswith("/v1/orgs/"):
-            status(403, {"code": "access-denied", "msg": "access denied"})(handler)
+            what = f"READ_OTHER_ORGS management policy={handler.path.split('/')[3]}/*"
+            said = f"Access denied: '{CREDENTIALS.partition(':')[0]}' does not have authorization: {what}"
+            status(403, {"code": "access-denied", "msg": said})(handler)
+        elif handler.path.startswith("/v1/"):
+            status(404, {"code": "not-found", "msg": "unrecognized route"})(handler)
         else:
-            send(handler, 404, b"The requested resource could not be found.")
+            send(handler, 404, b"The requested resource could not be found.", Content_Type="text/plain")
 
 
 def accepted(body: dict[str, Any], moment: str = "2026-11-23T08:00:00Z") -> dict[str, Any]:
-    """What the Exchange keeps of the body of a PUT, and answers later. Raises ValueError where its answer is 400."""
+    """What the Exchange keeps of the body of a POST, and answers later. Raises ValueError where its answer is an error.
+
+    As recorded (`python -m tests.campaigns.recorded`): its reader converts numbers, booleans and texts to each other.
+    """
     if unknown := body.keys() - _ACCEPTED:
         raise ValueError(f"400: unrecognised field {min(unknown)}")
-    if missing := {"label", "enabled"} - body.keys():
-        raise ValueError(f"400: no {min(missing)}")
     if body.get("constraints") is not None and body.get("patterns") is not None:
         raise ValueError("400: you can not specify both constraints and patterns")
+    if (label := _text(body.get("label"))) is None:
+        raise ValueError("500: no label")
+    upgrade = body.get("agentUpgradePolicy") or {}
+    window = body.get("startWindow")
     return {
+        "label": label,
+        "description": label if body.get("description") is None else _text(body["description"]),
+        "constraints": [_text(each) for each in _list(body.get("constraints"))],
+        "properties": [_property(each) for each in _list(body.get("properties"))],
+        "patterns": [_text(each) for each in _list(body.get("patterns"))],
+        "enabled": _boolean(body.get("enabled")),
+        "start": "now" if body.get("start") is None else _text(body["start"]),
+        "startWindow": 0 if window is None else max(0, int(window if isinstance(window, int) else float(window))),
+        "agentUpgradePolicy": {
+            "manifest": upgrade.get("manifest", ""),
+            "allowDowngrade": upgrade.get("allowDowngrade", False),
+        },
         "owner": f"{ORGANISATION}/admin",
-        "label": body["label"],
-        "description": body.get("description", body["label"]),
-        "constraints": body.get("constraints") or [],
-        "properties": body.get("properties") or [],
-        "patterns": body.get("patterns") or [],
-        "enabled": body["enabled"],
-        "start": body.get("start", "now"),
-        "startWindow": max(0, body.get("startWindow", 0)),
-        "agentUpgradePolicy": body.get("agentUpgradePolicy") or {"manifest": "", "allowDowngrade": False},
         "lastUpdated": moment,
         "created": moment,
     }
+
+
+def _list(value: object) -> list[Any]:
+    if value is not None and not isinstance(value, list):
+        raise ValueError("400: not a list")
+    return value or []
+
+
+def _text(value: object) -> str | None:
+    if isinstance(value, dict | list):
+        raise ValueError("400: not a text")
+    if isinstance(value, str):
+        return value.encode(errors="replace").decode()
+    return None if value is None else json.dumps(value)
+
+
+def _boolean(value: object) -> bool:
+    if isinstance(value, str):
+        if value.lower() not in ("true", "false", ""):
+            raise ValueError("400: not a boolean")
+        return value.lower() == "true"
+    return bool(value)
+
+
+def _property(value: object) -> object:
+    if value is None:
+        return None
+    if not isinstance(value, dict) or value.keys() - {"name", "type", "value"}:
+        raise ValueError("400: not a property")
+    if isinstance(value.get("value"), int) and not -(1 << 63) <= value["value"] < 1 << 63:
+        raise ValueError("502: not a primitive class java.math.BigInteger")
+    return {"name": value.get("name"), "type": value.get("type"), "value": value.get("value")}
 
 
 def _handler_of(exchange: FakeExchange) -> type[Handler]:
@@ -136,11 +182,11 @@ def _handler_of(exchange: FakeExchange) -> type[Handler]:
     return ExchangeHandler
 
 
-# ── misbehaviours ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── misbehaviours ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def send(handler: Handler, code: int, body: bytes, **headers: str) -> None:
-    """A whole answer; headers are written with _ for -."""
+    """Send a complete answer; headers are written with _ for -."""
     handler.send_response(code)
     for name, value in {"Content_Length": str(len(body)), **headers}.items():
         handler.send_header(name.replace("_", "-"), value)
@@ -154,17 +200,17 @@ def status(code: int, body: object = None, **headers: str) -> Behaviour:
 
 
 def body(data: bytes, code: int = 200, **headers: str) -> Behaviour:
-    """An answer with these very bytes."""
+    """An answer with these bytes."""
     return lambda handler: send(handler, code, data, **headers)
 
 
 def cut_short(data: bytes, missing: int = 100) -> Behaviour:
-    """The connection ends before the length that was promised."""
+    """The connection ends before the announced length."""
     return lambda handler: send(handler, 200, data, Content_Length=str(len(data) + missing))
 
 
 def hang_up(handler: Handler) -> None:
-    """Closes the connection without a word."""
+    """Closes the connection without an answer."""
     handler.close_connection = True
 
 
@@ -179,12 +225,12 @@ def fall_silent(exchange: FakeExchange, before: bytes = b"") -> Behaviour:
     return behave
 
 
-# ── certificates ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── certificates ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @dataclass(frozen=True, slots=True)
 class Authority:
-    """A certificate authority of our own, and a certificate with its key that it gave to 127.0.0.1."""
+    """A private certificate authority, and a certificate with its key that it issued for 127.0.0.1."""
 
     ca: Path
     server: Path

@@ -1,6 +1,6 @@
-"""Stand-ins for what is slow or foreign: time, the event stream, the policy folder, whoever knows the node.
+"""Fakes for time, the event stream, the policy folder and the source of the node.
 
-The engine is in `fake_engine`. The ledger needs none: SQLite is quick enough on a file system in memory.
+The engine is in `fake_engine`. The ledger needs no fake: SQLite is fast enough on a file system in memory.
 """
 
 from __future__ import annotations
@@ -23,7 +23,7 @@ A_DAY_IN_2027 = 1_800_000_000.0
 
 
 class FakeClock:
-    """All clocks of a host. Only `elapse` is ordinary time; everything else is what goes wrong with clocks."""
+    """All clocks of a host. Only `elapse` is ordinary time; the other methods are faults of clocks."""
 
     def __init__(self, wall_seconds: float = A_DAY_IN_2027, uptime_seconds: float = 1_000.0) -> None:
         self._now = Instant(wall_seconds, "boot 1", uptime_seconds)
@@ -33,7 +33,7 @@ class FakeClock:
         return self._now
 
     def elapse(self, seconds: float) -> None:
-        """Time passes for everybody."""
+        """Advance all clocks."""
         self._now = replace(
             self._now,
             wall_seconds=self._now.wall_seconds + seconds,
@@ -41,25 +41,25 @@ class FakeClock:
         )
 
     def set_wall(self, seconds: float) -> None:
-        """The wall clock is set, to any year."""
+        """Set the wall clock to any year."""
         self._now = replace(self._now, wall_seconds=seconds)
 
     def step_wall(self, seconds: float) -> None:
         self.set_wall(self._now.wall_seconds + seconds)
 
     def suspend(self, seconds: float) -> None:
-        """The wall goes on, CLOCK_MONOTONIC does not."""
+        """The wall clock advances, CLOCK_MONOTONIC does not."""
         self.step_wall(seconds)
 
     def reboot(self, off_seconds: float = 60.0, uptime_seconds: float = 10.0) -> None:
-        """A new boot, `uptime_seconds` old, after so long without power."""
+        """A new boot, `uptime_seconds` old, after `off_seconds` without power."""
         self._boots += 1
         wall = self._now.wall_seconds + off_seconds + uptime_seconds
         self._now = Instant(wall, f"boot {self._boots}", uptime_seconds)
 
 
 class FakeEvents:
-    """The event stream of a fake engine, taken in without a thread; it can break, lose, repeat and reorder."""
+    """The event stream of a fake engine, without a thread; it can break, and lose, repeat and reorder events."""
 
     def __init__(
         self, engine: FakeEngine, cursor: int = 0, run: str = "", on_delivery: Callable[[Row], None] = lambda _: None
@@ -67,13 +67,14 @@ class FakeEvents:
         """`on_delivery` is called with every row that arrives."""
         self.generation = 0
         self.is_up = False
+        self.refusal = ""
         self.is_complete = False
-        """Could nothing be missed before the last connection?"""
+        """True if no event before the last connection can be missing."""
         self.is_late = False
         """Events wait until `flush`, and then arrive in one burst."""
         self._waiting: list[Row] = []
         self.is_deaf = False
-        """Whatever happens now is lost, as for a client that was too slow."""
+        """Events are lost now, as for a client that is too slow."""
         self._engine = engine
         self._on_delivery = on_delivery
         self._cursor = cursor
@@ -85,9 +86,9 @@ class FakeEvents:
         self.connect()
 
     def connect(self) -> None:
-        """Begin, with a replay from where the last stream ended."""
+        """Connect, with a replay from the end of the last stream."""
         self.generation += 1
-        self.is_up = True
+        self.is_up, self.refusal = True, ""
         is_first = not self._cursor
         known = self._cursor in map(event_time_nanoseconds, self._engine.replay(self._cursor))
         self.is_complete = not is_first and (known or self._engine.is_same_run(self._run, self._cursor))
@@ -100,6 +101,11 @@ class FakeEvents:
             if event_time_nanoseconds(row) != taken_in:
                 self._take_in(row, is_replayed=True)
 
+    def refuse(self, answer: str) -> None:
+        """The engine answers the request for the stream with an error."""
+        self.disconnect()
+        self.refusal = answer
+
     def disconnect(self) -> None:
         self.is_up = False
         self._waiting.clear()
@@ -110,14 +116,14 @@ class FakeEvents:
         self._engine.listeners.remove(self._heard)
 
     def deliver(self, rows: Sequence[Row]) -> None:
-        """Once more, or in another order."""
+        """Deliver rows again, or in another order."""
         for row in rows:
             self._take_in(row, is_replayed=True)
 
     def take(self) -> ReceivedEvents:
         events, self._arrived = tuple(self._arrived), {}
         has_hole, self._has_missed = self._has_missed, False
-        return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run)
+        return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run, self.refusal)
 
     def mark(self) -> int:
         return self._count
@@ -189,7 +195,7 @@ def _parsed(text: str, file: str) -> Parsed:
 
 @dataclass
 class FakeNode:
-    """Whoever knows which node this is."""
+    """The source of the node."""
 
     answer: NodeAnswer = field(default_factory=NodeAnswer)
 
@@ -204,7 +210,7 @@ class FakeNode:
 
 
 def a_document(*rules: Plain, **fields: object) -> Plain:
-    """A document that applies to every node, of these removal rules."""
+    """A document with these removal rules that applies to every node."""
     return {"label": "test", "enabled": True, "image_policy": {"removal": list(rules)}, **fields}
 
 

@@ -22,12 +22,12 @@ from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock, FakeEvents, FakeFolder, FakeNode, Plain, a_document
 
 IN_MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
-"""Where SQLite's fsync costs nothing."""
+"""A file system on which SQLite's fsync is free."""
 
 
 @dataclass
 class Host:
-    """A host on which a controller runs pass after pass, as time and other people go on."""
+    """A host with a controller, on which time passes and others act."""
 
     ledger_file: Path
     kind: Kind = Kind.DEBIAN
@@ -43,7 +43,7 @@ class Host:
         self.start()
 
     def start(self) -> None:
-        """The controller's process begins."""
+        """Start the controller's process."""
         self.ledger = self.open_ledger()
         memory = self.ledger.load()
         self.events = self.listen(memory.event_cursor, memory.event_run)
@@ -77,38 +77,38 @@ class Host:
             self.ledger.close()
 
     def restart(self) -> None:
-        """The controller's process ends, and another one begins at once."""
+        """End the controller's process and start another one at once."""
         self.stop()
         self.start()
 
     def reboot(self, off_seconds: float = 60.0) -> None:
-        """Everything ends; a minute later everything begins again."""
+        """Reboot the host: everything ends, and starts a minute later."""
         self.stop()
         self.engine.restart()
         self.clock.reboot(off_seconds)
         self.start()
 
     def rules(self, *removals: Plain) -> None:
-        """One document with these rules, which has stood still for long enough to be in force."""
+        """One document with these rules, which is stable and in force."""
         self.folder.files["doc.yaml"] = a_document(*removals)
         self.look()
         self.clock.elapse(2.0)
         self.look()
 
     def look(self) -> Status:
-        """One pass that knows all that has happened."""
+        """One pass with all events so far."""
         self.hear()
         return self._pass()
 
     def hear(self) -> None:
-        """Wait until the event stream has told of everything; a fake one does so at once."""
+        """Wait until all events have arrived; a fake stream needs no wait."""
 
     def _pass(self) -> Status:
         self.last = self.reconciler.reconcile()
         return self.last
 
     def live(self, seconds: float) -> list[Status]:
-        """Time goes on, with a pass whenever a deadline or the resync asks for one."""
+        """Advance the time, with a pass at each deadline and each resync."""
         until = self.clock.now().uptime_seconds + seconds
         passes, failed = [self.look()], 0
         while (left := until - self.clock.now().uptime_seconds) > 0:
@@ -118,17 +118,17 @@ class Host:
         return passes
 
     def _wait_after(self, status: Status, failed: int) -> float:
-        """As the loop waits, seen from afar: what a deadline asks for at once is asked for a moment later."""
+        """Seconds until the next pass, like the loop; a deadline that is due now is a little later."""
         resync = self.options.conditions.resync_seconds
         if failed:
             return retry_after_seconds(failed, resync)
         wake_at = status.next_change_at
         return resync if wake_at is None else min(resync, max(wake_at - self.clock.now().uptime_seconds, 0.001))
 
-    # ── what is to be seen ────────────────────────────────────────────────────────────────────────────────────────
+    # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def verdict(self, reference: str) -> Verdict:
-        """The verdict of the last pass on a reference, which is on the engine."""
+        """The verdict of the last pass on a reference of the engine."""
         return next(each for each in self.last.decision.plan.verdicts if each.reference == reference)
 
     def reason(self, reference: str) -> Reason:
@@ -144,7 +144,7 @@ class Host:
 def a_host(
     kind: Kind = Kind.DEBIAN, conditions: Conditions | None = None, ledger_file: Path | None = None
 ) -> Iterator[Host]:
-    """A host with an empty engine and no documents; its ledger goes with it unless it is named."""
+    """A host with an empty engine and no documents; its ledger is deleted with it unless a file is given."""
     options = PassOptions(conditions or Conditions(), parallel_removals=1)
     with TemporaryDirectory(dir=IN_MEMORY) as folder:
         host = Host(ledger_file or Path(folder) / "ledger.sqlite", kind, options)

@@ -1,4 +1,4 @@
-"""A container engine that lies: one script on a Unix socket, and a table of lies.
+"""A fake container engine that gives false answers: a server on a Unix socket, and a table of lies.
 
 Without a lie it has an image that is due (`app:1`) and one that a container uses (`used:1`), as Docker 20.10 has.
 """
@@ -31,7 +31,7 @@ HALF = "\ud800"
 
 
 class Effect(Enum):
-    """What a lie may lead to."""
+    """The possible effect of a lie."""
 
     FAILS = "the pass fails and says why; nothing is removed"
     NOTHING = "the pass succeeds: app:1 is removed"
@@ -40,7 +40,7 @@ class Effect(Enum):
 
 
 class LyingEngine:
-    """Answers honestly, except to requests that the current lie is about."""
+    """Answers truthfully, except requests of the current lie."""
 
     def __init__(self) -> None:
         self.images: dict[str, dict[str, Any]] = {
@@ -55,7 +55,7 @@ class LyingEngine:
 
     @property
     def deletes(self) -> list[str]:
-        """The paths of all requests to remove something."""
+        """The paths of all removal requests."""
         return [request.split()[1] for request in self.requests if not request.startswith("GET ")]
 
     def __call__(self, handler: Handler) -> None:
@@ -137,11 +137,11 @@ class Lie:
         return f"{self.about.partition(' ')[2]}: {self.name}"
 
 
-# ── ways to answer ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── ways to answer ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def says(body: str | bytes, status: int = 200, **headers: str) -> Tell:
-    """These bytes, whatever is asked."""
+    """These bytes, for any request."""
     data = body if isinstance(body, bytes) else body.encode(errors="surrogatepass")
 
     def tell(handler: Handler, engine: LyingEngine) -> None:
@@ -195,14 +195,14 @@ def endless(piece: bytes, begin: bytes = b"") -> Tell:
     def tell(handler: Handler, engine: LyingEngine) -> None:
         handler.begin_stream()
         handler.send_chunk(begin) if begin else None
-        while True:  # Until the client hangs up.
+        while True:  # Until the client disconnects.
             handler.send_chunk(piece)
 
     return tell
 
 
 def dripping(handler: Handler, engine: LyingEngine) -> None:
-    """A byte now and then."""
+    """Single bytes with pauses."""
     handler.begin_stream()
     while not engine.ended.wait(0.02):
         handler.send_chunk(b" ")
@@ -240,7 +240,7 @@ def done_and(tell: Tell) -> Tell:
 
 
 def streams(*lines: str | bytes) -> Tell:
-    """Events, and then silence."""
+    """Events, and then nothing."""
 
     def tell(handler: Handler, engine: LyingEngine) -> None:
         handler.begin_stream()
@@ -257,7 +257,7 @@ def an_event(**fields: Any) -> str:
     return json.dumps({"Type": "container", "Action": "die", "Actor": actor, "timeNano": 5, **fields})
 
 
-# ── the table ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the table ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _LIST = json.dumps([an_image(USED, "used:1")])
 _NOT_LISTS: dict[str, Tell] = {
@@ -458,5 +458,5 @@ LIES: tuple[Lie, ...] = (
     Lie("one byte now and then", _IMAGES, dripping, is_limited=True),
     Lie("one byte of a header now and then", _IMAGES, dripping_header, is_limited=True),
     Lie("headers without end", _IMAGES, endless_header, is_limited=True),
-    Lie("silence", _IMAGES, silent, is_limited=True),
+    Lie("no answer", _IMAGES, silent, is_limited=True),
 )

@@ -1,4 +1,4 @@
-"""Rows of a report with plain values, for tests of what shows them."""
+"""Rows of a report with plain values, for tests of their output."""
 
 from __future__ import annotations
 
@@ -30,10 +30,10 @@ def a_row(reference: str = "app:1", **values: Any) -> ReferenceRow:
 
 
 def a_shown_row(reference: str = "app:1", **values: Any) -> ShownReference:
-    """The same as of ledger time 10."""
+    """The same at ledger time 10."""
     return a_row(reference, **values).shown(LedgerClock(10.0))
 
 
 def an_explanation(reference: str, image: str, *names: str) -> ExplanationRow:
-    """An explanation that says nothing but the names of the image."""
+    """An explanation with only the names of the image."""
     return ExplanationRow(reference, image, names, (), (), (), None, None)

@@ -1,6 +1,6 @@
-"""A node that never was, as busy as wanted: its memory, its policies, its history, the same every time.
+"""A sample node of any size with memory, policies and history, equal in every run.
 
-What a controller would decide about it is worked out by the real planner; only what was seen and remembered is made up.
+The real planner makes the decisions; only the observation and the memory are generated.
 """
 
 from __future__ import annotations
@@ -66,7 +66,7 @@ image_policy:
     - {image_name: "openhorizon/*:*", delete_after_minutes: 1440, agent_downloaded_only: true}
 """,
     "spring-cleaning.yaml": """\
-label: Third-party images that nobody has used for three months
+label: Third-party images unused for three months
 enabled: true
 start: 2026-12-01T00:00:00Z
 startWindow: 86400
@@ -112,7 +112,7 @@ def write_policies(folder: Path, **more: str) -> Path:
 
 @dataclass(frozen=True, slots=True)
 class _Made:
-    """One image with all that is known of it."""
+    """One image with its record."""
 
     image: Image
     record: Record
@@ -122,7 +122,7 @@ class _Made:
 
 
 def memory_of(images: int, now: Instant = NOW, seed: int = 7) -> Memory:
-    """What a controller remembers of a node with so many images."""
+    """The memory of a controller on a node with this number of images."""
     made = list(_made(images, random.Random(seed)))
     containers = tuple(container for each in made for container in each.users)
     engine = Engine("sample", Store.GRAPH_DRIVER, "Docker", "28.5.2", "/")
@@ -207,7 +207,7 @@ def _hash(text: str) -> str:
 
 
 def _attempts(memory: Memory) -> dict[tuple[ImageId, str], Attempt]:
-    """One image that the engine would not let go."""
+    """One image that the engine refused to remove."""
     seen = memory.seen
     if seen is None:
         return {}
@@ -221,7 +221,7 @@ def _attempts(memory: Memory) -> dict[tuple[ImageId, str], Attempt]:
 
 
 def decision_on(memory: Memory, policies: Path) -> Decision:
-    """What the planner decides about it; the texts have been known for a long time."""
+    """The planner's decision; the texts are known and stable."""
     reading, conditions = PolicyFolder(policies).read(), Conditions(trust_new_texts=True)
     node = memory.node.answer if memory.node else NodeAnswer()
     early = replace(memory, clock=replace(memory.clock, seconds=memory.clock.seconds - 20 * DAY))
@@ -230,7 +230,7 @@ def decision_on(memory: Memory, policies: Path) -> Decision:
 
 
 def status_of(decision: Decision, policies: Path, now: Instant = NOW) -> Status:
-    """As a pass that ended a few seconds ago published it."""
+    """The status of a pass that ended a few seconds ago."""
     reading = PolicyFolder(policies).read()
     return Status(
         at=now,
@@ -243,7 +243,7 @@ def status_of(decision: Decision, policies: Path, now: Instant = NOW) -> Status:
 
 
 def history(days: int = 24, now: Instant = NOW, seed: int = 11) -> tuple[tuple[Removal, ...], tuple[Batch, ...]]:
-    """What was removed on the days before, oldest first, and what was measured in batches."""
+    """The removals of the days before, oldest first, and the measured batches."""
     jitter = random.Random(seed)
     removals = [
         _removal(now.wall_seconds - day * DAY - 40 * MINUTE * (number + 1), jitter)
@@ -270,7 +270,7 @@ def _removal(wall_seconds: float, jitter: random.Random) -> Removal:
 
 
 def write_ledger(file: Path, status: Status, removals: Sequence[Removal] = (), batches: Sequence[Batch] = ()) -> Path:
-    """The ledger of a controller that has published this."""
+    """The ledger of a controller that published this status."""
     ledger = Ledger(file)
     try:
         ledger.save(status.decision.memory)

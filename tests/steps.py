@@ -27,9 +27,9 @@ def steps_of(action: Callable[[], object]) -> int:
 
 
 def grows_linearly(action: Callable[[int], object], size: int) -> bool:
-    """Whether an input of twice the size takes at most about twice the steps.
+    """True if an input of twice the size takes at most about twice the steps.
 
-    A smaller input comes first, so that what is imported or made only once does not count.
+    A smaller input runs first, so that imports and caches do not count.
     """
     action(size // 2)
     return steps_of(lambda: action(2 * size)) <= 2.2 * steps_of(lambda: action(size)) + 1_000

@@ -67,7 +67,7 @@ def test_every_state_of_a_document_has_an_event(state: DocumentState) -> None:
 
 @pytest.fixture
 def written(monkeypatch: pytest.MonkeyPatch) -> Iterator[io.StringIO]:
-    """What the log writes as JSON."""
+    """The JSON output of the log."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     stream = io.StringIO()

@@ -1,4 +1,4 @@
-"""A controller and the commands meet every lie of the table: they go on, and nothing in use is removed."""
+"""A controller and the commands get every lie of the table: they continue, and nothing in use is removed."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ assert len({str(lie) for lie in LIES}) == len(LIES) >= 81
 
 
 class LiedTo(Host):
-    """A controller whose engine adapter talks to a lying engine; it lives through all lies of this module."""
+    """A controller on a lying engine; it runs through all lies of this module."""
 
     def __init__(self, folder: Path, liar: LyingEngine) -> None:
         self.liar = liar
@@ -61,14 +61,14 @@ def host() -> Iterator[LiedTo]:
 
 
 def lower_limits(monkeypatch: pytest.MonkeyPatch) -> None:
-    """For lies that have no end."""
+    """Lower limits, for endless lies."""
     monkeypatch.setattr(connection, "ANSWER_WITHIN_SECONDS", 0.3)
     monkeypatch.setattr(connection, "LONGEST_ANSWER_BYTES", 2**20)
 
 
 @pytest.fixture
 def deceived(host: LiedTo, lie: Lie, monkeypatch: pytest.MonkeyPatch) -> LiedTo:
-    """The controller while the engine, which has a due image again, tells this lie."""
+    """The controller during this lie; the engine has a due image again."""
     liar = host.liar
     liar.info |= {
         "Swarm": {"ControlAvailable": lie.is_swarm},

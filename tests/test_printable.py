@@ -1,4 +1,4 @@
-"""Text of others on a terminal: one line, and nothing hidden."""
+"""Foreign text on a terminal: one line, without hidden characters."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Sizes, durations, dates and counts as people read them."""
+"""Formats of sizes, durations, dates and counts."""
 
 from __future__ import annotations
 

@@ -76,7 +76,7 @@ def test_every_file_of_this_project_that_it_names_exists() -> None:
 
 
 def _all(command: click.Command, path: str) -> list[tuple[str, click.Command]]:
-    """Every command that a person can call, with the words to call it."""
+    """Every command with its words."""
     if not isinstance(command, click.Group):
         return [(path, command)]
     context = click.Context(command)
@@ -85,7 +85,7 @@ def _all(command: click.Command, path: str) -> list[tuple[str, click.Command]]:
 
 
 def _is_told(path: str) -> bool:
-    """By itself, or as one of a group's, as in `imagectl get images`, `policies`."""
+    """True if the command is in the README, alone or in a group, as in `imagectl get images`, `policies`."""
     group, _, name = path.rpartition(" ")
     return f"`{path}" in TEXT or re.search(rf"`{group} \w+`[^|]*`{name}`", TEXT) is not None
 

@@ -17,6 +17,7 @@ from controller.cli.output.listing import Listing, Rows, listing
 from controller.cli.reported import last_report
 from controller.errors import InvalidSettings
 from controller.plan.report.rows import FolderRow, ListedDocument, ShownDocument, ShownReference, SummaryRow, as_values
+from controller.quantity import date
 from controller.settings import Settings, duration
 
 if TYPE_CHECKING:
@@ -147,7 +148,8 @@ def _removals(settings: Settings, beginning: float, failed: bool) -> Rows[Remova
 
     outcomes = (Outcome.REFUSED, Outcome.FAILED, Outcome.UNEXPECTED) if failed else tuple(Outcome)
     with closing(HistoryReader(settings.ledger)) as reader:
-        return Rows(removal_rows(reader.removals(beginning, outcomes), reader.batches()))
+        marks = [f"{date(mark.wall_seconds)}: {mark.message}" for mark in reader.marks(beginning)]
+        return Rows(removal_rows(reader.removals(beginning, outcomes), reader.batches()), marks)
 
 
 def _totals(settings: Settings) -> Rows[Total]:

@@ -115,6 +115,7 @@ def _below(rows: Sequence[ShownReference], frame: PlanFrame) -> list[str]:
 def _troubles(frame: PlanFrame) -> list[str]:
     troubles = [frame.folder.lost] if frame.folder.lost else []
     troubles += ["all removals are stopped: the policy folder has a file STOP"] if frame.folder.stopped else []
+    troubles += [f"{frame.without_events}; nothing is removed"] if frame.without_events else []
     troubles += [_node_in_words(frame.node)] if frame.node.is_degraded else []
     for document in frame.documents:
         if document.state != "in_force":

@@ -53,6 +53,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:
         _obey_signals(ready)
+        ready.listen()
         _log.info(_introduction(settings, ready), extra={"event": LogEvent.CONTROLLER_STARTED})
         if ready.engine.warning:
             _log.warning("%s", ready.engine.warning, extra={"event": LogEvent.ENGINE_CHOSEN})

@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -18,6 +19,7 @@ from controller.cli.options import settings_from
 from controller.errors import ControllerError, DeliveryFailed, InvalidSettings
 from controller.policy.document.exchange_answer import ExchangePolicy, file_name
 from controller.printable import printable
+from controller.quantity import count_of
 from controller.settings import duration, environment
 
 if TYPE_CHECKING:
@@ -101,8 +103,10 @@ def exchange(
     The Exchange has no field for an image policy; it is read from the string property image_policy, which imagectl nmp
     export writes.
 
-    The credentials, org/id:token of a user or a node, are read from the environment variable IMAGECTL_EXCHANGE_AUTH or
-    from --auth-file.
+    The credentials are read from the environment variable IMAGECTL_EXCHANGE_AUTH or from --auth-file:
+    org/user:password, org/node:token or org/apikey:KEY.
+
+    Without --ca, SSL_CERT_FILE and SSL_CERT_DIR count, else the certificates of the system.
 
     \b
     Exit code: 0 delivered, 1 not or not all delivered, 2 wrong usage.
@@ -112,12 +116,9 @@ def exchange(
       imagectl sync exchange --exchange-url https://exchange.example.org/v1 --org myorg --auth-file token
       imagectl sync exchange --exchange-url https://exchange.example.org/v1 --org myorg --interval 5m
     """
-    from controller.adapters.exchange.client import (  # slow to import
-        ExchangeLocation,
-        certificates,
-        credentials_in,
-        exchange_url,
-    )
+    from controller.adapters.exchange.client import ExchangeLocation, exchange_url  # slow to import
+    from controller.adapters.exchange.credentials import credentials_in
+    from controller.adapters.exchange.trust import certificates
 
     into = into or _policies()
     credentials_in(_credentials_text(auth_file))
@@ -155,7 +156,8 @@ def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
 
 def _read(source: ExchangeLocation, auth_file: Path | None, into: Path) -> Round:
     """Read the policies once and deliver them. Raises ControllerError."""
-    from controller.adapters.exchange.client import credentials_in, read_policies
+    from controller.adapters.exchange.client import read_policies
+    from controller.adapters.exchange.credentials import credentials_in
     from controller.adapters.exchange.written_files import deliver, exclusive_folder
 
     credentials = credentials_in(_credentials_text(auth_file))
@@ -179,9 +181,25 @@ def _round(folder: Path, policies: Sequence[ExchangePolicy], delivery: FolderDel
     )
     failures = (f"error: {failure}" for failure in delivery.failures)
     counts = ", ".join(f"{len(files)} {word}" for word, files in done.items() if files)
-    amount = "1 policy" if len(policies) == 1 else f"{len(policies)} policies"
-    summary = f"{amount} in {folder}: {counts or 'no change'}"
+    amount = count_of(len(policies), "policy", "policies") if policies else "delivered: no policies"
+    summary = f"{amount} in {folder}: {counts or 'no change'}{_invalid_in_words(policies)}"
     return Round(tuple(news), (*faults, *strangers, *failures), summary, has_failed=bool(delivery.failures))
+
+
+def _invalid_in_words(policies: Sequence[ExchangePolicy]) -> str:
+    """The number of invalid policies, for the closing line; a summary, because `nmp validate` shows the reasons."""
+    invalid = sum(_is_invalid(policy.data, policy.file) for policy in policies)
+    if not invalid:
+        return ""
+    return f"; {invalid} {'is' if invalid == 1 else 'are'} invalid and not in force (imagectl nmp validate shows why)"
+
+
+@lru_cache(maxsize=10_000)
+def _is_invalid(data: bytes, file: str) -> bool:
+    """Parsed once with `--interval`, which delivers the same policies each time."""
+    from controller.policy.document.parse import State, parse_documents
+
+    return any(document.state is State.INVALID for document in parse_documents(data, file).documents)
 
 
 def _say(done: Round, troubles: Sequence[str]) -> None:

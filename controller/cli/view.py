@@ -90,17 +90,21 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     from controller.adapters.engine.choice import chosen_engine
     from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
+    from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
+    from controller.adapters.host.facts import read_machine
     from controller.daemon.observe import Observer
 
     choice, own_container = chosen_engine(settings, memory), own_container_id()
     if choice.warning:
         click.echo(f"imagectl: warning: {choice.warning}", err=True)
     connection = Connection(choice.address)
-    observer = Observer(DockerEngine(connection, own_container), SystemClock(), threading.Event(), own_container)
+    engine = DockerEngine(connection, own_container, read_machine())
+    observer = Observer(engine, SystemClock(), threading.Event(), own_container)
     try:
+        received = events_since(connection, memory.event_cursor)
         seen = observer.observe(stream_generation=0)
-        news = News(layers=observer.new_layers(seen, memory))
+        news = News(received, layers=observer.new_layers(seen, memory))
     finally:
         connection.drop()
     decision = decide(Decision(memory=memory), desired, seen, news, _conditions(settings))

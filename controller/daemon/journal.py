@@ -58,6 +58,7 @@ class Journal:
         lines = [
             *_degraded(before, after),
             *self._resolved(after),
+            *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
             *_no_policies_yet(before, after),
@@ -86,7 +87,8 @@ class Journal:
         """A gap is reported by the pass that detects it."""
         memory, before = after.decision.memory, self._before
         is_known = before is not None and before.decision.memory.watch == memory.watch
-        if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
+        starts_now = memory.watch.since == memory.clock.seconds and not memory.watch.is_blind
+        if memory.watch.gap and starts_now and not is_known:
             settle = seconds_in_words(self.settle_seconds)
             effect = f"image use may have gone unnoticed; the settle time ({settle}) starts again for all images"
             yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, f"{memory.watch.gap}: {effect}")
@@ -100,8 +102,13 @@ def _degraded(before: Status | None, after: Status) -> Iterator[Line]:
             yield Line(degradation.event, level, degradation.text)
 
 
+def _engine_changed(after: Status) -> Iterator[Line]:
+    if after.engine_change:
+        yield Line(LogEvent.ENGINE_CHANGED, logging.WARNING, after.engine_change)
+
+
 def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
-    """The reason of a silence may change each minute; it is reported once."""
+    """The reason of a missing answer may change each minute; it is reported once."""
     is_silent = before is not None and before.decision.node.is_silence and after.decision.node.is_silence
     return degradation.event is LogEvent.NODE_UNKNOWN and is_silent
 

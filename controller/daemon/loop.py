@@ -59,7 +59,8 @@ class Bell:
     def wait(self, seconds: float) -> bool:
         """Wait for a ring, or so long; was there one?"""
         was_rung = self._rung.wait(max(0.0, seconds))
-        self._rung.clear()
+        if was_rung:  # Else a ring just after the time-out would be lost.
+            self._rung.clear()
         return was_rung
 
 

@@ -13,6 +13,7 @@ from controller.image.image import Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
+from controller.plan.memory.engines import is_same_engine
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Engine, Observation, Store
 
@@ -78,8 +79,7 @@ class Observer:
 
     def new_layers(self, observation: Observation, memory: Memory) -> Mapping[ImageId, tuple[Layer, ...]]:
         """The layers of images that were never inspected. One that cannot be inspected is tried again next time."""
-        is_known = memory.seen and memory.seen.engine.identity == observation.engine.identity
-        known = memory.records if is_known else {}
+        known = memory.records if is_same_engine(memory.seen, observation) else {}
         unknown = [image for image in observation.images if image not in known or known[image].tip is None]
         if not unknown:
             return {}

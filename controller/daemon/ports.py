@@ -15,7 +15,7 @@ from controller.plan.memory.event import Event, ReceivedEvents
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
-from controller.plan.verdict.removal import Batch, Intent, Removal
+from controller.plan.verdict.removal import Batch, Intent, Mark, Removal
 from controller.policy.document.parse import FolderReading
 
 
@@ -85,6 +85,11 @@ class EventsPort(Protocol):
         """Is the stream connected, and is it read?"""
         ...
 
+    @property
+    def refusal(self) -> str:
+        """The engine's answer if it refuses the stream; else empty."""
+        ...
+
     def take(self) -> ReceivedEvents:
         """The events since the last call."""
         ...
@@ -110,8 +115,8 @@ class LedgerPort(Protocol):
         """The memory as it was last saved."""
         ...
 
-    def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
-        """Write the differences."""
+    def save(self, memory: Memory, inbox_read_to: int = 0, mark: Mark | None = None) -> None:
+        """Write the differences, and a mark into the history."""
         ...
 
     def inbox(self) -> tuple[int, tuple[str, ...]]:

@@ -19,6 +19,7 @@ from controller.daemon.status import PassResult, Status
 from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
 from controller.image.reference import ImageId
 from controller.instant import Instant
+from controller.plan.memory.engines import change_of_engine, is_same_engine
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import idle_since
 from controller.plan.memory.memory import Memory
@@ -28,7 +29,7 @@ from controller.plan.memory.remember import News
 from controller.plan.verdict.backoff import attempts_after, is_news
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import bytes_spent, spent_after
-from controller.plan.verdict.removal import Batch, Intent, Removal, intent_of, resolved
+from controller.plan.verdict.removal import Batch, Intent, Mark, Removal, intent_of, resolved
 from controller.plan.verdict.verdict import Verdict
 
 
@@ -89,7 +90,7 @@ class Reconciler:
         """Run one pass; external errors are reported in its status."""
         began = self._ports.clock.now()
         desired = DesiredState(replace(self._ports.folder.read(), at=began.uptime_seconds), self._ports.node.ask())
-        state, trouble = self._state, None
+        state, trouble, change = self._state, None, ""
         batches, found_done, results = tuple[Batch, ...](), tuple[Removal, ...](), RemovalResults()
         try:
             state, batches = self._final_measurements(state)
@@ -98,7 +99,8 @@ class Reconciler:
             state, found_done = self._resolve_open_intents(state, observation)
             state, inbox = self._planned(state, desired, observation)
             state, desired = self._with_new_answer(state, desired, observation)
-            state = self._saved(state, inbox)
+            change = change_of_engine(self._state.memory, state.memory)
+            state = self._saved(state, inbox, change)
             state, results = self._removed(state, desired, observation, position)
             state, results = self._confirmed(state, results, desired, observation, position)
             state, results = self._written(state, results, desired)
@@ -107,7 +109,9 @@ class Reconciler:
         except (EngineUnavailable, LedgerUnavailable) as error:
             result, trouble = PassResult.FAILED, error
         self._state = state
-        return self._report(began, desired, result, batches, found_done, results, trouble)
+        return replace(
+            self._report(began, desired, result, batches, found_done, results, trouble), engine_change=change
+        )
 
     def _final_measurements(self, state: PassState) -> tuple[PassState, tuple[Batch, ...]]:
         """Measurements that are final now. Their removals are written first."""
@@ -139,9 +143,8 @@ class Reconciler:
         if not state.intents_may_be_open:
             return state, ()
         state = self._without_unwritten(state)
-        seen = state.memory.seen
-        is_same_engine = seen is not None and seen.engine.identity == observation.engine.identity
-        done = tuple(resolved(self._ports.ledger.open_intents(), observation)) if is_same_engine else ()
+        is_same = state.memory.seen is not None and is_same_engine(state.memory.seen, observation)
+        done = tuple(resolved(self._ports.ledger.open_intents(), observation)) if is_same else ()
         # Charged before the intents are deleted: a crash in between can only charge them twice.
         charged = replace(state, decision=replace(state.decision, memory=_with_spending(state.memory, done)))
         self._ports.ledger.save(charged.memory)
@@ -175,9 +178,10 @@ class Reconciler:
         self._remover.context.heartbeat()
         return not self._stopping.is_set()
 
-    def _saved(self, state: PassState, inbox_read_to: int) -> PassState:
+    def _saved(self, state: PassState, inbox_read_to: int, change: str) -> PassState:
         """Save the memory, always before removals."""
-        self._ports.ledger.save(state.memory, inbox_read_to)
+        mark = Mark(state.memory.clock.last.wall_seconds, change) if change and state.memory.clock.last else None
+        self._ports.ledger.save(state.memory, inbox_read_to, mark)
         return replace(state, received=ReceivedEvents())
 
     def _removed(
@@ -205,7 +209,7 @@ class Reconciler:
         observation: Observation,
         position: Position,
     ) -> tuple[PassState, RemovalResults]:
-        """Compare the results with a second observation. Without one, unanswered removals stay open."""
+        """Compare the results with a second observation. Without one, unanswered removals remain open."""
         if not results.is_requested:
             return state, results
         if self._stopping.is_set():
@@ -287,6 +291,7 @@ class Reconciler:
             engine_is_up=not isinstance(trouble, EngineUnavailable),
             ledger_resets=self._ports.ledger.resets,
             event_stream_is_up=self._ports.events.is_up,
+            event_refusal=self._ports.events.refusal,
             watcher_is_up=self._ports.folder.is_watched,
             clock_steps=state.clock_steps,
         )

@@ -14,7 +14,14 @@ from controller import __version__
 from controller.daemon.status import Status
 from controller.plan.memory.observation import Observation
 from controller.plan.report.explanation import Explained, explained, explanation_rows
-from controller.plan.report.report import document_rows, folder_row, node_row, reclaimable, reference_rows
+from controller.plan.report.report import (
+    document_rows,
+    folder_row,
+    node_row,
+    reclaimable,
+    reference_rows,
+    without_events,
+)
 from controller.plan.report.rows import (
     DocumentRow,
     EngineRow,
@@ -80,6 +87,7 @@ class StatusReport:
             folder=folder_row(status.reading),
             node=node_row(status.decision.node),
             image_store_without=not_counted(seen),
+            without_events=without_events(status.decision),
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:

@@ -21,11 +21,13 @@ from controller.adapters.engine.own_container import own_container_id
 from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.disk import ImageRootDisk
+from controller.adapters.host.facts import read_machine
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
 from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
+from controller.adapters.ledger.save_mark import SaveMark, run_folder
 from controller.adapters.node.agent import Agent
 from controller.adapters.node.node_file import node_source
 from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
@@ -63,6 +65,11 @@ class Controller:
     ledger: Ledger
     service_manager: ServiceManager
     engine: EngineChoice
+    events: EventStream
+
+    def listen(self) -> None:
+        """Start to read the engine's events; to be called once signals are handled."""
+        self.events.start(_STREAM_GETS_SECONDS, self.stopping.is_set)
 
 
 @contextmanager
@@ -74,7 +81,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
     conditions = conditions_of(settings)
     with ExitStack() as stack:
         clock, bell, stopping = SystemClock(), Bell(), threading.Event()
-        ledger = Ledger(settings.ledger, settings.resync)
+        mark = SaveMark(run_folder(environment()), settings.ledger)
+        ledger = Ledger(settings.ledger, settings.resync, mark)
         stack.callback(ledger.close)
         memory = ledger.load()
         choice = chosen_engine(settings, memory)
@@ -99,7 +107,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         )
         heartbeat = _Heartbeat(vitals, ServiceManager(environment()), metrics)
         heartbeat.beat()
-        engine = DockerEngine(connection, own_container)
+        engine = DockerEngine(connection, own_container, read_machine())
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
         if not settings.once:
@@ -110,9 +118,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
         publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
-        events.start(_STREAM_GETS_SECONDS)
         loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
-        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice)
+        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice, events)
 
 
 @dataclass(frozen=True, slots=True)

@@ -106,11 +106,17 @@ install_units() {
     install -D -m 644 "$source/deploy/gitops/sysusers.conf" "$root/etc/sysusers.d/image-controller-policies.conf"
 }
 
+warn_of_timer() {
+    [[ $mode == timer ]] || return 0
+    echo "note: no idle time counts over a reboot. A host that is on for an hour at a time needs the service: --service"
+}
+
 start() {
     local unit=image-controller.service other=image-controller-once.timer
     [[ $mode == service ]] || { unit=image-controller-once.timer other=image-controller.service; }
     if ! is_running_system; then
         echo "installed; nothing was started. On the system itself: systemctl enable --now $unit"
+        warn_of_timer
         return
     fi
     [[ -z $gitops ]] || systemd-sysusers /etc/sysusers.d/image-controller-policies.conf
@@ -122,6 +128,7 @@ start() {
     systemctl enable --quiet "$unit"
     systemctl restart "$unit"
     echo "installed and started: systemctl status $unit"
+    warn_of_timer
 }
 
 uninstall() {

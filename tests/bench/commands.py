@@ -1,4 +1,4 @@
-"""How long people wait for commands that only read, and Prometheus for a scrape.
+"""The duration of commands that only read, and of a scrape.
 
 Whole processes, with 1,000 images in the ledger; everything is compiled first, as after an installation.
 """
@@ -45,7 +45,7 @@ def figures() -> Iterator[Figure]:
 
 
 def _ledger(folder: Path) -> Path:
-    """Of a controller that has just looked at so many images."""
+    """The ledger of a controller after a pass with this number of images."""
     now, policies = SystemClock().now(), sample_node.write_policies(folder / "policies")
     decision = sample_node.decision_on(sample_node.memory_of(IMAGES, now), policies)
     status = sample_node.status_of(decision, policies, now)

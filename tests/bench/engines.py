@@ -1,4 +1,4 @@
-"""Real engines for benchmarks: one at a time, empty, and gone afterwards."""
+"""Real engines for benchmarks: one at a time, empty, and deleted afterwards."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One figure of a benchmark, and how it is printed. Ratios count; seconds tell of the machine."""
+"""One figure of a benchmark, and its output. Ratios count; seconds depend on the machine."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Figure:
-    """One figure, and what it may be at most."""
+    """One figure and its limit."""
 
     what: str
     value: float
@@ -29,14 +29,14 @@ class Figure:
 
 
 def seconds(work: Callable[[], object]) -> float:
-    """How long it takes, once."""
+    """The duration of one call."""
     began = time.perf_counter()
     work()
     return time.perf_counter() - began
 
 
 def ratio(what: str, ours: Sequence[float], theirs: Sequence[float], limit: float | None = None) -> Figure:
-    """Of the medians of several rounds, in which both took turns."""
+    """The ratio of the medians of several rounds, in which both took turns."""
     mine, other = statistics.median(ours), statistics.median(theirs)
     spread = ", ".join(f"{min(each):.3g}-{max(each):.3g}" for each in (ours, theirs))
     detail = f"medians {mine:.3g} s and {other:.3g} s of {len(ours)} rounds ({spread})"

@@ -1,4 +1,4 @@
-"""What a running controller occupies, on a real engine; and whether that grows with its passes."""
+"""The memory of a running controller on a real engine, and its growth over passes."""
 
 from __future__ import annotations
 
@@ -47,7 +47,7 @@ def figures() -> Iterator[Figure]:
                 what = f"RSS of imagectl run at {many:,} images, after"
                 yield Figure(f"{what} some passes and scrapes", _rss_mib(controller, address, "/metrics"), "MiB", limit)
                 asked = _rss_mib(controller, address, "/metrics", "/", "/api/status")
-                yield Figure(f"{what} the page and the API were asked for as well", asked, "MiB")
+                yield Figure(f"{what} requests of the page and the API", asked, "MiB")
     yield _growth()
 
 
@@ -77,7 +77,7 @@ def _await_readiness(address: str) -> None:
 
 
 def _rss_mib(controller: subprocess.Popen[str], address: str, *paths: str) -> float:
-    """After some passes, between which these were asked for."""
+    """The memory after some passes, with requests for these paths in between."""
     for _ in range(10):
         os.kill(controller.pid, signal.SIGHUP)
         time.sleep(1.5)
@@ -105,7 +105,7 @@ def _answer(address: str) -> int:
 
 
 def _growth() -> Figure:
-    """Of this process, in which a controller runs pass after pass while images are used, come and go."""
+    """The growth of this process, in which a controller runs passes while images are used, added and removed."""
     with a_host() as host:
         host.rules(a_removal(minutes=60))
         for number in range(200):
@@ -121,7 +121,7 @@ def _growth() -> Figure:
             host.clock.elapse(300.0)
             host.look()
             host.engine.calls.clear()
-            host.engine.told()  # Which the fake engine would keep.
+            host.engine.told()  # Otherwise the fake engine keeps them.
             if number in (PASSES // 5, PASSES + PASSES // 5 - 1):
                 gc.collect()
                 sizes.append(_own_rss_kib())

@@ -49,7 +49,7 @@ def _beside_the_same_calls() -> Figure:
 
 
 class UnixConnection(http.client.HTTPConnection):
-    """The standard library's, to an engine's socket."""
+    """A connection of the standard library to an engine's socket."""
 
     def __init__(self, host: str) -> None:
         super().__init__("localhost")

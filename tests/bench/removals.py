@@ -48,7 +48,7 @@ def figures() -> Iterator[Figure]:
 
 
 class _Timed(DockerEngine):
-    """The adapter itself; it notes when the first removal was asked for, and when the last was answered."""
+    """The adapter; it records the time of the first removal request and of the last answer."""
 
     def __init__(self, host: str) -> None:
         super().__init__(Connection(Address(host)))
@@ -95,7 +95,7 @@ class _Bench:
         )
 
     def one_pass(self) -> float:
-        """Look, plan, write down, remove, look again, write that down; perhaps measure the store before and after."""
+        """Observe, plan, store, remove, observe again, store; with a measurement of the store if needed."""
         eye = _Timed(self.engine.host)
         with (
             TemporaryDirectory() as folder,

@@ -1,4 +1,4 @@
-"""A node whose controller has left its ledger, for commands that only read."""
+"""A node with the ledger of a controller, for commands that only read."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from tests import sample_node
 
 @dataclass(frozen=True, slots=True)
 class Said:
-    """What a command printed, and its exit code."""
+    """The output of a command, and its exit code."""
 
     code: int
     out: str
@@ -32,7 +32,7 @@ Imagectl = Callable[..., Said]
 
 @pytest.fixture(scope="session")
 def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the ledger and the policies of a node of 60 images, looked at a moment ago."""
+    """A folder with the ledger and the policies of a node of 60 images, after a recent pass."""
     folder = tmp_path_factory.mktemp("node")
     now = SystemClock().now()
     policies = sample_node.write_policies(folder / "policies")

@@ -31,7 +31,7 @@ def in_shell(environment: dict[str, str], shell: str, script: str) -> list[str]:
 
 
 def completed_by_bash(environment: dict[str, str], line: str) -> list[str]:
-    """What bash would offer in place of what it takes for the last word."""
+    """The completions that bash offers for its last word."""
     script = f"""
         source <(imagectl completion bash)
         COMP_LINE={line!r} COMP_POINT=${{#COMP_LINE}} COMPREPLY=()

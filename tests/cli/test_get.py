@@ -1,4 +1,4 @@
-"""`imagectl get`: what the controller has written into its ledger, as somebody wants to see it."""
+"""`imagectl get`: lists from the controller's ledger, selected and sorted."""
 
 from __future__ import annotations
 
@@ -12,10 +12,13 @@ import pytest
 import yaml
 
 from controller.adapters.host.clock import SystemClock
+from controller.adapters.ledger.ledger import Ledger
 from controller.cli import main
 from controller.cli.output.columns import IMAGES, PLAN, POLICIES, REMOVALS, TOTALS
 from controller.cli.output.listing import ListingKind
+from controller.plan.memory.memory import Memory
 from controller.plan.report.rows import ShownReference
+from controller.plan.verdict.removal import Mark
 from tests import sample_node
 from tests.cli.conftest import Imagectl
 
@@ -70,7 +73,7 @@ class TestSelector:
             ("verdict=DUE,document=agent", 6),
             ("document=", 10),
             ("action=remove,origin=pulled", 10),
-            ("document=nobody", 0),
+            ("document=unknown", 0),
         ],
     )
     def test_rows_are_selected_by_their_fields(self, imagectl: Imagectl, selector: str, count: int) -> None:
@@ -176,6 +179,13 @@ class TestRemovals:
         assert [row["at"] for row in rows] == sorted(row["at"] for row in rows)
         assert {row["exactness"] for row in rows} == {"exact", "in the batch's figure"}
 
+    def test_a_change_of_engine_is_shown_beside_the_list(self, imagectl: Imagectl, tmp_path: Path) -> None:
+        ledger = Ledger(tmp_path / "ledger.db")
+        ledger.save(Memory(), 0, Mark(1_800_000_000.0, "another engine answers"))
+        ledger.close()
+        said = imagectl("get", "removals", "--ledger", str(tmp_path / "ledger.db"))
+        assert (said.code, said.err) == (0, "2027-01-15T08:00:00+00:00: another engine answers\n")
+
     def test_removals_of_the_last_day_are_selected(self, imagectl: Imagectl) -> None:
         assert len(imagectl("get", "removals", "--since", "1d").rows) == 3
 
@@ -206,7 +216,7 @@ class TestRemovals:
 class TestWatch:
     @pytest.fixture
     def changing(self, node: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Callable[[int], Path]:
-        """A ledger in which, at every look, a controller has just published a node of so many images less."""
+        """A ledger in which, at every read, a controller has published a node with fewer images."""
 
         def ledger(images: int) -> Path:
             now, policies, file = SystemClock().now(), node / "policies", tmp_path / "ledger.db"

@@ -15,7 +15,7 @@ from controller.daemon.http.server import HttpServer
 
 
 def controller(environ: dict[str, Any], start_response: Callable[..., Any]) -> Iterable[bytes]:
-    """Lives, and cannot do its work."""
+    """A controller that is healthy and not ready."""
     well = environ["PATH_INFO"] == "/healthz"
     start_response("200 OK" if well else "503 Service Unavailable", [("Content-Type", "text/plain")])
     return [b"ok\n" if well else b"no pass has succeeded yet\n"]
@@ -23,7 +23,7 @@ def controller(environ: dict[str, Any], start_response: Callable[..., Any]) -> I
 
 @pytest.fixture
 def port() -> Iterator[int]:
-    """Where it listens."""
+    """The port of that controller."""
     server = HttpServer(controller, ("127.0.0.1", 0))
     yield server.port
     server.stop()
@@ -31,7 +31,7 @@ def port() -> Iterator[int]:
 
 @pytest.fixture
 def certificate(tmp_path: Path) -> Path:
-    """A certificate that nobody trusts, with its key."""
+    """A certificate that is not trusted, with its key."""
     key, public = tmp_path / "certificate.pem", tmp_path / "public.pem"
     make = "openssl req -x509 -newkey ec -pkeyopt ec_paramgen_curve:P-256 -nodes -subj /CN=gateway.example"
     subprocess.run([*make.split(), "-keyout", key, "-out", public], check=True, capture_output=True)

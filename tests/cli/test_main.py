@@ -110,7 +110,7 @@ def test_a_missing_engine_is_exit_code_3(imagectl: Imagectl, tmp_path: Path) -> 
 
 
 def run_apart(node: Path, *arguments: str, after: str = "") -> str:
-    """A command in a process of its own, and what is printed after it."""
+    """Run a command in a process of its own, then `after`; return the output of `after`."""
     script = f"from controller.cli import main\nmain.run({list(arguments)!r})\n{after}"
     environment = {"IMAGECTL_LEDGER": str(node / "ledger.db"), "PATH": "/usr/bin:/bin"}
     done = subprocess.run(
@@ -163,7 +163,7 @@ def real(*arguments: str, **streams: Any) -> subprocess.CompletedProcess[str]:
 
 @pytest.fixture
 def unread() -> Iterator[int]:
-    """A pipe whose reader has gone."""
+    """A pipe whose reader is closed."""
     reading, writing = os.pipe()
     os.close(reading)
     yield writing

@@ -1,4 +1,4 @@
-"""`imagectl nmp match`, as it is typed."""
+"""`imagectl nmp match` on the command line."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ NODES: dict[str, dict[str, object]] = {
 
 @pytest.fixture(autouse=True)
 def folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """Where the command runs: five documents in policies/, three nodes in nodes/."""
+    """The folder of the command: five documents in policies/, three nodes in nodes/."""
     monkeypatch.chdir(tmp_path)
     a_document("all")
     a_document("lyon", constraints=["site == lyon"])
@@ -59,7 +59,7 @@ def values(*arguments: str) -> dict[str, Any]:
     return found
 
 
-# ── one node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── one node ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_each_document_applies_or_not_and_why() -> None:
@@ -123,7 +123,7 @@ def test_what_is_not_in_force_on_any_node_says_so() -> None:
     assert whys["other"] == "ignored (no image policy)"
 
 
-# ── what is wrong ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is wrong ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_document_with_an_error_is_reported_and_the_others_are_matched() -> None:
@@ -176,7 +176,7 @@ def test_wrong_usage_is_refused(arguments: tuple[str, ...]) -> None:
     assert run(*arguments).exit_code == 2
 
 
-# ── a fleet ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a fleet ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_for_a_fleet_each_document_shows_the_number_of_nodes_and_their_names() -> None:
@@ -232,7 +232,7 @@ def test_a_bad_node_is_reported_and_the_others_are_matched() -> None:
     assert "all        2 of 3 nodes" in done.stdout
 
 
-# ── images ───────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── images ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def a_plan(node: Mapping[str, object], *references: str) -> str:

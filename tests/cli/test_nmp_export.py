@@ -1,4 +1,4 @@
-"""`imagectl nmp export --exchange`: valid documents only, in a form that the Exchange takes and sync reads back."""
+"""`imagectl nmp export --exchange`: valid documents only, in a form that the Exchange accepts and sync reads."""
 
 from __future__ import annotations
 

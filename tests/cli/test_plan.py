@@ -1,4 +1,4 @@
-"""`imagectl plan` on a node whose engine has just been asked; the decision is real, the observation is made up."""
+"""`imagectl plan` with a real decision on a sample observation."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""`imagectl sync exchange`: what a person sees, what the folder holds, and how it ends."""
+"""`imagectl sync exchange`: its output, the delivered files and its exit codes."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def exchange() -> Iterator[FakeExchange]:
 
 @pytest.fixture
 def policies(tmp_path: Path) -> Path:
-    """The watched folder, with a policy that somebody else put there."""
+    """The policy folder, with a foreign policy."""
     folder = tmp_path / "policies"
     folder.mkdir()
     (folder / "local.yaml").write_text("label: by hand\n")
@@ -57,7 +57,7 @@ def policies(tmp_path: Path) -> Path:
 
 @pytest.fixture
 def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
-    """All waits, which nobody waits for here."""
+    """All waits, recorded instead of waited."""
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
     return naps
@@ -69,7 +69,7 @@ def arguments(exchange: FakeExchange, policies: Path) -> list[str]:
 
 @dataclass(frozen=True)
 class Result:
-    """What a person sees of a command."""
+    """The result of a command."""
 
     exit_code: int | str | None
     stdout: str
@@ -101,12 +101,12 @@ def run(
 
 
 def visible(policies: Path) -> dict[str, bytes]:
-    """What a scan would read."""
+    """The files that a scan reads."""
     files = (file.relative_to(policies) for file in policies.rglob("*") if file.is_file())
     return {str(file): (policies / file).read_bytes() for file in files if not file.name.startswith(".")}
 
 
-# ── once ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── once ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_each_policy_becomes_a_file_in_a_folder_of_its_own(run: Run, exchange: FakeExchange, policies: Path) -> None:
@@ -213,7 +213,7 @@ def test_a_file_that_is_not_from_the_exchange_is_reported(run: Run, policies: Pa
     assert result.stderr == f"warning: {stray} was not delivered by sync and is not touched\n"
 
 
-def test_a_hostile_name_stays_in_the_folder(run: Run, exchange: FakeExchange, policies: Path) -> None:
+def test_a_hostile_name_is_a_file_in_the_folder(run: Run, exchange: FakeExchange, policies: Path) -> None:
     exchange.put("../../../etc/x\n\x1b[31m", SWEEP)
     result = run()
     assert "exchange/myorg/%2e.%2f..%2f..%2fetc%2fx%0a%1b%5b31m.json" in visible(policies)
@@ -241,7 +241,7 @@ def test_own_certificates_are_named_by_a_file(run: Run, tmp_path: Path) -> None:
         assert run("--ca", str(authority.ca), at=exchange).exit_code == 0
 
 
-# ── credentials and usage ────────────────────────────────────────────────────────────────────────────────────────────
+# ── credentials and usage ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path: Path) -> None:
@@ -279,11 +279,11 @@ def test_wrong_usage_is_reported_before_any_request(
     assert list(visible(policies)) == ["local.yaml"]
 
 
-# ── again and again ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── with an interval ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Days:
-    """Stands for the waits between rounds: each does the next thing, and after the last the program ends."""
+    """Replaces the waits between rounds: each wait runs the next action; after the last one the program ends."""
 
     def __init__(self, *things: Callable[[], object]) -> None:
         self.things = list(things)
@@ -303,7 +303,7 @@ def live(run: Run, days: Days, *more: str) -> Result:
 
 
 def nothing() -> None:
-    """Happens on most days."""
+    """An action that does nothing."""
 
 
 def test_every_interval_delivers_changes_and_prints_nothing_else(
@@ -355,7 +355,7 @@ def test_a_folder_that_vanishes_is_not_created_again(run: Run, policies: Path) -
     assert not policies.exists()
 
 
-# ── as a process ─────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── as a process ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def start(exchange: FakeExchange, policies: Path, *more: str) -> subprocess.Popen[str]:

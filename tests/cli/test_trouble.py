@@ -1,4 +1,4 @@
-"""Bad input and trouble, on the real command line: one clear line each, the right exit code, and `run` carries on."""
+"""Invalid input and failures on the real command line: one line, the right exit code, and `run` continues."""
 
 from __future__ import annotations
 
@@ -34,17 +34,17 @@ class Process:
 
     @property
     def lines(self) -> list[str]:
-        """What it has said so far."""
+        """The output so far."""
         said = self.log.read_text()
         assert "Traceback" not in said, said
         return said.splitlines()
 
     def says(self, *words: str) -> str:
-        """The first line with all these words, waited for."""
+        """Wait for the first line with all these words, and return it."""
         return self._wait_for(lambda: next((line for line in self.lines if all(w in line for w in words)), ""))
 
     def ends(self) -> int:
-        """Its exit code, waited for."""
+        """Wait for the end, and return the exit code."""
         self._wait_for(lambda: "ended" if self.process.poll() is not None else "")
         assert self.lines is not None
         return self.process.returncode
@@ -65,7 +65,7 @@ _WITHOUT_RIGHTS = [
 
 
 class Place:
-    """A folder with a socket, policies and a ledger, all of which a test may spoil."""
+    """A folder with a socket, policies and a ledger, which a test may damage."""
 
     def __init__(self, folder: Path, stack: ExitStack) -> None:
         self.folder = folder
@@ -79,7 +79,7 @@ class Place:
         (self.policies / name).write_text(text)
 
     def engine(self) -> ExitStack:
-        """The engine begins; it ends with the test, or when the result is closed."""
+        """Start the engine; it ends with the test, or when the result is closed."""
         engine = ExitStack()
         engine.callback(self.docker.ended.set)
         self.docker.ended.clear()
@@ -88,7 +88,7 @@ class Place:
         return engine
 
     def run(self, *options: str, without_rights: bool = False) -> Process:
-        """`imagectl run`; perhaps with no other right to files than their modes give to their owner."""
+        """Start `imagectl run`; `without_rights`: without root's access to files of others."""
         self._started += 1
         log = self.folder / f"log{self._started}"
         settings = ["--policies", str(self.policies), "--docker-host", f"unix://{self.folder}/s"]
@@ -101,8 +101,14 @@ class Place:
         self._stack.callback(process.kill)
         return Process(process, log)
 
+    def plan(self) -> str:
+        """What `imagectl plan` says."""
+        settings = ["--policies", str(self.policies), "--docker-host", f"unix://{self.folder}/s", "--settle", "0"]
+        command = [sys.executable, "-m", "controller", "plan", *settings, "--ledger", str(self.folder / "ledger.db")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     def history(self) -> list[tuple[str, str]]:
-        """What `imagectl get removals` says."""
+        """The output of `imagectl get removals`."""
         where = ["--ledger", str(self.folder / "ledger.db"), "-o", "json"]
         command = [sys.executable, "-m", "controller", "get", "removals", *where]
         said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
@@ -121,7 +127,7 @@ def place() -> Iterator[Place]:
 ALL = json.dumps(a_document(a_removal()))
 
 
-# ── the folder ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the folder ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_missing_folder_is_reported_and_its_creation_is_noticed(place: Place) -> None:
@@ -156,7 +162,7 @@ def test_a_fifo_in_the_folder_is_reported_and_never_opened(place: Place) -> None
     run.says("policy doc: in force")
 
 
-# ── the engine ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the engine ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_without_an_engine_it_waits_for_one(place: Place) -> None:
@@ -174,6 +180,24 @@ def test_one_pass_without_an_engine_exits_3(place: Place) -> None:
     run = place.run("--once")
     assert run.ends() == 3
     run.says("no such socket")
+
+
+def test_an_engine_that_refuses_its_events_is_reported_and_nothing_is_removed(place: Place) -> None:
+    place.docker.tags, place.docker.refuses_events = ["app:1"], True
+    place.engine()
+    place.policy(ALL)
+    once = place.run("--once")
+    assert once.ends() == 3
+    once.says("WARNING", "engine events not available: 403: Forbidden")
+    run = place.run()
+    run.says("engine events not available: 403: Forbidden")
+    plan = place.plan()
+    assert "! engine events not available: 403: Forbidden; nothing is removed" in plan
+    assert "SETTLING" in plan
+    assert place.docker.tags == ["app:1"]
+    place.docker.refuses_events = False
+    run.says("resolved: engine events not available")
+    run.says("removed app:1")
 
 
 def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
@@ -208,7 +232,7 @@ def test_an_invalid_address_exits_2(place: Place) -> None:
     assert run.lines == ["imagectl: --docker-host nonsense: use unix:///path or tcp://host:port"]
 
 
-# ── the ledger and the port ──────────────────────────────────────────────────────────────────────────────────────────
+# ── the ledger and the port ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_ledger_folder_that_cannot_be_written_exits_3(place: Place) -> None:
@@ -238,13 +262,13 @@ def test_a_port_in_use_is_one_line(place: Place) -> None:
         taken.listen()
         address = f"127.0.0.1:{taken.getsockname()[1]}"
         run = place.run("--listen", address)
-        assert run.ends() == 1  # And not 2: whoever starts it again may be lucky.
+        assert run.ends() == 1  # Not 2, because a restart may succeed.
     assert len(run.lines) == 1
     assert address in run.lines[0]
     assert "in use" in run.lines[0]
 
 
-# ── its end ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── its end ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
@@ -299,7 +323,7 @@ def test_a_removal_that_is_never_answered_is_resolved_by_the_next_start(place: P
     assert place.history() == [("app:1", "removed")]
 
 
-# ── one pass ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── one pass ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_one_pass_removes_what_is_due_and_exits_0(place: Place) -> None:

@@ -8,6 +8,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.adapters.ledger.history import HistoryReader
 from controller.daemon.journal import MAX_SETBACK_LINES, Journal, Line, freed_in_words
 from controller.daemon.status import Status
 from controller.log_events import LogEvent
@@ -22,6 +23,7 @@ from controller.plan.verdict.removal import (
     Exactness,
     Freed,
     Intent,
+    Mark,
     Outcome,
     Removal,
 )
@@ -65,6 +67,21 @@ def only(lines: list[Line]) -> Line:
 
 def test_a_pass_in_which_nothing_changed_says_nothing(host: Host) -> None:
     assert said(host.last, host.look()) == []
+
+
+def test_a_change_of_engine_is_one_line_and_a_mark_in_the_history(host: Host) -> None:
+    host.engine.load("app:1")
+    before = host.look()
+    host.engine.identity = "another"
+    host.engine.generation += 1
+    line = next(each for each in lines_for(before, host.look()) if each.event is LogEvent.ENGINE_CHANGED)
+    assert (line.level, line.message) == (logging.WARNING, host.last.engine_change)
+    assert line.message.startswith("another engine answers: Docker 20.10.24 at /var/lib/docker (another) instead of")
+    assert host.look().engine_change == ""
+    reader = HistoryReader(host.ledger_file)
+    assert reader.marks() == (Mark(host.clock.now().wall_seconds, line.message),)
+    assert reader.marks(host.clock.now().wall_seconds + 1) == ()
+    reader.close()
 
 
 def test_a_gap_is_reported_once_with_its_reason_and_the_settle_time(host: Host) -> None:

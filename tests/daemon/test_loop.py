@@ -245,6 +245,18 @@ def test_a_wake_up_before_the_wait_is_not_lost() -> None:
     assert bell.wait(60)
 
 
+def test_a_ring_just_after_the_time_is_up_is_not_lost() -> None:
+    class RungLate(threading.Event):
+        def wait(self, timeout: float | None = None) -> bool:
+            self.set()
+            return False
+
+    bell = Bell()
+    bell._rung = RungLate()
+    assert not bell.wait(0)
+    assert bell._rung.is_set()
+
+
 def test_many_wake_ups_are_one() -> None:
     bell = Bell()
     bell.ring()

@@ -232,7 +232,7 @@ def test_a_removal_during_which_the_engine_stopped_is_resolved_later(host: Host,
         if what == "remove app:1" and did_it:
             host.engine.rmi("app:1")
         if what == "images" and "remove app:1" in host.engine.calls:
-            raise EngineUnreachable("nobody there")
+            raise EngineUnreachable("no engine")
 
     host.engine.on_call = go_away
     status = host.look()

@@ -1,4 +1,4 @@
-"""A process that watches and reads one folder, in namespaces of its own that a test must not enter itself.
+"""A process that watches and reads one folder, in namespaces of its own.
 
 `python -m tests.delivery.apart FOLDER` takes one order a line and answers with one line of JSON.
 """
@@ -26,7 +26,7 @@ _PATIENCE_SECONDS = 20.0
 
 @dataclass(frozen=True, slots=True)
 class Apart:
-    """Such a process, as a test speaks to it."""
+    """The interface of a test to such a process."""
 
     process: subprocess.Popen[str]
 
@@ -50,7 +50,7 @@ class Apart:
         return bool(self.ask("wait"))
 
     def logs(self, text: str) -> bool:
-        """Wait until it has logged something with this text in it."""
+        """Wait until it has logged a line with this text."""
         return bool(self.ask(f"log {text}"))
 
     def run(self, command: str) -> int:
@@ -69,7 +69,7 @@ class Apart:
 
 @contextmanager
 def apart(folder: Path, first: str = ":") -> Iterator[Apart]:
-    """The process, with mounts and limits of its own; `first` is a shell command in there. One need not be root."""
+    """The process with mounts and limits of its own; `first` is a shell command in it. It needs no root."""
     python = f"exec {shlex.quote(sys.executable)} -m tests.delivery.apart {shlex.quote(str(folder))}"
     command = ["unshare", "--user", "--map-root-user", "--mount", "sh", "-ec", f"{first}\n{python}"]
     with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, cwd=_PROJECT) as process:
@@ -80,7 +80,7 @@ def apart(folder: Path, first: str = ":") -> Iterator[Apart]:
 
 
 class _Log(logging.Handler):
-    """Keeps what is logged, and can be waited for."""
+    """Keeps log records, and can wait for one."""
 
     def __init__(self) -> None:
         super().__init__()

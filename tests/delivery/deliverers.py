@@ -18,14 +18,14 @@ _AUTHOR = ("-c", "user.name=Ada", "-c", "user.email=ada@localhost", "-c", "commi
 
 
 def put(folder: Path, files: Files) -> None:
-    """As a person does it."""
+    """Write files, like a person."""
     for name, text in files.items():
         (folder / name).parent.mkdir(parents=True, exist_ok=True)
         (folder / name).write_text(text)
 
 
 def git(repository: Path, *words: str) -> str:
-    """Run git; no setting of this machine has a say."""
+    """Run git without the settings of this machine."""
     environment = {"PATH": "/usr/local/bin:/usr/bin:/bin", "GIT_CONFIG_GLOBAL": "/dev/null", "GIT_CONFIG_NOSYSTEM": "1"}
     command = ["git", *_AUTHOR, "-C", str(repository), *words]
     return subprocess.run(command, check=True, capture_output=True, text=True, env=environment).stdout.strip()
@@ -40,7 +40,7 @@ class Upstream:
         git(place, "init", "--quiet", "--initial-branch=main")
 
     def commit(self, files: Files) -> str:
-        """Make these files all that there is; returns the name of the commit."""
+        """Make these files the whole content; returns the name of the commit."""
         for old in self.place.iterdir():
             if old.name != ".git":
                 shutil.rmtree(old) if old.is_dir() else old.unlink()
@@ -55,7 +55,7 @@ class GitSync:
 
     def __init__(self, root: Path, upstream: Upstream) -> None:
         self.keeps_old_trees = False
-        """--stale-worktree-timeout: by default they go at once."""
+        """--stale-worktree-timeout: by default they are removed at once."""
         self.root = root
         self.upstream = upstream
         self.link = root / "current"
@@ -117,7 +117,7 @@ class ConfigMapVolume:
 
 
 def write_in_place(file: Path, text: str, chunk: int) -> Iterator[str]:
-    """k8s-sidecar, `cp` and many editors: truncate, then write, here in as many pieces as it takes."""
+    """k8s-sidecar, `cp` and many editors: truncate, then write, here in pieces."""
     with file.open("w") as opened:
         opened.flush()
         yield "truncated"

@@ -18,11 +18,11 @@ from controller.policy.document.parse import FolderReading
 from tests.host import IN_MEMORY, Host
 
 PATIENCE_SECONDS = 20.0
-"""For events that are sure to come."""
+"""Longest wait for events that must arrive."""
 
 
 class Bell:
-    """Counts, and can be waited for."""
+    """Counts wake-ups, and can wait for one."""
 
     def __init__(self) -> None:
         self.rings = 0
@@ -61,12 +61,12 @@ class Node(Host):
         return self.look()
 
     def notices_change(self) -> bool:
-        """Wait for a change and run the passes that follow it; was there one?"""
+        """Wait for a change and run the passes that follow it; true if there was one."""
         was_rung = self.bell.wait()
         self.settle()
         return was_rung
 
-    # ── what is to be seen ────────────────────────────────────────────────────────────────────────────────────────
+    # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def reading(self) -> FolderReading:
@@ -74,7 +74,7 @@ class Node(Host):
 
     @property
     def states(self) -> dict[str, str]:
-        """By the name of the document."""
+        """States by document name."""
         return {document.name: document.state.value for document in self.last.decision.scope.documents}
 
     @property
@@ -84,7 +84,7 @@ class Node(Host):
 
     @property
     def minutes(self) -> dict[str, float]:
-        """What the first rule of each document in force says, by the name of the document."""
+        """Minutes in the first rule of each document in force, by document name."""
         rules = reversed(self.last.decision.scope.rules)
         return {rule.document: rule.delete_after_seconds / 60 for rule in rules if rule.document in self.in_force}
 

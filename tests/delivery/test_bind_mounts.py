@@ -17,7 +17,7 @@ def sync(tmp_path: Path) -> GitSync:
 
 
 def test_a_mount_of_the_folder_above_the_link_sees_every_swap(tmp_path: Path, sync: GitSync) -> None:
-    """As it should be done."""
+    """The recommended way."""
     sync.publish(sync.upstream.commit({"p.yaml": a_policy(1)}))
     inside = tmp_path / "inside"
     inside.mkdir()

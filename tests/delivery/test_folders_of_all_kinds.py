@@ -51,7 +51,7 @@ def without_privileges() -> Iterator[Path]:
             folder.chmod(0o700)
 
 
-# --- Nothing there ---
+# --- Empty and missing folders ---
 
 
 def nothing_is_in_force(node: Node, why: str) -> bool:
@@ -188,7 +188,7 @@ def test_changing_permissions_and_times_changes_nothing(node: Node) -> None:
     assert after.next_change_at is None
 
 
-# --- Two of a name ---
+# --- Duplicate names ---
 
 
 def named(name: str, minutes: int) -> str:
@@ -219,7 +219,7 @@ def test_the_second_one_counts_when_the_first_is_deleted_and_it_is_stable(polici
         assert (node.minutes, node.errors) == ({"p": 1, "sweep": 2}, [])
 
 
-# --- Bad ones among good ones ---
+# --- Invalid files among valid ones ---
 
 
 @pytest.mark.parametrize(
@@ -274,7 +274,7 @@ def test_names_that_are_not_utf8_can_be_shown(node: Node) -> None:
         assert text.encode().decode().isprintable()
 
 
-# --- A mess ---
+# --- Other entries ---
 
 
 @pytest.mark.needs_tools

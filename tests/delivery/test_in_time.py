@@ -1,4 +1,4 @@
-"""With the real loop, clock and bell: a delivery is in force without waiting for the next regular pass."""
+"""With the real loop, clock and wake-up: a delivery is in force without waiting for the next regular pass."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ REGULAR_PASS_SECONDS = 300.0
 
 @contextmanager
 def a_loop(policies: Path, ledger_file: Path) -> Iterator[tuple[Loop, Bell, Queue[Status]]]:
-    """A controller as it is wired, but for its engine."""
+    """A controller as in production, except its engine."""
     clock, bell, stopping = SystemClock(), Bell(), threading.Event()
     engine, ledger, folder = FakeEngine(clock), Ledger(ledger_file), PolicyFolder(policies, bell.ring)
     ports = Ports(clock, folder, FakeNode(), engine, FakeEvents(engine), ledger, lambda: 0.0)

@@ -183,7 +183,7 @@ def test_touching_a_file_or_writing_the_same_again_changes_nothing(node: Node) -
         assert node.in_force == {"sweep"}
 
 
-# --- What the ledger knows ---
+# --- Texts in the ledger ---
 
 
 def test_after_a_restart_the_last_stable_text_is_in_force_at_once(node: Node) -> None:
@@ -216,7 +216,7 @@ def test_a_text_that_is_missing_for_a_moment_is_in_force_again_at_once(node: Nod
 
 
 def test_a_file_cut_to_its_text_of_last_week_waits(node: Node) -> None:
-    """`14` was a mistake that was corrected to `1440` long ago; a file cut while it is written says `14` again."""
+    """`14` was a mistake that was corrected to `1440` long ago; a file cut while it is written contains `14` again."""
     node.engine.rmi("old:1")
     write(node, sweep=a_policy(14))
     node.settle()
@@ -264,7 +264,7 @@ def test_a_renamed_document_is_another_one(node: Node) -> None:
     assert node.in_force == {"clean"}
 
 
-def test_a_document_with_a_name_of_its_own_stays_in_force_when_its_file_is_renamed(node: Node) -> None:
+def test_a_document_with_a_name_of_its_own_remains_in_force_when_its_file_is_renamed(node: Node) -> None:
     spec = "".join(f"  {line}\n" for line in a_policy(1440).splitlines())
     kind = "apiVersion: openhorizon.org/v1\nkind: NodeManagementPolicy\nmetadata:\n  name: sweep\n"
     write(node, a=f"{kind}spec:\n{spec}")

@@ -31,7 +31,7 @@ def policies(tmp_path: Path) -> Path:
 
 
 def reads(reader: Apart, minutes: int) -> bool:
-    """Is this what it reads, and is it watching?"""
+    """True if it reads this value and is watching."""
     found = reader.read()
     assert found["minutes"] == {"p": minutes}
     return bool(found["is_watched"])
@@ -129,7 +129,7 @@ def test_without_events_every_pass_finds_what_has_changed(policies: Path, monkey
         assert node.bell.rings == 0
 
 
-# --- Watchers that die ---
+# --- Watchers that end ---
 
 
 @pytest.mark.parametrize("victim", ["InotifyEmitter", "InotifyObserver", "InotifyFD"])

@@ -1,6 +1,6 @@
 """A private engine of Debian's own Docker for what is deployed on one, and the controller's image built there.
 
-The base image is a root file system of Debian with Python, for there is no registry here to pull one from.
+The base image is a root file system of Debian with Python, because no registry is available here.
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def engine_called(name: str) -> Iterator[PrivateEngine]:
 
 @pytest.fixture(scope="session")
 def docker_api(engine: PrivateEngine) -> Iterator[docker.APIClient]:
-    """Its client; this engine is never wiped."""
+    """Its client; this engine is never emptied."""
     api = engine.client()
     yield api
     api.close()
@@ -50,7 +50,7 @@ def docker_api(engine: PrivateEngine) -> Iterator[docker.APIClient]:
 
 @pytest.fixture(scope="session")
 def controller_image(docker_api: docker.APIClient, tmp_path_factory: pytest.TempPathFactory) -> str:
-    """The name of the image that deploy/Dockerfile makes."""
+    """The name of the image built from deploy/Dockerfile."""
     repository, _, tag = BASE.partition(":")
     archive = archive_of("python", tmp_path_factory.mktemp("base"))
     docker_api.import_image_from_file(str(archive), repository, tag)

@@ -10,14 +10,14 @@ from pathlib import Path
 
 DELIVER = Path(__file__).parents[2] / "deploy" / "gitops" / "deliver.sh"
 _ALONE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
-"""Nothing of the caller's git configuration has a say."""
+"""The caller's git configuration has no effect."""
 _ADDRESS = "test@example.org"
 _PERSON = ("-c", "user.name=Test", "-c", f"user.email={_ADDRESS}")
 
 
 @dataclass(frozen=True, slots=True)
 class Repository:
-    """A working copy whose branch main is what gets delivered."""
+    """A working copy; its branch main is delivered."""
 
     folder: Path
 
@@ -80,12 +80,12 @@ class Delivery:
 
     @property
     def current(self) -> Path:
-        """What the controller is pointed at."""
+        """The path for the controller."""
         return self.folder / "current"
 
     @property
     def commit(self) -> str:
-        """What is delivered, by the name of what the link leads to."""
+        """The delivered commit, by the target of the link."""
         return self.current.readlink().name
 
     @property

@@ -21,13 +21,13 @@ _SOURCES = ("controller", "deploy", "pyproject.toml", "README.md", "CHANGELOG.md
 
 @dataclass(frozen=True, slots=True)
 class Node:
-    """A host of its own, but for the engine and the network."""
+    """A separate host, except for the engine and the network."""
 
     api: docker.APIClient
     container: str
 
     def sh(self, script: str) -> str:
-        """What a shell script prints; it must not fail."""
+        """The output of a shell script, which must not fail."""
         code, said = self.tried(script)
         assert code == 0, said
         return said.strip()

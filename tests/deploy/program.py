@@ -27,7 +27,7 @@ def imagectl(*arguments: str, **environment: str) -> subprocess.CompletedProcess
 
 
 def rows(*arguments: str, **environment: str) -> list[dict[str, Any]]:
-    """What a listing command prints as JSON; nothing while it cannot."""
+    """The JSON rows of a listing command; none while it fails."""
     done = imagectl(*arguments, "--output", "json", **environment)
     return list(json.loads(done.stdout)) if done.returncode == 0 else []
 

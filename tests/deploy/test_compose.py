@@ -48,7 +48,7 @@ class Compose:
         )
 
     def configuration(self, *profiles: str) -> dict[str, Any]:
-        """All that comes of the file."""
+        """The configuration that results from the file."""
         done = self(*(f"--profile={profile}" for profile in profiles), "config", "--format=json")
         assert (done.returncode, done.stderr) == (0, "")
         return dict(json.loads(done.stdout))
@@ -135,7 +135,7 @@ def test_the_controller_comes_up_healthy(running: tuple[Compose, str]) -> None:
 
 
 def test_prometheus_finds_its_configuration_and_its_rules_valid(compose: Compose, tmp_path: Path) -> None:
-    """In a folder laid out as the mounts lay it out."""
+    """In a folder with the layout of the mounts."""
     for mount in compose.configuration("monitoring")["services"]["prometheus"]["volumes"]:
         if mount["type"] == "bind":
             inside = tmp_path / Path(mount["target"]).relative_to("/etc/prometheus")

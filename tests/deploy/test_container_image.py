@@ -1,4 +1,4 @@
-"""The image of deploy/Dockerfile: what is in it, and the controller in it at work on the engine that runs it."""
+"""The image of deploy/Dockerfile: its content, and its controller on the engine that runs it."""
 
 from __future__ import annotations
 
@@ -35,14 +35,14 @@ class Running:
     id: str
 
     def execute(self, *command: str) -> tuple[int, str]:
-        """Run a command in it; its exit code, and what it said."""
+        """Run a command in it; returns the exit code and the output."""
         made = self.api.exec_create(self.id, list(command))
         said = self.api.exec_start(made["Id"]).decode()
         return int(self.api.exec_inspect(made["Id"])["ExitCode"]), said
 
     @property
     def references(self) -> dict[str, str]:
-        """Every name that it knows, with its verdict."""
+        """Every reference with its verdict."""
         _, said = self.execute("sh", "-c", "imagectl get images -o json 2>&1")
         return {row["reference"]: row["verdict"] for row in json.loads(said)} if said.startswith("[") else {}
 
@@ -51,7 +51,7 @@ class Running:
 def running(
     docker_api: docker.APIClient, engine: PrivateEngine, controller_image: str, tmp_path: Path
 ) -> Iterator[Running]:
-    """As the README says to run it: read-only, without rights, with the engine's socket and the group that owns it."""
+    """Run it as in the README: read-only, without rights, with the engine's socket and the group that owns it."""
     (tmp_path / "policy.json").write_text(json.dumps(POLICY))
     tmp_path.chmod(0o755)
     socket = Path(engine.host.removeprefix("unix://"))

@@ -25,7 +25,7 @@ image_policy:
 
 @pytest.fixture
 def delivery(tmp_path: Path) -> Delivery:
-    """Of a repository that says nothing yet."""
+    """A delivery of an empty repository."""
     Repository.made(tmp_path / "repository", {"README.md": "policies of the fleet"})
     folder = tmp_path / "delivered"
     folder.mkdir()
@@ -39,7 +39,7 @@ def repository(delivery: Delivery) -> Repository:
 
 @pytest.fixture
 def settings(delivery: Delivery, engine: PrivateEngine, tmp_path: Path) -> dict[str, str]:
-    """Of the node's controller, as its environment."""
+    """The settings of the node's controller, as its environment."""
     return {
         "IMAGECTL_POLICIES": str(delivery.current),
         "IMAGECTL_LEDGER": str(tmp_path / "ledger.db"),

@@ -30,13 +30,13 @@ _ELEVEN_MINUTES = 660
 
 @pytest.fixture
 def repository(tmp_path: Path) -> Repository:
-    """One policy for all, one for a site."""
+    """A repository with one policy for all nodes and one for a site."""
     return Repository.made(tmp_path / "repository", {"common/sweep.yaml": POLICY, "sites/lyon/more.yaml": POLICY})
 
 
 @pytest.fixture
 def delivery(tmp_path: Path, repository: Repository) -> Delivery:
-    """Into a folder that is still empty."""
+    """A delivery into an empty folder."""
     folder = tmp_path / "delivered"
     folder.mkdir()
     return Delivery(folder, {"POLICIES_REPOSITORY": str(repository.folder)})
@@ -54,13 +54,13 @@ def a_key(path: Path) -> Path:
 
 
 def signers_file(key: Path) -> dict[str, str]:
-    """The settings by which only this key may sign."""
+    """The settings with which only this key may sign."""
     allowed = key.with_suffix(".allowed")
     allowed.write_text(f"test@example.org {key.with_suffix('.pub').read_text()}")
     return {"POLICIES_SIGNERS": str(allowed)}
 
 
-# ── what is delivered ────────────────────────────────────────────────────────────────────────────────────────────────
+# ── what is delivered ─────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_branch_is_delivered_under_the_name_of_its_commit(delivery: Delivery, repository: Repository) -> None:
@@ -141,7 +141,7 @@ def test_a_repository_is_never_an_option(delivery: Delivery, tmp_path: Path) -> 
     assert not (tmp_path / "made").exists()
 
 
-# ── a clone that a killed fetch has left ─────────────────────────────────────────────────────────────────────────────
+# ── a clone that a killed fetch has left ──────────────────────────────────────────────────────────────────────────────
 
 
 def _empty_objects(clone: Path) -> None:
@@ -152,7 +152,7 @@ def _empty_objects(clone: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda clone: (clone / "shallow.lock").touch(),
         lambda clone: (clone / "refs" / "heads" / "fetched.lock").touch(),
@@ -163,11 +163,11 @@ def _empty_objects(clone: Path) -> None:
     ids=["shallow.lock", "a lock of the branch", "an empty HEAD", "a broken config", "empty objects"],
 )
 def test_a_clone_that_a_killed_fetch_left_is_created_again(
-    delivery: Delivery, repository: Repository, spoil: Callable[[Path], object]
+    delivery: Delivery, repository: Repository, damage: Callable[[Path], object]
 ) -> None:
     delivery.run()
     commit = repository.commit({"common/sweep.yaml": None})
-    spoil(delivery.folder / "repository.git")
+    damage(delivery.folder / "repository.git")
     done = delivery.run()
     assert (done.returncode, delivery.commit) == (0, commit), done.stderr
     assert delivery.run().stderr == ""
@@ -203,7 +203,7 @@ def test_unusual_file_names_are_delivered_unchanged(delivery: Delivery, reposito
     assert {"common/a b\n'c'.yaml", "-n.yaml"} < delivery.files
 
 
-# ── whole or not at all ──────────────────────────────────────────────────────────────────────────────────────────────
+# ── whole or not at all ───────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_reader_never_sees_a_part_of_a_tree(delivery: Delivery, repository: Repository) -> None:
@@ -224,7 +224,7 @@ def test_a_reader_never_sees_a_part_of_a_tree(delivery: Delivery, repository: Re
 
 
 def _readings(link: Path, names: list[str], stop: threading.Event) -> list[set[str]]:
-    """What is in the files, read one by one from where the link led at the beginning; for each time."""
+    """For each reading, the content of the files, read one by one below the link's target at the start."""
     readings = []
     while not stop.is_set():
         tree = link.resolve()
@@ -274,7 +274,7 @@ def test_a_second_delivery_leaves_the_first_one_alone(delivery: Delivery) -> Non
     assert not delivery.current.exists()
 
 
-# ── failures keep what there is ──────────────────────────────────────────────────────────────────────────────────────
+# ── failures keep what there is ───────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_repository_that_cannot_be_reached_leaves_the_last_tree(delivery: Delivery, repository: Repository) -> None:
@@ -282,7 +282,7 @@ def test_a_repository_that_cannot_be_reached_leaves_the_last_tree(delivery: Deli
     done = delivery.run(POLICIES_REPOSITORY="https://user:secret@127.0.0.1:1/policies")
     assert (done.returncode, delivery.commit) == (1, repository.head)
     assert "branch main of https://127.0.0.1:1/policies cannot be fetched and unpacked;" in done.stderr
-    assert "what was delivered before stays in force" in done.stderr
+    assert "the last delivery remains in force" in done.stderr
     assert "secret" not in done.stderr
 
 
@@ -310,7 +310,7 @@ def test_the_delay_grows_after_each_failure(delivery: Delivery) -> None:
         failures, boot, try_at, settings = (delivery.folder / "trouble").read_text().split()
         uptime = float(Path("/proc/uptime").read_text().split()[0])
         waits.append(round((int(try_at) - uptime) / 60))
-        (delivery.folder / "trouble").write_text(f"{failures} {boot} 0 {settings}")  # the time has come
+        (delivery.folder / "trouble").write_text(f"{failures} {boot} 0 {settings}")  # the delay has ended
     assert waits == [1, 2, 4, 8, 16, 30, 30]
 
 
@@ -335,9 +335,9 @@ def test_a_delay_ends_with_a_reboot(delivery: Delivery) -> None:
     assert delivery.run(POLICIES_BRANCH="nowhere").returncode == 1
 
 
-@pytest.mark.parametrize("spoilt", ["", "x", "3 boot $(touch evil)\n", "99999999999999999999 a 1\n"])
-def test_a_damaged_record_of_failures_counts_as_none(delivery: Delivery, spoilt: str) -> None:
-    (delivery.folder / "trouble").write_text(spoilt)
+@pytest.mark.parametrize("damaged", ["", "x", "3 boot $(touch evil)\n", "99999999999999999999 a 1\n"])
+def test_a_damaged_record_of_failures_counts_as_none(delivery: Delivery, damaged: str) -> None:
+    (delivery.folder / "trouble").write_text(damaged)
     assert (delivery.run().returncode, (delivery.folder / "evil").exists()) == (0, False)
 
 
@@ -347,7 +347,7 @@ def test_without_a_repository_it_says_how_it_is_used(tmp_path: Path) -> None:
     assert "POLICIES_REPOSITORY   URL or path of the repository" in done.stderr
 
 
-# ── signatures ───────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── signatures ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_commit_signed_by_a_key_that_may_sign_is_delivered(
@@ -361,7 +361,7 @@ def test_a_commit_signed_by_a_key_that_may_sign_is_delivered(
 def test_a_commit_without_a_signature_is_refused(delivery: Delivery, signer: Path) -> None:
     done = delivery.run(**signers_file(signer))
     assert (done.returncode, delivery.current.exists()) == (1, False)
-    assert "bears no signature of a key that may sign" in done.stderr
+    assert "has no signature of a key that may sign" in done.stderr
 
 
 def test_a_commit_signed_by_another_key_is_refused(
@@ -375,7 +375,7 @@ def test_a_commit_signed_by_another_key_is_refused(
 
 @pytest.fixture
 def keyring() -> Iterator[Path]:
-    """A GnuPG home with one key in it; its path is short, for there is a socket in it."""
+    """A GnuPG home with one key; its path is short, because it contains a socket."""
     with TemporaryDirectory() as folder:
         make = ["gpg", "--homedir", folder, "--batch", "--quiet", "--passphrase", "", "--quick-generate-key"]
         subprocess.run([*make, "test@example.org", "ed25519", "sign"], check=True, capture_output=True)
@@ -393,7 +393,7 @@ def test_openpgp_signatures_count_by_the_keyring(
     assert (delivery.run(POLICIES_GNUPGHOME=str(keyring)).returncode, delivery.commit) == (0, commit)
 
 
-# ── the page that explains it ────────────────────────────────────────────────────────────────────────────────────────
+# ── the page that explains it ─────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_the_policy_of_the_worked_roll_out_passes_the_strict_check(tmp_path: Path) -> None:

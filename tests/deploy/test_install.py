@@ -27,7 +27,7 @@ def install(*arguments: object, **environment: str) -> subprocess.CompletedProce
 
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """Ours, built once."""
+    """Our wheel, built once."""
     folder = tmp_path_factory.mktemp("wheel")
     subprocess.run([SOURCE / "deploy" / "build.sh", folder], check=True, capture_output=True)
     return next(folder.glob("*.whl"))
@@ -43,7 +43,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 def files(root: Path) -> set[str]:
-    """What is in it, without the program's own files."""
+    """The files in it, without the program's own files."""
     found = (str(path.relative_to(root)) for path in root.rglob("*") if not path.is_dir() or path.is_symlink())
     return {path for path in found if not path.startswith("opt/image-controller/")}
 

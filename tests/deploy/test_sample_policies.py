@@ -27,7 +27,7 @@ _SERVICE, _BUILT_BY_HAND, _MODEL = "openhorizon.example/service:1", "tool:1", "r
 def decided(
     folder: Path, sample: str, idle_seconds: float, node: str = "policy: {}", watched_seconds: float = 0.0
 ) -> Decision:
-    """What a node decides that has this one policy, known for `watched_seconds`, and three images idle for so long."""
+    """The decision of a node with this policy, known for `watched_seconds`, and three images idle for that time."""
     shutil.copy(SAMPLES / sample, folder)
     images = [an_image(name) for name in (_SERVICE, _BUILT_BY_HAND, _MODEL)]
     records = {image.id: a_record(last_used=_NOW - idle_seconds) for image in images}
@@ -48,7 +48,7 @@ def a_node(text: str) -> Node:
 
 
 def due(decision: Decision) -> set[str]:
-    """The references that go now."""
+    """The references that are due."""
     return {verdict.reference for verdict in decision.plan.removals}
 
 

@@ -1,4 +1,4 @@
-"""`imagectl run` as systemd sees it: a real process that tells a socket of the test."""
+"""`imagectl run` as a service: a real process that notifies a socket of the test."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def notices(tmp_path: Path) -> Iterator[socket.socket]:
 
 @pytest.fixture
 def environment(notices: socket.socket, engine: PrivateEngine, tmp_path: Path) -> dict[str, str]:
-    """What systemd and the settings give to the service."""
+    """The environment of the service, from systemd and the settings."""
     (tmp_path / "policies").mkdir()
     return {
         "NOTIFY_SOCKET": str(notices.getsockname()),
@@ -39,7 +39,7 @@ def environment(notices: socket.socket, engine: PrivateEngine, tmp_path: Path) -
 
 
 def hear(notices: socket.socket, wanted: str) -> list[str]:
-    """Everything that is said up to the wanted word and the lines that come with it."""
+    """All notifications up to the wanted one, with its lines."""
     said: list[str] = []
     while wanted not in said:
         said += notices.recv(4096).decode().split("\n")

@@ -1,4 +1,4 @@
-"""The units: valid for systemd, and left with little that an attacker could use."""
+"""The units: valid for systemd, with a small attack surface."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ def test_there_are_a_service_a_timer_variant_and_the_delivery() -> None:
 
 
 def test_systemd_finds_nothing_wrong_with_them(tmp_path: Path) -> None:
-    """With a program that is there in the place of those that are installed later."""
+    """With an existing program in place of those that are installed later."""
     for unit in UNITS:
         (tmp_path / unit.name).write_text(_INSTALLED.sub(sys.executable, unit.read_text()))
     done = subprocess.run(

@@ -1,6 +1,6 @@
-"""A node with a real systemd, in a container: installed from this tree, confined, fed by git, and taken away again.
+"""A node with a real systemd, in a container: installed from this tree, confined, with policies from git, uninstalled.
 
-The tests tell one story and build on each other.
+The tests are one story and build on each other.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ image_policy:
 def node(
     docker_api: docker.APIClient, engine: PrivateEngine, tmp_path_factory: pytest.TempPathFactory
 ) -> Iterator[Node]:
-    """It is up, and this source tree is on it."""
+    """A running node with this source tree."""
     image = import_base(docker_api, tmp_path_factory.mktemp("systemd"))
     with booted(docker_api, engine, image, this_tree()) as node:
         yield node

@@ -1,4 +1,4 @@
-"""Waiting for what another process does, no longer than it takes."""
+"""Waits for another process."""
 
 from __future__ import annotations
 
@@ -9,8 +9,8 @@ _PATIENCE_SECONDS = 30.0
 
 
 def eventually(is_so: Callable[[], bool]) -> None:
-    """Return as soon as it is so; fail if it is not within half a minute."""
+    """Return as soon as the condition is true; fail after half a minute."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not is_so():
-        assert time.monotonic() < deadline, "it has not come to pass"
+        assert time.monotonic() < deadline, "the condition is not true"
         time.sleep(0.1)

@@ -1,4 +1,4 @@
-"""By which names an image can be removed."""
+"""The names by which an image can be removed."""
 
 from __future__ import annotations
 

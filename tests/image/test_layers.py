@@ -1,4 +1,4 @@
-"""Chain IDs, certain sizes, and bytes that are really freed."""
+"""Chain IDs, known sizes, and freed bytes."""
 
 from __future__ import annotations
 

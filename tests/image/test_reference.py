@@ -1,4 +1,4 @@
-"""Names of images: the grammar of Docker for people, and a total reading of what engines say."""
+"""Image names: Docker's grammar for input of people, and any text from engines."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a selector covers, alone and among thousands."""
+"""The references that a selector covers, alone and in an index."""
 
 from __future__ import annotations
 
@@ -153,7 +153,7 @@ def test_the_index_gives_the_same_answer_as_every_selector(
 
 
 def test_a_pattern_that_covers_everything_is_only_made_of_stars() -> None:
-    """Nothing is cut from a pattern: whatever has a letter in it leaves something out."""
+    """Nothing is cut from a pattern: one with a letter does not cover everything."""
     names = [
         reference_from_engine(f"{repository}:{tag}") for repository in ("x", "y/x", "r.io/x") for tag in ("1", "2")
     ]

@@ -1,4 +1,4 @@
-"""What is not a selector, and what its author is told."""
+"""Invalid selectors and their messages."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Text in which `*` stands for any run of characters, alone and by the thousand."""
+"""Text in which `*` matches any characters, alone and in an index."""
 
 from __future__ import annotations
 

@@ -1,1 +1,1 @@
-"""What is shipped for other programs to read, read by those programs."""
+"""Files for other programs, checked with those programs."""

@@ -1,4 +1,4 @@
-"""The dashboard file, taken apart for tests."""
+"""Reads the dashboard file for tests."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ class Query:
         return self.panel
 
     def filled_in(self, job: str, instance: str) -> str:
-        """As Grafana sends it when these are chosen, on a figure of a few seconds."""
+        """The query that Grafana sends with these choices and an interval of a few seconds."""
         variables = {"$job": job, "$instance": instance, "$__rate_interval": "10s"}
         text = self.expr
         for name, value in variables.items():
@@ -34,7 +34,7 @@ class Query:
 
 
 def panels() -> list[dict[str, Any]]:
-    """All but the titles of rows."""
+    """All panels but the titles of rows."""
     return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
 
 
@@ -48,5 +48,5 @@ def queries() -> list[Query]:
 
 
 def variables() -> dict[str, dict[str, Any]]:
-    """By name."""
+    """Variables by name."""
     return {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}

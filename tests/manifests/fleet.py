@@ -35,7 +35,7 @@ image_policy:
 
 @dataclass(frozen=True, slots=True)
 class Prometheus:
-    """One that runs."""
+    """A running Prometheus."""
 
     port: int
 
@@ -49,7 +49,7 @@ class Prometheus:
         return list(self._get("query_range", query=expr, start=now - seconds, end=now, step=step)["result"])
 
     def label_values(self, label: str, selector: str) -> list[str]:
-        """As a variable of a dashboard asks for them."""
+        """The values that a variable of a dashboard requests."""
         return [str(value) for value in self._get(f"label/{label}/values", **{"match[]": selector})]
 
     def rules(self) -> list[dict[str, Any]]:
@@ -67,7 +67,7 @@ class Prometheus:
 
 @contextmanager
 def fleet(folder: Path, count: int, rules: Path) -> Iterator[Prometheus]:
-    """So many controllers, all of which have looked and one of which has removed something, scraped for a while."""
+    """Controllers that have run passes, one of which has removed images, scraped for some seconds."""
     engine = f"debian.fleet-{count}-{os.getpid()}"
     host = run_script("engine.sh", "up", engine, "--owner", str(os.getpid()))
     try:
@@ -137,7 +137,7 @@ def _answers(prometheus: Prometheus) -> bool:
 def _until(what: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not what():
-        assert time.monotonic() < deadline, "the fleet does not come to life; see the logs in its folder"
+        assert time.monotonic() < deadline, "the fleet does not start; see the logs in its folder"
         time.sleep(0.2)
 
 

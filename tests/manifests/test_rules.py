@@ -1,4 +1,4 @@
-"""Alerts and recording rules: what promtool says of them, and what a person who is woken by one needs."""
+"""Alerts and recording rules: checked with promtool, and with a runbook for each alert."""
 
 from __future__ import annotations
 

@@ -55,7 +55,7 @@ def sdist(built: Path) -> Path:
 
 @pytest.fixture(scope="session", params=["3.11", "3.12", "3.13", "3.14"])
 def program(request: pytest.FixtureRequest, wheel: Path, engine: PrivateEngine) -> Installed:
-    """Our wheel, installed with this Python; beside the engine's socket, which it may have to see from inside."""
+    """Our wheel, installed with this Python; the engine's socket is in the same folder, visible inside."""
     folder = engine.folder / f"python{request.param}"
     folder.mkdir()
     interpreter = find(request.param, folder, engine.folder)

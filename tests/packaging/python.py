@@ -1,6 +1,6 @@
 """Interpreters of several versions: those on this machine, else those of Debian suites that have them.
 
-One of another Debian runs in its own root file system, where only one folder of this machine is seen, under its name.
+One of another Debian runs in its own root file system, where only one folder of this machine is visible.
 """
 
 from __future__ import annotations
@@ -24,13 +24,13 @@ _INSIDE = SOURCE / "deploy" / "local" / "inside.sh"
 
 @dataclass(frozen=True, slots=True)
 class Interpreter:
-    """A Python, and how to run a command where it lives."""
+    """A Python, and how to run a command with it."""
 
     program: str
     folder: Path
-    """What belongs to it."""
+    """Its own folder."""
     seen: Path
-    """All that such a command can read and write; `folder` is in it."""
+    """The folder that such a command can read and write; `folder` is in it."""
     root: str = ""
 
     def command(self, *words: object) -> list[str]:
@@ -41,7 +41,7 @@ class Interpreter:
         return [str(word) for word in (*apart, self.root, "env", *self._way_to_the_index(), *words)]
 
     def _way_to_the_index(self) -> list[str]:
-        """What pip must know there to find the packages that pip finds here."""
+        """Options with which pip finds the same packages there as here."""
         trusted = self.folder / "trusted.pem"
         shutil.copy(ssl.get_default_verify_paths().cafile or _TRUSTED, trusted)
         return [f"PIP_CERT={trusted}", *(f"{name}={os.environ[name]}" for name in _INDEX if name in os.environ)]
@@ -72,7 +72,7 @@ class Installed:
 
 
 def installed(interpreter: Interpreter, wheel: Path) -> Installed:
-    """As a person would: a fresh environment, what the lock file names, our wheel; nothing is compiled."""
+    """A new environment with the locked packages and our wheel; nothing is compiled."""
     folder, done = interpreter.folder, Installed(interpreter)
     shutil.copy(wheel, folder)
     shutil.copy(SOURCE / "deploy" / "requirements.lock", folder)
@@ -84,7 +84,7 @@ def installed(interpreter: Interpreter, wheel: Path) -> Installed:
 
 
 def find(version: str, folder: Path, seen: Path) -> Interpreter | None:
-    """An interpreter of this version; None if there is no way to one."""
+    """An interpreter of this version; None if none is available."""
     for candidate in _candidates(version):
         if candidate.exists() and _version_of(candidate) == version:
             return Interpreter(str(candidate), folder, seen)

@@ -1,4 +1,4 @@
-"""Wheel and sdist: the same bytes every time, complete, and with nothing in them that does not belong there."""
+"""Wheel and sdist: the same bytes every time, complete, and without other files."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _BUILT_FROM = (
 
 
 def copy_of_the_tree(to: Path) -> Path:
-    """Another checkout: other times, other permissions, other order of making."""
+    """Another checkout: other times, other permissions, other order of creation."""
     to.mkdir()
     for name in reversed((*_BUILT_FROM, ".gitignore")):
         source = SOURCE / name
@@ -78,7 +78,7 @@ def test_the_sdist_contains_what_a_person_needs_to_run_it(sdist: Path) -> None:
 
 
 def test_what_it_needs_comes_as_wheels_for_the_other_architecture_too(tmp_path: Path) -> None:
-    """The package index is asked, nothing is downloaded. For this architecture `test_interpreters` installs it all."""
+    """The package index is queried, nothing is downloaded. For this architecture `test_interpreters` installs it."""
     subprocess.run(["python3", "-m", "venv", tmp_path / "venv"], check=True)
     other = {"x86_64": "aarch64", "aarch64": "x86_64"}[platform.machine()]
     for version in ("3.11", "3.12", "3.13", "3.14"):

@@ -1,4 +1,4 @@
-"""The wheel at work with each Python: checking documents, and one pass on a real engine."""
+"""The wheel with each Python: checks of documents, and one pass on a real engine."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ _WITHOUT_LIBYAML = "import sys; sys.modules['yaml._yaml'] = None  # type: ignore
 
 @pytest.fixture
 def samples(program: Installed) -> Path:
-    """The sample policies where the program can see them."""
+    """The sample policies in a folder that the program can read."""
     return Path(shutil.copytree(SOURCE / "manifests", program.interpreter.folder / "manifests", dirs_exist_ok=True))
 
 

@@ -1,1 +1,1 @@
-"""The status page, served by a real server and looked at by a real browser."""
+"""The status page, served by a real server and shown by a real browser."""

@@ -30,7 +30,7 @@ _ELEMENT = "element-6066-11e4-a52e-4f735466cecf"
 
 
 class BrowserError(Exception):
-    """What the driver said."""
+    """An error of the driver."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,7 +49,7 @@ class Browser:
         return self._ask("POST", "/execute/sync", {"script": script, "args": list(arguments)})
 
     def click(self, selector: str) -> None:
-        """As a person does: where it is, if it can be seen."""
+        """Click an element, if it is visible."""
         self._ask("POST", f"/element/{self._find(selector)}/click", {})
 
     def type(self, selector: str, text: str) -> None:
@@ -62,11 +62,11 @@ class Browser:
         self._ask("POST", "/actions", {"actions": [{"type": "key", "id": "keyboard", "actions": steps}]})
 
     def text(self, selector: str) -> str:
-        """What a person reads there."""
+        """The visible text of an element."""
         return str(self.run("return document.querySelector(arguments[0])?.innerText ?? ''", selector))
 
     def wait_for(self, what: Callable[[], Any]) -> Any:
-        """Until something is so; its value."""
+        """Wait until the value is true, and return it."""
         return _until(what)
 
     def devtools(self, command: str, **parameters: Any) -> Any:
@@ -85,17 +85,17 @@ class Browser:
         self.devtools("Emulation.setEmulatedMedia", features=features)
 
     def without_scripts(self, off: bool = True) -> None:
-        """For pages that are loaded from now on."""
+        """Disable scripts on pages that are loaded from now on."""
         self.devtools("Emulation.setScriptExecutionDisabled", value=off)
 
     def picture(self, file: Path, whole: bool = False) -> Path:
-        """What can be seen, or the whole page, as PNG."""
+        """The visible part, or the whole page, as PNG."""
         shot = self.devtools("Page.captureScreenshot", format="png", captureBeyondViewport=whole)
         file.write_bytes(base64.b64decode(shot["data"]))
         return file
 
     def complaints(self) -> list[str]:
-        """Everything that the console of the browser has to complain of since it was asked last."""
+        """All messages of the browser's console since the last call."""
         rows = self._ask("POST", "/se/log", {"type": "browser"})
         return [row["message"] for row in rows]
 
@@ -109,7 +109,7 @@ class Browser:
 
 @contextmanager
 def browser() -> Iterator[Browser]:
-    """A browser with a profile of its own, gone afterwards."""
+    """A browser with a temporary profile."""
     with tempfile.TemporaryDirectory() as profile, _driver() as port:
         options = {"binary": "/usr/bin/chromium", "args": [*_ARGUMENTS, f"--user-data-dir={profile}"]}
         wanted = {"browserName": "chrome", "goog:chromeOptions": options, "goog:loggingPrefs": {"browser": "ALL"}}

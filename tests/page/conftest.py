@@ -1,4 +1,4 @@
-"""One browser for all tests of the page; each begins with a window as on a desk, in daylight."""
+"""One browser for all tests of the page; each starts with a window of desktop size and light colours."""
 
 from __future__ import annotations
 
@@ -11,19 +11,19 @@ from tests.page.browser import Browser, browser
 from tests.page.site import Site, busy_status, served
 
 _NOBODY_THERE = "net::ERR_CONNECTION_REFUSED"
-"""A browser may still want the icon of a page whose server has ended with the test."""
+"""A browser may still request the icon of a page whose server has ended with the test."""
 
 
 @pytest.fixture(scope="session")
 def one_browser() -> Iterator[Browser]:
-    """A Chromium that lives as long as the session."""
+    """A Chromium for the whole session."""
     with browser() as window:
         yield window
 
 
 @pytest.fixture
 def window(one_browser: Browser) -> Iterator[Browser]:
-    """It, with nothing left of the test before; afterwards nobody has complained on its console."""
+    """The browser, reset; after the test its console must have no messages."""
     one_browser.without_scripts(False)
     one_browser.open("about:blank")
     one_browser.resize(1280, 900)
@@ -41,7 +41,7 @@ def busy(tmp_path_factory: pytest.TempPathFactory) -> Status:
 
 @pytest.fixture
 def site(busy: Status) -> Site:
-    """Its controller."""
+    """The site of its controller."""
     site = Site()
     site.publish(busy)
     return site
@@ -49,6 +49,6 @@ def site(busy: Status) -> Site:
 
 @pytest.fixture
 def address(site: Site) -> Iterator[str]:
-    """Where its page is."""
+    """The address of its page."""
     with served(site) as address:
         yield address

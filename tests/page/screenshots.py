@@ -1,4 +1,4 @@
-"""Pictures of the status page, for people: `python -m tests.page.screenshots FOLDER`."""
+"""Screenshots of the status page: `python -m tests.page.screenshots FOLDER`."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _PHONE = (390, 844)
 
 
 def take(folder: Path) -> None:
-    """All pictures."""
+    """Take all screenshots."""
     folder.mkdir(parents=True, exist_ok=True)
     with tempfile.TemporaryDirectory() as scratch, browser() as window:
         busy = busy_status(60, Path(scratch, "busy"))

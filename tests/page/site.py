@@ -1,4 +1,4 @@
-"""A served status page of a sample node: everything behind it is real but the node."""
+"""A served status page of a sample node; only the node is generated."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ HIDDEN_DISK = ImageDisk("/var/lib/docker", why_unknown="The disk cannot be seen 
 
 @dataclass(frozen=True)
 class StillDisk:
-    """Always measures the same."""
+    """A disk that always has the same values."""
 
     disk: ImageDisk = DISK
 
@@ -40,7 +40,7 @@ SECONDS_AFTER_THE_PASS = 42.0
 
 @dataclass
 class StillClock:
-    """Stands at a moment after the sample's last pass."""
+    """A clock that is always shortly after the sample's last pass."""
 
     instant: Instant = sample_node.NOW
     later_by: float = SECONDS_AFTER_THE_PASS
@@ -52,7 +52,7 @@ class StillClock:
 
 @dataclass
 class Site:
-    """What is served; `publish` is what a pass would do."""
+    """The served data; `publish` replaces the end of a pass."""
 
     disk: ImageDisk = DISK
     history: History = field(default_factory=lambda: sample_history())

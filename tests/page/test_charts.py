@@ -1,4 +1,4 @@
-"""Figures: their sizes, and what they say to those who cannot see them."""
+"""Figures: their sizes, and their texts for screen readers."""
 
 from __future__ import annotations
 

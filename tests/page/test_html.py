@@ -1,4 +1,4 @@
-"""Markup from text: no text ever becomes markup."""
+"""Markup from text: text never becomes markup."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from controller.printable import printable
 
 
 class _Reader(HTMLParser):
-    """A browser's view of it: tags with their attributes, and text."""
+    """Reads it like a browser: tags with their attributes, and text."""
 
     def __init__(self) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""The status page as a person meets it, in a real Chromium."""
+"""The status page in a real Chromium."""
 
 from __future__ import annotations
 
@@ -29,7 +29,7 @@ def rows(window: Browser) -> list[str]:
 
 
 def look_again(window: Browser) -> None:
-    """What the page does every ten seconds, and when somebody comes back to it."""
+    """The refresh that the page does every ten seconds, and when it becomes visible."""
     window.run("document.dispatchEvent(new Event('visibilitychange'))")
 
 
@@ -252,7 +252,7 @@ class TestFreshness:
 
 
 class TestWithoutScripts:
-    """What matters works all the same: links and a form."""
+    """Without scripts the links and the form work."""
 
     @pytest.fixture
     def plain(self, window: Browser) -> Iterator[Browser]:
@@ -285,7 +285,7 @@ HOSTILE = "<img src=x onerror=alert(1)>'\"&lt;\u202egpj.exe\x07"
 
 
 def hostile_status(tmp_path: Path) -> Status:
-    """Every text that a stranger can choose is an attack."""
+    """A status in which every foreign text is an attack."""
     policies = tmp_path / "policies"
     policies.mkdir()
     (policies / "x.yaml").write_text(f"label: {HOSTILE!r}\nenabled: {HOSTILE!r}\n")

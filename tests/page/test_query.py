@@ -1,4 +1,4 @@
-"""What of the list somebody wants to see."""
+"""Search, selection and order of the list."""
 
 from __future__ import annotations
 

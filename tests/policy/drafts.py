@@ -1,4 +1,4 @@
-"""Documents for tests: a valid one to change, and strategies that make valid and spoilt ones of plain values."""
+"""Documents for tests: a valid one to change, and strategies for valid and mutated ones as plain values."""
 
 from __future__ import annotations
 
@@ -48,7 +48,7 @@ def problems_in(text: str | bytes, file: str = "a.yaml") -> list[str]:
     return [str(problem) for problem in parse_documents(data, file).problems]
 
 
-# --- Valid documents, and what a slip of the hand makes of them ---
+# --- Valid documents, and mutated ones ---
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=12)
 names = st.sampled_from(
@@ -150,7 +150,7 @@ _names = st.sampled_from(
 
 @st.composite
 def spoilt(draw: st.DrawFn) -> Plain:
-    """A document with one to three slips: a value put in, taken out, or given another name, anywhere in it."""
+    """A document with one to three mutations: a value added, removed or renamed, anywhere in it."""
     draft: Plain = json.loads(json.dumps(draw(forms)))
     for _ in range(draw(st.integers(1, 3))):
         place = draw(st.sampled_from(list(_containers(draft))))

@@ -1,1 +1,1 @@
-"""Years in the life of nodes, at random, beside a simple model of the truth that finds every removal out of place."""
+"""Random simulations of nodes over years, compared with a simple model that detects every wrong removal."""

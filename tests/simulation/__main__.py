@@ -1,4 +1,4 @@
-"""`python -m tests.simulation --days N --seed S`: many nodes, many days, and one line on what came of them."""
+"""`python -m tests.simulation --days N --seed S`: many nodes, many days, and one line with the result."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ DAYS_OF_A_NODE = 50.0
 
 
 def live(seed: int, days: float = DAYS_OF_A_NODE) -> Tally:
-    """One node, from its first day on. Raises Violation."""
+    """Simulate one node from its first day. Raises Violation."""
     with TemporaryDirectory(dir=IN_MEMORY) as folder:
         return SimulatedNode(seed, Path(folder)).live(days)
 
 
 def simulate(days: float, seed: int) -> tuple[Tally, list[str]]:
-    """As many nodes as that takes, each with a seed of its own; and what was violated."""
+    """Simulate nodes with a seed each until `days` have passed; return the violations too."""
     nodes = max(1, round(days / DAYS_OF_A_NODE))
     total, violations = Tally(), []
     with ProcessPoolExecutor(os.cpu_count()) as pool:

@@ -1,4 +1,4 @@
-"""What people, services and the agent do to an engine, at random; each deed is told to the truth as it happens."""
+"""Random actions of people, services and the agent on an engine; each is recorded in the model as it happens."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ KEEP = {"image-controller.keep": "true"}
 
 @dataclass
 class Deeds:
-    """Everybody but the controller."""
+    """All actors but the controller."""
 
     random: Random
     clock: Clock
@@ -36,11 +36,11 @@ class Deeds:
     node: FakeNode
     truth: Truth
     pulled: set[ImageId] = field(default_factory=set)
-    """Images that a registry gave, at whatever time."""
+    """Images that were ever pulled from a registry."""
     mounted: dict[str, set[ImageId]] = field(default_factory=dict)
-    """By container: what it mounts."""
+    """Mounted images by container."""
     recorded: list[str] = field(default_factory=list)
-    """Names to give to `record-download`."""
+    """Names for `record-download`."""
 
     def __post_init__(self) -> None:
         self._rows: list[Row] = []
@@ -50,7 +50,7 @@ class Deeds:
         self.engine.listeners.append(self._rows.append)
 
     def one(self) -> None:
-        """Something happens."""
+        """Run one random action."""
         deeds: Sequence[tuple[int, Callable[[], None]]] = (
             (8, self.pull),
             (3, self.pull_by_digest),
@@ -75,7 +75,7 @@ class Deeds:
         with suppress(ImageGone, RemovalRefused):
             self.random.choices(actions, weights)[0]()
 
-    # ── images come and go ────────────────────────────────────────────────────────────────────────────────────────
+    # ── images come and go ────────────────────────────────────────────────────────────────────────────────────────────
 
     def pull(self) -> None:
         name, content = self._name(), self.random.choice(CONTENTS)
@@ -117,7 +117,7 @@ class Deeds:
     def remove_a_name(self) -> None:
         self.engine.rmi(self._existing())
 
-    # ── containers ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── containers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self) -> None:
         self._use(lambda image, labels: self.engine.start(self.engine.create(image, labels=labels)))
@@ -150,7 +150,7 @@ class Deeds:
             self._remove(self.random.choice(containers))
 
     def replace(self) -> None:
-        """`compose up` after a change: the container goes, and another one of the same image comes."""
+        """`compose up` after a change: a new container of the same image replaces the old one."""
         if containers := [each for each in self.engine.containers_now() if not each.mounted_images]:
             container = self.random.choice(containers)
             self._remove(container)
@@ -179,10 +179,10 @@ class Deeds:
             self.engine.rm(container.id)
         self.mounted.pop(container.id, None)
 
-    # ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def agree(self) -> None:
-        """An agreement begins, naming nothing; or one that has begun names its images."""
+        """An agreement starts without images, or a started one names its images."""
         agreements = list(self._said.agreements)
         imageless = [each for each in agreements if not each.images]
         if imageless and self.random.random() < 0.7:
@@ -199,7 +199,7 @@ class Deeds:
             self._say(agreements)
 
     def agent_falls_silent(self) -> None:
-        """Or speaks again."""
+        """The agent stops answering, or answers again."""
         if self.node.answer.source:
             self._speaks = not self._speaks
             self._answer()
@@ -222,10 +222,10 @@ class Deeds:
             )
             self.node.answer = says if self._speaks else silence
 
-    # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def look_elsewhere(self) -> None:
-        """What happens next has to do with another name."""
+        """The next actions use another name."""
         self._focus = f"{self.random.choice(REPOSITORIES)}:{self.random.choice(TAGS)}"
 
     def _name(self) -> str:
@@ -234,7 +234,7 @@ class Deeds:
         return self._focus
 
     def _existing(self) -> str:
-        """A name or an ID of an image that is there. Raises ImageGone."""
+        """A name or an ID of an existing image. Raises ImageGone."""
         names = [name for image in self.engine.images_now().values() for name in _texts(image)]
         if not names:
             raise ImageGone("there are no images")
@@ -246,7 +246,7 @@ class Deeds:
 
     @contextmanager
     def _told(self, name: str, *, birth: bool, by_agent: bool = False) -> Iterator[list[ImageId]]:
-        """Tell the truth what happens in the block to the image that the block adds to the list."""
+        """Record in the model what happens in the block to the image that the block adds to the list."""
         concerned: list[ImageId] = []
         at, first = self.clock.now(), len(self._rows)
         yield concerned
@@ -256,7 +256,7 @@ class Deeds:
 
 
 def layers_begin_with(layers: Sequence[Layer], others: Sequence[Layer]) -> bool:
-    """Is one image built on another, as far as their layers tell?"""
+    """True if one image is built on another, judged by their layers."""
     return not others or (len(layers) >= len(others) and layers[len(others) - 1].chain == others[-1].chain)
 
 
@@ -265,7 +265,7 @@ def _texts(image: Image) -> list[str]:
 
 
 def _name_of(container: Container) -> str:
-    """By what name its events tell of it; empty if by an ID."""
+    """The image name in its events; empty if they have an ID."""
     return "" if is_image_id(container.created_from) else _short(container.created_from)
 
 

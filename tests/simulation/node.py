@@ -1,4 +1,4 @@
-"""One node at random: a host with its controller, what goes wrong with both, and the truth that watches every call."""
+"""One random node: a host with its controller, failures of both, and the model that checks every request."""
 
 from __future__ import annotations
 
@@ -38,12 +38,12 @@ _YEARS = (0.0, 4_070_908_800.0, 1_800_000_000.0)
 
 
 class Violation(AssertionError):
-    """The controller did what it must not do, or left undone what it must do."""
+    """The controller did something wrong, or did not do something that it must do."""
 
 
 @dataclass
 class Tally:
-    """What a run amounts to."""
+    """The totals of a run."""
 
     seconds: float = 0.0
     passes: int = 0
@@ -55,7 +55,7 @@ class Tally:
     reboots: int = 0
     clock_steps: int = 0
     unknowable: int = 0
-    """Uses of which nobody told in a way that could be understood."""
+    """Uses that no event showed unambiguously."""
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__})
@@ -69,7 +69,7 @@ class Tally:
 
 
 class WatchedEvents(FakeEvents):
-    """The truth sees what a pass takes."""
+    """An event stream; the model records which events a pass takes."""
 
     def __init__(self, engine: FakeEngine, cursor: int, run: str, truth: Truth) -> None:
         self._truth = truth
@@ -86,7 +86,7 @@ class WatchedEvents(FakeEvents):
 
 @dataclass
 class WatchedHost(Host):
-    """A host whose ledger may lose power, and whose events the truth sees."""
+    """A host whose ledger may lose power, and whose events are recorded in the model."""
 
     random: Random = None  # type: ignore[assignment]
     truth: Truth = None  # type: ignore[assignment]
@@ -104,7 +104,7 @@ class WatchedHost(Host):
 
 
 class SimulatedNode:
-    """Lives at random; raises Violation, with all that led to it in its message."""
+    """Runs random steps. Raises Violation with the history in its message."""
 
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed = seed
@@ -154,10 +154,10 @@ class SimulatedNode:
         limits = Limits(removals_per_pass=choose((None, None, None, 1, 3)))
         return Conditions(terms, limits, choose((300.0, *3 * (HOUR,), *8 * (3 * HOUR,), *8 * (12 * HOUR,))))
 
-    # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def live(self, days: float) -> Tally:
-        """So many days, as the node itself would count them."""
+        """Simulate days of the node's own time."""
         while self.tally.seconds < days * DAY:
             self._something_happens()
             self._elapse(self._pause())
@@ -167,7 +167,7 @@ class SimulatedNode:
         return self.tally
 
     def _pause(self) -> float:
-        """Seconds or days; a settle time and an hour are the most interesting."""
+        """Seconds to days; often about a settle time or an hour."""
         spans = (
             (0.01, 3),
             (1, 60),
@@ -209,7 +209,7 @@ class SimulatedNode:
             self.deeds.one()
 
     def _elapse(self, seconds: float) -> None:
-        """Time goes on, with a pass a second after each event, at each deadline, and at each resync."""
+        """Advance the time, with a pass a second after each event, at each deadline, and at each resync."""
         until = self.tally.seconds + seconds
         if self._is_running and self.truth.told_rows:
             self._pass_time(1.0)
@@ -229,7 +229,7 @@ class SimulatedNode:
         self.clock.elapse(seconds)
         self.tally.seconds += seconds
 
-    # ── what goes wrong ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── what goes wrong ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _write_documents(self) -> None:
         files = self.host.folder.files
@@ -250,7 +250,7 @@ class SimulatedNode:
         return a_document(*rules)
 
     def _cut_pass(self) -> None:
-        """The controller is killed, or the power goes, between two writes or within one."""
+        """The controller is killed, or the power fails, between two writes or within one."""
         if not self._is_running or not isinstance(self.host.ledger, FragileLedger):
             return
         self.host.ledger.cut = Cut(self.random.randrange(4), self.random.random() < 0.5)
@@ -273,7 +273,7 @@ class SimulatedNode:
         self._snapshots = []
 
     def _wind_back(self, remembered: Truth) -> None:
-        """What no ledger holds was never learned."""
+        """Reset the model to the state that the ledger has."""
         for name in remembered.__dataclass_fields__:
             setattr(self.truth, name, getattr(remembered, name))
         self.truth.forgotten()
@@ -338,7 +338,7 @@ class SimulatedNode:
         self.host.events.connect()
 
     def _go_deaf(self) -> None:
-        """Events are lost, and nothing tells of it."""
+        """Events are lost without notice."""
         self.host.events.is_deaf = True
         self._deeds()
         self.host.events.is_deaf = False
@@ -374,7 +374,7 @@ class SimulatedNode:
         self.host.events.connect()
 
     def _trouble_ahead(self) -> None:
-        """The next removals of something fail, are refused, or do nothing and say they did."""
+        """The next removals of something fail, are refused, or report success without a removal."""
         images = list(self.engine.images_now().values())
         if images:
             image = self.random.choice(images)
@@ -388,7 +388,7 @@ class SimulatedNode:
         record_downloads(self.host.ledger_file, names)
         self._recorded = [*self._recorded, *names]
 
-    # ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _pass(self) -> None:
         if not self._is_running:
@@ -411,7 +411,7 @@ class SimulatedNode:
             self.truth.heard = self.host.node.answer.agent
 
     def _read_documents(self) -> None:
-        """Which rules may act, and which must: texts that were read before, two seconds and more ago."""
+        """The rules that may act, and those that must: texts that were first read at least two seconds ago."""
         may: list[Rule] = []
         must: list[Rule] = []
         now = self.clock.now()
@@ -454,7 +454,7 @@ class SimulatedNode:
             self._pass_time(self.random.uniform(0, 5))
 
     def _look(self) -> None:
-        """The controller has all of both lists, and now asks what time it is."""
+        """The controller has both lists and reads the clock."""
         self._looked += 1
         containers = self.engine.containers_now()
         used = {container.image for container in containers} | {
@@ -527,7 +527,7 @@ class SimulatedNode:
     def _has_children(self, image: ImageId) -> bool:
         return any(other.parent == image for other in self._images.values())
 
-    # ── what must be so ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── what must be so ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def _check_removal(self, target: str) -> None:
         self._asked.append(target)
@@ -537,7 +537,7 @@ class SimulatedNode:
         listed = self.engine.images_now()[image]
         in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.deeds.mounted.values())
         if why := self.truth.why_not(image, target, listed, in_use):
-            self._violated(f"{target} was asked to go: {why}", image)
+            self._violated(f"{target} was requested to be removed: {why}", image)
         if self.deal.most_removals is not None and len(self._asked) > self.deal.most_removals:
             self._violated(f"{len(self._asked)} removals in one pass")
 
@@ -553,10 +553,10 @@ class SimulatedNode:
         for image, target in self._must_go:
             if target not in self._asked and image not in excused:
                 kept = [verdict for verdict in status.decision.plan.verdicts if verdict.target == target]
-                self._violated(f"{target} was not asked to go: {kept}", image)
+                self._violated(f"{target} was not requested to be removed: {kept}", image)
 
     def _check_verdicts(self, status: Status) -> None:
-        """Exactly one for every reference, and none that keeps without a reason."""
+        """Every reference has exactly one verdict, and no image is kept without a reason."""
         seen = status.decision.memory.seen
         assert seen is not None
         expected = sorted(

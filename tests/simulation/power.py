@@ -1,4 +1,4 @@
-"""A ledger under which the power may go: what is on disk at that moment, a half-written transaction included."""
+"""A ledger with power cuts: it keeps what is on disk at that moment, a half-written transaction included."""
 
 from __future__ import annotations
 
@@ -11,29 +11,29 @@ from random import Random
 
 from controller.adapters.ledger.ledger import Ledger
 from controller.plan.memory.memory import Memory
-from controller.plan.verdict.removal import Batch, Intent, Removal
+from controller.plan.verdict.removal import Batch, Intent, Mark, Removal
 
 
 class PowerCut(BaseException):
-    """The controller ends in the middle of what it does."""
+    """The controller is killed at this point."""
 
 
 @dataclass
 class Cut:
-    """A power cut to come: in which of the next writes, and whether that one reaches the disk."""
+    """A future power cut: in which of the next writes, and whether that write reaches the disk."""
 
     writes_left: int
     is_written: bool
 
 
 class FragileLedger:
-    """A real ledger, in any write of which the controller may end."""
+    """A real ledger; the controller may be killed in any write."""
 
     def __init__(self, file: Path, random: Random) -> None:
         self.cut: Cut | None = None
         self.file = file
         self.saves = 0
-        """How many memories have reached the disk."""
+        """Number of memories that have reached the disk."""
         self._random = random
         self._ledger = Ledger(file)
         self._copied = file.with_name(f"{file.stem}+{file.suffix}")
@@ -54,9 +54,9 @@ class FragileLedger:
     def open_intents(self) -> tuple[Intent, ...]:
         return self._ledger.open_intents()
 
-    def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
+    def save(self, memory: Memory, inbox_read_to: int = 0, mark: Mark | None = None) -> None:
         with self._write():
-            self._ledger.save(memory, inbox_read_to)
+            self._ledger.save(memory, inbox_read_to, mark)
             self.saves += 1
 
     def intend(self, intents: Sequence[Intent]) -> None:
@@ -92,7 +92,7 @@ class FragileLedger:
         shutil.copyfile(_log_of(self.file), _log_of(self._copied))
 
     def lose_power(self) -> None:
-        """What was on disk at the cut is all that is left."""
+        """Keep only what was on disk at the cut."""
         self.close()
         for part in (self._copied, _log_of(self._copied)):
             part.replace(part.with_name(part.name.replace("+", "")))

@@ -1,5 +1,5 @@
-"""Nodes at random, in which nothing is removed too early and nothing stays without a reason; `make simulation` lives
-through ten thousand days of them.
+"""Random nodes on which nothing is removed too early and nothing is kept without a reason; `make simulation` runs ten
+thousand days.
 """
 
 from __future__ import annotations

@@ -1,9 +1,9 @@
-"""What is true of a simulated node, kept apart from the controller and by other means: when each image was last wanted.
+"""A reference model of a simulated node, independent of the controller: the last activity of each image.
 
-The model is told of every deed at the moment at which it happens, by the image that it truly concerned. It knows two
-moments of each image on a clock of watched time: the last sign of life that could be known, before which nobody may
-count, and the latest moment from which a cautious controller may count. A removal that is early by the first, or an
-image that is left by the second, is a violation.
+Every action is recorded when it happens, for the image that it really affected. The model has two times for each image,
+in observed time: the last activity that could be known, which is the earliest start of the idle time, and the latest
+start that a cautious controller may use. A removal that is too early by the first, or an image that is kept too long by
+the second, is a violation.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ LONGEST_BACKOFF_SECONDS = 1800.0 * 1.2
 
 @dataclass(frozen=True)
 class Rule:
-    """One rule of a document that has been read twice, two seconds apart."""
+    """One rule of a document that was read twice, two seconds apart."""
 
     pattern: str
     seconds: float
@@ -36,7 +36,7 @@ class Rule:
 
 @dataclass(frozen=True)
 class Deal:
-    """How the controller was told to decide."""
+    """The settings of the controller."""
 
     store: Store
     resync: float
@@ -47,54 +47,54 @@ class Deal:
 
 @dataclass
 class Sign:
-    """A deed that shows that somebody wants an image."""
+    """An action that is activity of an image."""
 
     image: ImageId
     at: Instant
     rows: frozenset[int]
-    """The events that tell of it."""
+    """The events that report it."""
     name: str
-    """By what name they tell it; empty if by the image's ID."""
+    """The image name in these events; empty if they have the image's ID."""
     by_agent: bool
     is_birth: bool
     is_told: bool = False
     is_taken: bool = False
-    """A pass has begun since it was told."""
+    """A pass has started since it was reported."""
     watched: float | None = None
-    """When it was, on the clock of watched time; known from the first look after it."""
+    """Its time in observed time; known from the first observation after it."""
 
 
 @dataclass
 class Life:
-    """One image at the engine, as of the last look."""
+    """One image of the engine, at the last observation."""
 
     since: float
-    """The last sign of life that could be known."""
+    """The last activity that could be known."""
     since_agent: float
     latest: float
-    """From when a cautious controller may count."""
+    """The latest start of the idle time for a cautious controller."""
     latest_agent: float
     names: tuple[Reference, ...]
-    """Those it bears, and of a kind that it bears no more, those that it bore last."""
+    """Its names; if it lost all tags (or all digests), the last ones."""
     is_used: bool = False
     is_used_by_agent: bool = False
     is_perhaps_used: bool = False
-    """An agreement may mean it by a name that it has lost."""
+    """An agreement may refer to it by a name that it lost."""
     excused_until: float = 0.0
-    """After a removal that came to nothing."""
+    """After a refused or failed removal."""
 
 
 @dataclass
 class Look:
-    """What one look found, and who was using what."""
+    """The images and uses of one observation."""
 
     images: Mapping[ImageId, Image]
     used: Collection[ImageId]
     used_by_agent: Collection[ImageId]
     perhaps_used: Collection[ImageId]
-    """By a name that they have lost meanwhile."""
+    """Used by a name that they lost meanwhile."""
     named: Collection[str]
-    """By agreements."""
+    """Names in agreements."""
     built_upon: Collection[ImageId]
     identity: str
 
@@ -108,53 +108,55 @@ class Truth:
     lives: dict[ImageId, Life] = field(default_factory=dict)
     signs: list[Sign] = field(default_factory=list)
     downloaded: set[ImageId] = field(default_factory=set)
-    """The agent may have had a hand in these."""
+    """Images that the agent may have downloaded."""
     surely_downloaded: set[ImageId] = field(default_factory=set)
     heard: AgentAnswer | None = None
-    """What the agent, or whoever knows the node, said last."""
+    """The last answer of the agent or the node file."""
     rules: tuple[Rule, ...] = ()
-    """Those that may act."""
+    """Rules that may act."""
     sure_rules: tuple[Rule, ...] = ()
-    """Those that must."""
+    """Rules that must act."""
     watch_began: float = -1e9
     has_hole: bool = False
-    """The event stream was connected anew, and the engine had forgotten events that came in between."""
+    """The event stream was reconnected, and the engine had dropped events meanwhile."""
     has_taken_hole: bool = False
-    """A pass has taken what was told around it."""
+    """A pass has taken the events around the gap."""
     hold_began: dict[str, float] = field(default_factory=dict)
-    """By agreement that names no image: when a look first found it."""
+    """Time of the first observation of each agreement without an image."""
     last_pull: float = -1e9
     row_of_pulls_began: float = -1e9
     is_in_row: bool = False
     unknowable: int = 0
     looks: int = 0
     told_rows: list[Row] = field(default_factory=list)
-    """Since the last pass began."""
+    """Since the start of the last pass."""
     taken_rows: list[Row] = field(default_factory=list)
-    """Before that."""
+    """Before the start of the last pass."""
     bore: list[dict[str, set[ImageId]]] = field(default_factory=list)
-    """Who bore which name: at each look since the one before the last pass."""
+    """Images by name, at each observation since the one before the last pass."""
     last: Instant | None = None
     identity: str = ""
+    away: dict[str, tuple[float, dict[ImageId, Life], set[ImageId]]] = field(default_factory=dict)
+    """By engine: when it was left, what was known of its images, and which of them the agent surely downloaded."""
 
-    # ── deeds ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── actions ────────────────────────────────────────────────────────────────────────────────────────────────── ─
 
     def deed(
         self, image: ImageId, at: Instant, rows: Iterable[Row], name: str = "", *, by_agent: bool = False, birth: bool
     ) -> None:
-        """Somebody wants the image."""
+        """Record activity of an image."""
         numbers = frozenset(row["serial"] for row in rows)
         told = {row["serial"] for row in self.told_rows}
         self.signs.append(Sign(image, at, numbers, name, by_agent, birth, bool(numbers & told)))
 
     def told(self, row: Row) -> None:
-        """The controller hears of an event."""
+        """The controller receives an event."""
         self.told_rows.append(row)
         for sign in self.signs:
             sign.is_told |= row["serial"] in sign.rows
 
     def taken(self) -> None:
-        """A pass begins: what was told by now counts in it."""
+        """A pass starts; it uses the events so far."""
         self.taken_rows += self.told_rows
         self.told_rows = []
         self.has_taken_hole |= self.has_hole
@@ -163,25 +165,26 @@ class Truth:
             sign.is_taken |= sign.is_told
 
     def forgotten(self) -> None:
-        """The controller's process ended before it could write down what it had heard."""
+        """The controller's process ended before it stored its events."""
         self.told_rows, self.taken_rows = [], []
         self.has_hole = self.has_taken_hole = False
         for sign in self.signs:
             sign.is_told = sign.is_taken = False
 
-    # ── looks ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── looks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def look(self, at: Instant, look: Look, imageless: Collection[str], *, opens_pass: bool, is_up: bool) -> None:
-        """The controller has looked; `imageless` are the agreements that name no image yet."""
+        """The controller has observed; `imageless` are the agreements that name no image yet."""
         is_up &= not self.has_taken_hole
+        left_at = self.watched
         if self._watch(at, is_up or not opens_pass):
             self.watch_began = self.watched
         if look.identity != self.identity:
-            self.lives, self.surely_downloaded, self.identity = {}, set(), look.identity
+            self._change_engine(look.identity, left_at)
         self.bore.append(_bearers(look.images))
         before = self.lives
         self.lives = {image: self._life(image, before.get(image), listed) for image, listed in look.images.items()}
-        for image in look.used:  # Hidden images in use live on.
+        for image in look.used:  # Hidden images in use remain.
             if image in before:
                 self.lives.setdefault(image, before[image])
         self._use(look)
@@ -194,8 +197,20 @@ class Truth:
             self.bore = self.bore[-2:]
         self.looks += 1
 
+    def _change_engine(self, identity: str, left_at: float) -> None:
+        """Its images are as idle as when it was left, and nothing was watched meanwhile."""
+        self.away[self.identity] = (left_at, self.lives, self.surely_downloaded)
+        since, self.lives, self.surely_downloaded = self.away.pop(identity, (self.watched, {}, set()))
+        for life in self.lives.values():
+            life.since += self.watched - since
+            life.since_agent += self.watched - since
+            life.latest += self.watched - since
+            life.latest_agent += self.watched - since
+            self.watch_began = self.watched
+        self.identity = identity
+
     def _watch(self, at: Instant, stream_stood: bool) -> bool:
-        """Advance the clock of watched time; was there a time in which nobody watched?"""
+        """Advance the observed time; true if there was a gap in observation."""
         last, self.last = self.last, at
         gained, gap = 0.0, not stream_stood
         if last is not None and last.boot == at.boot:
@@ -236,7 +251,7 @@ class Truth:
             life.is_perhaps_used = image in perhaps
 
     def perhaps_named(self, names: Collection[str]) -> set[ImageId]:
-        """Images that have borne one of these names lately, or were given it for a moment, as far as that is known."""
+        """Images that had one of these names recently, also between two observations, as far as known."""
         borne = {image for bore in self.bore for name in names for image in bore.get(name, ())}
         given = {
             row["Actor"]["ID"] for row in self.taken_rows if _plain(row["Actor"]["Attributes"].get("name", "")) in names
@@ -244,7 +259,7 @@ class Truth:
         return {*borne, *(image_id(text) for text in given)}
 
     def _count(self, before: Mapping[ImageId, Life]) -> None:
-        """Every sign that could be known by now counts from the moment at which it truly was."""
+        """All activity that could be known now counts from its real time."""
         waiting: list[Sign] = []
         for sign in self.signs:
             life = self.lives.get(sign.image)
@@ -264,7 +279,7 @@ class Truth:
         return not sign.name or any(sign.image in bore.get(sign.name, ()) for bore in self.bore)
 
     def _touch(self) -> None:
-        """Whatever an event may have meant, in the widest sense, may count from now."""
+        """All activity that an event may have meant may count from now."""
         self._count_pulls()
         untagged = {row["Actor"]["ID"] for row in self.taken_rows if row["Action"] == "untag"}
         for row in self.taken_rows:
@@ -288,10 +303,10 @@ class Truth:
         if is_pulled:
             self.last_pull = self.watched
 
-    # ── verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def why_not(self, image: ImageId, target: str, listed: Image, in_use: bool) -> str:
-        """What is wrong with the removal that is asked for at this moment; empty if nothing is."""
+        """Why the requested removal is wrong; empty if it is right."""
         life = self.lives.get(image)
         if life is None:
             return "no look has found it"
@@ -300,12 +315,12 @@ class Truth:
         if in_use or life.is_used:
             return "it is in use"
         if any(sign.image == image and sign.is_told and self._could_be_known(sign) for sign in self.signs):
-            return "it was wanted a moment ago"
+            return "it had recent activity"
         idle, idle_agent = self.watched - life.since, self.watched - life.since_agent
         if idle + EPSILON_SECONDS < self.deal.settle:
             return f"it was wanted {idle:.1f} s ago and has not settled"
         if self.watched - self.watch_began + EPSILON_SECONDS < self.deal.settle:
-            return "nobody watched a moment ago"
+            return "there was a recent gap in observation"
         if self._is_held(life.since):
             return "a young agreement may need it"
         if self.deal.store is Store.PODMAN and self._pauses():
@@ -319,7 +334,7 @@ class Truth:
         return ""
 
     def must_go(self, image: Image, target: str) -> bool:
-        """Is there nothing by which a cautious controller may keep it in this pass? As of the look."""
+        """True if a cautious controller has no reason to keep it in this pass, at the observation."""
         life = self.lives[image.id]
         idle = self.watched - life.latest
         if (

@@ -1,1 +1,1 @@
-"""Days in the life of a node: one readable file each, told to the fake engine of every kind, and to real ones."""
+"""Stories of a node: one readable file each, run on the fake engine of every kind and on real ones."""

@@ -1,4 +1,4 @@
-"""A story: what is given, then one moment after the other. The words of its moments are the methods of `Teller`."""
+"""A story: the initial state, then its steps. The names of the steps are the methods of `Teller`."""
 
 from __future__ import annotations
 
@@ -29,9 +29,9 @@ class Story:
 
     name: str
     sentence: str
-    """What it shows."""
+    """The behaviour that it shows."""
     sources: tuple[str, ...]
-    """Behaviours of other cleaners that it takes up, by their number in tests/data/peers.json."""
+    """Behaviours of other tools that it covers, by their number in tests/data/peers.json."""
     kinds: tuple[Kind, ...]
     conditions: Conditions
     moments: tuple[Moment, ...]
@@ -42,21 +42,21 @@ class Story:
 
 
 def stories() -> Iterator[Story]:
-    """All of them."""
+    """All stories."""
     for file in sorted(FOLDER.glob("*.yaml")):
         yield _story(file.stem, yaml.safe_load(file.read_text()))
 
 
-def _story(name: str, told: dict[str, Any]) -> Story:
-    assert told.keys() <= _FIELDS, f"{name}: {told.keys() - _FIELDS}"
-    stores = told.get("stores")
+def _story(name: str, values: dict[str, Any]) -> Story:
+    assert values.keys() <= _FIELDS, f"{name}: {values.keys() - _FIELDS}"
+    stores = values.get("stores")
     return Story(
         name=name,
-        sentence=told["story"],
-        sources=tuple(told.get("from", ())),
+        sentence=values["story"],
+        sources=tuple(values.get("from", ())),
         kinds=tuple(kind for kind in Kind if stores is None or kind.store.value in stores),
-        conditions=_conditions(told.get("settings", {})),
-        moments=tuple(map(_moment, told["moments"])),
+        conditions=_conditions(values.get("settings", {})),
+        moments=tuple(map(_moment, values["moments"])),
     )
 
 
@@ -67,8 +67,8 @@ def _conditions(settings: dict[str, Any]) -> Conditions:
     return Conditions(terms, limits, duration(settings.get("resync", "5m")))
 
 
-def _moment(told: str | dict[str, Any]) -> Moment:
-    if isinstance(told, str):
-        return told, None
-    ((word, value),) = told.items()
+def _moment(values: str | dict[str, Any]) -> Moment:
+    if isinstance(values, str):
+        return values, None
+    ((word, value),) = values.items()
     return word, value

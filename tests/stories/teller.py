@@ -1,6 +1,6 @@
-"""Tells a story to a host, and finds it true or not. Each word of a moment is one method here.
+"""Runs a story on a host and checks it. Each step of a story is one method here.
 
-Names are written without a registry: all images of a story live in the one that its engine pulls from.
+Names are written without a registry: all images of a story are in the registry that its engine pulls from.
 """
 
 from __future__ import annotations
@@ -27,14 +27,14 @@ AGENT = "http://agent"
 YEARS = {"1970": 0.0, "2027": 1_800_000_000.0, "2099": 4_070_908_800.0}
 ONLY_FAKE = {"reboot", "engine away", "engine restarts", "another engine", "the same engine", "events are lost"}
 ONLY_FAKE |= {"next removals", "the list fails", "ledger is lost"}
-"""Moments that cannot be made real, or not in reasonable time."""
+"""Steps that are not possible on a real engine, or not in reasonable time."""
 
 Labels = Mapping[str, str]
 _LABELS: dict[str, Labels] = {"agent": AGENT_LABELS, "hzn dev": DEV_LABELS}
 
 
 class Teller:
-    """One telling. Every removal must be told of by `removed`, in its order; what is not told must not happen."""
+    """One run. Every removal must be in a step `removed`, in its order; there must be no other removal."""
 
     def __init__(self, host: Host, story: Story) -> None:
         self._host = host
@@ -42,7 +42,7 @@ class Teller:
         self._images: dict[str, ImageId] = {}
         self._containers: dict[str, str] = {}
         self._digests: dict[str, str] = {}
-        """What was pulled as `repo@content`, by the name that the engine gave it."""
+        """Images pulled as `repo@content`, by the name that the engine gave them."""
         self._removed: list[Intent] = []
         self._said = AgentAnswer()
 
@@ -52,19 +52,19 @@ class Teller:
             method(value) if value is not None else method()
         self.removed([])
 
-    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def look(self) -> None:
         """One pass."""
         self._take_down(self._host.look())
 
     def after(self, span: str) -> None:
-        """So much time goes by, with a pass whenever one is due."""
+        """Advance the time, with a pass whenever one is due."""
         for status in self._host.live(duration(span)):
             self._take_down(status)
 
     def unwatched(self, span: str) -> None:
-        """So much time goes by and nobody looks."""
+        """Advance the time without a pass."""
         self._host.clock.elapse(duration(span))
 
     def clock(self, year: int) -> None:
@@ -84,7 +84,7 @@ class Teller:
         done = [removal for removal in status.removals if removal.outcome.is_success]
         self._removed += [removal.intent for removal in done]
 
-    # ── images ────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── images ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, what: str | dict[str, Any]) -> None:
         self._came(what, lambda name, content, labels: self._engine.load(name, labels=labels, content=content))
@@ -96,8 +96,8 @@ class Teller:
         self._came(what, lambda name, content, _: self._engine.import_(name, content))
 
     def build(self, what: dict[str, Any]) -> None:
-        """`name`, `upon` another image, with so many `layers` of its own; each but the last is a bare parent, and the
-        one right below the image is known as `parent`.
+        """Build `name` on the image `upon`, with `layers` of its own. Each layer but the last is a bare parent; the
+        parent of the image is called `parent`.
         """
         layers = [f"{what['name']} {number}" for number in range(what.get("layers", 1))]
         made = self._engine.build(self._full(what["name"]), self._full(what["upon"]), *layers)
@@ -106,12 +106,12 @@ class Teller:
             self._images[what["parent"]] = self._engine.port.images()[made].parent
 
     def tag(self, what: dict[str, str]) -> None:
-        """An existing image gets another name."""
+        """Add a name to an image."""
         for image, name in what.items():
             self._engine.tag(self._text(image), self._full(name))
 
     def untag(self, name: str) -> None:
-        """Somebody else removes a name."""
+        """Another process removes a name."""
         self._engine.rmi(self._text(name))
 
     def _came(self, what: str | dict[str, Any], how: Any) -> None:
@@ -123,18 +123,18 @@ class Teller:
         if "@" in name:
             self._digests[name] = self._engine.port.images()[image].digests[0].text
 
-    # ── containers ────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── containers ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def run(self, what: dict[str, str]) -> None:
-        """A container of an image; `by` says whose."""
+        """Start a container of an image; `by` is its owner."""
         self._made(what, self._engine.run)
 
     def create(self, what: dict[str, str]) -> None:
-        """A container that is not started."""
+        """Create a container without starting it."""
         self._made(what, self._engine.create)
 
     def run_briefly(self, what: str | dict[str, str]) -> None:
-        """A container that has come and gone."""
+        """Start a container that ends and is removed."""
         image, by = (what, "") if isinstance(what, str) else (what["image"], what["by"])
         self._engine.run_briefly(self._text(image), labels=_LABELS.get(by))
 
@@ -153,15 +153,19 @@ class Teller:
             if container != "by":
                 self._containers[container] = how(self._text(image), labels=labels)
 
-    # ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the agent ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def agent(self, says: str) -> None:
-        """It `answers`, or is `silent`."""
-        silence = NodeAnswer(None, "no answer", AGENT, is_silence=True)
-        self._host.node.answer = silence if says == "silent" else NodeAnswer(A_NODE, "", AGENT, agent=self._said)
+        """The agent `answers`, or is `silent`."""
+        answers = {
+            "silent": NodeAnswer(None, "no answer", AGENT, is_silence=True, has_agent=True),
+            "unconfiguring": NodeAnswer(None, "its state is unconfiguring", AGENT, has_agent=True),
+            "answers": NodeAnswer(A_NODE, "", AGENT, agent=self._said, has_agent=True),
+        }
+        self._host.node.answer = answers[says]
 
     def agreement(self, what: dict[str, list[str]]) -> None:
-        """It begins, or names its images."""
+        """An agreement starts, or names its images."""
         others = [each for each in self._said.agreements if each.id not in what]
         now = [Agreement(id, tuple(map(self._full, images))) for id, images in what.items()]
         self._says([*others, *now])
@@ -181,7 +185,7 @@ class Teller:
         self.service(image)
 
     def end_of_definition(self, image: str) -> None:
-        """It is archived."""
+        """The definition is archived."""
         self._said = replace(self._said, needed=tuple(each for each in self._said.needed if each != self._full(image)))
         self.agent("answers")
 
@@ -194,10 +198,10 @@ class Teller:
     def record_download(self, name: str) -> None:
         record_downloads(self._host.ledger_file, [self._full(name)])
 
-    # ── the operator ──────────────────────────────────────────────────────────────────────────────────────────────
+    # ── the operator ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     def policy(self, rules: list[dict[str, Any]]) -> None:
-        """The one document, as of now; it is in force after it has stood for two seconds."""
+        """Replace the only document; it is in force after two seconds."""
         removals = [self._removal(**rule) for rule in rules]
         self._host.folder.files["policy.json"] = a_document(*removals)
 
@@ -205,7 +209,7 @@ class Teller:
         return a_removal(self._pattern(image), minutes, agent_only, **optional)
 
     def broken_policy(self) -> None:
-        """Half of it is there."""
+        """The document is half-written."""
         self._host.folder.files["policy.json"] = '{"label": "half", "image_policy": {"remo'
 
     def stop_file(self, is_there: bool) -> None:
@@ -215,7 +219,7 @@ class Teller:
     def no_policy(self) -> None:
         self._host.folder.files.clear()
 
-    # ── the controller and the engine ─────────────────────────────────────────────────────────────────────────────
+    # ── the controller and the engine ─────────────────────────────────────────────────────────────────────────────────
 
     def controller_restarts(self) -> None:
         self._host.restart()
@@ -234,7 +238,7 @@ class Teller:
         self._host.start()
 
     def engine_away(self, span: str) -> None:
-        """Its process is gone for so long; containers end."""
+        """The engine's process is stopped for this time; containers end."""
         engine = self._fake
         engine.is_down = True
         self._host.events.disconnect()
@@ -260,13 +264,13 @@ class Teller:
         self._host.events.is_deaf = yes
 
     def next_removals(self, what: dict[str, list[str]]) -> None:
-        """Each next answer to the removal of a name: `refused`, `failed`, or `lies` that it was done."""
+        """The next answers to the removal of a name: `refused`, `failed`, or `lies` (success without a removal)."""
         answers = {"refused": RemovalRefused("409: conflict"), "failed": RemovalFailed("500: broken"), "lies": None}
         for name, outcomes in what.items():
             self._fake.troubles[self._text(name)] = deque(answers[outcome] for outcome in outcomes)
 
     def the_list_fails(self, yes: bool) -> None:
-        """The engine answers, but not when asked for containers."""
+        """The engine answers all requests but the list of containers."""
 
         def answer(what: str) -> None:
             if yes and what == "containers":
@@ -274,7 +278,7 @@ class Teller:
 
         self._fake.on_call = answer
 
-    # ── what must be so ───────────────────────────────────────────────────────────────────────────────────────────
+    # ── what must be so ───────────────────────────────────────────────────────────────────────────────────────────────
 
     def expect(self, verdicts: dict[str, str]) -> None:
         """The verdict on each name, or on each name of an image; after a colon, a part of its detail."""
@@ -287,7 +291,7 @@ class Teller:
                 assert detail in verdict.detail, f"{name}: {verdict.detail}"
 
     def removed(self, names: list[str]) -> None:
-        """Exactly these were removed since this was told last, in this order."""
+        """Exactly these were removed since the last such step, in this order."""
         removed, self._removed = self._removed, []
         are_these = len(removed) == len(names) and all(map(self._is_of, removed, names))
         assert are_these, [intent.reference for intent in removed]
@@ -297,7 +301,7 @@ class Teller:
         assert not missing, f"{missing} are not among {self._engine.names}"
 
     def asked(self, what: dict[str, int]) -> None:
-        """How often the engine was asked for a removal since this was told last."""
+        """The number of removal requests since the last such step."""
         calls = [call.removeprefix("remove ") for call in self._engine.calls if call.startswith("remove ")]
         assert {name: calls.count(self._text(name)) for name in what} == what
         self._engine.calls.clear()
@@ -306,7 +310,7 @@ class Teller:
         assert any(text in trouble for trouble in self._host.last.degraded), self._host.last.degraded
 
     def _is_of(self, intent: Intent, name: str) -> bool:
-        """An image that has lost its tag goes by its digest, or by its ID: stores differ in what they leave it."""
+        """An image that lost its tag is removed by its digest or by its ID, depending on the store."""
         return self._shown(name) == (intent.reference if _is_name(name) else intent.image)
 
     def _verdicts_on(self, name: str) -> list[Verdict]:
@@ -314,7 +318,7 @@ class Teller:
         by_name = [verdict for verdict in verdicts if verdict.reference == self._shown(name)]
         return by_name or [verdict for verdict in verdicts if verdict.image == self._images.get(name)]
 
-    # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     @property
     def _engine(self) -> Any:
@@ -332,7 +336,7 @@ class Teller:
         return pattern if pattern == "*" else self._full(pattern)
 
     def _text(self, name: str) -> str:
-        """What to tell an engine: a name, or the ID of an image that is known by an alias."""
+        """The name for the engine, or the ID of an image with an alias."""
         return self._full(name) if _is_name(name) else self._images[name]
 
     def _shown(self, name: str) -> str:
@@ -340,5 +344,5 @@ class Teller:
 
 
 def _is_name(text: str) -> bool:
-    """And not the alias by which a story knows an image."""
+    """True for a name; false for an alias of a story."""
     return ":" in text or "@" in text

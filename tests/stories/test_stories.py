@@ -1,4 +1,4 @@
-"""Every story, told to the fake engine of every kind that it is about."""
+"""Every story, run on the fake engine of every kind that it applies to."""
 
 from __future__ import annotations
 

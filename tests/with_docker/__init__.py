@@ -1,1 +1,1 @@
-"""Tests against real container engines, which the test session starts, fills, wipes and ends by itself."""
+"""Tests on real container engines, which the test session starts, fills, empties and stops itself."""

@@ -27,7 +27,7 @@ _KINDS = os.environ.get("IMAGECTL_TEST_ENGINES", "debian").replace(",", " ").spl
 
 @pytest.fixture(scope="session")
 def registry_address() -> str:
-    """Where the registry is, or will be once a test asks for it."""
+    """The address of the registry, which the first test that needs it starts."""
     return free_address()
 
 
@@ -64,7 +64,7 @@ def registry(registry_address: str) -> Iterator[str]:
 
 @pytest.fixture(scope="session")
 def engine_title(engine: PrivateEngine, engine_client: docker.APIClient) -> str:
-    """Which engine that is, for people: product, version, image store."""
+    """The engine for display: product, version, image store."""
     rights = ", rootless" if engine.is_rootless else ""
     if engine.is_podman:
         return f"Podman {engine_client.version()['Version']}{rights}"
@@ -76,6 +76,6 @@ def engine_title(engine: PrivateEngine, engine_client: docker.APIClient) -> str:
 
 @pytest.fixture(autouse=True)
 def _tells_its_engine(request: pytest.FixtureRequest, record_property: Callable[[str, object], None]) -> None:
-    """For the table of results."""
+    """Record the engine for the table of results."""
     if "engine" in request.fixturenames:
         record_property(ENGINE, request.getfixturevalue("engine_title"))

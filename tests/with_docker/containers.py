@@ -1,4 +1,4 @@
-"""Containers in every state a container can be in, made of test images: no network, no volume, gone in a moment."""
+"""Containers in every state, created from test images: without network and volumes, quick to remove."""
 
 from __future__ import annotations
 
@@ -35,7 +35,7 @@ def create(
 
 
 def can_mount_images(api: docker.APIClient) -> bool:
-    """Docker from API 1.48 on, behind which Podman stays and yet can."""
+    """True for Docker from API 1.48 on, and for Podman with any API version."""
     version = api.version()
     is_podman = any(component["Name"] == "Podman Engine" for component in version["Components"])
     return is_podman or tuple(map(int, version["ApiVersion"].split("."))) >= (1, 48)
@@ -49,7 +49,7 @@ def run(api: docker.APIClient, image: str, *, labels: Mapping[str, str] | None =
 
 
 def run_briefly(api: docker.APIClient, image: str, *, labels: Mapping[str, str] | None = None) -> str:
-    """A container that has ended by itself."""
+    """A container that has ended."""
     container = create(api, image, command="/end", labels=labels)
     api.start(container)
     api.wait(container)
@@ -57,12 +57,12 @@ def run_briefly(api: docker.APIClient, image: str, *, labels: Mapping[str, str] 
 
 
 def pause(api: docker.APIClient, container: str) -> None:
-    """Freeze a running one."""
+    """Freeze a running container."""
     api.pause(container)
 
 
 def stop(api: docker.APIClient, container: str) -> None:
-    """End it in good order; it stays as an exited container."""
+    """Stop a container; it remains as an exited one."""
     api.stop(container, timeout=5)
 
 
@@ -72,22 +72,22 @@ def remove(api: docker.APIClient, container: str) -> None:
 
 
 def commit(api: docker.APIClient, container: str, tag: str) -> str:
-    """An image made of a container, a child of the container's image; returns its ID."""
+    """Commit a container: the image is a child of the container's image; returns its ID."""
     repository, _, version = tag.rpartition(":")
     return str(api.commit(container, repository, version)["Id"])
 
 
 def state_of(api: docker.APIClient, container: str) -> str:
-    """In the word of the engine's list; Podman says `stopped` first where Docker says `exited`."""
+    """The state in the engine's list; Podman has `stopped` first where Docker has `exited`."""
     state = next(str(row["State"]) for row in api.containers(all=True) if row["Id"] == container)
     return "exited" if state == "stopped" else state
 
 
 @contextmanager
 def dead(api: docker.APIClient, container: str, data: Path) -> Iterator[None]:
-    """A container that Docker has failed to remove, for the length of a block; `data` is the engine's data folder.
+    """A container that Docker failed to remove, for the duration of a block; `data` is the engine's data folder.
 
-    A file which cannot be deleted is what fails the removal. Podman knows no such state.
+    A file that cannot be deleted makes the removal fail. Podman has no such state.
     """
     obstacle = data / "containers" / container / "obstacle"
     obstacle.touch()

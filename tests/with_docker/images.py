@@ -37,7 +37,7 @@ class Layer:
 
 @dataclass(frozen=True, slots=True)
 class Recipe:
-    """What an image is made of; no tags make it an image without a name, `variant` sets equal ones apart."""
+    """The content of an image. Without tags it has no name; `variant` distinguishes equal ones."""
 
     tags: tuple[str, ...] = ()
     layers: tuple[Layer, ...] = (Layer("base", 20_000),)
@@ -46,10 +46,10 @@ class Recipe:
 
 
 class StreamError(Exception):
-    """The engine answered 200 and said in the stream that it could not do it."""
+    """The engine answered 200 and reported an error in the stream."""
 
 
-# ── loading ────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── loading ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def load(api: docker.APIClient, recipes: Iterable[Recipe], images_per_archive: int = 100) -> None:
@@ -68,7 +68,7 @@ def load_image(api: docker.APIClient, *tags: str, **recipe: Any) -> str:
 
 
 def archive(recipes: Sequence[Recipe]) -> bytes:
-    """The images as `docker save` would write them, in the form that every engine since Docker 1.10 reads."""
+    """The images in the form of `docker save`, which every engine since Docker 1.10 reads."""
     files: dict[str, bytes] = {}
     manifest = []
     for recipe in recipes:
@@ -124,7 +124,7 @@ def _sha256(content: bytes) -> str:
     return hashlib.sha256(content).hexdigest()
 
 
-# ── the other ways an image comes to a host ────────────────────────────────────────────────────────────────────────
+# ── the other ways an image comes to a host ───────────────────────────────────────────────────────────────────────────
 
 
 def import_image(api: docker.APIClient, tag: str, *layers: Layer) -> str:
@@ -167,21 +167,21 @@ def _random_files(layers: Iterable[Layer]) -> dict[str, bytes]:
     }
 
 
-# ── asking ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── asking ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def image_id(api: docker.APIClient, name: str) -> str:
-    """The ID as the engine's list has it."""
+    """The ID in the engine's list."""
     return str(inspect(api, name)["Id"])
 
 
 def inspect(api: docker.APIClient, name: str) -> dict[str, Any]:
-    """All that the engine knows about one image."""
+    """The engine's inspection of one image."""
     return dict(api.inspect_image(name))  # type: ignore[no-untyped-call]
 
 
 def names_of(api: docker.APIClient) -> set[str]:
-    """All names with a tag on this engine, without what Podman puts before those of no registry."""
+    """All names with a tag on this engine, without Podman's prefix for names without a registry."""
     rows = api.images()
     return {
         name.removeprefix("localhost/") for row in rows for name in row["RepoTags"] or [] if name != "<none>:<none>"
@@ -189,14 +189,14 @@ def names_of(api: docker.APIClient) -> set[str]:
 
 
 def split(name: str) -> tuple[str, str]:
-    """Repository, and tag or digest, as the API wants them."""
+    """Repository, and tag or digest, as the API requires them."""
     separator = "@" if "@" in name else ":"
     repository, _, rest = name.rpartition(separator)
     return repository, rest
 
 
 def _text_of(answer: Iterator[Any] | str | bytes) -> str:
-    """All that a stream said; raises `StreamError` if an error was among it."""
+    """The text of a stream. Raises `StreamError` if it contains an error."""
     parts = [answer] if isinstance(answer, str | bytes) else answer
     said = "".join(_as_text(part) for part in parts)
     if '"errorDetail"' in said or '"error"' in said:

@@ -1,4 +1,4 @@
-"""The controller on a real engine, pass by pass: everything is real but the policy folder and the hours that pass."""
+"""The controller on a real engine, pass by pass; only the policy folder and the clock are fake."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ _MARKER = "marker.local/marker:1"
 
 
 class PushedClock:
-    """The real clock, and on top of it the time that a test does not wait for."""
+    """The real clock plus the time that a test skips."""
 
     def __init__(self) -> None:
         self._clock = SystemClock()
@@ -71,10 +71,10 @@ class OnEngine:
     rang: threading.Event
     last: Status = field(init=False)
     removals: tuple[Removal, ...] = ()
-    """What the last call asked for, and what came of it."""
+    """The requested removals of the last call, with their results."""
 
     def rules(self, *rules: Plain) -> None:
-        """What the only policy document removes from now on."""
+        """Replace the rules of the only policy document."""
         self.folder.files = {"doc.yaml": a_document(*rules)}
 
     def look(self) -> Status:
@@ -85,7 +85,7 @@ class OnEngine:
         return self.last
 
     def look_later(self) -> Status:
-        """A pass that knows all that has happened, and one after so long that everything idle is due."""
+        """A pass with all events, and one at a time at which everything idle is due."""
         self.catch_up()
         at_once = self.look().removals
         self.clock.elapse(A_LONG_TIME_SECONDS)
@@ -94,30 +94,30 @@ class OnEngine:
         return status
 
     def catch_up(self) -> None:
-        """Wait until the event stream has told all that has happened: an image of our own comes and goes after it."""
+        """Wait for all events: an image of our own is created and removed last, and its event awaited."""
         mark = self.events.mark()
         marker = images.load_image(self.api, _MARKER, variant="marker", layers=())
         self.api.remove_image(_MARKER)
         self.hear_of_removals({image_id(marker)}, mark)
 
     def hear_of_removals(self, of: set[ImageId], mark: int) -> None:
-        """Wait until the event stream has told of the end of these images, after that place in it."""
+        """Wait until the event stream has reported the deletion of these images, after that position."""
         while of - {event.image for event in self.events.after(mark)[0] if event.kind is EventKind.DELETED}:
             assert self.rang.wait(_PATIENCE_SECONDS), "no event arrives"
             self.rang.clear()
 
     @property
     def came_of(self) -> dict[str, str]:
-        """What came of each reference that the last call asked for."""
+        """The outcome of each removal of the last call."""
         return {removal.intent.reference: removal.outcome.value for removal in self.removals}
 
     @property
     def verdicts(self) -> dict[str, Verdict]:
-        """By reference, as people write it."""
+        """Verdicts by reference, as displayed."""
         return {verdict.reference: verdict for verdict in self.last.decision.plan.verdicts}
 
     def reasons(self, *references: str) -> list[str]:
-        """The verdicts' words on these."""
+        """The verdict words of these references."""
         return [self.verdicts[reference].reason.value for reference in references]
 
     @property
@@ -131,7 +131,7 @@ class OnEngine:
         return seen is not None and seen.engine.store is Store.GRAPH_DRIVER
 
     def has(self, image: str) -> bool:
-        """Does the engine still have the image of that ID?"""
+        """True if the engine still has the image with that ID."""
         return image_id(image) in {image_id(row["Id"]) for row in self.api.images(all=True)}
 
 
@@ -148,7 +148,7 @@ def on_engine(
     protected: tuple[str, ...] = (),
     parallel: int = 4,
 ) -> Iterator[OnEngine]:
-    """A controller whose rules remove what they name as soon as it is unused and settled; `*` if no rule is given."""
+    """A controller whose rules remove unused images after the settle time; `*` if no rule is given."""
     address, clock, rang, stopping = Address(engine.host), PushedClock(), threading.Event(), threading.Event()
     folder = FakeFolder()
     ledger = Ledger(tmp_path / "ledger.db")

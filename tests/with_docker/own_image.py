@@ -1,4 +1,4 @@
-"""The controller as an image, made of this machine's Python and what is installed beside it: no base, no registry."""
+"""The controller as an image made from this machine's Python and its packages: without base and registry."""
 
 from __future__ import annotations
 
@@ -37,7 +37,7 @@ _PACKAGES, _PYTHON = Path("/opt/packages"), Path(sys.executable).resolve()
 
 
 def import_controller(api: docker.APIClient, tag: str) -> None:
-    """Make it an image under this tag, which runs `imagectl` with the arguments of the container."""
+    """Import an image with this tag that runs `imagectl` with the arguments of the container."""
     changes = [f'ENTRYPOINT ["{_PYTHON}", "-m", "controller"]', f"ENV PYTHONPATH={_PACKAGES}"]
     api.import_image_from_data(_root(), *images.split(tag), changes=changes)
 
@@ -65,7 +65,7 @@ def _files_below(folder: Path) -> Iterator[Path]:
 
 
 def _packages() -> list[Distribution]:
-    """What the project needs to run, and what that needs."""
+    """The run-time dependencies of the project, with theirs."""
     found: dict[str, Distribution] = {}
     pending = [_PROJECT]
     while pending:

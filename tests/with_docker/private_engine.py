@@ -1,6 +1,6 @@
 """The engines and the registry of a test session, started and ended by the scripts in deploy/local.
 
-Each belongs to this process: when it ends, however it ends, they end too and leave nothing.
+Each belongs to this process: when the process ends in any way, they end too and leave nothing.
 """
 
 from __future__ import annotations
@@ -23,12 +23,12 @@ _PATIENCE_SECONDS = 600
 
 
 class ScriptError(Exception):
-    """What the script said; the tests that need the engine fail with it."""
+    """The message of the script; the tests that need the engine fail with it."""
 
 
 @dataclass(frozen=True, slots=True)
 class PrivateEngine:
-    """An engine of these tests alone: it may be filled, wiped, stopped and started at will."""
+    """An engine for these tests only: it may be filled, emptied, stopped and started."""
 
     kind: str
     host: str
@@ -40,7 +40,7 @@ class PrivateEngine:
 
     @property
     def folder(self) -> Path:
-        """What it has stored is in `data` there, its socket and its log beside that."""
+        """The folder with `data` (its store), its socket and its log."""
         return Path(self.host.removeprefix("unix://")).parent
 
     @property
@@ -62,15 +62,15 @@ class PrivateEngine:
         return docker.APIClient(self.host, version="auto", timeout=_PATIENCE_SECONDS)
 
     def start(self) -> None:
-        """Start it if it is stopped; what it has stored is still there."""
+        """Start it if it is stopped; its store is kept."""
         run_script("engine.sh", "up", self.name, "--owner", str(os.getpid()), "--insecure-registry", self.registry)
 
     def stop(self) -> None:
-        """End it in good order, as a service manager would; the socket is gone, what it has stored stays."""
+        """Stop it as a service manager does; the socket is removed, the store is kept."""
         run_script("engine.sh", "stop", self.name)
 
     def drop(self) -> None:
-        """End it for good."""
+        """Stop and delete it."""
         run_script("engine.sh", "down", self.name)
 
 
@@ -88,7 +88,7 @@ def start_registry(address: str) -> None:
 
 
 def drop_registry(address: str) -> None:
-    """End it for good; nothing happens if it never was started."""
+    """Stop and delete it; does nothing if it was never started."""
     run_script("registry.sh", "down", _port_of(address))
 
 
@@ -101,7 +101,7 @@ def free_address() -> str:
 
 def wipe(api: docker.APIClient) -> None:
     """Remove every container and every image."""
-    for _ in range(10):  # children before parents, and Podman says 500 to a first removal that works
+    for _ in range(10):  # Children before parents; and Podman may answer 500 to a first removal that succeeds.
         containers, images = api.containers(all=True), api.images(all=True)
         if not containers and not images:
             return
@@ -116,7 +116,7 @@ def wipe(api: docker.APIClient) -> None:
 
 
 def _remove(remove: Callable[..., object], identity: str, **how: bool) -> None:
-    with suppress(APIError):  # refused or gone with another: the next round tells
+    with suppress(APIError):  # Refused, or removed with another: the next round shows it.
         remove(identity, **how)
 
 

@@ -1,4 +1,4 @@
-"""A real engine with the methods of the fake one, so that a contract or a story can be told to either."""
+"""A real engine with the methods of the fake one, so that contracts and stories run on both."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ _PATIENCE_SECONDS = 60.0
 
 
 class _Noted(DockerEngine):
-    """The adapter itself, which notes what it is asked to remove."""
+    """The adapter, which records its removal requests."""
 
     def __init__(self, host: str, calls: list[str]) -> None:
         super().__init__(Connection(Address(host)))
@@ -41,7 +41,7 @@ class _Noted(DockerEngine):
 
 
 class RealEngine:
-    """What other people do to an engine, and the adapter through which the controller sees it."""
+    """Actions of others on an engine, and the adapter that the controller uses."""
 
     def __init__(self, kind: Kind, host: str, api: docker.APIClient, registry: str) -> None:
         self.kind = kind
@@ -58,7 +58,7 @@ class RealEngine:
     def close(self) -> None:
         self.stream.stop()
 
-    # ── what other people do ──────────────────────────────────────────────────────────────────────────────────────
+    # ── actions of others ─────────────────────────────────────────────────────────────────────────────────────────────
 
     def load(self, name: str = "", *layers: str, labels: Mapping[str, str] | None = None, content: str = "") -> ImageId:
         recipe = _recipe(layers, labels, content or name)
@@ -111,14 +111,14 @@ class RealEngine:
 
     @property
     def names(self) -> list[str]:
-        """All names, and the IDs of images without any, sorted; as the fake engine has it."""
+        """All names, and the IDs of images without a name, sorted, as in the fake engine."""
         seen = [image for image in self.port.images().values() if not any(t.path == "marker" for t in image.tags)]
         return sorted(name.familiar if name else i.id for i in seen for name in i.removable_references or (None,))
 
-    # ── what it tells ─────────────────────────────────────────────────────────────────────────────────────────────
+    # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def told(self) -> list[Event]:
-        """The events since the last call, each kind once; a tag event of our own tells that no more are coming."""
+        """The events since the last call, equal events once; a tag event of our own marks the end."""
         self._marks += 1
         self._rang.clear()
         marker = f"{_MARKER}:{self._marks}"
@@ -137,17 +137,17 @@ class RealEngine:
 
 
 def _recipe(layers: tuple[str, ...], labels: Mapping[str, str] | None, content: str) -> Recipe:
-    """Without layers the image has one of its own: equal ones would look like a build on each other."""
+    """Without layers the image gets one of its own: equal images would look like builds on each other."""
     return Recipe((), tuple(map(_layer, layers or (content,))), labels or {}, content)
 
 
 def _layer(text: str) -> Layer:
-    """A file cannot have every name."""
+    """A layer whose file has a valid name."""
     return Layer(re.sub(r"[^\w.-]", "-", text))
 
 
 def publish(recipe: Recipe, name: str) -> str:
-    """Put an image into its registry without any engine's help; returns its digest there."""
+    """Put an image into its registry without an engine; returns its digest there."""
     address, _, rest = name.partition("/")
     repository, _, version = rest.partition(":")
     base = f"http://{address}/v2/{repository}"

@@ -1,21 +1,22 @@
-"""What a run of the tests found on each engine, out of pytest's own report: `results.json`, for the README's table."""
+"""Results of a test run on each engine, from pytest's report: `results.json`, for the README's table."""
 
 from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
 
 RESULTS = Path(__file__).parent / "results.json"
 ENGINE = "engine"
-"""The property by which each test tells on which engine it ran."""
+"""The property with the engine of each test."""
 
 
 @dataclass
 class Result:
-    """What was found on one engine."""
+    """The results on one engine."""
 
     engine: str
     passed: int = 0
@@ -24,10 +25,10 @@ class Result:
     findings: dict[str, str] = field(default_factory=dict)
 
 
-def results(report: Path) -> list[Result]:
+def results(reports: Iterable[Path]) -> list[Result]:
     """In the order in which the engines were run; tests that need no engine do not count."""
     found: dict[str, Result] = {}
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
         told = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
         if not (engine := told.pop(ENGINE, None)):
             continue
@@ -42,4 +43,4 @@ def results(report: Path) -> list[Result]:
 
 
 if __name__ == "__main__":
-    RESULTS.write_text(json.dumps([asdict(each) for each in results(Path(sys.argv[1]))], indent=2) + "\n")
+    RESULTS.write_text(json.dumps([asdict(each) for each in results(map(Path, sys.argv[1:]))], indent=2) + "\n")

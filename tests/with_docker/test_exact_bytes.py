@@ -1,9 +1,9 @@
-"""What the controller says that it freed is what left the engine's store, to the byte.
+"""The bytes that the controller reports as freed are those that left the engine's store, exactly.
 
 Two hundred random sequences over images that share layers in all ways: trees of layers, the same content on different
-parents, twins, images with several names, in use or not; the sum of what is reported equals the fall of the store's own
-total. On the containerd store and Podman the report is itself a difference of readings: there the test proves that a
-batch is distinguished from everything else.
+parents, twins, images with several names, in use or not; the sum of the reported bytes equals the decrease of the
+store's own total. On the containerd store and Podman the reported bytes are themselves a difference of readings: there
+the test proves that a batch is distinguished from everything else.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ _SIZES = {"a": 40_000, "b": 12_345, "c": 7, "d": 65_536, "e": 4_096, "f": 100_00
 
 @dataclass
 class Tally:
-    """What was reported, and what really went."""
+    """The reported bytes and the real ones."""
 
     sequences: int = 0
     removals: int = 0
@@ -89,7 +89,7 @@ def test_the_sum_of_the_reported_bytes_is_the_decrease_of_the_stores_total(
 
 
 def _batches(controller: OnEngine, removed: set[ImageId], mark: int) -> list[Freed]:
-    """The figures of the last pass's batches: they count once their own events have come and all was quiet."""
+    """The measurements of the last pass's batches, final after their own events and a quiet second."""
     if controller.is_graph_driver or not removed:
         return []
     controller.hear_of_removals(removed, mark)
@@ -98,7 +98,7 @@ def _batches(controller: OnEngine, removed: set[ImageId], mark: int) -> list[Fre
 
 
 def _change_something(api: docker.APIClient, dice: random.Random, number: int) -> None:
-    """A few more images, and containers that come and go."""
+    """Add a few images; start and remove containers."""
     images.load(api, [_recipe(dice, number * 10 + n) for n in range(dice.randint(1, 4))])
     for row in api.containers(all=True):
         if dice.random() < 0.5:
@@ -111,7 +111,7 @@ def _change_something(api: docker.APIClient, dice: random.Random, number: int) -
 
 
 def _patterns(api: docker.APIClient, dice: random.Random) -> list[str]:
-    """A few of all repositories; everything if it has become much."""
+    """A few of all repositories; everything if there are many images."""
     if len(api.images(all=True)) > _MANY_IMAGES:
         return ["*"]
     return [f"*/{dice.choice('abc')}{dice.choice('123*')}:*" for _ in range(dice.randint(1, 2))]
@@ -124,7 +124,7 @@ def _recipe(dice: random.Random, number: int) -> Recipe:
 
 
 def _store_total(api: docker.APIClient) -> int:
-    """`docker system df`, without what containers have written."""
+    """`docker system df`, without the bytes written by containers."""
     answer = api.get(f"{api.base_url}/v{api.api_version}/system/df", params={"type": "image"})
     answer.raise_for_status()
     return int(answer.json().get("LayersSize", 0))

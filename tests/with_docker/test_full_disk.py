@@ -1,4 +1,4 @@
-"""The case for which this program exists: not a byte is left on the disk that holds both the images and the ledger."""
+"""The case for which this program exists: no byte is free on the disk of the images and the ledger."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ _MEBIBYTE = 2**20
 
 @pytest.fixture
 def small(engine: PrivateEngine) -> Iterator[PrivateEngine]:
-    """One more engine of the kind, with all that it has on a disk of its own of 96 MiB."""
+    """Another engine of the kind, with its data on a disk of its own of 96 MiB."""
     name = f"{engine.kind}.small-{os.getpid()}"
     disk = engine.folder.with_name(name)
     run_script("engine.sh", "down", name)
@@ -59,7 +59,7 @@ def _folder(path: Path) -> Path:
 
 
 def _fill(disk: Path) -> None:
-    """Leave not a single byte, for root neither."""
+    """Use all free bytes, also those reserved for root."""
     with (disk / "filling").open("ab", buffering=0) as filling:
         size = _MEBIBYTE
         while size:

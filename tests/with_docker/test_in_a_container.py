@@ -1,4 +1,4 @@
-"""The controller in a container of the engine that it cleans: it knows itself, and leaves itself alone."""
+"""The controller in a container of the engine that it cleans: it identifies and keeps its own image."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ def test_the_controller_in_a_container_says_why_its_own_repository_is_kept(
 
 
 def _run(api: docker.APIClient, engine: PrivateEngine, *command: str) -> str:
-    """What `imagectl` says in a container of its own, with a policy that removes everything unused at once."""
+    """The output of `imagectl` in a container, with a policy that removes everything unused at once."""
     socket = engine.host.removeprefix("unix://")
     host_config = api.create_host_config(network_mode="none", binds=[f"{socket}:/engine.sock"])
     options = ["--policies", "/policies", "--docker-host", "unix:///engine.sock", "--ledger", "/state/ledger.db"]

@@ -1,4 +1,4 @@
-"""A controller as an operator meets it: behind a certificate and a password; by page, scrape, command and log."""
+"""A controller as an operator uses it: with a certificate and a password; by page, scrape, command and log."""
 
 from __future__ import annotations
 
@@ -34,7 +34,7 @@ image_policy:
 
 @dataclass(frozen=True, slots=True)
 class Place:
-    """Where everything of one controller is."""
+    """The files of one controller."""
 
     folder: Path
     host: str
@@ -45,7 +45,7 @@ class Place:
         return [*where, "--ledger", str(self.folder / "ledger.db")]
 
     def imagectl(self, *arguments: str) -> Any:
-        """What a command reads from the ledger, as JSON."""
+        """The JSON output of a command."""
         where = ["--ledger", str(self.folder / "ledger.db"), "-o", "json"]
         command = [sys.executable, "-m", "controller", *arguments, *where]
         return json.loads(subprocess.run(command, check=True, capture_output=True, text=True).stdout)
@@ -114,7 +114,7 @@ def _references(controller: Served) -> set[str]:
 
 
 def until(what: Callable[[], bool]) -> None:
-    """Wait for something that must come to be."""
+    """Wait until a condition is true."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not what():
         assert time.monotonic() < deadline
@@ -159,7 +159,7 @@ def test_the_log_has_each_removal_once_and_no_password(served: Served) -> None:
     assert "secret" not in (served.place.folder / "log").read_text()
 
 
-def test_beyond_loopback_without_a_certificate_or_a_password_it_warns_and_asks_for_its_names(place: Place) -> None:
+def test_beyond_loopback_without_a_certificate_or_a_password_it_warns_and_requires_its_names(place: Place) -> None:
     port = free_address().rpartition(":")[2]
     door = ["--listen", f":{port}", "--allow-host", "*.fleet.example"]
     command = [sys.executable, "-m", "controller", "run", *place.settings, *door, "--log-format", "json"]

@@ -1,4 +1,4 @@
-"""Private engines keep to themselves: apart from each other, gone with their owner, back after a crash."""
+"""Private engines are isolated: apart from each other, removed with their owner, restartable after a crash."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
 """Containers that appear while the controller is about to remove their images, 200 times on every engine.
 
-What the controller can see it must heed, always. What happens within the very milliseconds of a delete is between the
-engine and the process that creates the container: engines check for use when a delete begins, and not again. The tests
-report how often an image survived that.
+The controller must keep every image whose container it can see. Engines check for use only when a delete starts, so a
+container that is created during the milliseconds of a delete can lose its image. The tests report how often an image
+survived that.
 """
 
 from __future__ import annotations
@@ -29,11 +29,11 @@ from tests.with_docker.private_engine import PrivateEngine
 TIMES, ROUNDS = 200, 10
 NAMES = [f"race.local/app:{number}" for number in range(TIMES // ROUNDS)]
 SECOND_NAMES = [name.replace("app", "again") for name in NAMES[::2]]
-"""Every other image has one more name, which no engine refuses to take from under a container."""
+"""Every other image has a second name, whose removal no engine refuses while a container uses the image."""
 
 
 class Watched(DockerEngine):
-    """The adapter itself; it calls back after containers were listed, and notes when each removal was asked for."""
+    """The adapter, with a callback after containers were listed; it records the time of each removal request."""
 
     def __init__(self, host: str) -> None:
         super().__init__(Connection(Address(host)))
@@ -52,7 +52,7 @@ class Watched(DockerEngine):
 
 
 class Rivals:
-    """Several who create containers at once, one of each image, in an order of their own."""
+    """Several threads that create containers at once, one of each image, each in its own order."""
 
     def __init__(self, host: str, names: list[str]) -> None:
         self._apis = [docker.APIClient(host, version="auto", timeout=600) for _ in range(4)]
@@ -130,7 +130,7 @@ def test_a_container_that_appears_during_a_batch_keeps_its_image_unless_the_engi
 
 
 def _fill(controller: OnEngine, number: int) -> None:
-    """A round's images, all due."""
+    """The images of one round, all due."""
     images.load(controller.api, (Recipe((name,), (Layer("own", 500),), variant=f"{name} {number}") for name in NAMES))
     for name in SECOND_NAMES:
         images.tag(controller.api, name.replace("again", "app"), name)

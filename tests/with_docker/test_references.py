@@ -26,13 +26,13 @@ def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Pa
 
 
 def _by(controller: OnEngine, *rules: Plain) -> dict[str, str]:
-    """What these rules remove."""
+    """The removals by these rules."""
     controller.rules(*rules)
     controller.look_later()
     return controller.came_of
 
 
-# ── tags ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── tags ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_a_rule_on_one_tag_removes_that_tag_only(controller: OnEngine) -> None:
@@ -70,7 +70,7 @@ def test_a_name_without_a_registry_is_removed_by_the_name_that_the_engine_prints
     assert _by(controller, a_removal(printed)) == {printed: "removed"}
 
 
-# ── digests ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── digests ───────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 @pytest.fixture
@@ -117,7 +117,7 @@ def test_a_digest_beside_a_tag_of_another_repository_is_kept(controller: OnEngin
     assert _by(controller, a_removal()) == {pushed: "removed"}
 
 
-# ── images without a name ────────────────────────────────────────────────────────────────────────────────────────────
+# ── images without a name ─────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_image_whose_tag_has_moved_is_removed_by_the_rule_for_the_tag(
@@ -138,9 +138,9 @@ def test_an_image_whose_tag_has_moved_is_removed_by_the_rule_for_the_tag(
 def test_an_image_that_never_had_a_name_is_removed_by_the_bare_star_only(
     controller: OnEngine, engine: PrivateEngine
 ) -> None:
-    image = images.load_image(controller.api)
     if engine.kind == "d26-c8d":
-        return  # an image that has no name cannot be loaded there
+        pytest.skip("the containerd store of Docker 26 cannot load an image without a name")
+    image = images.load_image(controller.api)
     assert _by(controller, a_removal("*:*"), a_removal("site.local/*:*")) == {}
     assert list(_by(controller, a_removal()).values()) == ["removed"]
     assert not controller.has(image)

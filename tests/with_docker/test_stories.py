@@ -1,4 +1,4 @@
-"""The stories whose moments can be made real, told to a real engine; only the hours are not waited for."""
+"""The stories whose steps are possible on a real engine, run there; only the clock is fake."""
 
 from __future__ import annotations
 
@@ -50,7 +50,7 @@ class RealHost(Host):
             self.ledger.close()
 
     def hear(self) -> None:
-        """An image of our own comes and goes: after its event every earlier event has arrived."""
+        """Create and remove an image of our own: after its event all earlier events have arrived."""
         mark = self.events.mark()
         marker = image_id(images.load_image(self.api, _MARKER, variant="marker", layers=()))
         self.api.remove_image(_MARKER)

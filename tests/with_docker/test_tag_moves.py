@@ -24,7 +24,7 @@ TIMES = 40
 
 
 class Moved(DockerEngine):
-    """The adapter itself; tags move at one of three moments around each removal."""
+    """The adapter; tags move at one of three times around each removal."""
 
     def __init__(self, host: str, move: Callable[[str], None]) -> None:
         super().__init__(Connection(Address(host)))

@@ -403,6 +403,7 @@ def engine_from(info: Row, version: Row) -> Engine:
         product="Podman" if podman else "Docker",
         version=number,
         data_root=root,
+        driver=_text(info, "Driver"),
         containerd_address=_text(_mapping(info, "Containerd"), "Address"),
         manages_swarm=_mapping(info, "Swarm").get("ControlAvailable") is True,
         prunes_parents=podman and not _is_at_least(number, 4, 6),

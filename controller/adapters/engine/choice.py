@@ -13,7 +13,7 @@ from pathlib import Path
 from controller.adapters.engine.connection import Address
 from controller.errors import InvalidSettings
 from controller.plan.memory.memory import Memory
-from controller.settings import Settings, environment
+from controller.settings import Settings, docker_folder, environment
 
 _SYSTEM_SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 _USER_SOCKETS = ("docker.sock", "podman/podman.sock")
@@ -111,9 +111,8 @@ def _require_default_context(environment: Mapping[str, str]) -> None:
 
 
 def _current_context(environment: Mapping[str, str]) -> str:
-    folder = environment.get("DOCKER_CONFIG") or f"{environment.get('HOME') or '/nonexistent'}/.docker"
     try:
-        context = json.loads(Path(folder, "config.json").read_text()).get("currentContext")
+        context = json.loads(Path(docker_folder(environment), "config.json").read_text()).get("currentContext")
     except (OSError, ValueError, AttributeError, RecursionError):
         return ""
     return context if isinstance(context, str) else ""

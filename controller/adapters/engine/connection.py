@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, replace
 from http.client import HTTPException, HTTPResponse
+from pathlib import Path
 from typing import Any, TypeVar
 
 import requests
@@ -48,6 +49,7 @@ STALE_SOCKET = (
     "connection refused: this socket file is a bind mount, and the engine has created a new file"
     " (restart this container, and mount the folder of the socket instead of the file)"
 )
+_FILES_FOR_TLS = ("ca.pem", "cert.pem", "key.pem")
 _is_address = re.compile(r"unix:///.+|(?:tcp|https?)://(?:[\w.-]+|\[[\da-fA-F:.]+\]):\d{1,5}/?").fullmatch
 _is_api_version = re.compile(r"(\d{1,3})\.(\d{1,3})").fullmatch
 _is_about_version = re.compile(r"client version [\d.]+ is too (?:old|new)", re.IGNORECASE).search
@@ -360,12 +362,26 @@ class _HostAdapter(HTTPAdapter):
 def _client(address: Address, api_version: str) -> Client:
     path = address.socket_path
     adapter = _SocketAdapter(path) if path else _HostAdapter(pool_maxsize=_CONNECTIONS_KEPT)
-    client = Client(address.base_url, adapter, api_version, address.certificates)
+    certificates = "" if path else address.certificates
+    _require_files(certificates, address)
+    client = Client(address.base_url, adapter, api_version, certificates)
     return (
         replace(client, api_version=_agreed_version(replace(client, api_version="")))
         if api_version == "auto"
         else client
     )
+
+
+def _require_files(certificates: str, address: Address) -> None:
+    """Raises EngineUnreachable if a file for TLS is missing: the library's errors do not say what to do."""
+    for file in _FILES_FOR_TLS if certificates else ():
+        try:
+            with Path(certificates, file).open("rb"):
+                pass
+        except OSError as error:
+            hint = "see --docker-certificates and DOCKER_CERT_PATH"
+            reason = f"{certificates}/{file}: {error.strerror} ({hint})"
+            raise EngineUnreachable(f"cannot connect to the engine at {address.url}: {reason}") from error
 
 
 def _agreed_version(client: Client) -> str:
@@ -395,7 +411,7 @@ def _why_unreachable(error: Exception, address: Address) -> str:
 
 
 def _is_stale_mount(path: str) -> bool:
-    """Is this file a mount whose source was deleted, so that it stays the old one when the engine creates a new one?"""
+    """True if this file is a mount whose source was deleted: it is not replaced when the engine creates a new one."""
     return any(str(mount.point) == os.path.realpath(path) and mount.has_deleted_source for mount in mounts() if path)
 
 

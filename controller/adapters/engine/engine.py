@@ -43,9 +43,12 @@ T = TypeVar("T")
 class DockerEngine:
     """An engine with Docker's API: Docker, or Podman's compatible service."""
 
-    def __init__(self, connection: Connection, own_container: str = "") -> None:
-        """`own_container` is the ID of the container that this program runs in, or empty."""
+    def __init__(self, connection: Connection, own_container: str = "", machine: str = "") -> None:
+        """`own_container` is the ID of the container that this program runs in, or empty; `machine` is a hash of this
+        machine's ID, which counts if the engine is on it.
+        """
         self._connection = connection
+        self._machine = machine if connection.address.url.startswith("unix:") else ""
         self._own_container = own_container
         self._own_name = ""
         self._images: dict[ImageId, Image] = {}
@@ -58,7 +61,7 @@ class DockerEngine:
     def identify(self) -> Engine:
         """Identity of the engine. Raises EngineUnavailable, as every call does."""
         found = self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
-        return replace(found, address=self._connection.address.url)
+        return replace(found, address=self._connection.address.url, machine=self._machine)
 
     def images(self) -> Mapping[ImageId, Image]:
         """All images, with hidden parents. An unchanged image is the same object as in the last call."""

@@ -1,40 +1,44 @@
 """Client of the Exchange: reads an organisation's node management policies over HTTP, completely or not at all.
 
-It sends one GET and nothing else, because a node that requests /changes counts at the Exchange as a running agent.
+It sends one GET, and a second one for the organisation if that has no policies. It never requests /changes, because a
+node that does so counts at the Exchange as a running agent.
 """
 
 from __future__ import annotations
 
+import json
 import ssl
 import time
-from dataclasses import dataclass, field
+from contextlib import suppress
+from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote, urlsplit
 
 import requests
 from requests.auth import HTTPBasicAuth
-from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_random_exponential
+from requests.utils import get_environ_proxies, select_proxy
+from tenacity import Retrying, retry_if_exception_type, stop_after_attempt, wait_exponential, wait_random
 
 from controller import __version__
+from controller.adapters.exchange.credentials import Credentials
+from controller.adapters.exchange.trust import trusted, why_not_trusted
 from controller.errors import ExchangeBusy, ExchangeUnavailable, InvalidSettings
 from controller.policy.document.exchange_answer import ExchangePolicy, read_answer
 from controller.printable import printable
+from controller.settings import environment
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes; enough for ten thousand policies."""
 _PIECE = 1024
 _NONE = 404
 """No policies, if the answer has the usual form with an empty map. A wrong address gives 404 too."""
-
-
-@dataclass(frozen=True, slots=True)
-class Credentials:
-    """A user or a node of the Exchange."""
-
-    identity: str
-    """`org/id`."""
-    token: str = field(repr=False)
+_SEE_ALL = ("root", "IBM")
+"""Organisations of which users and agreement bots may read the policies of others."""
+_LONGEST_MESSAGE = 2**16
+_SHOWN = 300
+"""Characters of a message."""
+_LONGEST_WAIT_SECONDS = 8
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,7 +61,8 @@ class ExchangeTimeouts:
     """Longest time without a byte of the answer."""
     answer: float = 120
     """Longest time from the first byte to the last."""
-    attempts: int = 4
+    attempts: int = 6
+    """The waits between them are 15 s at least in total: the Exchange needs 5 to 10 s for a restart."""
 
 
 def exchange_url(text: str) -> str:
@@ -81,31 +86,13 @@ def exchange_url(text: str) -> str:
     return address
 
 
-def certificates(file: Path) -> Path:
-    """The file, if it contains PEM certificates. Raises InvalidSettings."""
-    try:
-        ssl.create_default_context(cafile=str(file))
-    except OSError as error:
-        raise InvalidSettings(f"--ca {file}: not a file of PEM certificates: {_in_words(error)}") from None
-    return file
-
-
-def credentials_in(text: str) -> Credentials:
-    """Raises InvalidSettings; the message does not contain the text."""
-    identity, _, token = text.strip().partition(":")
-    organisation, _, name = identity.partition("/")
-    if not (organisation and name and token):
-        raise InvalidSettings("invalid credentials: expected org/id:token")
-    return Credentials(identity, token)
-
-
 def read_policies(
     source: ExchangeLocation, credentials: Credentials, patience: ExchangeTimeouts = ExchangeTimeouts()
 ) -> tuple[ExchangePolicy, ...]:
     """All management policies of the organisation; may be empty. Raises ExchangeUnavailable."""
     retrying = Retrying(
         retry=retry_if_exception_type(ExchangeBusy),
-        wait=wait_random_exponential(multiplier=2, max=30),
+        wait=wait_exponential(max=_LONGEST_WAIT_SECONDS) + wait_random(0, 1),
         stop=stop_after_attempt(patience.attempts),
         reraise=True,
     )
@@ -116,65 +103,134 @@ def read_policies(
 
 
 def _ask(source: ExchangeLocation, credentials: Credentials, patience: ExchangeTimeouts) -> tuple[ExchangePolicy, ...]:
-    try:
-        with requests.Session() as session, _send(session, source, credentials, patience) as response:
-            _check_status(response.status_code)
-            policies = read_answer(_read(response, patience), source.organisation)
-    except OSError as error:  # requests raises such errors too
-        raise _explained(error) from None
-    if response.status_code == _NONE and policies:
+    place = f"orgs/{quote(source.organisation, safe='')}"
+    status, body = _get(source, f"{place}/managementpolicies", credentials, patience)
+    policies = _policies_in(status, body, source.organisation)
+    if not policies:
+        _require_own(source.organisation, credentials)
+        _require_organisation(*_get(source, place, credentials, patience), source.organisation)
+    return policies
+
+
+def _policies_in(status: int, body: bytes, organisation: str) -> tuple[ExchangePolicy, ...]:
+    """404 in the usual form means that the Exchange shows no policies; it has several reasons."""
+    if status == _NONE and not body.lstrip().startswith((b"{", b"[")):
+        raise ExchangeUnavailable(f"the Exchange answered {_NONE} without JSON (is this an Exchange?)")
+    if status == _NONE and (said := _message_in(body)):
+        raise ExchangeUnavailable(f"the Exchange answered {_NONE}: {said} (is --exchange-url right?)")
+    policies = read_answer(body, organisation)
+    if status == _NONE and policies:
         raise ExchangeUnavailable("invalid response: status 404 with policies")
     return policies
 
 
+def _require_own(organisation: str, credentials: Credentials) -> None:
+    """The Exchange shows a node of another organisation an empty list of the policies of `IBM`."""
+    if credentials.organisation not in (organisation, *_SEE_ALL):
+        raise ExchangeUnavailable(
+            f"no policies: these credentials are of organisation {printable(credentials.organisation)},"
+            f" and the Exchange does not show them the policies of {organisation}"
+        )
+
+
+def _require_organisation(status: int, body: bytes, organisation: str) -> None:
+    """The Exchange answers in the same way for an organisation without policies and for one that does not exist."""
+    try:
+        answer = json.loads(body)
+        known = answer.get("orgs") if isinstance(answer, dict) else None
+    except (ValueError, RecursionError):
+        raise ExchangeBusy("invalid response: the organisation is not valid JSON (truncated?)") from None
+    if isinstance(known, dict) and status == _NONE and not known:
+        raise ExchangeUnavailable(f"the organisation {organisation} does not exist (check --org)")
+    if not isinstance(known, dict) or status == _NONE or organisation not in known:
+        raise ExchangeUnavailable("invalid response: no organisation (is this an Exchange?)")
+
+
+def _get(
+    source: ExchangeLocation, path: str, credentials: Credentials, patience: ExchangeTimeouts
+) -> tuple[int, bytes]:
+    """The status, 200 or 404, and the body. Raises ExchangeUnavailable."""
+    try:
+        with requests.Session() as session, _send(session, source, path, credentials, patience) as response:
+            _check_status(response, patience)
+            return response.status_code, _read(response, patience)
+    except OSError as error:  # requests raises such errors too
+        raise _explained(error, source.url) from None
+
+
 def _send(
-    session: requests.Session, source: ExchangeLocation, credentials: Credentials, patience: ExchangeTimeouts
+    session: requests.Session, source: ExchangeLocation, path: str, credentials: Credentials, patience: ExchangeTimeouts
 ) -> requests.Response:
     return session.get(
-        f"{source.url}/orgs/{quote(source.organisation, safe='')}/managementpolicies",
+        f"{source.url}/{path}",
         auth=HTTPBasicAuth(credentials.identity.encode(), credentials.token.encode()),
         headers={"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": f"imagectl/{__version__}"},
         timeout=(patience.connect, patience.silence),
-        verify=str(source.ca) if source.ca else True,
+        verify=trusted(source.ca, environment()),
         proxies={"http": ""},  # plain http does not leave this machine
         allow_redirects=False,
         stream=True,
     )
 
 
-def _check_status(status: int) -> None:
-    """200: policies; 404 in the same form: no policies. Any other status is an error."""
+def _check_status(response: requests.Response, patience: ExchangeTimeouts) -> None:
+    """200 and 404 have a body to read. Any other status is an error, with the message of the Exchange."""
+    status = response.status_code
     if status in (200, _NONE):
         return
-    if status >= 500 or status in (408, 429):
-        raise ExchangeBusy(f"the Exchange answered {status}")
+    said = ""
+    with suppress(OSError, ExchangeUnavailable):
+        said = _message_in(_read(response, patience, _LONGEST_MESSAGE))
     reasons = {401: "wrong credentials", 403: "no permission to read the policies of this organisation"}
-    why = "a redirect (use the new address if it is right)" if 300 <= status < 400 else "is this an Exchange?"
-    raise ExchangeUnavailable(f"the Exchange answered {status}: {reasons.get(status, why)}")
+    redirect = "a redirect (use the new address if it is right)" if 300 <= status < 400 else ""
+    why = "; ".join(filter(None, (reasons.get(status, redirect), said)))
+    if status >= 500 or status in (408, 429):
+        raise ExchangeBusy(f"the Exchange answered {status}{f': {why}' if why else ''}")
+    raise ExchangeUnavailable(f"the Exchange answered {status}: {why or 'is this an Exchange?'}")
 
 
-def _read(response: requests.Response, patience: ExchangeTimeouts) -> bytes:
+def _message_in(body: bytes) -> str:
+    """The field `msg` of an answer that is an error; empty if there is none."""
+    try:
+        answer = json.loads(body)
+    except (ValueError, RecursionError):
+        return ""
+    said = answer.get("msg") if isinstance(answer, dict) else None
+    return printable(said[:_SHOWN].strip()) if isinstance(said, str) else ""
+
+
+def _read(response: requests.Response, patience: ExchangeTimeouts, longest: int = LONGEST_ANSWER) -> bytes:
     """The body; the time-out is checked after each piece."""
     body, deadline = bytearray(), time.monotonic() + patience.answer
     for piece in response.iter_content(_PIECE):
         body += piece
-        if len(body) > LONGEST_ANSWER:
-            raise ExchangeUnavailable(f"invalid response: larger than {LONGEST_ANSWER // 2**20} MiB")
+        if len(body) > longest:
+            raise ExchangeUnavailable(f"invalid response: larger than {longest // 2**20} MiB")
         if time.monotonic() > deadline:
             raise ExchangeBusy(f"no complete response within {patience.answer:g} s")
     return bytes(body)
 
 
-def _explained(error: OSError) -> ExchangeUnavailable:
+def _explained(error: OSError, url: str) -> ExchangeUnavailable:
+    via = _proxy_in_words(url)
     if isinstance(error, requests.Timeout):
-        return ExchangeBusy("no response within the time-out")
+        return ExchangeBusy(f"no response within the time-out{via}")
     if isinstance(error, requests.exceptions.ChunkedEncodingError):
-        return ExchangeBusy("the response is incomplete")
+        return ExchangeBusy(f"the response is incomplete{via}")
     cause = _first_cause(error)
     if isinstance(cause, ssl.SSLCertVerificationError):
-        message = f"certificate not trusted: {cause.verify_message}"
-        return ExchangeUnavailable(f"{message} (for a private certificate authority use --ca)")
-    return ExchangeBusy(_in_words(cause))
+        return ExchangeUnavailable(f"{why_not_trusted(cause)}{via}")
+    return ExchangeBusy(f"{_in_words(cause)}{via}")
+
+
+def _proxy_in_words(url: str) -> str:
+    """The proxy that the environment names for this address, without its credentials; empty without one."""
+    proxies = get_environ_proxies(url) if url.startswith("https:") else {}
+    proxy = urlsplit(select_proxy(url, proxies) or "")
+    if not proxy.hostname:
+        return ""
+    port = f":{proxy.port}" if proxy.port else ""
+    return f" (through the proxy {printable(proxy.hostname)}{port} of the environment: does it answer?)"
 
 
 def _in_words(error: BaseException) -> str:

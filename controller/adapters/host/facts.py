@@ -59,6 +59,15 @@ def read_host(root: Path = Path("/")) -> Host:
     return Host(facts, _derived(identity, "node"))
 
 
+def read_machine(root: Path = Path("/")) -> str:
+    """A hash of the machine's ID, empty if it has none: by the hardware first, because a container and an /etc in
+    memory have machine IDs of their own.
+    """
+    uuid = (_text(root / _IDENTITIES[-1]) or "").strip()
+    identity = uuid or serial_number(_text(root / "proc/cpuinfo") or "") or _first_identity(root)
+    return _derived(identity, "machine") if identity else ""
+
+
 def _derived(identity: str, purpose: str) -> str:
     """A keyed hash, because a machine ID must not be published (machine-id(5))."""
     return hmac.new(identity.encode(), f"imagectl: {purpose}".encode(), "sha256").hexdigest()[:32]

@@ -6,14 +6,14 @@ A module of its own, so that a reader of the history does not import the whole m
 from __future__ import annotations
 
 import sqlite3
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
 from controller.image.reference import ImageId
-from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
+from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Mark, Outcome, Removal
 
 INTENT = ["image", "reference", "target", "document", "rule", "text_hash", "idle_seconds", "size_bytes"]
 REMOVAL = [*INTENT, *["outcome", "freed_bytes", "exactness", "wall_seconds", "message", "batch"]]
@@ -59,6 +59,13 @@ class HistoryReader:
         with ledger_errors(self._file):
             return tuple(map(_removal, self._db.execute(query, (since_wall_seconds, *words))))
 
+    def marks(self, since_wall_seconds: float = 0.0) -> tuple[Mark, ...]:
+        """What happened beside removals, oldest first; an older ledger has none."""
+        with ledger_errors(self._file):
+            if not self._db.execute("SELECT 1 FROM sqlite_master WHERE name = 'marks'").fetchone():
+                return ()
+            return tuple(each for each in _marks(self._db) if _is_since(each.wall_seconds, since_wall_seconds))
+
     def batches(self) -> dict[str, Batch]:
         """Measurements of several removals together, by name."""
         with ledger_errors(self._file):
@@ -68,6 +75,12 @@ class HistoryReader:
         """All removals since the ledger was created, by document and outcome."""
         with ledger_errors(self._file):
             return _totals(self._db)
+
+
+def _marks(db: sqlite3.Connection) -> Iterator[Mark]:
+    for row in db.execute("SELECT wall_seconds, message FROM marks ORDER BY id"):
+        _require(row, (_NUMBER, str))
+        yield Mark(*row)
 
 
 def open_intents(db: sqlite3.Connection) -> tuple[Intent, ...]:
@@ -80,8 +93,13 @@ def require_readable_history(db: sqlite3.Connection) -> None:
     open_intents(db)
     _batches(db)
     _totals(db)
+    list(_marks(db))
     for row in db.execute(f"SELECT {', '.join(REMOVAL)} FROM removals"):
         _removal(row)
+
+
+def _is_since(wall_seconds: float, since: float) -> bool:
+    return wall_seconds >= since or wall_seconds < _CLOCK_IS_SET_SECONDS
 
 
 def _intent(row: Sequence[Any]) -> Intent:

@@ -68,15 +68,18 @@ from controller.adapters.ledger.rows import (
     row_of,
     sealed,
 )
+from controller.adapters.ledger.save_mark import SaveMark
 from controller.errors import LedgerUnavailable
 from controller.log_events import LogEvent
+from controller.plan.memory.idleness import used_now
 from controller.plan.memory.memory import Memory
-from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Outcome, Removal
+from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Intent, Mark, Outcome, Removal
 
 _PAGE_BYTES = 1024
 """Small, as a pass changes a few rows only: each changed page is written twice."""
 _PAGES_KEPT_KIB = 256
 """SQLite's default is 2,000. Each row is read once, at the start, and then only written."""
+_MARKS_KEPT = 1_000
 _ROWS_OF_A_LARGE_SAVE, _ROWS_OF_A_PIECE = 32, 16
 HISTORY_KEEPS_REMOVALS = 20_000
 """Older ones are deleted; the totals still count them."""
@@ -93,13 +96,16 @@ class Ledger:
     The constructor may raise InvalidSettings and LedgerHeld; it and every call may raise LedgerUnavailable.
     """
 
-    def __init__(self, file: Path, may_lose_seconds: float = 0.0) -> None:
-        """A save in which only time has passed may be delayed by `may_lose_seconds` (one resync, design §5)."""
+    def __init__(self, file: Path, may_lose_seconds: float = 0.0, mark: SaveMark | None = None) -> None:
+        """A save in which only time has passed may be delayed by `may_lose_seconds` (one resync, design §5). The mark
+        of the last save shows that the file is an older copy.
+        """
         self.resets = 0
         """Number of times that a damaged ledger was moved aside or damaged rows were left out."""
         require_ours(file)
         self._file = file
         self._may_lose_seconds = may_lose_seconds
+        self._mark = mark or SaveMark(None, file)
         self._lock = FileLock(lock_of(file))
         self._ballast = Ballast(file)
         self._db: sqlite3.Connection | None = None
@@ -107,10 +113,20 @@ class Ledger:
         try:
             require_ours(file)
             self._transact(_give_up_unfinished_batches)
-            self._memory = self._saved
+            self._memory = self._checked_by_mark(self._saved)
         except BaseException:
             self.close()
             raise
+
+    def _checked_by_mark(self, memory: Memory) -> Memory:
+        if not self._mark.is_later_than(memory.clock.last):
+            return memory
+        _log.warning(
+            "the ledger %s is an older copy than the last one of this boot; all images count as used now",
+            self._file,
+            extra={"event": LogEvent.LEDGER_RESTORED},
+        )
+        return used_now(memory, "an older copy of the ledger was put back")
 
     def close(self) -> None:
         """Write what waits, close the file and release the lock."""
@@ -123,9 +139,9 @@ class Ledger:
         """The memory as it was last saved."""
         return self._memory
 
-    def save(self, memory: Memory, inbox_read_to: int = 0) -> None:
-        """Write what differs from the file; delete the `record-download` names that this memory contains."""
-        if not inbox_read_to and self._can_wait(memory):
+    def save(self, memory: Memory, inbox_read_to: int = 0, mark: Mark | None = None) -> None:
+        """Write what differs from the file, and a mark; delete the `record-download` names in this memory."""
+        if not inbox_read_to and mark is None and self._can_wait(memory):
             self._memory = memory
             return
 
@@ -135,9 +151,13 @@ class Ledger:
         def write(db: sqlite3.Connection) -> None:
             _save_memory(db, self._saved, memory)
             db.execute("DELETE FROM inbox WHERE id <= ?", (inbox_read_to,))
+            if mark is not None:
+                _insert(db, "marks", ("wall_seconds", "message"), [(mark.wall_seconds, mark.message)])
+                db.execute("DELETE FROM marks WHERE id <= (SELECT MAX(id) FROM marks) - ?", (_MARKS_KEPT,))
 
         self._transact(write)
         self._saved = self._memory = memory
+        self._mark.write(memory.clock.last)
         self._ballast.take_on()
         if self._db is not None:
             make_room(self._db, self._file)

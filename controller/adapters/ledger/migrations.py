@@ -22,7 +22,7 @@ from controller.adapters.ledger.rows import PARTS, StoredRow, key_text, row_of, 
 from controller.errors import LedgerUnavailable
 from controller.plan.memory.memory import Memory
 
-SCHEMA_VERSION = 2
+SCHEMA_VERSION = 3
 GUARD = "clock#"
 """The part of the row that counts all others and adds up their checks: a lost row shows. It sorts beside the clock."""
 _PUT = """INSERT INTO memory VALUES (?, ?, ?, ?)
@@ -44,6 +44,8 @@ _SCHEMA_2 = (
     CREATE_REPORT,
     CREATE_ROOM,
 )
+_SCHEMA_3 = ("CREATE TABLE marks (id INTEGER PRIMARY KEY AUTOINCREMENT, wall_seconds, message)",)
+"""What schema 3 added."""
 _KEPT_FROM_1 = ("intents", "removals", "batches", "totals")
 _FROM_1: Mapping[str, tuple[str, int]] = {
     "images": ("image, tags, digests, parent, size_bytes, keep", 1),
@@ -110,6 +112,16 @@ def _schema_of(db: sqlite3.Connection) -> int:
 
 
 def _create(db: sqlite3.Connection) -> None:
+    _create_2(db)
+    _from_2(db)
+
+
+def _from_2(db: sqlite3.Connection) -> None:
+    for statement in _SCHEMA_3:
+        db.execute(statement)
+
+
+def _create_2(db: sqlite3.Connection) -> None:
     for statement in _SCHEMA_2:
         db.execute(statement)
     db.execute("INSERT INTO memory VALUES (?, '', 0, 0)", (GUARD,))
@@ -144,7 +156,7 @@ def _from_1(db: sqlite3.Connection) -> None:
     tables = "SELECT name FROM sqlite_master WHERE type = 'table' AND name NOT LIKE 'sqlite_%'"
     for (table,) in db.execute(tables).fetchall():
         db.execute(f'DROP TABLE "{table}"')
-    _create(db)
+    _create_2(db)
     put(db, rows)
     for table, found in kept.items():
         if found:
@@ -221,6 +233,6 @@ def names_of(db: sqlite3.Connection) -> tuple[int, tuple[str, ...]]:
     return (rows[-1][0] if rows else 0), tuple(names)
 
 
-_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _from_1)
+_STEPS: tuple[Callable[[sqlite3.Connection], None], ...] = (_create, _from_1, _from_2)
 """By the schema that each one starts from. A new file needs only the first one, which makes the present schema."""
 _EXPECTED = _expected()

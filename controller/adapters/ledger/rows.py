@@ -22,14 +22,14 @@ from controller.plan.memory.observation import Observation
 from controller.plan.node.agent import KeptAnswer, NodeAnswer
 
 _HINTS = get_type_hints(Memory)
-_BY_ROW = ("records", "layers", "evidence", "attempts", "texts", "agreements")
+_BY_ROW = ("records", "layers", "evidence", "attempts", "texts", "agreements", "away")
 """Mappings of the memory with one row for each entry."""
 _NOWHERE = Instant(0.0, "", 0.0)
 CLOCK = "clock"
 NODE_AT = "node_at"
 ONLY_TIME = frozenset({CLOCK, NODE_AT})
 """Parts that change with every pass and contain only times."""
-_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts"})
+_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "away"})
 """A lost row of these only makes its own image new, or lets something wait longer."""
 
 

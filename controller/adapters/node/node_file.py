@@ -5,45 +5,33 @@
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 
 from controller.adapters.folder.files import named_policy_file, read_policy_file
-from controller.adapters.host.clock import SystemClock
 from controller.adapters.host.facts import AnonymousNode, Host, read_host
 from controller.adapters.node.agent import Agent
 from controller.adapters.node.patient_agent import PatientAgent
-from controller.instant import Clock
 from controller.plan.node.agent import Half, NodeAnswer
 from controller.plan.node.node import builtin_properties, node_of
-from controller.policy.document.node_document import ParsedNodes, parse_nodes
+from controller.policy.document.node_document import parse_nodes
 from controller.policy.problem import Problem
-
-STANDS_AFTER_SECONDS = 2.0
-"""A file that was written more recently may be incomplete, and an incomplete node policy may match any document."""
 
 
 class NodeFile:
-    """Answers for the node that a file describes."""
+    """Answers for the node that a file describes. Whether a new text counts yet is decided by `plan`."""
 
-    def __init__(self, file: Path, host: Host, clock: Clock, wait: Callable[[float], None] = time.sleep) -> None:
+    def __init__(self, file: Path, host: Host) -> None:
         self._file = file
         self._host = host
-        self._clock = clock
-        self._wait = wait
 
     def ask(self) -> NodeAnswer:
-        """The node that the file describes; no node, with the first problem, if the file is not valid.
-
-        Waits at most STANDS_AFTER_SECONDS for a file that was written just now.
-        """
-        if seconds := self._still_to_stand():
-            self._wait(seconds)
-        parsed = self._read()
-        if self._still_to_stand():
-            return self._silence(f"{self._file} is being written")
+        """The node that the file describes; no node, with the first problem, if the file is not valid."""
+        content = read_policy_file(named_policy_file(self._file))
+        if content.data is None:
+            return self._silence(str(content.problem or ""))
+        parsed = parse_nodes(content.data, content.file.shown)
         errors = [problem for problem in parsed.problems if problem.is_error]
         if errors or not parsed.nodes:
             return self._silence(_first(errors or parsed.problems))
@@ -51,24 +39,10 @@ class NodeFile:
             return self._silence(f"{self._file} describes {len(parsed.nodes)} nodes (expected one)")
         node = node_of(parsed.nodes[0], builtin_properties(self._host.facts), self._host.identity)
         warning = f", with {_first(parsed.problems)}" if parsed.problems else ""
-        return NodeAnswer(node, f"as {self._file} says{warning}", str(self._file))
+        return NodeAnswer(node, f"as {self._file} says{warning}", str(self._file), text_hash=content.sha256)
 
     def ask_again(self, may_wait: Callable[[], bool]) -> None:
         """There is no agent to ask."""
-
-    def _still_to_stand(self) -> float:
-        """Seconds; 0 if the file is old enough, does not exist, or has a date in the future."""
-        try:
-            age = self._clock.now().wall_seconds - self._file.stat().st_mtime
-        except OSError:
-            return 0.0
-        return STANDS_AFTER_SECONDS - age if 0 <= age < STANDS_AFTER_SECONDS else 0.0
-
-    def _read(self) -> ParsedNodes:
-        content = read_policy_file(named_policy_file(self._file))
-        if content.data is None:
-            return ParsedNodes(problems=(content.problem,) if content.problem else ())
-        return parse_nodes(content.data, content.file.shown)
 
     def _silence(self, why: str) -> NodeAnswer:
         return NodeAnswer(node=None, why=why, source=str(self._file), is_silence=True)
@@ -118,5 +92,5 @@ def node_source(
     """The source of the node: a file, an agent, both or none."""
     if file is None:
         return agent or AnonymousNode(read_host())
-    node_file = NodeFile(file, read_host(), SystemClock())
+    node_file = NodeFile(file, read_host())
     return NodeFileBesideAgent(node_file, agent) if agent else node_file

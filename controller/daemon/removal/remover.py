@@ -157,7 +157,7 @@ class Remover:
             mark=mark,
             final_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
             is_lower_bound=observation.engine.totals_are_lower_bounds,
-            # After a silence the engine may still be removing.
+            # Without an answer the engine may still be removing.
             is_spoiled=any(answer.outcome is Outcome.GONE or answer.is_silence for answer in answers),
         )
 

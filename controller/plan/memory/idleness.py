@@ -10,7 +10,7 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 
 from controller.plan.memory.event import EventKind
-from controller.plan.memory.memory import IN_USE, Record
+from controller.plan.memory.memory import IN_USE, Memory, Record
 
 
 class Usage(StrEnum):
@@ -50,6 +50,20 @@ def updated(record: Record, activity: ImageActivity, now: float) -> Record:
         return record
     touched, touch = (now, activity.touch) if activity.touch else (record.last_touched, record.touch)
     return replace(record, last_used=last_used, last_used_by_agent=by_agent, last_touched=touched, touch=touch)
+
+
+def used_now(memory: Memory, gap: str) -> Memory:
+    """The memory in which every image counts as used now, because uses are unknown for the reason in `gap`."""
+    now = memory.clock.seconds
+    return replace(memory, gap=gap, records={image: _used(record, now) for image, record in memory.records.items()})
+
+
+def _used(record: Record, now: float) -> Record:
+    def used(at: float | None) -> float | None:
+        return at if at is None or at == IN_USE else now
+
+    by_any = record.last_used if record.last_used == IN_USE else now
+    return replace(record, first_seen=now, last_used=by_any, last_used_by_agent=used(record.last_used_by_agent))
 
 
 def _last_use(before: float | None, in_use: bool, was_used: bool, now: float) -> float | None:

@@ -68,6 +68,8 @@ class Watch:
     since: float = 0.0
     gap: str = ""
     """The cause of the gap, for display."""
+    is_blind: bool = False
+    """The gap has not ended: the engine's events are not available."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -130,6 +132,24 @@ class TextRecord:
     """The document as JSON; the history of removals refers to it by its hash."""
 
 
+@dataclass(frozen=True, slots=True)
+class AwayEngine:
+    """What is known of an engine while another one answers. It holds again when this one returns."""
+
+    since: float
+    """Ledger time of its last observation."""
+    seen: Observation
+    records: Mapping[ImageId, Record] = field(default_factory=dict)
+    lost_names: Mapping[ImageId, tuple[str, ...]] = field(default_factory=dict)
+    layers: Mapping[ChainId, Layer] = field(default_factory=dict)
+    evidence: Mapping[ImageId, Evidence] = field(default_factory=dict)
+    mounted: Mapping[str, tuple[ImageId, ...]] = field(default_factory=dict)
+    swarm: Mapping[ImageId, float] = field(default_factory=dict)
+    pulls: Pulls | None = None
+    event_cursor: int = 0
+    event_run: str = ""
+
+
 AttemptKey = tuple[ImageId, str]
 """Image and the reference of the removal."""
 TextKey = tuple[str, str]
@@ -171,3 +191,5 @@ class Memory:
     event_run: str = ""
     """Identifies the engine's process, if the cursor is a time without an event."""
     texts: Mapping[TextKey, TextRecord] = field(default_factory=dict)
+    away: Mapping[str, AwayEngine] = field(default_factory=dict)
+    """Engines that answered before, by identity."""

@@ -31,6 +31,9 @@ class Engine:
     product: str
     version: str
     data_root: str = ""
+    driver: str = ""
+    machine: str = ""
+    """Hash of the ID of the machine that both this program and the engine run on; empty if it is not known."""
     containerd_address: str = ""
     """Socket of the engine's containerd; empty if the engine does not report it."""
     manages_swarm: bool = False

@@ -13,6 +13,8 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
+from controller.plan.memory.builds import images_of_builds
+from controller.plan.memory.engines import memory_of_engine
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
@@ -61,7 +63,7 @@ SWARM_IMAGES_ARE_KEPT_SECONDS = 30 * 86_400.0
 def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, resync_seconds: float) -> Memory:
     """The memory after a successful observation; `node` is the answer to use."""
     clock = memory.clock.advanced(seen.at, resync_seconds)
-    known = memory if _is_same_engine(memory, seen) else _of_another_engine(memory)
+    known = memory_of_engine(memory, seen, clock.seconds)
     before = known.seen.images if known.seen else {}
     seen = _with_known_labels(seen, before)
     names = Names(before, seen.images, lost=known.lost_names, events=news.events)
@@ -95,15 +97,6 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
 def _last_heard(known: Memory, now: float) -> float:
     """Ledger time of the agent's last answer."""
     return known.node.at if known.node else now
-
-
-def _is_same_engine(memory: Memory, seen: Observation) -> bool:
-    return memory.seen is None or memory.seen.engine.identity == seen.engine.identity
-
-
-def _of_another_engine(memory: Memory) -> Memory:
-    """A ledger is bound to its engine: its records of another engine's images do not count."""
-    return replace(memory, seen=None, records={}, lost_names={}, layers={}, attempts={}, evidence={}, pulls=None)
 
 
 def _with_known_labels(seen: Observation, before: Mapping[ImageId, Image]) -> Observation:
@@ -150,10 +143,15 @@ def _is_pinned(name: str) -> bool:
 
 def _watch(inputs: _Inputs, gap: str) -> Watch:
     """Start a new period of observation after a gap, because uses in the gap went unnoticed."""
-    if not gap and inputs.known.seen and inputs.news.received and not inputs.news.received.is_all:
-        refusal = inputs.news.received.refusal
-        gap = f"engine events not available: {refusal}" if refusal else "some engine events were missed"
-    return Watch(inputs.now, gap) if gap else inputs.known.watch
+    known, received = inputs.known.watch, inputs.news.received
+    if received and not received.is_up:
+        gap = f"engine events not available: {received.refusal or 'the event stream is down'}"
+        return known if known.is_blind and known.gap == gap else Watch(inputs.now, gap, is_blind=True)
+    if received and known.is_blind:
+        return Watch(inputs.now, "engine events were not available")
+    if not gap and inputs.known.seen and received and not received.is_all:
+        gap = "some engine events were missed"
+    return Watch(inputs.now, gap) if gap else known
 
 
 def _lost_names(inputs: _Inputs, before: Mapping[ImageId, Image]) -> Mapping[ImageId, tuple[str, ...]]:
@@ -231,7 +229,9 @@ def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> 
     for event in inputs.news.events:
         for image in inputs.names.images_of(event):
             activities[image] = _with_event(activities.get(image, NO_ACTIVITY), event)
-    for image in _built_upon(inputs):
+    known, seen = inputs.known, inputs.seen
+    building = images_of_builds(seen, inputs.news.events, known.records, known.layers, inputs.now)
+    for image in (*_built_upon(inputs), *building):
         activities[image] = replace(activities.get(image, NO_ACTIVITY), touch=EventKind.BUILT_UPON)
     for image, users in inputs.seen.users.items():
         activities[image] = _in_use(activities.get(image, NO_ACTIVITY), any(is_of_agent(user) for user in users))
@@ -344,8 +344,18 @@ def _evidence(
         **downloads.from_events(news.events, names, now),
         **downloads.from_containers(inputs.seen, now),
     }
-    new = {image: evidence for image, evidence in found.items() if image not in known.evidence}
-    return (_bounded({**known.evidence, **new}, records) if new else known.evidence), expected
+    before = _evidence_before(inputs)
+    new = {image: evidence for image, evidence in found.items() if image not in before}
+    return (_bounded({**before, **new}, records) if new else before), expected
+
+
+def _evidence_before(inputs: _Inputs) -> Mapping[ImageId, Evidence]:
+    """The evidence so far, without that of images that an observed pull, load, build or import brought back."""
+    known = inputs.known
+    returned = _returned(inputs) | (_origins(inputs).keys() - known.records.keys())
+    if returned.isdisjoint(known.evidence):
+        return known.evidence
+    return {image: evidence for image, evidence in known.evidence.items() if image not in returned}
 
 
 def _named_by_agent(inputs: _Inputs, records: Mapping[ImageId, Record]) -> dict[ImageId, Evidence]:

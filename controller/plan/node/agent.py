@@ -78,6 +78,10 @@ class NodeAnswer:
     agent: AgentAnswer = NO_AGENT
     half: Half | None = None
     """The valid part, if only one is."""
+    text_hash: str = ""
+    """Of the text of the node file; empty without one."""
+    is_settling: bool = False
+    """The node file has a new text, which does not count yet."""
     has_agent: bool = False
     """Is an agent configured?"""
     age_seconds: float = 0.0
@@ -91,7 +95,7 @@ class NodeAnswer:
     @property
     def is_degraded(self) -> bool:
         """True if this needs attention."""
-        return self.is_silence or self.node is None
+        return not self.is_settling and (self.is_silence or self.node is None)
 
 
 NO_NODE_SOURCE = NodeAnswer()
@@ -103,6 +107,20 @@ class KeptAnswer:
 
     answer: NodeAnswer
     at: float
+
+
+def without_new_text(fresh: NodeAnswer, *, is_unstable: bool) -> NodeAnswer:
+    """The answer while the text of the node file is too new: half-written, it might describe another node."""
+    why = "keeps changing" if is_unstable else "has a new text: waiting until the file has been stable for 2 s"
+    return replace(
+        fresh,
+        node=None,
+        why=f"the node file {fresh.source} {why}",
+        is_silence=True,
+        half=None if fresh.half is Half.NODE else Half.AGENT,
+        text_hash="",
+        is_settling=not is_unstable and fresh.half is None,
+    )
 
 
 def believed(fresh: NodeAnswer, kept: KeptAnswer | None, now: float) -> NodeAnswer:

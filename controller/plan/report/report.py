@@ -36,6 +36,8 @@ class PlanFrame:
     folder: FolderRow
     node: NodeRow
     at: str | None
+    without_events: str = ""
+    """Why engine events are not available; empty if they are."""
 
 
 def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
@@ -47,7 +49,14 @@ def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
         folder=folder_row(reading),
         node=node_row(decision.node),
         at=wall_moment(clock.seconds, clock),
+        without_events=without_events(decision),
     )
+
+
+def without_events(decision: Decision) -> str:
+    """Why engine events are not available; empty if they are."""
+    watch = decision.memory.watch
+    return watch.gap if watch.is_blind else ""
 
 
 def shown_references(decision: Decision, usage: Usage) -> list[ShownReference]:

@@ -278,6 +278,8 @@ class SummaryRow:
     node: NodeRow
     image_store_without: str = ""
     """What `image_store_bytes` leaves out, in words."""
+    without_events: str = ""
+    """Why engine events are not available; empty if they are."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,10 +7,10 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
-from controller.plan.memory.memory import Memory, TextKey
+from controller.plan.memory.memory import Memory, TextKey, TextRecord
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
-from controller.plan.node.agent import NodeAnswer, believed
+from controller.plan.node.agent import NodeAnswer, believed, without_new_text
 from controller.plan.scope.in_force import Circumstances, DocumentDecisions, decide_documents, texts_after
 from controller.plan.scope.stability import TextStability
 from controller.plan.verdict.limits import Limits, within
@@ -49,16 +49,31 @@ class Decision:
     scope: DocumentDecisions = DocumentDecisions()
     plan: Plan = Plan()
     stability: TextStability = TextStability()
+    node_stability: TextStability = TextStability()
+    """Of the node file, by its path."""
     book: RuleBook = RuleBook()
     """Built again only when the rules change."""
 
 
 def decide(before: Decision, desired: DesiredState, seen: Observation, news: News, conditions: Conditions) -> Decision:
     """Update the memory, decide which documents are in force, and give every reference its verdict."""
+    fresh, stability = _settled_node(before, desired, conditions)
     clock = before.memory.clock.advanced(seen.at, conditions.resync_seconds)
-    node = believed(desired.node, before.memory.node, clock.seconds)
+    node = believed(fresh, before.memory.node, clock.seconds)
     memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
-    return decide_again(replace(before, memory=memory, node=node), desired.reading, conditions)
+    before = replace(before, memory=memory, node=node, node_stability=stability)
+    return decide_again(before, desired.reading, conditions)
+
+
+def _settled_node(before: Decision, desired: DesiredState, conditions: Conditions) -> tuple[NodeAnswer, TextStability]:
+    """The answer, without a node whose file is not stable yet. The text that the ledger keeps needs no wait."""
+    fresh, kept = desired.node, before.memory.node.answer if before.memory.node else NodeAnswer()
+    texts = {fresh.source: fresh.text_hash} if fresh.text_hash else {}
+    known = {(kept.source, kept.text_hash): TextRecord(0.0, 0.0, None, "")} if kept.text_hash else {}
+    stability = before.node_stability.after(texts, known, _read_at(desired.reading, before.memory))
+    if not texts or conditions.trust_new_texts or stability.trusts(fresh.source):
+        return fresh, stability
+    return without_new_text(fresh, is_unstable=fresh.source in stability.unstable), stability
 
 
 def decide_again(before: Decision, reading: FolderReading, conditions: Conditions, removals_made: int = 0) -> Decision:
@@ -73,7 +88,7 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     plan = within(conditions.limits, make_plan(book, memory, conditions.terms, before.node), memory, removals_made)
     if plan.verdicts == before.plan.verdicts:
         plan = replace(plan, verdicts=before.plan.verdicts)
-    return Decision(memory, before.node, scope, plan, stability, book)
+    return replace(before, memory=memory, scope=scope, plan=plan, stability=stability, book=book)
 
 
 def _key(policy: NodeManagementPolicy) -> TextKey:

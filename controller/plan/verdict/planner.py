@@ -201,6 +201,8 @@ class Judge:
         children = self._seen.children.get(image.id, ())
         if any(child in self._kept for child in children):
             return Reason.HAS_CHILDREN, None, _children_in_words(children, self._seen.images)
+        if self._memory.watch.is_blind:
+            return Reason.SETTLING, None, self._memory.watch.gap
         until, why = self._settling(record)
         if until > self.now:
             return Reason.SETTLING, until, why

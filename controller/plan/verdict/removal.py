@@ -92,6 +92,14 @@ class Batch:
     freed: Freed
 
 
+@dataclass(frozen=True, slots=True)
+class Mark:
+    """Something in the history that is not a removal: another engine answered."""
+
+    wall_seconds: float
+    message: str
+
+
 def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> Intent:
     """The removal that a verdict requires. Raises ValueError if the verdict is not DUE."""
     rule = verdict.rule

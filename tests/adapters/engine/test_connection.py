@@ -100,8 +100,19 @@ def test_a_host_that_does_not_answer_cannot_be_reached(http: responses.RequestsM
 
 
 def test_missing_certificates_are_one_line(tmp_path: Path) -> None:
-    with pytest.raises(EngineUnavailable, match="certificate"):
+    (tmp_path / "ca.pem").touch()
+    said = rf"^cannot connect to the engine at tcp://127.0.0.1:2376: {tmp_path}/cert.pem: No such file or directory"
+    with pytest.raises(EngineUnreachable, match=said):
         Connection(Address("tcp://127.0.0.1:2376", certificates=str(tmp_path))).request("ping", ask)
+
+
+def test_a_socket_needs_no_certificates(tmp_path: Path) -> None:
+    """DOCKER_TLS_VERIFY names a folder of certificates, for any engine."""
+    address = Address(f"unix://{tmp_path}/s", certificates="/nowhere")
+    with serving(tmp_path / "s", lambda handler: handler.answer({"ApiVersion": "1.41"})):
+        connection = Connection(address)
+        assert connection.request("ping", ask)
+        connection.drop()
 
 
 # ── sent again once ───────────────────────────────────────────────────────────────────────────────────────────

@@ -23,6 +23,7 @@ from controller.errors import (
 from controller.image.layers import chain_ids
 from controller.image.reference import ImageId
 from controller.plan.memory.observation import Store
+from tests.builders import an_engine
 
 API = "http+docker://localhost/v1.41"
 ID = ImageId("sha256:" + "1" * 64)
@@ -65,6 +66,15 @@ def test_an_image_that_has_changed_is_another_object(engine: DockerEngine, http:
     before, after = engine.images()[ID], engine.images()[ID]
     assert len(before.tags) == 1
     assert len(after.tags) == 2
+
+
+@pytest.mark.parametrize(("url", "machine"), [("unix:///engine.sock", "m"), ("tcp://10.0.0.1:2376", "")])
+def test_only_an_engine_behind_a_socket_is_on_this_machine(
+    url: str, machine: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    engine = DockerEngine(Connection(Address(url)), machine="m")
+    monkeypatch.setattr(engine, "_valid", lambda *_: an_engine())
+    assert engine.identify().machine == machine
 
 
 def test_a_failed_list_does_not_make_images_new(engine: DockerEngine, http: Http) -> None:
@@ -164,7 +174,7 @@ def test_the_size_of_writable_layers_is_read_from_old_and_new_answers(
     assert engine.written_bytes() == bytes_
 
 
-def test_a_total_that_makes_no_sense_does_not_interrupt_removals(engine: DockerEngine, http: Http) -> None:
+def test_an_invalid_total_does_not_interrupt_removals(engine: DockerEngine, http: Http) -> None:
     """Podman 4.3 always counts 0 bytes. With a new connection no removal would ever be requested there."""
     http.get(f"{API}/images/json", json=[ROW])
     engine.images()

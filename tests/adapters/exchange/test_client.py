@@ -5,21 +5,23 @@ from __future__ import annotations
 import gzip
 import json
 import logging
+import ssl
 import time
 from collections.abc import Iterator
 from pathlib import Path
 
+import certifi
 import pytest
 
 from controller.adapters.exchange.client import (
     LONGEST_ANSWER,
     ExchangeLocation,
     ExchangeTimeouts,
-    certificates,
-    credentials_in,
     exchange_url,
     read_policies,
 )
+from controller.adapters.exchange.credentials import Credentials, credentials_in
+from controller.adapters.exchange.trust import certificates, trusted, why_not_trusted
 from controller.errors import ExchangeUnavailable, InvalidSettings
 from controller.policy.document.exchange_answer import ExchangePolicy
 from tests.fake_exchange import (
@@ -36,6 +38,7 @@ from tests.fake_exchange import (
     make_authority,
     status,
 )
+from tests.openhorizon import exchange_calls
 
 SWEEP = {"label": "sweep", "enabled": True}
 ONE_GET = [f"GET /v1/orgs/{ORGANISATION}/managementpolicies"]
@@ -293,3 +296,218 @@ def test_an_invalid_address_is_refused_and_not_printed(text: str, words: str) ->
         exchange_url(text)
     assert words in str(raised.value)
     assert "secret" not in str(raised.value)
+
+
+# ── an empty 404 ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def recorded_call(chapter: str, path: str, asked_by: str, note: str = "") -> Behaviour:
+    """A recorded answer."""
+    call = next(
+        call
+        for call in exchange_calls(chapter)
+        if (call["path"], call.get("as")) == (f"/v1/orgs/{path}", asked_by) and note in call["note"]
+    )
+    return body(call["body"].encode(), call["status"], Content_Type=call["headers"]["Content-Type"])
+
+
+def ask_recorded(exchange: FakeExchange, organisation: str, asked_by: str) -> tuple[ExchangePolicy, ...]:
+    return read_policies(ExchangeLocation(exchange.url, organisation), Credentials(asked_by, "secret"))
+
+
+def empty(chapter: str, organisation: str, asked_by: str, note: str = "") -> Behaviour:
+    return recorded_call(chapter, f"{organisation}/managementpolicies", asked_by, note)
+
+
+ORGS = "38-is-the-org-there"
+
+
+def test_an_organisation_without_policies_has_none(exchange: FakeExchange) -> None:
+    there = recorded_call(ORGS, "doomed2", "doomed2/n1", "empty org")
+    exchange.misbehaviours = [empty(ORGS, "doomed2", "doomed2/n1", "empty org"), there]
+    assert ask_recorded(exchange, "doomed2", "doomed2/n1") == ()
+    assert exchange.requests == ["GET /v1/orgs/doomed2/managementpolicies", "GET /v1/orgs/doomed2"]
+
+
+def test_an_organisation_that_does_not_exist_is_an_error(exchange: FakeExchange) -> None:
+    not_there = recorded_call(ORGS, "nosuchorg", "root/root")
+    exchange.misbehaviours = [empty("06-auth", "nosuchorg", "root/root"), not_there]
+    with pytest.raises(ExchangeUnavailable, match=r"the organisation nosuchorg does not exist \(check --org\)"):
+        ask_recorded(exchange, "nosuchorg", "root/root")
+
+
+@pytest.mark.parametrize("asked_by", ["doomed2/n1", "doomed2/admin", "root/root"])
+def test_a_deleted_organisation_is_an_error(exchange: FakeExchange, asked_by: str) -> None:
+    gone = recorded_call(ORGS, "doomed2", asked_by, "deleted")
+    exchange.misbehaviours = [empty(ORGS, "doomed2", asked_by, "deleted"), gone]
+    with pytest.raises(ExchangeUnavailable, match="the organisation doomed2 does not exist"):
+        ask_recorded(exchange, "doomed2", asked_by)
+
+
+def test_rows_that_were_lost_look_like_an_organisation_without_policies(exchange: FakeExchange) -> None:
+    there = recorded_call(ORGS, "myorg", "myorg/node1")
+    exchange.misbehaviours = [empty("30-database-trouble", "myorg", "myorg/admin", "restored database"), there]
+    assert ask_recorded(exchange, "myorg", "myorg/admin") == ()
+
+
+def test_the_policies_of_ibm_that_a_node_of_another_organisation_may_not_see_are_an_error(
+    exchange: FakeExchange,
+) -> None:
+    exchange.misbehaviours = [empty(ORGS, "IBM", "myorg/node1"), recorded_call(ORGS, "IBM", "myorg/node1")]
+    with pytest.raises(ExchangeUnavailable, match="these credentials are of organisation myorg"):
+        ask_recorded(exchange, "IBM", "myorg/node1")
+
+
+@pytest.mark.parametrize("asked_by", ["root/root", "IBM/mtagbot"])
+def test_root_and_agreement_bots_of_ibm_see_other_organisations(exchange: FakeExchange, asked_by: str) -> None:
+    there = recorded_call(ORGS, "myorg", "myorg/node1")
+    exchange.misbehaviours = [empty("30-database-trouble", "myorg", "myorg/admin", "restored database"), there]
+    assert ask_recorded(exchange, "myorg", asked_by) == ()
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize("trouble", [status(500), hang_up, body(b'{"orgs": '), status(401), status(200, {"orgs": {}})])
+def test_without_an_answer_about_the_organisation_an_empty_list_is_not_used(
+    exchange: FakeExchange, trouble: Behaviour
+) -> None:
+    exchange.misbehaviours = [body(NONE, 404), trouble] * 9
+    with pytest.raises(ExchangeUnavailable):
+        ask(exchange)
+
+
+# ── messages ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize(
+    ("trouble", "words"),
+    [
+        (empty("06-auth", "myorg", "myorg/nosuch"), "the Exchange answered 401: wrong credentials; unauthorized"),
+        (empty("06-auth", "myorg", "other/admin"), "does not have authorization: READ_OTHER_ORGS"),
+        (empty("30-database-trouble", "myorg", "myorg/admin", "table gone"), 'relation "managementpolicies" does not'),
+        (status(503, {"msg": "\x1b[31m" + "x" * 999}), "the Exchange answered 503: "),
+        (body(b"Service Unavailable", 503), "the Exchange answered 503"),
+    ],
+)
+def test_the_message_of_the_exchange_is_shown(exchange: FakeExchange, trouble: Behaviour, words: str) -> None:
+    exchange.misbehaviours = [trouble] * 9
+    with pytest.raises(ExchangeUnavailable) as raised:
+        ask(exchange)
+    assert words in str(raised.value)
+    assert str(raised.value).isprintable()
+    assert len(str(raised.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("path", "words"),
+    [
+        ("/orgs/myorg/managementpolicies", "answered 404 without JSON (is this an Exchange?)"),
+        ("/v1/orgs/myorg/managementPolicies", "answered 404: unrecognized route (is --exchange-url right?)"),
+    ],
+)
+def test_a_404_of_a_wrong_address_is_requested_once(
+    exchange: FakeExchange, naps: list[float], path: str, words: str
+) -> None:
+    (call,) = [call for call in exchange_calls("06-auth") if call["path"] == path]
+    exchange.misbehaviours = [body(call["body"].encode(), 404, Content_Type=call["headers"]["Content-Type"])]
+    with pytest.raises(ExchangeUnavailable) as raised:
+        ask(exchange)
+    assert words in str(raised.value)
+    assert naps == []
+
+
+def test_a_restart_of_the_exchange_is_bridged(naps: list[float]) -> None:
+    with FakeExchange() as gone:
+        url = gone.url
+    with pytest.raises(ExchangeUnavailable):
+        read_policies(ExchangeLocation(url, ORGANISATION), credentials_in(CREDENTIALS))
+    assert 15 <= sum(naps) <= 40
+
+
+def test_a_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("https_proxy", f"http://me:{SECRETS[0]}@127.0.0.1:9")
+    with pytest.raises(ExchangeUnavailable) as raised:
+        read_policies(
+            ExchangeLocation("https://exchange.invalid/v1", ORGANISATION),
+            credentials_in(CREDENTIALS),
+            ExchangeTimeouts(attempts=1),
+        )
+    assert "through the proxy 127.0.0.1:9 of the environment" in str(raised.value)
+    assert SECRETS[0] not in str(raised.value)
+
+
+# ── trust ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.fixture
+def bundle(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A bundle of the system to which an authority was added."""
+    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
+        monkeypatch.delenv(variable, raising=False)
+    bundle = tmp_path / "ca-certificates.crt"
+    bundle.write_bytes(authority.ca.read_bytes())
+    monkeypatch.setattr("controller.adapters.exchange.trust.SYSTEM_BUNDLES", (tmp_path / "missing", bundle))
+    return bundle
+
+
+def test_an_authority_of_the_system_is_trusted(authority: Authority, bundle: Path) -> None:
+    with FakeExchange(authority.server) as exchange:
+        exchange.put("sweep", SWEEP)
+        assert len(ask(exchange)) == 1
+        bundle.write_bytes(Path(certifi.where()).read_bytes())
+        with pytest.raises(ExchangeUnavailable, match="add it to the certificates of the system"):
+            ask(exchange)
+
+
+@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+def test_the_variables_of_other_tools_name_certificates(
+    authority: Authority, bundle: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    monkeypatch.setenv(variable, str(authority.ca))
+    with FakeExchange(authority.server) as exchange:
+        exchange.put("sweep", SWEEP)
+        assert len(ask(exchange)) == 1
+
+
+def test_without_a_system_bundle_the_list_of_certifi_is_used(bundle: Path) -> None:
+    bundle.unlink()
+    assert trusted(None, {}) is True
+    assert trusted(None, {"SSL_CERT_DIR": "/certs"}) == "/certs"
+    assert trusted(Path("/ca.pem"), {"SSL_CERT_FILE": "/certs.pem"}) == "/ca.pem"
+
+
+@pytest.mark.parametrize(
+    ("code", "hint"),
+    [(9, "set the clock"), (10, "renew the certificate"), (62, "use a name of the certificate"), (20, "use --ca")],
+)
+def test_the_hint_fits_the_reason(code: int, hint: str) -> None:
+    error = ssl.SSLCertVerificationError()
+    error.verify_code, error.verify_message = code, "the reason"
+    assert hint in why_not_trusted(error)
+
+
+# ── credentials ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("text", "words"),
+    [
+        ("\ufeffmyorg/n:secret", "starts with a byte order mark"),
+        ("HZN_EXCHANGE_USER_AUTH=myorg/n:secret", "without HZN_EXCHANGE_USER_AUTH="),
+        ("export HZN_EXCHANGE_USER_AUTH=myorg/n:secret", "without HZN_EXCHANGE_USER_AUTH="),
+        ('"myorg/n:secret"\n', "remove the quotation marks"),
+        ("'myorg/n:secret'", "remove the quotation marks"),
+        ("myorg/n:secret\nmyorg/m:secret\n", "expected one line"),
+    ],
+)
+def test_a_mistake_in_the_credentials_is_named_before_they_are_sent(text: str, words: str) -> None:
+    with pytest.raises(InvalidSettings) as raised:
+        credentials_in(text)
+    assert words in str(raised.value)
+    assert "secret" not in str(raised.value)
+
+
+@pytest.mark.parametrize("end", ["", "\n", "\r\n", "\n\n"])
+def test_a_password_may_end_with_blanks(end: str) -> None:
+    assert credentials_in(f" myorg/alice:a b:  {end}") == Credentials("myorg/alice", "a b:  ")

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.host.facts import AnonymousNode, read_host
+from controller.adapters.host.facts import AnonymousNode, read_host, read_machine
 from controller.plan.node.node import ARCH, CPU, HARDWARE_ID, MEMORY, OPERATING_SYSTEM, builtin_properties
 
 MACHINE_ID = "0123456789abcdef0123456789abcdef"
@@ -108,3 +108,14 @@ def test_an_anonymous_node_has_no_pattern_and_no_policy_but_an_id_of_its_own(roo
     assert answer.node.properties == builtin_properties(host.facts)
     assert answer.node.constraints == ()
     assert not answer.is_degraded
+
+
+def test_the_machine_is_known_by_its_hardware_before_its_machine_id(tmp_path: Path) -> None:
+    assert read_machine(tmp_path) == ""
+    a_file(tmp_path / "etc/machine-id", "1" * 32)
+    by_id = read_machine(tmp_path)
+    a_file(tmp_path / "sys/class/dmi/id/product_uuid", "4c4c4544-0042")
+    by_hardware = read_machine(tmp_path)
+    a_file(tmp_path / "etc/machine-id", "2" * 32)  # as in a container, or after a boot with /etc in memory
+    assert by_hardware == read_machine(tmp_path) != by_id
+    assert "4c4c4544" not in by_hardware

@@ -29,6 +29,7 @@ from controller.errors import InvalidSettings, LedgerHeld, LedgerUnavailable
 from controller.image.layers import ChainId, Layer
 from controller.plan.memory.memory import (
     Attempt,
+    AwayEngine,
     Evidence,
     ExpectedDownload,
     Memory,
@@ -91,6 +92,7 @@ def a_full_memory() -> Memory:
         event_cursor=123,
         event_run="process 7",
         swarm={app.id: 3.0},
+        away={"another": AwayEngine(2.0, an_observation([app]), {app.id: a_record(1.0)}, {app.id: ("app:0",)})},
         texts={("doc", "hash"): TextRecord(1.0, 2.0, None, "{}")},
     )
     empty = Memory()

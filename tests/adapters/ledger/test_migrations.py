@@ -30,7 +30,20 @@ def file(tmp_path: Path) -> Path:
 
 def what_0_1_0_knew() -> Memory:
     """Later fields have their defaults."""
-    return replace(a_full_memory(), gap="", event_run="", swarm={})
+    return replace(a_full_memory(), gap="", event_run="", swarm={}, away={})
+
+
+def test_a_ledger_of_schema_2_is_kept(tmp_path: Path) -> None:
+    """A development version wrote it."""
+    file = Path(shutil.copy(RELEASES / "schema-2.db", tmp_path / "ledger.db"))
+    for _ in range(2):
+        ledger = Ledger(file)
+        assert (ledger.resets, ledger.load()) == (0, replace(a_full_memory(), away={}))
+        assert ledger.inbox()[1] == ("late:1",)
+        ledger.close()
+    reader = LedgerReader(file)
+    assert (len(reader.removals()), reader.marks()) == (1, ())
+    reader.close()
 
 
 def test_every_part_of_a_memory_of_0_1_0_is_kept(file: Path) -> None:

@@ -3,19 +3,15 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 
-from controller.adapters.folder.files import FileContent, PolicyFile, read_policy_file
 from controller.adapters.host.facts import AnonymousNode, Host
-from controller.adapters.node import node_file
 from controller.adapters.node.agent import Agent
-from controller.adapters.node.node_file import STANDS_AFTER_SECONDS, NodeFile, which_node
+from controller.adapters.node.node_file import NodeFile, which_node
 from controller.constraint.property import ALLOW_PRIVILEGED, Property
 from controller.errors import InvalidSettings
-from controller.instant import Instant
 from controller.plan.node.agent import Agreement, Half, KeptAnswer, NodeAnswer, NodeSource, believed
 from controller.plan.node.matching import match
 from controller.plan.node.node import ARCH, BUILTIN_NAMES, CPU, HostFacts, Node
@@ -23,15 +19,7 @@ from controller.policy.document.parse import parse_documents
 from tests.fake_agent import FakeAgent
 from tests.fake_exchange import status
 
-NOW = 1_800_000_000.0
 HOST = Host(HostFacts("processor : 0\n", None, "x86_64", "ID=debian\n", hardware_id="hw"), "0f" * 16)
-
-
-class StoppedClock:
-    """A clock that is always NOW."""
-
-    def now(self) -> Instant:
-        return Instant(NOW, "boot", 100.0)
 
 
 @pytest.fixture
@@ -39,17 +27,12 @@ def file(tmp_path: Path) -> Path:
     return tmp_path / "node.yaml"
 
 
-def write(file: Path, text: str, seconds_ago: float = 60.0) -> None:
+def write(file: Path, text: str) -> None:
     file.write_text(text)
-    os.utime(file, (NOW - seconds_ago, NOW - seconds_ago))
 
 
-def never(seconds: float) -> None:
-    raise AssertionError(f"waits for {seconds} s")
-
-
-def ask(file: Path, wait: Callable[[float], None] = never) -> NodeAnswer:
-    return NodeFile(file, HOST, StoppedClock(), wait).ask()
+def ask(file: Path) -> NodeAnswer:
+    return NodeFile(file, HOST).ask()
 
 
 def node_in(file: Path) -> Node:
@@ -118,7 +101,7 @@ def test_a_node_without_an_id_gets_one_that_other_hosts_do_not_have(file: Path) 
 
 
 def test_a_change_takes_effect_at_the_next_read(file: Path) -> None:
-    asked = NodeFile(file, HOST, StoppedClock(), never)
+    asked = NodeFile(file, HOST)
     write(file, "id: a\npolicy: {}\n")
     assert asked.ask().node == node_in(file)
     write(file, "id: b\npolicy: {}\n")
@@ -177,46 +160,17 @@ def test_while_the_file_is_invalid_its_last_valid_answer_is_used(file: Path) -> 
     assert answer.age_seconds == 600.0
 
 
-# ── incomplete files ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── a new text ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_recently_written_file_is_waited_for(file: Path) -> None:
-    write(file, "policy:\n", seconds_ago=0.5)
-    waits: list[float] = []
-
-    def wait(seconds: float) -> None:
-        waits.append(seconds)
-        write(file, "policy: {constraints: [a == b]}\n")
-
-    answer = ask(file, wait)
-    assert waits == [pytest.approx(STANDS_AFTER_SECONDS - 0.5)]
-    assert answer.node
-    assert answer.node.constraints == ("a == b",)
-
-
-def test_a_file_that_keeps_being_written_gives_no_answer(file: Path) -> None:
-    write(file, "policy: {}\n", seconds_ago=0.5)
-    answer = ask(file, lambda seconds: write(file, "policy: {}\n", seconds_ago=0.1))
-    assert (answer.node, answer.is_silence) == (None, True)
-    assert answer.why == f"{file} is being written"
-
-
-def test_a_file_that_is_written_while_it_is_read_gives_no_answer(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    write(file, "policy: {constraints: [a == b]}\n")
-
-    def read_half(named: PolicyFile) -> FileContent:
-        write(file, "policy: {}\n", seconds_ago=0.0)
-        return read_policy_file(named)
-
-    monkeypatch.setattr(node_file, "read_policy_file", read_half)
-    answer = ask(file)
-    assert (answer.node, answer.why) == (None, f"{file} is being written")
-
-
-def test_a_file_from_the_future_is_not_waited_for(file: Path) -> None:
-    """A host without a battery-backed clock starts in 1970."""
-    write(file, "policy: {}\n", seconds_ago=-1e9)
-    assert ask(file).node
+def test_the_same_text_has_the_same_hash_whenever_it_was_written(file: Path) -> None:
+    write(file, "policy: {}\n")
+    before = ask(file)
+    write(file, "policy: {}\n")
+    os.utime(file, (0, 0))
+    assert ask(file) == before
+    write(file, "policy: {} \n")
+    assert ask(file).text_hash != before.text_hash != ""
 
 
 # ── the samples ───────────────────────────────────────────────────────────────────────────────────────────────────────

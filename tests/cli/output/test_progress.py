@@ -11,7 +11,7 @@ from controller.cli.output.progress import ProgressLine
 
 
 def lines_of(terminal: io.StringIO) -> list[str]:
-    """What a person saw, one after the other."""
+    """The lines that were visible, in order."""
     return re.findall(r"\x1b\[K([^\r]*)\r", terminal.getvalue())
 
 

@@ -1,4 +1,4 @@
-"""Tables, and who gets colours."""
+"""Tables and colours."""
 
 from __future__ import annotations
 
@@ -43,7 +43,7 @@ def test_no_text_moves_the_cursor_or_adds_a_line(text: str) -> None:
 
 
 def on_a_terminal(node: Path, *arguments: str, **environment: str) -> str:
-    """What a command writes to a terminal."""
+    """The output of a command on a terminal."""
     ours, theirs = pty.openpty()
     environment = {"PATH": "/usr/bin:/bin", "TERM": "xterm", "IMAGECTL_LEDGER": f"{node}/ledger.db", **environment}
     command = [sys.executable, "-m", "controller", *arguments]
@@ -53,7 +53,7 @@ def on_a_terminal(node: Path, *arguments: str, **environment: str) -> str:
         try:
             while piece := os.read(ours, 65_536):
                 written += piece
-        except OSError:  # A terminal that nobody writes to any more.
+        except OSError:  # The other end of the terminal is closed.
             pass
         finally:
             os.close(ours)

@@ -1,4 +1,4 @@
-"""The Exchange's answer as files: whole or refused, the same bytes for the same policy, safe names."""
+"""The Exchange's answer as files: complete or refused, the same bytes for the same policy, safe names."""
 
 from __future__ import annotations
 
@@ -38,7 +38,7 @@ def answer(**policies: object) -> bytes:
 
 
 def document_in(policy: ExchangePolicy) -> Document:
-    """What the controller makes of the file."""
+    """The document that the controller reads from the file."""
     (document,) = parse_documents(policy.data, policy.file).documents
     return document
 
@@ -149,7 +149,7 @@ def test_any_policies_become_ascii_json_under_their_names(policies: dict[str, di
         parse_documents(policy.data, policy.file)
 
 
-# ── names of files ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── names of files ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 HOSTILE = [
     "../../etc/x",

@@ -1,4 +1,4 @@
-"""An image policy as JSON text in a property: there and back again, and never by halves."""
+"""An image policy as JSON text in a property: written and read, completely or not at all."""
 
 from __future__ import annotations
 
@@ -125,7 +125,7 @@ def test_an_upgrade_policy_beside_the_property_makes_the_document_invalid() -> N
     assert parsed(policy.data) is None
 
 
-# ── there and back again ─────────────────────────────────────────────────────────────────────────────────────────────
+# ── there and back again ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def as_hzn_reads(text: str) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""Node files: what they may say, every mistake in them at once, and that doubt never makes a node of half a file."""
+"""Node files: valid values, all problems at once, and no node from an incomplete file."""
 
 from __future__ import annotations
 
@@ -148,7 +148,7 @@ def test_a_node_whose_constraints_are_not_all_read_is_invalid() -> None:
 
 @given(st.data())
 def test_no_truncated_file_is_a_node_without_its_pattern(data: st.DataObject) -> None:
-    """A file that is being written is cut anywhere. What can be read then must not be an emptier node."""
+    """A file that is being written may be cut anywhere. It must not be read as a node with fewer values."""
     text = "org: myorg\nid: gw-1\npattern: myorg/gateway\n"
     cut = text[: data.draw(st.integers(0, len(text) - 2))]
     for node in parse_nodes(cut.encode(), "n.yaml").nodes:
@@ -171,7 +171,7 @@ def test_a_line_of_a_file_of_json_lines_is_a_node() -> None:
     assert str(problem) == 'fleet.jsonl:19:13: error: polcy: unknown field in a node (did you mean "policy"?)'
 
 
-# ── the JSON Schema ──────────────────────────────────────────────────────────────────────────────────────────────────
+# ── the JSON Schema ───────────────────────────────────────────────────────────────────────────────────────────────────
 
 SCHEMA = node_json_schema()
 FITS = jsonschema.Draft202012Validator(SCHEMA)

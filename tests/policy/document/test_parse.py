@@ -63,7 +63,7 @@ def test_a_bad_document_has_the_problems_of_its_list(path: Path) -> None:
     assert said == path.with_name(f"{path.name}.expected").read_text(encoding="utf-8").splitlines()
 
 
-# --- What a document becomes ---
+# --- Values of a document ---
 
 
 def test_both_spellings_are_one_policy() -> None:
@@ -270,7 +270,7 @@ def test_a_constraint_is_parsed_once(monkeypatch: pytest.MonkeyPatch) -> None:
 
     monkeypatch.setattr(parser, "_read_comparison", counted)
     read(a_draft(constraints=["taken == apart"]))
-    assert places == [0, 0]  # to check it, as upstream does, and to build what it means
+    assert places == [0, 0]  # once to check it, as upstream does, and once to build it
 
 
 @pytest.mark.parametrize("field", ["image_name", "delete_after_minutes", "agent_downloaded_only"])
@@ -312,12 +312,12 @@ STRICTER = {
     "base": ("enabled",),
     "constraints-and-patterns": ("patterns",),
 }
-"""Fields that are wrong here in documents which upstream takes, by topic.
+"""Fields that are wrong here in documents that upstream accepts, by topic.
 
 `enabled` has no default here (upstream: false). A window is not negative, and neither it nor `deleteAfterMinutes` is
 beyond 2^53. Constraints are neither blank nor always true. `patterns: [""]` applies to too much. The fields of a rule
 have no defaults, and names of images are complete. Image and upgrade policy, constraints and patterns exclude each
-other. Names of fields are exact: upstream takes `START`, here it is unknown, and too near to `start` to be left alone.
+other. Names of fields are exact: upstream accepts `START`; here it is an error, because it resembles `start`.
 """
 
 LAXER = {"0009": "start is missing: now", "0029": "start is null: now"}
@@ -338,7 +338,7 @@ def test_the_exceptions_from_upstream_are_needed() -> None:
     assert stricter == set(STRICTER)
 
 
-# --- Anything at all ---
+# --- Any input ---
 
 
 @given(st.binary(max_size=200))
@@ -401,7 +401,7 @@ def test_no_text_like_a_document_raises_anything(text: str) -> None:
 
 
 class _Quoting(yaml.SafeDumper):
-    """PyYAML writes the text 08 without quotes, which we read as a number that is doubtful."""
+    """Quotes the text 08, which PyYAML writes without quotes and we read as ambiguous."""
 
 
 _Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:yaml.org,2002:str", text, style='"'))
@@ -418,7 +418,7 @@ def test_yaml_and_json_of_the_same_values_have_the_same_outcome(draft: dict[str,
     }
 
 
-# ── many problems ────────────────────────────────────────────────────────────────────────────────────────────────────
+# ── many problems ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def _counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
