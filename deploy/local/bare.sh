@@ -55,7 +55,7 @@ run=(env --ignore-environment --default-signal=INT PATH=/usr/local/sbin:/usr/loc
 if [ "$target" != run ]; then exec "${run[@]}"; fi
 # This one runs until Ctrl-C.
 setsid "${run[@]}" >/root/run.log 2>&1 &
-until grep -q "Ctrl-C ends it" /root/run.log; do
+until grep -q "Ctrl-C" /root/run.log; do
     kill -0 $! 2>/dev/null || { cat /root/run.log; exit 1; }
     sleep 1
 done

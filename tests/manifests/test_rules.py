@@ -77,7 +77,7 @@ _OF_0_1_0 = (
     *("down", "stale", "passesfailing", "engineunreachable", "documentsinvalid", "folderlost", "removalsfailing"),
     *("ledgerreset", "clockstepped", "diskfullsoon"),
 )
-"""The alerts of version 0.1.0, whose `runbook_url` is README.md#imagecontroller…: nodes may have its rules for years."""
+"""The alerts of version 0.1.0; their `runbook_url` is README.md#imagecontroller…."""
 
 
 def test_the_runbook_links_of_the_first_release_still_lead_to_the_runbook() -> None:
