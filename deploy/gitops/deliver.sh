@@ -97,6 +97,7 @@ obtain() { # CLONE: fetches, verifies and unpacks, unless the commit is delivere
     is_delivered "$commit" && return
     verify "$1" "$commit"
     check_paths "$1" "$commit" || return
+    name_submodules "$1" "$commit"
     tree=$(mktemp -d tree.XXXXXXXX) && chmod 755 "$tree" && unpack "$1" "$commit" "$tree/$commit"
 }
 
@@ -135,6 +136,11 @@ check_paths() { # CLONE COMMIT
         [[ -n $entry ]] || was_delivered "$path" ||
             fail "commit $2 has no path $path, and no delivered commit had it (check POLICIES_PATHS)"
     done
+}
+
+name_submodules() { # CLONE COMMIT: their files are in other repositories, which are not fetched
+    git_in "$1" ls-tree -r --full-tree "$2" -- "${paths[@]}" | sed -n 's/^160000 [^\t]*\t//p' |
+        while read -r path; do say "the git submodule $path is not delivered"; done
 }
 
 origin() { printf '%s\n' "$POLICIES_REPOSITORY" "$branch" | sha256sum | cut -d ' ' -f 1; }

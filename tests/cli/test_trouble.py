@@ -323,6 +323,27 @@ def test_a_removal_that_is_never_answered_is_resolved_by_the_next_start(place: P
     assert place.history() == [("app:1", "removed")]
 
 
+_TERMINATED_DURING_IMPORTS = """\
+import signal, sys
+from importlib.abc import MetaPathFinder
+from controller import __main__
+
+class Terminates(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        signal.raise_signal(signal.SIGTERM)
+
+sys.meta_path.insert(0, Terminates())
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize(("command", "code"), [("run", 0), ("plan", 128 + signal.SIGTERM)])
+def test_a_signal_during_the_imports_ends_it(command: str, code: int) -> None:
+    """As PID 1 a process without a handler ignores SIGTERM, and `docker stop` would kill it after ten seconds."""
+    done = subprocess.run([sys.executable, "-c", _TERMINATED_DURING_IMPORTS, command], check=False)
+    assert done.returncode == code
+
+
 # ── one pass ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

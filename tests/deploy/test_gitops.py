@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from controller.adapters.folder.folder import PolicyFolder
 from controller.cli.main import imagectl
-from tests.deploy.git import DELIVER, Delivery, Repository
+from tests.deploy.git import DELIVER, PERSON, Delivery, Repository
 
 POLICY = """
 label: sweep
@@ -126,6 +126,15 @@ def test_only_the_files_of_the_wanted_folders_are_fetched(delivery: Delivery, re
     assert not list((delivery.folder / "repository.git" / "objects").glob(f"{blob[:2]}/{blob[2:]}"))
     delivery.run(POLICIES_REPOSITORY=f"file://{repository.folder}")
     assert "large/a.bin" in delivery.files
+
+
+def test_a_submodule_is_named_and_not_delivered(delivery: Delivery, repository: Repository) -> None:
+    repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.head},sites/other")
+    repository.git(*PERSON, "commit", "--quiet", "-m", "submodule")
+    done = delivery.run(POLICIES_PATHS="sites")
+    assert (done.returncode, delivery.files) == (0, {"sites/lyon/more.yaml"})
+    assert "the git submodule sites/other is not delivered" in done.stderr
+    assert "submodule" not in delivery.run(POLICIES_PATHS="sites").stderr
 
 
 def test_attributes_do_not_change_the_bytes(delivery: Delivery, repository: Repository) -> None:

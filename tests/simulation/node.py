@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -13,8 +13,8 @@ from controller.adapters.ledger.ledger import record_downloads
 from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import PassResult, Status
 from controller.errors import RemovalFailed, RemovalRefused
-from controller.image.image import Image
-from controller.image.reference import ImageId, reference_from_engine
+from controller.image.image import Container, Image
+from controller.image.reference import ImageId, is_image_id, reference_from_engine
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import Usage
 from controller.plan.node.agent import NO_AGENT, NodeAnswer
@@ -24,7 +24,7 @@ from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import Outcome
 from controller.plan.verdict.verdict import Action, Reason
 from tests.builders import A_NODE, DAY, HOUR, MINUTE
-from tests.fake_engine import FakeEngine, Kind
+from tests.fake_engine import FakeEngine, Kind, Row
 from tests.fakes import FakeEvents, Plain, a_document, a_removal
 from tests.host import Host
 from tests.simulation.deeds import AGENT, HUB, Deeds, layers_begin_with
@@ -473,7 +473,7 @@ class SimulatedNode:
                 {container.id: container.mounted_images for container in containers}, bearers
             ),
             named=named,
-            built_upon=self._built_upon(),
+            built_upon=self._built_upon() | self._perhaps_of_a_build(containers),
             identity=self.engine.identity,
         )
         imageless = {agreement.id for agreement in heard.agreements if not agreement.images}
@@ -514,6 +514,16 @@ class SimulatedNode:
             for other in new
             if other in layers and image != other and layers_begin_with(layers[other], layers[image])
         }
+
+    def _perhaps_of_a_build(self, containers: Iterable[Container]) -> set[ImageId]:
+        """Images without a name, and those below them, while a container runs that was created from an ID."""
+        is_step = any(each.state != "exited" and is_image_id(each.created_from) for each in containers)
+        if not is_step and not any(_starts_from_an_id(row) for row in self.truth.taken_rows):
+            return set()
+        here = self.engine.images_now()
+        layers = {image: self.engine.layers_now(image) for image in self._images if image in here}
+        nameless = [image for image in layers if not self._images[image].removable_references]
+        return {image for image in layers for other in nameless if layers_begin_with(layers[other], layers[image])}
 
     def _downloads(self, by_agent: set[ImageId], bearers: dict[str, set[ImageId]]) -> None:
         self.truth.downloaded |= by_agent
@@ -591,6 +601,11 @@ def _bearers(images: dict[ImageId, Image]) -> dict[str, set[ImageId]]:
         for name in (*image.tags, *image.digests):
             bearers.setdefault(name.familiar, set()).add(image.id)
     return bearers
+
+
+def _starts_from_an_id(row: Row) -> bool:
+    """The event of a new container that was created from the ID of an image."""
+    return row["Action"] == "create" and is_image_id(row["Actor"]["Attributes"].get("image", ""))
 
 
 def _familiar(name: str) -> str:

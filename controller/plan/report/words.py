@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.plan.memory.disk import ImageDisk
 from controller.quantity import bytes_in_words, span
 
 VERDICTS: Mapping[str, str] = {
@@ -71,6 +72,11 @@ def what_removes(verdict: str, seconds: float | None) -> str:
 def what_keeps(verdict: str) -> str:
     """What keeps a reference, or how to keep it."""
     return _WHAT_KEEPS.get(verdict, _KEEP)
+
+
+def disk_pressure_unknown(disk: ImageDisk) -> str:
+    """Why disk pressure is not known, although its marks are set."""
+    return f"disk pressure is not known, so no limit changes: {disk.why_unknown or 'the disk was not measured yet.'}"
 
 
 def document_in_words(name: str, state: str, why: str) -> str:
