@@ -85,7 +85,7 @@ def _remembered(node: Node) -> tuple[Any, Any]:
 def _expect_taken_over(node: Node, before: tuple[Any, Any]) -> None:
     eventually(lambda: node.shown("image-controller", "ActiveState") == "active")
     assert "imagectl 0.1.0" not in node.sh("imagectl version")
-    eventually(lambda: "1 policy in force" in node.shown("image-controller", "StatusText"))
+    eventually(lambda: "policies in force: 1" in node.shown("image-controller", "StatusText"))
     assert _remembered(node) == before
     assert node.sh("cat /etc/image-controller/config.toml") == _SETTINGS.strip()
     assert node.sh("ls /var/lib/image-controller | grep damaged || true") == ""
