@@ -126,7 +126,7 @@ class SimulatedNode:
         self.engine, self.clock = self.host.engine, self.host.clock
         self.deeds = Deeds(self.random, self.clock, self.engine, self.host.node, self.truth)
         if self.random.random() < 0.4:
-            self.host.node.answer = NodeAnswer(A_NODE, "", AGENT)
+            self.host.node.answer = NodeAnswer(A_NODE, "", AGENT, has_agent=True)
         self.engine.on_call = self._on_call
         self._is_running = True
         self._interrupts = 0.0
@@ -548,8 +548,13 @@ class SimulatedNode:
         in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.deeds.mounted.values())
         if why := self.truth.why_not(image, target, listed, in_use):
             self._violated(f"{target} was requested to be removed: {why}", image)
+        if self.host.node.answer.is_without_agent and _familiar(target) in self._names_of_agent():
+            self._violated(f"{target} was requested to be removed: the silent agent once named it", image)
         if self.deal.most_removals is not None and len(self._asked) > self.deal.most_removals:
             self._violated(f"{len(self._asked)} removals in one pass")
+
+    def _names_of_agent(self) -> set[str]:
+        return {_familiar(name) for name in (self.truth.heard or NO_AGENT).named}
 
     def _check(self, status: Status) -> None:
         for removal in status.removals:
@@ -560,6 +565,8 @@ class SimulatedNode:
         if status.trouble or self._was_interrupted or self.deal.most_removals is not None:
             return
         excused = {image for image, life in self.truth.lives.items() if life.excused_until > self.truth.watched}
+        if self.host.node.answer.is_without_agent:
+            excused |= set(self.truth.downloaded)
         for image, target in self._must_go:
             if target not in self._asked and image not in excused:
                 kept = [verdict for verdict in status.decision.plan.verdicts if verdict.target == target]
