@@ -166,6 +166,10 @@ class FakeEngine:
 
     def store_bytes(self) -> int:
         self._called("store_bytes")
+        return self.used_bytes()
+
+    def used_bytes(self) -> int:
+        """What all layers need on the disk."""
         with self._lock:
             everything = [*self._images.values(), *self._hidden.values()]
             layers = {layer.chain: layer.size_bytes or 0 for stored in everything for layer in stored.layers}

@@ -18,7 +18,7 @@ from types import TracebackType
 from typing import Any
 
 ORGANISATION = "myorg"
-TOKEN = "a-token-nobody-may-see"
+TOKEN = "a-secret-token"
 CREDENTIALS = f"{ORGANISATION}/node1:{TOKEN}"
 SECRETS = (TOKEN, b64encode(CREDENTIALS.encode()).decode())
 

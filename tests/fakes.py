@@ -14,7 +14,9 @@ from typing import Any
 from controller.adapters.engine.answers import event_from, event_time_nanoseconds
 from controller.adapters.engine.events import cursor_after
 from controller.instant import Instant
+from controller.plan.memory.disk import DiskUsage, ImageDisk
 from controller.plan.memory.event import Event, ReceivedEvents
+from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
 from tests.fake_engine import FakeEngine, Row
@@ -67,6 +69,7 @@ class FakeEvents:
         """`on_delivery` is called with every row that arrives."""
         self.generation = 0
         self.is_up = False
+        self.refusal = ""
         self.is_complete = False
         """True if no event before the last connection can be missing."""
         self.is_late = False
@@ -87,7 +90,7 @@ class FakeEvents:
     def connect(self) -> None:
         """Connect, with a replay from the end of the last stream."""
         self.generation += 1
-        self.is_up = True
+        self.is_up, self.refusal = True, ""
         is_first = not self._cursor
         known = self._cursor in map(event_time_nanoseconds, self._engine.replay(self._cursor))
         self.is_complete = not is_first and (known or self._engine.is_same_run(self._run, self._cursor))
@@ -99,6 +102,11 @@ class FakeEvents:
         for row in replayed:
             if event_time_nanoseconds(row) != taken_in:
                 self._take_in(row, is_replayed=True)
+
+    def refuse(self, answer: str) -> None:
+        """The engine answers the request for the stream with an error."""
+        self.disconnect()
+        self.refusal = answer
 
     def disconnect(self) -> None:
         self.is_up = False
@@ -117,7 +125,7 @@ class FakeEvents:
     def take(self) -> ReceivedEvents:
         events, self._arrived = tuple(self._arrived), {}
         has_hole, self._has_missed = self._has_missed, False
-        return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run)
+        return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run, self.refusal)
 
     def mark(self) -> int:
         return self._count
@@ -152,6 +160,22 @@ class FakeEvents:
 
 
 Plain = Mapping[str, Any]
+
+
+@dataclass
+class FakeDisk:
+    """A disk that holds the images of a fake engine and other data."""
+
+    engine: FakeEngine
+    size_bytes: int = 0
+    """0: it cannot be measured."""
+    other_bytes: int = 0
+
+    def measure(self, engine: Engine) -> ImageDisk:
+        if not self.size_bytes:
+            return ImageDisk("/images", why_unknown="The disk with /images cannot be measured.")
+        used = self.engine.used_bytes() + self.other_bytes
+        return ImageDisk("/images", DiskUsage(self.size_bytes, max(0, self.size_bytes - used)))
 
 
 @dataclass

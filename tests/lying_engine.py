@@ -458,5 +458,5 @@ LIES: tuple[Lie, ...] = (
     Lie("one byte now and then", _IMAGES, dripping, is_limited=True),
     Lie("one byte of a header now and then", _IMAGES, dripping_header, is_limited=True),
     Lie("headers without end", _IMAGES, endless_header, is_limited=True),
-    Lie("silence", _IMAGES, silent, is_limited=True),
+    Lie("no answer", _IMAGES, silent, is_limited=True),
 )

@@ -66,7 +66,7 @@ image_policy:
     - {image_name: "openhorizon/*:*", delete_after_minutes: 1440, agent_downloaded_only: true}
 """,
     "spring-cleaning.yaml": """\
-label: Third-party images that nobody has used for three months
+label: Third-party images unused for three months
 enabled: true
 start: 2026-12-01T00:00:00Z
 startWindow: 86400

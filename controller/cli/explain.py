@@ -116,7 +116,9 @@ def _rule(rule: ShownFinding) -> str:
 
 def _options(rule: ShownFinding) -> str:
     """The optional fields of a rule."""
+    minutes = rule.delete_after_minutes_under_pressure
     options = (
+        (minutes is not None, f" ({minutes} min under disk pressure)"),
         (rule.lost_tag_only, ", only images that lost their tag"),
         (rule.keep_last > 0, f", keeps the last {rule.keep_last} of each repository"),
     )

@@ -33,6 +33,7 @@ from controller.plan.scope.fleet import Member, reaches
 from controller.policy.document.node_document import NodeDocument
 from controller.policy.document.parse import Document, Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem
+from controller.printable import printable
 from controller.quantity import count_of
 
 _A_PATH = click.Path(exists=True, readable=False, path_type=Path)
@@ -109,7 +110,7 @@ def _print(answer: _Answer, asked: _Asked, form: str) -> None:
     if answer.rows:
         click.echo(table(answer.rows, answer.columns, form))
     for line in (*asked.troubles, answer.summary):
-        click.echo(line, err=True)
+        click.echo(printable(line), err=True)
 
 
 def _read_documents(paths: Iterable[Path]) -> _Asked:

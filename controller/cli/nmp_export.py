@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from pathlib import Path
+from shlex import quote
 
 import click
 
@@ -16,8 +17,8 @@ from controller.policy.document.parse import Parsed, parse_documents, refuse_dup
 from controller.printable import printable
 
 STOCK_AGENTS = (
-    "warning: a stock Open Horizon agent that such a policy applies to takes it for an upgrade policy, "
-    "and starts an upgrade job that fails"
+    "note: a stock Open Horizon agent that such a policy applies to takes it for an upgrade policy; "
+    'its upgrade job ends with "no action required"'
 )
 
 
@@ -37,10 +38,12 @@ def export(files: tuple[Path, ...], exchange: bool, into: Path | None) -> None:
     \b
     Exit code: 0 written, 1 problems found, 2 wrong usage.
 
+    The command that posts each file is printed, too. Do not write the property by hand: hzn removes what it takes for
+    comments from it.
+
     \b
     Example:
       imagectl nmp export --exchange sweep.yaml > sweep.json
-      hzn exchange nmp add sweep -f sweep.json     # with --no-constraints if it has none, and no patterns
     """
     policies = _policies(_parse(files))
     if not policies:
@@ -49,12 +52,29 @@ def export(files: tuple[Path, ...], exchange: bool, into: Path | None) -> None:
     if into is None and len(policies) > 1:
         raise click.UsageError(f"{len(policies)} documents: choose a folder with --into")
     click.echo(STOCK_AGENTS, err=True)
-    for policy in policies:
-        text = text_for_hzn(folded(policy))
+    for name, policy in _names_for_hzn(policies).items():
+        text, file = text_for_hzn(folded(policy)), f"{file_name(name)}.json"
         if into is None:
             click.echo(text, nl=False)
         else:
-            _write(into / f"{file_name(policy.name)}.json", text)
+            _write(into / file, text)
+        click.echo(_command(name, policy, Path(file) if into is None else into / file), err=True)
+
+
+def _names_for_hzn(policies: Iterable[NodeManagementPolicy]) -> dict[str, NodeManagementPolicy]:
+    """The policies by a name that `hzn` can post: it cuts a name at `#`, and the organisation is not part of it."""
+    named: dict[str, NodeManagementPolicy] = {}
+    for policy in policies:
+        name = printable(policy.name).rpartition("/")[2].replace("#", "-").replace("%", "-")
+        if name in named:
+            raise click.UsageError(f"{named[name].name} and {policy.name} would both be posted as {name}: rename one")
+        named[name] = policy
+    return named
+
+
+def _command(name: str, policy: NodeManagementPolicy, file: Path) -> str:
+    bare = "" if policy.constraints or policy.patterns else " --no-constraints"
+    return f"post it with: hzn exchange nmp add {quote(name)} -f {quote(str(file))}{bare}"
 
 
 def _parse(files: Iterable[Path]) -> Iterator[Parsed]:
@@ -85,4 +105,4 @@ def _write(file: Path, text: str) -> None:
         file.write_text(text, encoding="ascii")
     except OSError as error:
         raise DeliveryFailed(f"{file} cannot be written: {error.strerror}") from error
-    click.echo(str(file))
+    click.echo(printable(str(file)))

@@ -10,12 +10,26 @@ import click
 from click.shell_completion import CompletionItem
 
 from controller import settings
+from controller.printable import printable
 from controller.quantity import seconds_in_words
 from controller.settings import DECLARED, REPEATABLE, SWITCHES, OneOf, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-READING = ("policies", "docker_host", "docker_certificates", "ledger", "node", "agent_url", "settle", "resync", "usage")
+READING = (
+    "policies",
+    "docker_host",
+    "docker_certificates",
+    "ledger",
+    "node",
+    "agent_url",
+    "settle",
+    "resync",
+    "usage",
+    "disk",
+    "disk_pressure_start",
+    "disk_pressure_stop",
+)
 """Settings of commands that show the controller's decision and change nothing."""
 
 
@@ -38,7 +52,7 @@ def settings_from(given: dict[str, Any]) -> Settings:
     commands that only show its effect.
     """
     for warning in settings.misspelt_variables(settings.environment()):
-        click.echo(f"imagectl: warning: {warning}", err=True)
+        click.echo(f"imagectl: warning: {printable(warning)}", err=True)
     found = settings_silently_from(given)
     if "protect" in given and found.protect:
         from controller.daemon.conditions import (

@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.daemon.status import Degradation, Status
 from controller.log_events import LogEvent
+from controller.plan.memory.disk import pressure_in_words
 from controller.plan.report.words import document_in_words
 from controller.plan.scope.in_force import DocumentState, DocumentStatus
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Outcome, Removal
@@ -61,6 +62,7 @@ class Journal:
             *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
+            *_pressure(before, after),
             *_no_policies_yet(before, after),
             *_cut_short(before, after),
             *_revision(before, after),
@@ -87,7 +89,8 @@ class Journal:
         """A gap is reported by the pass that detects it."""
         memory, before = after.decision.memory, self._before
         is_known = before is not None and before.decision.memory.watch == memory.watch
-        if memory.watch.gap and memory.watch.since == memory.clock.seconds and not is_known:
+        starts_now = memory.watch.since == memory.clock.seconds and not memory.watch.is_blind
+        if memory.watch.gap and starts_now and not is_known:
             settle = seconds_in_words(self.settle_seconds)
             effect = f"image use may have gone unnoticed; the settle time ({settle}) starts again for all images"
             yield Line(LogEvent.ENGINE_EVENTS_MISSED, logging.INFO, f"{memory.watch.gap}: {effect}")
@@ -107,7 +110,7 @@ def _engine_changed(after: Status) -> Iterator[Line]:
 
 
 def _is_same_silence(degradation: Degradation, before: Status | None, after: Status) -> bool:
-    """The reason of a silence may change each minute; it is reported once."""
+    """The reason of a missing answer may change each minute; it is reported once."""
     is_silent = before is not None and before.decision.node.is_silence and after.decision.node.is_silence
     return degradation.event is LogEvent.NODE_UNKNOWN and is_silent
 
@@ -139,6 +142,19 @@ def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(LogEvent.REMOVALS_STOPPED, logging.WARNING, sentence)
     if was_stopped and not after.reading.is_stopped:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
+
+
+def _pressure(before: Status | None, after: Status) -> Iterator[Line]:
+    memory = after.decision.memory
+    was, now = before.decision.memory.pressure if before else None, memory.pressure
+    if now and after.pressure_marks and not was:
+        stop = f"rules with delete_after_minutes_under_pressure use that limit until {after.pressure_marks.stop}"
+        sentence = f"{pressure_in_words(now.usage, after.pressure_marks)}: {stop}"
+        yield Line(LogEvent.DISK_PRESSURE_BEGAN, logging.WARNING, sentence, {"path": after.disk.path})
+    if was and not now:
+        seconds = memory.clock.seconds - was.since
+        sentence = f"disk pressure has ended (after {seconds_in_words(seconds)})"
+        yield Line(LogEvent.DISK_PRESSURE_ENDED, logging.INFO, sentence, {"seconds": round(seconds, 1)})
 
 
 def _no_policies_yet(before: Status | None, after: Status) -> Iterator[Line]:
@@ -211,7 +227,8 @@ def _removed(removal: Removal) -> Line:
     intent = removal.intent
     sentence = f"{_WORDS_OF[removal.outcome]} {intent.reference}: idle for {seconds_in_words(intent.idle_seconds)}"
     freed = "" if removal.outcome is Outcome.GONE else f", {freed_in_words(removal.freed)}"
-    message = f"{sentence}{freed} ({intent.document}#{intent.rule})"
+    pressure = f", {intent.pressure}" if intent.pressure else ""
+    message = f"{sentence}{freed}{pressure} ({intent.document}#{intent.rule})"
     return Line(_EVENT_OF[removal.outcome], logging.INFO, message, _fields(removal))
 
 

@@ -85,6 +85,11 @@ class EventsPort(Protocol):
         """Is the stream connected, and is it read?"""
         ...
 
+    @property
+    def refusal(self) -> str:
+        """The engine's answer if it refuses the stream; else empty."""
+        ...
+
     def take(self) -> ReceivedEvents:
         """The events since the last call."""
         ...
@@ -204,3 +209,5 @@ class Ports:
     """ID of the container in which this program runs, or empty."""
     progress: ProgressPort | None = None
     """Shows the progress of removals, if set."""
+    disk: DiskPort | None = None
+    """None: the disk is not measured."""

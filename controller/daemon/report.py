@@ -14,7 +14,15 @@ from controller import __version__
 from controller.daemon.status import Status
 from controller.plan.memory.observation import Observation
 from controller.plan.report.explanation import Explained, explained, explanation_rows
-from controller.plan.report.report import document_rows, folder_row, node_row, reclaimable, reference_rows
+from controller.plan.report.report import (
+    disk_pressure,
+    document_rows,
+    folder_row,
+    node_row,
+    reclaimable,
+    reference_rows,
+    without_events,
+)
 from controller.plan.report.rows import (
     DocumentRow,
     EngineRow,
@@ -79,7 +87,9 @@ class StatusReport:
             reclaimable=reclaimable(status.decision),
             folder=folder_row(status.reading),
             node=node_row(status.decision.node),
+            disk_pressure=disk_pressure(status.decision, self.terms.pressure),
             image_store_without=not_counted(seen),
+            without_events=without_events(status.decision),
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:

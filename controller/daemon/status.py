@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from controller.instant import Instant
 from controller.log_events import LogEvent
+from controller.plan.memory.disk import ImageDisk, PressureMarks
+from controller.plan.report.words import disk_pressure_unknown
 from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.removal import Batch, Removal
 from controller.policy.document.parse import FolderReading
@@ -55,6 +57,8 @@ class Status:
     """Why the pass failed or stopped early."""
     engine_is_up: bool = True
     event_stream_is_up: bool = True
+    event_refusal: str = ""
+    """The engine's answer if it refuses the event stream."""
     watcher_is_up: bool = True
     last_success: Instant | None = None
     dry_run: bool = False
@@ -63,6 +67,9 @@ class Status:
     """Set in the pass that found another engine than the pass before."""
     clock_steps: int = 0
     """Since the controller started."""
+    disk: ImageDisk = ImageDisk()
+    """As measured last in this pass."""
+    pressure_marks: PressureMarks | None = None
 
     @property
     def texts_stable_at(self) -> float | None:
@@ -82,6 +89,14 @@ class Status:
         changes = map(clock.uptime_at, (plan.next_change_at, scope.next_change_at))
         moments = (self.texts_stable_at, self.next_figure_at, *changes)
         return min((at for at in moments if at is not None), default=None)
+
+    @property
+    def without_events(self) -> str:
+        """Why engine events are not available; empty if they are."""
+        if self.event_stream_is_up:
+            return ""
+        why = self.event_refusal or "the event stream is down"
+        return f"engine events not available: {why}; nothing is removed, because image use may go unnoticed"
 
     @property
     def has_no_policies_yet(self) -> bool:
@@ -120,17 +135,18 @@ class Status:
         unstable = [document.name for document in self.decision.scope.documents if document.is_unstable]
         event, errors = LogEvent, f"{len(broken)} error{'s' * (len(broken) > 1)} in policy documents"
         of_trouble = event.LEDGER_UNAVAILABLE if self.engine_is_up else event.ENGINE_UNREACHABLE
-        no_events = "the engine's event stream is down; image use between passes may go unnoticed"
         no_watch = "the policy folder is not watched; changes are noticed at each resync"
         reset = "the ledger was damaged and recreated: all images count as first seen now"
+        is_pressure_unknown = bool(self.pressure_marks and self.last_success and not self.disk.usage)
         findings = (
             (bool(self.trouble), of_trouble, self.trouble),
             (self.is_folder_lost, event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
             (bool(broken), event.POLICY_ERRORS, errors),
             (bool(unstable), event.POLICY_UNSTABLE, f"policies whose files keep changing: {', '.join(unstable)}"),
             (node.is_degraded, event.NODE_UNKNOWN, f"node: {node.why}"),
-            (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, no_events),
+            (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, self.without_events),
             (not self.watcher_is_up, event.POLICY_FOLDER_NOT_WATCHED, no_watch),
             (self.ledger_resets > 0, event.LEDGER_RESET, reset),
+            (is_pressure_unknown, event.DISK_UNKNOWN, disk_pressure_unknown(self.disk)),
         )
         return tuple(Degradation(kind, text) for is_so, kind, text in findings if is_so)

@@ -55,4 +55,4 @@ class Liveness:
             return waiting
         if self.status is None or self.status.last_success is None:
             return "no pass has succeeded yet" + (f": {self.status.trouble}" if self.status else "")
-        return self.status.trouble if self.status.result is PassResult.FAILED else ""
+        return self.status.trouble if self.status.result is PassResult.FAILED else self.status.without_events

@@ -17,7 +17,7 @@ library=$root/usr/lib/image-controller
 share=$root/usr/share/image-controller
 documents=$root/usr/share/doc/image-controller
 
-collect_wheels() { # pure ones where there is a choice; PyYAML and whatever else has none without its compiled part
+collect_wheels() { # pure ones where possible; PyYAML and others exist only with a compiled part
     local pip=("$work/venv/bin/python" -m pip download --quiet --disable-pip-version-check --no-deps --require-hashes
         --only-binary :all: --python-version 3.11 --platform manylinux2014_x86_64 --platform any --dest "$work/wheels")
     "${PYTHON:-python3}" -m venv "$work/venv"

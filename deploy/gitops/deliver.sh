@@ -33,7 +33,7 @@ filter=() # of a large repository, only the files that are delivered
 say() { echo "${0##*/}: $*" >&2; }
 
 fail() {
-    say "$1; ${2:-what was delivered before stays in force}"
+    say "$1; ${2:-the last delivery remains in force}"
     exit 1
 }
 
@@ -48,7 +48,7 @@ uptime_seconds() { sed 's/\..*//' /proc/uptime; }
 
 boot() { cat /proc/sys/kernel/random/boot_id; }
 
-read_trouble() { # a file that a power cut has spoilt counts as none, and so does one of other settings
+read_trouble() { # a file damaged by a power cut counts as none, and so does one of other settings
     local failed_settings=''
     failures=0 failed_boot='' try_at=0
     [[ ! -e trouble ]] || read -r failures failed_boot try_at failed_settings <trouble || true
@@ -97,6 +97,7 @@ obtain() { # CLONE: fetches, verifies and unpacks, unless the commit is delivere
     is_delivered "$commit" && return
     verify "$1" "$commit"
     check_paths "$1" "$commit" || return
+    name_submodules "$1" "$commit"
     tree=$(mktemp -d tree.XXXXXXXX) && chmod 755 "$tree" && unpack "$1" "$commit" "$tree/$commit"
 }
 
@@ -124,7 +125,7 @@ verify() { # CLONE COMMIT
         return 0
     fi
     GNUPGHOME=${POLICIES_GNUPGHOME:-/nonexistent} git_in "$1" "${trust[@]}" verify-commit "$2" ||
-        fail "commit $2 bears no signature of a key that may sign"
+        fail "commit $2 has no signature of a key that may sign"
 }
 
 # A path that no delivered commit ever had is a typing error; one that an earlier one had was emptied on purpose.
@@ -135,6 +136,11 @@ check_paths() { # CLONE COMMIT
         [[ -n $entry ]] || was_delivered "$path" ||
             fail "commit $2 has no path $path, and no delivered commit had it (check POLICIES_PATHS)"
     done
+}
+
+name_submodules() { # CLONE COMMIT: their files are in other repositories, which are not fetched
+    git_in "$1" ls-tree -r --full-tree "$2" -- "${paths[@]}" | sed -n 's/^160000 [^\t]*\t//p' |
+        while read -r path; do say "the git submodule $path is not delivered"; done
 }
 
 origin() { printf '%s\n' "$POLICIES_REPOSITORY" "$branch" | sha256sum | cut -d ' ' -f 1; }
@@ -160,7 +166,7 @@ unpack() { # CLONE COMMIT FOLDER: the files of the wanted paths; a path that the
     rm -f "$index"
 }
 
-prefetch() { # CLONE COMMIT: all missing files in one request; git itself asks for them one by one
+prefetch() { # CLONE COMMIT: all missing files in one request; git itself requests them one by one
     local missing
     missing=$(git_in "$1" rev-list --objects --missing=print --max-count=1 "$2" -- "${paths[@]}" | sed -n 's/^?//p') || return
     [[ -z $missing ]] || git_in "$1" -c fetch.negotiationAlgorithm=noop fetch --quiet --no-tags --no-write-fetch-head \

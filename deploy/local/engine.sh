@@ -245,7 +245,7 @@ status() {
     done
 }
 
-tell_packages() { # that the scripts here have installed; the list is kept, since they stay installed
+tell_packages() { # that the scripts here have installed; the list is kept, because they remain installed
     local names kilobytes
     [[ -s $installed_list ]] || return 0
     names=$(comm -12 <(sort -u "$installed_list") <(installed_packages))

@@ -69,8 +69,8 @@ debian_mirror() { # LOG: for sources in any format; apt knows it after it has re
     "${find[@]}" | sed -n 1p
 }
 
-make_root() { # LOG SUITE FOLDER PACKAGE,PACKAGE: a root file system with these packages, once
-    local log=$1 suite=$2 root=$3 packages=$4 mirror http_proxy=${http_proxy:-} keyring=/usr/share/keyrings/debian-archive-keyring.gpg
+make_root() { # LOG SUITE FOLDER PACKAGE,PACKAGE [ARCHITECTURE]: a root file system with these packages, once
+    local log=$1 suite=$2 root=$3 packages=$4 architecture=${5:-} mirror http_proxy=${http_proxy:-} keyring=/usr/share/keyrings/debian-archive-keyring.gpg
     [[ ! -d $root ]] || return 0
     need_root "a root file system of Debian $suite"
     install_packages "$log" debootstrap debian-archive-keyring
@@ -81,6 +81,6 @@ make_root() { # LOG SUITE FOLDER PACKAGE,PACKAGE: a root file system with these 
     rm -rf "$root.part"
     mkdir -p "$root.part"
     http_proxy=$http_proxy run_logged "$log" debootstrap --variant=minbase --force-check-gpg --keyring="$keyring" --include="$packages" \
-        "$suite" "$root.part" "$mirror"
+        ${architecture:+--arch="$architecture"} "$suite" "$root.part" "$mirror"
     mv "$root.part" "$root"
 }

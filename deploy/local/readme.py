@@ -80,7 +80,7 @@ def _kind(family: Family) -> str:
 
 
 def _shown(default: Any) -> str:
-    """A default as one would write it; nothing if the help tells it, or there is none."""
+    """A default as a user writes it; empty if it is in the help, or there is none."""
     match default:
         case (str(host), int(port)):
             return f"{host}:{port}"

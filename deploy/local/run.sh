@@ -68,7 +68,7 @@ stop_controller() {
     kill -s TERM "$controller" 2>/dev/null || true
 }
 
-run_controller() { # OPTION...: until it ends; a signal goes on to it and ends the wait, which then begins again
+run_controller() { # OPTION...: until it ends; a signal is passed to it and ends the wait, which then starts again
     local status interrupted=yes was_interrupted=''
     .venv/bin/imagectl run --ledger "$trial/ledger.db" "${looking[@]}" --log-format text "$@" 2> >(tee "$trial/log" >&2) &
     controller=$!

@@ -25,7 +25,7 @@ await() { # WHAT FOLDER COMMAND...: until the command succeeds; a minute at most
     done
 }
 
-stop_service() { # FOLDER: in good order; what it has stored stays
+stop_service() { # FOLDER: with SIGTERM; its data is kept
     signal_service "$1" TERM
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 from importlib import import_module
 
-NAMES = ("documents", "fleet", "commands", "passes", "memory", "removals")
+NAMES = ("documents", "fleet", "commands", "passes", "memory", "growth", "removals")
 
 
 def main(names: list[str]) -> int:

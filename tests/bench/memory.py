@@ -47,7 +47,7 @@ def figures() -> Iterator[Figure]:
                 what = f"RSS of imagectl run at {many:,} images, after"
                 yield Figure(f"{what} some passes and scrapes", _rss_mib(controller, address, "/metrics"), "MiB", limit)
                 asked = _rss_mib(controller, address, "/metrics", "/", "/api/status")
-                yield Figure(f"{what} the page and the API were asked for as well", asked, "MiB")
+                yield Figure(f"{what} requests of the page and the API", asked, "MiB")
     yield _growth()
 
 

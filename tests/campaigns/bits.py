@@ -101,7 +101,7 @@ def outcome_of_header(data: bytes, before: Memory, folder: Path) -> str:
 
 
 def judged(after: Memory, before: Memory) -> str:
-    """What became of a memory, of which a fault has changed some part."""
+    """The effect on a memory of which a fault has changed some part."""
     if after == before:
         return "unchanged"
     limits = idle_seconds(before)

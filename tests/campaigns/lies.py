@@ -20,8 +20,8 @@ _EACH_SECONDS = 3.0
 
 
 def run(rounds: int, folder: Path) -> tuple[int, int, str]:
-    """Lies told, removals of the image in use, and what went wrong."""
-    liar, told = LyingEngine(), 0
+    """Number of lies, whether the image in use was removed, and the first failure."""
+    liar, count = LyingEngine(), 0
     policies = folder / "policies"
     policies.mkdir()
     (policies / "all.json").write_text(json.dumps(a_document(a_removal())))
@@ -34,16 +34,16 @@ def run(rounds: int, folder: Path) -> tuple[int, int, str]:
             random.shuffle(lies)
             for lie in lies:
                 liar.images.setdefault(APP, an_image(APP, "app:1"))
-                liar.lie, told = lie, told + 1
+                liar.lie, count = lie, count + 1
                 time.sleep(_EACH_SECONDS)
                 if process.poll() is not None:
-                    return told, USED not in liar.images, f"ended with {process.returncode} during: {lie}"
+                    return count, USED not in liar.images, f"ended with {process.returncode} during: {lie}"
                 if "Traceback" in (folder / "log").read_text():
-                    return told, USED not in liar.images, f"a traceback during: {lie}"
+                    return count, USED not in liar.images, f"a traceback during: {lie}"
                 liar.lie = None
             process.send_signal(signal.SIGTERM)
             code = process.wait(30)
-            return told, USED not in liar.images, f"ended with {code} after SIGTERM" if code else ""
+            return count, USED not in liar.images, f"ended with {code} after SIGTERM" if code else ""
         finally:
             liar.ended.set()
             if process.poll() is None:
@@ -55,8 +55,8 @@ def main() -> int:
     """Run, and print one closing line; returns an exit code."""
     rounds = int(sys.argv[1]) if len(sys.argv) > 1 else 1
     with TemporaryDirectory() as folder:
-        told, lost, trouble = run(rounds, Path(folder))
-    print(f"lies: {told} told to one process, {int(lost)} images in use removed; {trouble or 'it lived through all'}")
+        count, lost, trouble = run(rounds, Path(folder))
+    print(f"lies: {count} to one process, {int(lost)} images in use removed; {trouble or 'it survived all'}")
     return int(bool(trouble or lost))
 
 

@@ -73,7 +73,7 @@ class TestSelector:
             ("verdict=DUE,document=agent", 6),
             ("document=", 10),
             ("action=remove,origin=pulled", 10),
-            ("document=nobody", 0),
+            ("document=unknown", 0),
         ],
     )
     def test_rows_are_selected_by_their_fields(self, imagectl: Imagectl, selector: str, count: int) -> None:

@@ -59,6 +59,12 @@ def values(*arguments: str) -> dict[str, Any]:
     return found
 
 
+def test_a_node_whose_name_has_hidden_characters_shows_them() -> None:
+    a_file("nodes/odd.json", json.dumps({"org": "myorg", "id": "gw\u202e\u001b[2J", "policy": {}}))
+    done = run("--node", "nodes/odd.json")
+    assert done.stderr.replace("\n", "").isprintable()
+
+
 # ── one node ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -6,8 +6,10 @@ import json
 from pathlib import Path
 
 import pytest
+import yaml
 from click.testing import CliRunner, Result
 
+from controller.cli.nmp import nmp
 from controller.cli.nmp_export import STOCK_AGENTS, export
 from controller.cli.sync import AUTH_VARIABLE, sync
 from controller.policy.document.parse import parse_documents
@@ -54,8 +56,37 @@ def test_the_image_policy_becomes_json_text_in_a_property(sweep: Path) -> None:
     }
 
 
-def test_it_always_warns_of_stock_agents(sweep: Path) -> None:
-    assert run(sweep).stderr == f"{STOCK_AGENTS}\n"
+def test_it_notes_stock_agents_and_prints_the_command_of_hzn(sweep: Path, tmp_path: Path) -> None:
+    command = "post it with: hzn exchange nmp add sweep -f sweep.json"
+    assert run(sweep).stderr == f"{STOCK_AGENTS}\n{command}\n"
+    sweep.write_text(SWEEP.replace("constraints: [site == paris]", "constraints: []"))
+    assert run(sweep).stderr.endswith(f"{command} --no-constraints\n")
+    out = tmp_path / "a folder"
+    out.mkdir()
+    command = f"post it with: hzn exchange nmp add sweep -f '{out}/sweep.json' --no-constraints\n"
+    assert run(sweep, "--into", out).stderr.endswith(command)
+
+
+@pytest.mark.parametrize("command", ["validate", "export"])
+def test_what_is_posted_can_be_checked_before(sweep: Path, tmp_path: Path, command: str) -> None:
+    exported = tmp_path / "exported.json"
+    exported.write_text(run(sweep).stdout)
+    broken = tmp_path / "broken.json"
+    broken.write_text(exported.read_text().replace("delete_after_minutes", "delete_after_minute"))
+    options = ["--exchange"] if command == "export" else []
+    results = [CliRunner().invoke(nmp, [command, *options, str(file)]) for file in (exported, broken)]
+    assert [result.exit_code for result in results] == [0, 1]
+    assert "unknown field" in results[1].output
+
+
+def test_two_documents_that_would_have_one_name_at_the_exchange_are_refused(sweep: Path, tmp_path: Path) -> None:
+    folder = tmp_path / "paris"
+    folder.mkdir()
+    answer = {"managementPolicy": {f"{org}/x": yaml.safe_load(SWEEP) for org in ("a", "b")}}
+    (folder / "x.json").write_text(json.dumps(answer))
+    result = run(folder / "x.json", "--into", folder)
+    assert result.exit_code == 2
+    assert "a/x and b/x would both be posted as x: rename one" in result.stderr
 
 
 def test_the_text_has_no_comment_or_variable_for_hzn(sweep: Path) -> None:
@@ -86,8 +117,8 @@ def test_with_a_folder_each_document_becomes_a_file(sweep: Path, tmp_path: Path)
     out = tmp_path / "out"
     out.mkdir()
     result = run(sweep, "--into", out)
-    assert sorted(file.name for file in out.iterdir()) == ["sweep%232.json", "sweep.json"]
-    assert result.stdout.splitlines() == [str(out / "sweep.json"), str(out / "sweep%232.json")]
+    assert sorted(file.name for file in out.iterdir()) == ["sweep-2.json", "sweep.json"]
+    assert result.stdout.splitlines() == [str(out / "sweep.json"), str(out / "sweep-2.json")]
 
 
 def test_several_documents_need_a_folder(sweep: Path) -> None:

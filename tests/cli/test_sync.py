@@ -213,7 +213,7 @@ def test_a_file_that_is_not_from_the_exchange_is_reported(run: Run, policies: Pa
     assert result.stderr == f"warning: {stray} was not delivered by sync and is not touched\n"
 
 
-def test_a_hostile_name_stays_in_the_folder(run: Run, exchange: FakeExchange, policies: Path) -> None:
+def test_a_hostile_name_is_a_file_in_the_folder(run: Run, exchange: FakeExchange, policies: Path) -> None:
     exchange.put("../../../etc/x\n\x1b[31m", SWEEP)
     result = run()
     assert "exchange/myorg/%2e.%2f..%2f..%2fetc%2fx%0a%1b%5b31m.json" in visible(policies)
@@ -279,7 +279,7 @@ def test_wrong_usage_is_reported_before_any_request(
     assert list(visible(policies)) == ["local.yaml"]
 
 
-# ── again and again ───────────────────────────────────────────────────────────────────────────────────────────────────
+# ── with an interval ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class Days:

@@ -101,6 +101,12 @@ class Place:
         self._stack.callback(process.kill)
         return Process(process, log)
 
+    def plan(self) -> str:
+        """What `imagectl plan` says."""
+        settings = ["--policies", str(self.policies), "--docker-host", f"unix://{self.folder}/s", "--settle", "0"]
+        command = [sys.executable, "-m", "controller", "plan", *settings, "--ledger", str(self.folder / "ledger.db")]
+        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+
     def history(self) -> list[tuple[str, str]]:
         """The output of `imagectl get removals`."""
         where = ["--ledger", str(self.folder / "ledger.db"), "-o", "json"]
@@ -174,6 +180,24 @@ def test_one_pass_without_an_engine_exits_3(place: Place) -> None:
     run = place.run("--once")
     assert run.ends() == 3
     run.says("no such socket")
+
+
+def test_an_engine_that_refuses_its_events_is_reported_and_nothing_is_removed(place: Place) -> None:
+    place.docker.tags, place.docker.refuses_events = ["app:1"], True
+    place.engine()
+    place.policy(ALL)
+    once = place.run("--once")
+    assert once.ends() == 3
+    once.says("WARNING", "engine events not available: 403: Forbidden")
+    run = place.run()
+    run.says("engine events not available: 403: Forbidden")
+    plan = place.plan()
+    assert "! engine events not available: 403: Forbidden; nothing is removed" in plan
+    assert "SETTLING" in plan
+    assert place.docker.tags == ["app:1"]
+    place.docker.refuses_events = False
+    run.says("resolved: engine events not available")
+    run.says("removed app:1")
 
 
 def test_no_permission_on_the_socket_is_one_line(place: Place) -> None:
@@ -297,6 +321,27 @@ def test_a_removal_that_is_never_answered_is_resolved_by_the_next_start(place: P
     again = place.run()
     again.says("removed app:1", "bytes freed: unknown")
     assert place.history() == [("app:1", "removed")]
+
+
+_TERMINATED_DURING_IMPORTS = """\
+import signal, sys
+from importlib.abc import MetaPathFinder
+from controller import __main__
+
+class Terminates(MetaPathFinder):
+    def find_spec(self, name, path, target=None):
+        signal.raise_signal(signal.SIGTERM)
+
+sys.meta_path.insert(0, Terminates())
+__main__.main()
+"""
+
+
+@pytest.mark.parametrize(("command", "code"), [("run", 0), ("plan", 128 + signal.SIGTERM)])
+def test_a_signal_during_the_imports_ends_it(command: str, code: int) -> None:
+    """As PID 1 a process without a handler ignores SIGTERM, and `docker stop` would kill it after ten seconds."""
+    done = subprocess.run([sys.executable, "-c", _TERMINATED_DURING_IMPORTS, command], check=False)
+    assert done.returncode == code
 
 
 # ── one pass ──────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -27,7 +27,7 @@ def test_there_is_no_doubt_about_this(text: str) -> None:
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "told"),
+    ("text", "position", "message"),
     [
         ("a == 1 || ", 7, "nothing follows ||"),
         ("(a == 1 OR ) && b == 2", 8, "nothing follows OR"),
@@ -40,14 +40,14 @@ def test_there_is_no_doubt_about_this(text: str) -> None:
         ('a != "x\u00a0y"', 7, "U+00A0"),
     ],
 )
-def test_a_constraint_that_matches_more_is_an_error(text: str, position: int, told: str) -> None:
+def test_a_constraint_that_matches_more_is_an_error(text: str, position: int, message: str) -> None:
     [found] = doubts(text)
     assert (found.severity, found.position) == ("error", position)
-    assert told in found.message
+    assert message in found.message
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "told"),
+    ("text", "position", "message"),
     [
         ("", 0, "restricts nothing"),
         (" \t", 0, "restricts nothing"),
@@ -65,10 +65,10 @@ def test_a_constraint_that_matches_more_is_an_error(text: str, position: int, to
         ("v in [2.0.0,1.0.0)", 5, "is empty: its end is lower than its start"),
     ],
 )
-def test_a_constraint_that_matches_less_or_otherwise_is_a_warning(text: str, position: int, told: str) -> None:
+def test_a_constraint_that_matches_less_or_otherwise_is_a_warning(text: str, position: int, message: str) -> None:
     [found] = doubts(text)
     assert (found.severity, found.position) == ("warning", position)
-    assert told in found.message
+    assert message in found.message
 
 
 def test_the_hint_says_what_was_probably_meant() -> None:

@@ -66,7 +66,7 @@ def test_a_comparison_is_split_here(text: str, comparison: tuple[str, str, str])
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "told"),
+    ("text", "position", "message"),
     [
         ("a==1&&b==2", 4, "need a blank"),
         ("a == 1 and b == 2", 7, 'found "and"'),
@@ -91,10 +91,10 @@ def test_a_comparison_is_split_here(text: str, comparison: tuple[str, str, str])
         ("() a == 1", 3, 'found "a"'),
     ],
 )
-def test_the_position_of_what_upstream_rejects_is_reported(text: str, position: int, told: str) -> None:
+def test_the_position_of_what_upstream_rejects_is_reported(text: str, position: int, message: str) -> None:
     with pytest.raises(InvalidConstraint) as caught:
         parse(text)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.position == position
 
 

@@ -44,7 +44,7 @@ def test_the_first_kind_that_matches_is_read(text: str, kind: TokenKind, read: s
 
 
 @pytest.mark.parametrize(
-    ("text", "position", "told"),
+    ("text", "position", "message"),
     [
         ("init", 0, '"ini"'),
         ("inini", 0, '"inini"'),
@@ -61,10 +61,10 @@ def test_the_first_kind_that_matches_is_read(text: str, kind: TokenKind, read: s
         (",", 0, '","'),
     ],
 )
-def test_an_unreadable_token_has_its_position(text: str, position: int, told: str) -> None:
+def test_an_unreadable_token_has_its_position(text: str, position: int, message: str) -> None:
     with pytest.raises(InvalidConstraint) as caught:
         read_token(text, 1 if text == "a:b" else 0)
-    assert told in caught.value.message
+    assert message in caught.value.message
     assert caught.value.position == position
 
 

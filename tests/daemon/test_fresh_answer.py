@@ -91,7 +91,7 @@ def test_images_that_an_agent_container_used_are_kept_as_well(host: Host) -> Non
     assert host.engine.names == ["dep:1"]
 
 
-def test_a_silence_during_which_nothing_was_due_asks_no_second_time(host: Host) -> None:
+def test_a_missing_answer_while_nothing_was_due_asks_no_second_time(host: Host) -> None:
     host.node.answer = once_named("dep:1")
     host.look()
     host.engine.pull("dep:1")
@@ -117,10 +117,10 @@ def test_a_dry_run_asks_nothing() -> None:
         assert host.verdict("dep:1").reason is Reason.DUE
 
 
-# ── silence is reported once ─────────────────────────────────────────────────────────────────────────────────────────
+# ── a missing answer is reported once ─────────────────────────────────────────────────────────────────────────────────
 
 
-def test_a_silence_is_one_warning_and_one_line_at_its_end(host: Host) -> None:
+def test_a_missing_answer_is_one_warning_and_one_line_at_its_end(host: Host) -> None:
     journal, lines = Journal(600.0), list[str]()
 
     def after(seconds: float, answer: NodeAnswer) -> None:

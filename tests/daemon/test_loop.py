@@ -46,6 +46,7 @@ class Script:
         self.heartbeats = 0
         self.took = 0.1
         self.outcome: Callable[[Status], Status] = lambda status: status
+        self.pressure_at: float | None = None
         self._rings = [START + ring for ring in rings]
         self._until = START + until
 
@@ -79,7 +80,12 @@ class Script:
         return [round(at, 3) for at in self.passes]
 
     def loop(self) -> Loop:
-        return Loop(self.reconcile, self.published.append, self.heartbeat, self, self.clock, self.stopping, RESYNC)
+        loop = Loop(self.reconcile, self.published.append, self.heartbeat, self, self.clock, self.stopping, RESYNC)
+        return replace(loop, notices_pressure=self.notices_pressure)
+
+    def notices_pressure(self) -> bool:
+        """Once, from that moment on, until the next pass."""
+        return self.pressure_at is not None and self.passes[-1] < self.pressure_at <= self.now - START
 
 
 def a_status(at: float, took: float) -> Status:
@@ -107,6 +113,26 @@ def test_a_pass_runs_when_a_verdict_changes() -> None:
     script = Script(until=100)
     script.outcome = deciding_again_in(30)
     assert script.run() == [0, 30.1, 60.2, 90.3]
+
+
+@given(st.floats(0.2, 250.0))
+def test_disk_pressure_is_noticed_within_10_seconds(at: float) -> None:
+    script = Script(until=280)
+    script.pressure_at = at
+    _, noticed = script.run()
+    assert at <= noticed <= at + 10.0
+
+
+def test_a_slow_pass_does_not_delay_the_pass_for_disk_pressure() -> None:
+    script = Script(until=60)
+    script.took, script.pressure_at = 10.0, 12.0
+    assert script.run() == [0, 15]
+
+
+def test_after_a_failed_pass_disk_pressure_does_not_shorten_the_backoff() -> None:
+    script = Script(until=60)
+    script.outcome, script.pressure_at = failing, 20.0
+    assert script.run() == [0, 1.1, 3.2, 7.3, 15.4, 31.5]
 
 
 def test_a_wake_up_starts_a_pass_after_a_quiet_second() -> None:

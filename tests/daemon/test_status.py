@@ -56,7 +56,11 @@ def test_a_host_without_problems_is_not_degraded(host: Host) -> None:
     ("fields", "words"),
     [
         ({"trouble": "in words"}, "in words"),
-        ({"event_stream_is_up": False}, "the engine's event stream is down; image use between passes may go unnoticed"),
+        (
+            {"event_stream_is_up": False},
+            "engine events not available: the event stream is down; nothing is removed, because image use may go"
+            " unnoticed",
+        ),
         ({"watcher_is_up": False}, "the policy folder is not watched; changes are noticed at each resync"),
         ({"ledger_resets": 1}, "the ledger was damaged and recreated: all images count as first seen now"),
     ],

@@ -33,7 +33,7 @@ doubt means fewer rules; an invalid file never affects another. Each line here i
 14  the watcher ends without an error         test_a_watcher_that_has_ended_is_recreated_by_the_next_pass
     and cannot be recreated                   test_a_watcher_that_cannot_be_recreated_does_not_stop_the_passes
 15  one change, many events                   test_many_events_lead_to_few_passes
-16  the same is delivered again and again     test_a_projection_that_changes_nothing_changes_nothing
+16  the same is delivered repeatedly          test_a_projection_that_changes_nothing_changes_nothing
 17  deleted while the controller was stopped  test_a_policy_deleted_while_the_controller_was_down_is_not_in_force
 18  two sources, one name                     test_of_two_sources_with_the_same_name_always_the_same_one_counts
 19  one bad file among good ones              test_an_invalid_file_is_shown_and_does_not_affect_the_others

@@ -67,7 +67,7 @@ def test_no_step_of_an_update_drops_a_document_that_the_update_keeps(volume: Con
         assert node.errors == []
 
 
-def test_an_update_at_the_very_moment_of_reading_does_not_mix_old_and_new(
+def test_an_update_during_a_reading_does_not_mix_old_and_new(
     volume: ConfigMapVolume, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     volume.publish({name: a_policy(1) for name in ("a.yaml", "b.yaml", "c.yaml")})

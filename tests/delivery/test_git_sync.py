@@ -74,7 +74,7 @@ def test_an_edit_in_place_below_the_link_is_noticed_after_any_number_of_swaps(sy
         assert node.minutes == {"a": 77, "b": 2, "c": 2}
 
 
-def test_a_document_that_a_commit_does_not_change_stays_in_force_all_the_time(sync: GitSync) -> None:
+def test_a_document_that_a_commit_does_not_change_is_in_force_all_the_time(sync: GitSync) -> None:
     sync.publish(sync.upstream.commit({"same.yaml": a_policy(1), "other.yaml": a_policy(1)}))
     with a_node(sync.link) as node:
         node.settle()

@@ -264,7 +264,7 @@ def test_a_renamed_document_is_another_one(node: Node) -> None:
     assert node.in_force == {"clean"}
 
 
-def test_a_document_with_a_name_of_its_own_stays_in_force_when_its_file_is_renamed(node: Node) -> None:
+def test_a_document_with_a_name_of_its_own_remains_in_force_when_its_file_is_renamed(node: Node) -> None:
     spec = "".join(f"  {line}\n" for line in a_policy(1440).splitlines())
     kind = "apiVersion: openhorizon.org/v1\nkind: NodeManagementPolicy\nmetadata:\n  name: sweep\n"
     write(node, a=f"{kind}spec:\n{spec}")

@@ -9,10 +9,10 @@ from dataclasses import dataclass
 from pathlib import Path
 
 DELIVER = Path(__file__).parents[2] / "deploy" / "gitops" / "deliver.sh"
-_ALONE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
+ALONE = {"PATH": os.environ["PATH"], "HOME": "/nonexistent", "GIT_CONFIG_NOSYSTEM": "1"}
 """The caller's git configuration has no effect."""
 _ADDRESS = "test@example.org"
-_PERSON = ("-c", "user.name=Test", "-c", f"user.email={_ADDRESS}")
+PERSON = ("-c", "user.name=Test", "-c", f"user.email={_ADDRESS}")
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,7 +45,7 @@ class Repository:
         key = f"user.signingKey={ssh_key or _ADDRESS}"
         signing = ("-c", key, "-c", f"gpg.format={'ssh' if ssh_key else 'openpgp'}")
         sign = ["-S"] if ssh_key or gpg_home else []
-        self.git(*_PERSON, *signing, "commit", "--quiet", "-m", "change", *sign, GNUPGHOME=str(gpg_home or ""))
+        self.git(*PERSON, *signing, "commit", "--quiet", "-m", "change", *sign, GNUPGHOME=str(gpg_home or ""))
         return self.head
 
     @property
@@ -56,7 +56,7 @@ class Repository:
         """Run git in it; returns what it prints."""
         command = ["git", "-C", str(self.folder), *arguments]
         return subprocess.run(
-            command, env={**_ALONE, **environment}, check=True, capture_output=True, text=True
+            command, env={**ALONE, **environment}, check=True, capture_output=True, text=True
         ).stdout.strip()
 
 
@@ -71,7 +71,7 @@ class Delivery:
         """One run, with some settings changed."""
         return subprocess.run(
             [DELIVER, self.folder],
-            env={**_ALONE, **self.settings, **settings},
+            env={**ALONE, **self.settings, **settings},
             check=False,
             capture_output=True,
             text=True,

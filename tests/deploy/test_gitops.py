@@ -17,7 +17,7 @@ from click.testing import CliRunner
 
 from controller.adapters.folder.folder import PolicyFolder
 from controller.cli.main import imagectl
-from tests.deploy.git import DELIVER, Delivery, Repository
+from tests.deploy.git import DELIVER, PERSON, Delivery, Repository
 
 POLICY = """
 label: sweep
@@ -128,6 +128,15 @@ def test_only_the_files_of_the_wanted_folders_are_fetched(delivery: Delivery, re
     assert "large/a.bin" in delivery.files
 
 
+def test_a_submodule_is_named_and_not_delivered(delivery: Delivery, repository: Repository) -> None:
+    repository.git("update-index", "--add", "--cacheinfo", f"160000,{repository.head},sites/other")
+    repository.git(*PERSON, "commit", "--quiet", "-m", "submodule")
+    done = delivery.run(POLICIES_PATHS="sites")
+    assert (done.returncode, delivery.files) == (0, {"sites/lyon/more.yaml"})
+    assert "the git submodule sites/other is not delivered" in done.stderr
+    assert "submodule" not in delivery.run(POLICIES_PATHS="sites").stderr
+
+
 def test_attributes_do_not_change_the_bytes(delivery: Delivery, repository: Repository) -> None:
     attributes = "*.yaml text eol=crlf ident\n"
     repository.commit({".gitattributes": attributes, "a.yaml": "label: $Id$\n"})
@@ -152,7 +161,7 @@ def _empty_objects(clone: Path) -> None:
 
 
 @pytest.mark.parametrize(
-    "spoil",
+    "damage",
     [
         lambda clone: (clone / "shallow.lock").touch(),
         lambda clone: (clone / "refs" / "heads" / "fetched.lock").touch(),
@@ -163,11 +172,11 @@ def _empty_objects(clone: Path) -> None:
     ids=["shallow.lock", "a lock of the branch", "an empty HEAD", "a broken config", "empty objects"],
 )
 def test_a_clone_that_a_killed_fetch_left_is_created_again(
-    delivery: Delivery, repository: Repository, spoil: Callable[[Path], object]
+    delivery: Delivery, repository: Repository, damage: Callable[[Path], object]
 ) -> None:
     delivery.run()
     commit = repository.commit({"common/sweep.yaml": None})
-    spoil(delivery.folder / "repository.git")
+    damage(delivery.folder / "repository.git")
     done = delivery.run()
     assert (done.returncode, delivery.commit) == (0, commit), done.stderr
     assert delivery.run().stderr == ""
@@ -282,7 +291,7 @@ def test_a_repository_that_cannot_be_reached_leaves_the_last_tree(delivery: Deli
     done = delivery.run(POLICIES_REPOSITORY="https://user:secret@127.0.0.1:1/policies")
     assert (done.returncode, delivery.commit) == (1, repository.head)
     assert "branch main of https://127.0.0.1:1/policies cannot be fetched and unpacked;" in done.stderr
-    assert "what was delivered before stays in force" in done.stderr
+    assert "the last delivery remains in force" in done.stderr
     assert "secret" not in done.stderr
 
 
@@ -335,9 +344,9 @@ def test_a_delay_ends_with_a_reboot(delivery: Delivery) -> None:
     assert delivery.run(POLICIES_BRANCH="nowhere").returncode == 1
 
 
-@pytest.mark.parametrize("spoilt", ["", "x", "3 boot $(touch evil)\n", "99999999999999999999 a 1\n"])
-def test_a_damaged_record_of_failures_counts_as_none(delivery: Delivery, spoilt: str) -> None:
-    (delivery.folder / "trouble").write_text(spoilt)
+@pytest.mark.parametrize("damaged", ["", "x", "3 boot $(touch evil)\n", "99999999999999999999 a 1\n"])
+def test_a_damaged_record_of_failures_counts_as_none(delivery: Delivery, damaged: str) -> None:
+    (delivery.folder / "trouble").write_text(damaged)
     assert (delivery.run().returncode, (delivery.folder / "evil").exists()) == (0, False)
 
 
@@ -361,7 +370,7 @@ def test_a_commit_signed_by_a_key_that_may_sign_is_delivered(
 def test_a_commit_without_a_signature_is_refused(delivery: Delivery, signer: Path) -> None:
     done = delivery.run(**signers_file(signer))
     assert (done.returncode, delivery.current.exists()) == (1, False)
-    assert "bears no signature of a key that may sign" in done.stderr
+    assert "has no signature of a key that may sign" in done.stderr
 
 
 def test_a_commit_signed_by_another_key_is_refused(

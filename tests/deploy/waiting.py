@@ -12,5 +12,5 @@ def eventually(is_so: Callable[[], bool]) -> None:
     """Return as soon as the condition is true; fail after half a minute."""
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not is_so():
-        assert time.monotonic() < deadline, "it has not come to pass"
+        assert time.monotonic() < deadline, "the condition is not true"
         time.sleep(0.1)

@@ -137,7 +137,7 @@ def _answers(prometheus: Prometheus) -> bool:
 def _until(what: Callable[[], bool]) -> None:
     deadline = time.monotonic() + _PATIENCE_SECONDS
     while not what():
-        assert time.monotonic() < deadline, "the fleet does not come to life; see the logs in its folder"
+        assert time.monotonic() < deadline, "the fleet does not start; see the logs in its folder"
         time.sleep(0.2)
 
 

@@ -1,4 +1,4 @@
-"""Every test that asks for `each_parser` runs with libyaml and with the parser that 32-bit ARM has."""
+"""Every test with `each_parser` runs with libyaml and with the parser that 32-bit ARM has."""
 
 from __future__ import annotations
 

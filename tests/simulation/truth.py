@@ -315,12 +315,12 @@ class Truth:
         if in_use or life.is_used:
             return "it is in use"
         if any(sign.image == image and sign.is_told and self._could_be_known(sign) for sign in self.signs):
-            return "it was wanted a moment ago"
+            return "it had recent activity"
         idle, idle_agent = self.watched - life.since, self.watched - life.since_agent
         if idle + EPSILON_SECONDS < self.deal.settle:
             return f"it was wanted {idle:.1f} s ago and has not settled"
         if self.watched - self.watch_began + EPSILON_SECONDS < self.deal.settle:
-            return "nobody watched a moment ago"
+            return "there was a recent gap in observation"
         if self._is_held(life.since):
             return "a young agreement may need it"
         if self.deal.store is Store.PODMAN and self._pauses():

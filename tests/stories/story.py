@@ -9,16 +9,17 @@ from typing import Any
 
 import yaml
 
+from controller.plan.memory.disk import DiskMark, PressureMarks
 from controller.plan.memory.idleness import Usage
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.limits import Limits
 from controller.plan.verdict.planner import Terms
-from controller.settings import duration
+from controller.settings import disk_mark, duration
 from tests.fake_engine import Kind
 
 FOLDER = Path(__file__).parent
 _FIELDS = {"story", "from", "stores", "settings", "moments"}
-_SETTINGS = {"settle", "usage", "resync", "max_removals_per_pass"}
+_SETTINGS = {"settle", "usage", "resync", "max_removals_per_pass", "disk_pressure"}
 
 Moment = tuple[str, Any]
 
@@ -47,28 +48,30 @@ def stories() -> Iterator[Story]:
         yield _story(file.stem, yaml.safe_load(file.read_text()))
 
 
-def _story(name: str, told: dict[str, Any]) -> Story:
-    assert told.keys() <= _FIELDS, f"{name}: {told.keys() - _FIELDS}"
-    stores = told.get("stores")
+def _story(name: str, values: dict[str, Any]) -> Story:
+    assert values.keys() <= _FIELDS, f"{name}: {values.keys() - _FIELDS}"
+    stores = values.get("stores")
     return Story(
         name=name,
-        sentence=told["story"],
-        sources=tuple(told.get("from", ())),
+        sentence=values["story"],
+        sources=tuple(values.get("from", ())),
         kinds=tuple(kind for kind in Kind if stores is None or kind.store.value in stores),
-        conditions=_conditions(told.get("settings", {})),
-        moments=tuple(map(_moment, told["moments"])),
+        conditions=_conditions(values.get("settings", {})),
+        moments=tuple(map(_moment, values["moments"])),
     )
 
 
 def _conditions(settings: dict[str, Any]) -> Conditions:
     assert settings.keys() <= _SETTINGS, settings.keys() - _SETTINGS
-    terms = Terms(duration(settings.get("settle", "10m")), Usage(settings.get("usage", "any")))
+    marks = [DiskMark(used_share=disk_mark(mark)[1]) for mark in settings.get("disk_pressure", ())]
+    pressure = PressureMarks(*marks) if marks else None
+    terms = Terms(duration(settings.get("settle", "10m")), Usage(settings.get("usage", "any")), pressure=pressure)
     limits = Limits(settings.get("max_removals_per_pass"))
     return Conditions(terms, limits, duration(settings.get("resync", "5m")))
 
 
-def _moment(told: str | dict[str, Any]) -> Moment:
-    if isinstance(told, str):
-        return told, None
-    ((word, value),) = told.items()
+def _moment(values: str | dict[str, Any]) -> Moment:
+    if isinstance(values, str):
+        return values, None
+    ((word, value),) = values.items()
     return word, value

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterable
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from xml.etree import ElementTree
@@ -24,10 +25,10 @@ class Result:
     findings: dict[str, str] = field(default_factory=dict)
 
 
-def results(report: Path) -> list[Result]:
+def results(reports: Iterable[Path]) -> list[Result]:
     """In the order in which the engines were run; tests that need no engine do not count."""
     found: dict[str, Result] = {}
-    for case in ElementTree.parse(report).iter("testcase"):
+    for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
         told = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
         if not (engine := told.pop(ENGINE, None)):
             continue
@@ -42,4 +43,4 @@ def results(report: Path) -> list[Result]:
 
 
 if __name__ == "__main__":
-    RESULTS.write_text(json.dumps([asdict(each) for each in results(Path(sys.argv[1]))], indent=2) + "\n")
+    RESULTS.write_text(json.dumps([asdict(each) for each in results(map(Path, sys.argv[1:]))], indent=2) + "\n")

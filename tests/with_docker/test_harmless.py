@@ -137,9 +137,10 @@ def test_the_parent_of_an_image_in_use_says_that_it_has_children(controller: OnE
     controller.look_later()
 
     assert controller.left >= {APP}
-    if controller.is_graph_driver:
-        assert controller.left == {APP, "parent.local/base:1"}
-        assert controller.reasons("parent.local/base:1") == ["HAS_CHILDREN"]
+    if not controller.is_graph_driver:
+        pytest.skip("only graph drivers refuse to remove a parent; the image in use was kept")
+    assert controller.left == {APP, "parent.local/base:1"}
+    assert controller.reasons("parent.local/base:1") == ["HAS_CHILDREN"]
 
 
 def test_children_are_removed_before_their_parents_in_one_pass(controller: OnEngine) -> None:

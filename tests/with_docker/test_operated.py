@@ -159,7 +159,7 @@ def test_the_log_has_each_removal_once_and_no_password(served: Served) -> None:
     assert "secret" not in (served.place.folder / "log").read_text()
 
 
-def test_beyond_loopback_without_a_certificate_or_a_password_it_warns_and_asks_for_its_names(place: Place) -> None:
+def test_beyond_loopback_without_a_certificate_or_a_password_it_warns_and_requires_its_names(place: Place) -> None:
     port = free_address().rpartition(":")[2]
     door = ["--listen", f":{port}", "--allow-host", "*.fleet.example"]
     command = [sys.executable, "-m", "controller", "run", *place.settings, *door, "--log-format", "json"]

@@ -80,7 +80,7 @@ def test_a_swarm_managers_service_images_are_protected(
     engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path
 ) -> None:
     if engine.is_podman:
-        return  # it has no swarm
+        pytest.skip("Podman has no swarm")
     images.load_image(docker_api, APP)
     images.load_image(docker_api, OTHER, variant="other")
     docker_api.init_swarm(advertise_addr="127.0.0.1", listen_addr="127.0.0.1")

@@ -138,9 +138,9 @@ def test_an_image_whose_tag_has_moved_is_removed_by_the_rule_for_the_tag(
 def test_an_image_that_never_had_a_name_is_removed_by_the_bare_star_only(
     controller: OnEngine, engine: PrivateEngine
 ) -> None:
-    image = images.load_image(controller.api)
     if engine.kind == "d26-c8d":
-        return  # an image that has no name cannot be loaded there
+        pytest.skip("the containerd store of Docker 26 cannot load an image without a name")
+    image = images.load_image(controller.api)
     assert _by(controller, a_removal("*:*"), a_removal("site.local/*:*")) == {}
     assert list(_by(controller, a_removal()).values()) == ["removed"]
     assert not controller.has(image)

@@ -35,6 +35,8 @@ KEEP_LABEL = "image-controller.keep"
 AGENT_SERVICE_LABEL = "openhorizon.anax.service_name"
 AGENT_DEV_LABEL = "openhorizon.anax.dev_service"
 """Labels that the agent sets on its containers (anax container/container.go)."""
+_DEV_LABELS = "openhorizon.hzn-dev."
+"""Labels of what `hzn dev` starts beside services, such as its object store, start like this."""
 SWARM_SERVICE_LABEL = "com.docker.swarm.service.id"
 
 LONGEST_LIST = 250_000
@@ -339,7 +341,7 @@ def container_from(row: Row) -> Container:
         image=_id(made_from, "ImageID") if made_from else ImageId(""),
         state=_text(row, "State") or "unknown",
         agent_service=AGENT_SERVICE_LABEL in labels,
-        agent_dev=AGENT_DEV_LABEL in labels,
+        agent_dev=_is_of_development(labels),
         mounted_images=(*_mounted_images(_list(row, "Mounts")), *by_name),
         created_from=created_from,
         swarm_service=SWARM_SERVICE_LABEL in labels,
@@ -492,6 +494,11 @@ EVENT_FILTER = {"type": ["container", "image"], "event": sorted(_CONTAINER_EVENT
 """Life-cycle events only: health checks would fill the engine's buffer of 256 events."""
 
 
+def _is_of_development(labels: Row) -> bool:
+    """Was the container started by `hzn dev`, and not by the agent?"""
+    return AGENT_DEV_LABEL in labels or any(label.startswith(_DEV_LABELS) for label in labels)
+
+
 def event_from(row: Row) -> Event | None:
     """One row of `GET /events` in the form of API 1.52 (`Type`, `Action`, `Actor`), which older versions send too.
 
@@ -501,7 +508,7 @@ def event_from(row: Row) -> Event | None:
     attributes = _mapping(actor, "Attributes")
     kind, action = _text(row, "Type"), _text(row, "Action")
     if kind == "container" and action in _CONTAINER_EVENTS:
-        by_agent = AGENT_SERVICE_LABEL in attributes and AGENT_DEV_LABEL not in attributes
+        by_agent = AGENT_SERVICE_LABEL in attributes and not _is_of_development(attributes)
         return Event(EventKind.USED, None, _text(attributes, "image"), by_agent, action == "create")
     if kind == "image" and action in _IMAGE_EVENTS:
         return _image_event(_IMAGE_EVENTS[action], _text(actor, "ID"), _text(attributes, "name"))

@@ -411,7 +411,7 @@ def _why_unreachable(error: Exception, address: Address) -> str:
 
 
 def _is_stale_mount(path: str) -> bool:
-    """Is this file a mount whose source was deleted, so that it stays the old one when the engine creates a new one?"""
+    """True if this file is a mount whose source was deleted: it is not replaced when the engine creates a new one."""
     return any(str(mount.point) == os.path.realpath(path) and mount.has_deleted_source for mount in mounts() if path)
 
 

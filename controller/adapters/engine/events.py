@@ -11,7 +11,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import takewhile
 from urllib.parse import urlencode
@@ -29,7 +29,7 @@ from tenacity import (
 
 from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds, mapping_of
 from controller.adapters.engine.connection import Client, Connection, ErrorAnswer
-from controller.adapters.engine.replay import ReplayStart, in_seconds, replay_start
+from controller.adapters.engine.replay import ReplayStart, in_seconds, nanoseconds_of, replay_start, run_after_event
 from controller.errors import EngineUnavailable
 from controller.log_events import LogEvent
 from controller.plan.memory.event import Event, ReceivedEvents
@@ -45,6 +45,7 @@ _REPLAY_OVERLAP_NANOSECONDS = 1_000
 _CLOCK_STEP_NANOSECONDS = 60 * 10**9
 """A smaller step back means two events in the wrong order."""
 
+_ONE_REPLAY_SECONDS = 10.0
 _BEAT_SECONDS = 1.0
 _LATE_SECONDS = 5.0
 
@@ -75,6 +76,7 @@ class EventStream:
         self._taken_to = 0
         self._lock = threading.Lock()
         self._is_complete = False
+        self._is_provable = True
         self._has_missed = False
         """Events since the last `take` may be missing."""
         self._up = threading.Event()
@@ -199,7 +201,7 @@ class EventStream:
         self._stream, start = attempts(self._connection.request, "events", self._begin)
         with self._lock:
             self._cursor, self._run_of_cursor, self._is_stale = start.cursor, start.run, False
-            self._is_complete, self.refusal = start.is_complete, ""
+            self._is_complete, self._is_provable, self.refusal = start.is_complete, start.is_provable, ""
         return self._stream
 
     def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
@@ -209,14 +211,7 @@ class EventStream:
     def _refused(self, attempt: RetryCallState) -> None:
         """Report an answer that is not a stream. An unreachable engine is reported elsewhere."""
         error = attempt.outcome.exception() if attempt.outcome else None
-        refusal = f"{error.status}: {error}" if isinstance(error, ErrorAnswer) else ""
-        if refusal and refusal != self.refusal:
-            _log.warning(
-                "the engine refuses its event stream (%s); nothing is removed without events",
-                refusal,
-                extra={"event": LogEvent.ENGINE_EVENTS_BROKEN},
-            )
-        self.refusal = refusal
+        self.refusal = f"{error.status}: {error}" if isinstance(error, ErrorAnswer) else ""
         self._tried.set()
 
     def _read(self, stream: Iterable[bytes]) -> None:
@@ -241,7 +236,7 @@ class EventStream:
             with self._lock:
                 if self._is_stale:
                     return
-                if not is_new:  # So the replay is complete.
+                if not is_new and self._is_provable:  # So the replay is complete.
                     self._has_missed = had_missed
                 self._move_cursor(at)
                 self._count += 1
@@ -263,7 +258,36 @@ class EventStream:
     def _move_cursor(self, at: int) -> None:
         cursor = cursor_after(self._cursor, at)
         if cursor != self._cursor:
-            self._cursor, self._run_of_cursor = cursor, ""
+            self._cursor, self._run_of_cursor = cursor, run_after_event(self._run_of_cursor)
+
+
+def events_since(connection: Connection, cursor: int) -> ReceivedEvents | None:
+    """The events after the cursor, by one request with an end: for commands that do not follow the stream.
+
+    None if no answer showed them.
+    """
+    try:
+        body = connection.request("events", lambda client: _replay(client, cursor))
+    except ErrorAnswer as error:
+        return ReceivedEvents((), cursor, is_up=False, refusal=f"{error.status}: {error}")
+    except (EngineUnavailable, ValueError):
+        return None
+    return ReceivedEvents(tuple(dict.fromkeys(_replayed_events(body, cursor))), cursor)
+
+
+def _replay(client: Client, cursor: int) -> bytes:
+    now = nanoseconds_of(mapping_of(client.get("/info")).get("SystemTime")) or 1
+    query = {"since": in_seconds(cursor or now), "until": in_seconds(now), "filters": json.dumps(EVENT_FILTER)}
+    with closing(client.open("GET", f"/events?{urlencode(query)}", _ONE_REPLAY_SECONDS)) as answer:
+        return b"".join(answer.iter_content(_LONGEST_PIECE_BYTES))
+
+
+def _replayed_events(body: bytes, cursor: int) -> Iterator[Event]:
+    for line in filter(None, body.split(b"\n")):
+        with suppress(ValueError):  # Skipped, as the stream skips an invalid event.
+            row = mapping_of(line)
+            if (event := event_from(row)) and event_time_nanoseconds(row) != cursor:
+                yield replace(event, is_replayed=True)
 
 
 def _stream_of(client: Client, cursor: int) -> CancellableStream[bytes]:

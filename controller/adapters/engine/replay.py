@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 import socket
 import struct
+import time
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -19,6 +20,8 @@ from controller.adapters.engine.answers import event_time_nanoseconds, mapping_o
 from controller.adapters.engine.connection import Client, ErrorAnswer
 
 _MOST_EVENTS_KEPT = 256
+_PODMAN = "podman "
+_CLOCK_STEP_SECONDS = 2
 _ENGINES = ("dockerd", "podman")
 _PID_FILE = Path("/run/docker.pid")
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -26,40 +29,66 @@ _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:
 
 @dataclass(frozen=True, slots=True)
 class ReplayStart:
-    """The position at which an event stream starts."""
+    """Start of an event stream."""
 
     cursor: int
-    """The engine's time in nanoseconds; 0 if it is not known."""
+    """The engine's time in nanoseconds; 0 if unknown."""
     run: str
-    """The engine's process, if the cursor is a time without an event; else empty."""
+    """The engine's process, if the cursor is a time without an event; on Podman the boot and its clock. Else empty."""
     is_complete: bool
     """True if no event since the given cursor can be missing."""
+    is_provable: bool = True
+    """The last known event in the replay proves that none is missing."""
 
 
 def replay_start(client: Client, address: str, cursor: int, run: str) -> ReplayStart:
-    """The start of a stream that continues from this cursor; 0 for the first stream."""
+    """Start of a stream that continues from this cursor; 0: the first stream."""
     info = mapping_of(client.get("/info"))
     now = nanoseconds_of(info.get("SystemTime"))
     if not now:
         return ReplayStart(cursor, run, is_complete=False)
     if "BuildahVersion" in info:  # Podman; its replay has no end.
-        return _without_count(cursor, run, f"podman {_boot()}", now)
+        return _without_count(cursor, run, now)
     return _with_count(client, cursor, run, process_behind(address), now)
 
 
-def _without_count(cursor: int, run: str, answers: str, now: int) -> ReplayStart:
+def run_after_event(run: str) -> str:
+    """What is kept with a cursor that an event has moved."""
+    return run if run.startswith(_PODMAN) else ""
+
+
+def _without_count(cursor: int, run: str, now: int) -> ReplayStart:
+    """Podman selects the events of its log by their time, so a step of the clock can hide some."""
+    current = f"{_PODMAN}{_boot()} {now // 10**9 - int(time.clock_gettime(time.CLOCK_BOOTTIME))}"
     if not cursor:
-        return ReplayStart(now, answers, is_complete=False)
-    return ReplayStart(cursor, run, is_complete=run == answers and now >= cursor)
+        return ReplayStart(now, current, is_complete=False)
+    if now < cursor or not _is_same_clock(run, current):
+        return ReplayStart(min(cursor, now), current, is_complete=False, is_provable=False)
+    return ReplayStart(cursor, run, is_complete=True)
+
+
+def _is_same_clock(run: str, current: str) -> bool:
+    """The same boot, and no step of the clock since: its distance to the time since the boot is the same."""
+    (boot, clock), (boot_now, clock_now) = _boot_and_clock(run), _boot_and_clock(current)
+    return boot == boot_now and clock.isdigit() and abs(int(clock) - int(clock_now)) <= _CLOCK_STEP_SECONDS
+
+
+def _boot_and_clock(run: str) -> tuple[str, str]:
+    boot, _, clock = run.removeprefix(_PODMAN).partition(" ")
+    return boot, clock
 
 
 def _with_count(client: Client, cursor: int, run: str, answers: str, now: int) -> ReplayStart:
-    kept = _kept_event_times(client, cursor or 1, now)
+    """Docker keeps its events in order. With `run` it had none at the cursor, so every kept event is a later one.
+
+    An earlier time shows that the clock went back; a stream from the cursor on leaves such an event out.
+    """
+    kept = _kept_event_times(client, 1 if run else cursor or 1, now)
     if not cursor:
         return ReplayStart(max(kept), "", False) if kept else ReplayStart(now, answers, is_complete=False)
     is_same_process = bool(run) and run == answers
-    is_complete = cursor in kept or (is_same_process and now >= cursor and len(kept) < _MOST_EVENTS_KEPT)
-    return ReplayStart(cursor, run, is_complete)
+    is_whole = now >= cursor and len(kept) < _MOST_EVENTS_KEPT and all(at >= cursor for at in kept)
+    return ReplayStart(cursor, run, is_complete=cursor in kept or (is_same_process and is_whole))
 
 
 def _kept_event_times(client: Client, since: int, until: int) -> list[int]:

@@ -1,6 +1,6 @@
-"""The instant of the last save, kept outside the ledger's folder, in memory: an old copy that is put back shows by it.
+"""The instant of the last save, kept outside the ledger's folder, in memory: it reveals an old copy that is put back.
 
-The mark ends with the boot, so after a reboot an old copy cannot be told from the last one.
+The mark ends with the boot, so after a reboot an old copy cannot be distinguished from the last one.
 """
 
 from __future__ import annotations

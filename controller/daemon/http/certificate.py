@@ -23,7 +23,7 @@ class Certificate:
         self.context = self._loaded()
 
     def renew(self) -> None:
-        """Use changed files for new connections. If certificate and key do not match, the old pair stays in use."""
+        """Use changed files for new connections. If certificate and key do not match, the old pair is used."""
         stamp = self._current()
         if stamp == self._stamp:
             return
@@ -32,7 +32,7 @@ class Certificate:
             self._loaded()  # A failed load would damage the context in use.
             self.context.load_cert_chain(self._certificate, self._key)
         except (CertificateUnavailable, OSError) as error:
-            _log.error("%s; the old certificate stays in use", error, extra={"event": LogEvent.CERTIFICATE_INVALID})
+            _log.error("%s; the old certificate is still used", error, extra={"event": LogEvent.CERTIFICATE_INVALID})
         else:
             _log.info(
                 "loaded the renewed certificate %s", self._certificate, extra={"event": LogEvent.CERTIFICATE_RENEWED}

@@ -169,6 +169,11 @@ _DECLARED = (
     Family("filesystem_files", "gauge", "Inodes of the file system that holds the images."),
     Family("filesystem_files_free", "gauge", "Free inodes of the file system that holds the images."),
     Family(
+        "disk_pressure",
+        "gauge",
+        "1 while the disk with the images is under pressure (--disk-pressure-start), else 0. Also 0 if it is unknown.",
+    ),
+    Family(
         "ledger_resets_total",
         "counter",
         "Damaged ledgers that were recreated; after that every image counts as first seen.",

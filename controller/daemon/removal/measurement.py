@@ -95,7 +95,7 @@ class Measurement:
 
     @property
     def is_hopeless(self) -> bool:
-        """True if the figure will stay unknown."""
+        """True if the figure will remain unknown."""
         return self.is_spoiled or self.fell_bytes is None
 
     @property

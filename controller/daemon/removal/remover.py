@@ -157,7 +157,7 @@ class Remover:
             mark=mark,
             final_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
             is_lower_bound=observation.engine.totals_are_lower_bounds,
-            # After a silence the engine may still be removing.
+            # Without an answer the engine may still be removing.
             is_spoiled=any(answer.outcome is Outcome.GONE or answer.is_silence for answer in answers),
         )
 
@@ -168,7 +168,12 @@ class Remover:
             results,
             removals=(
                 *results.removals,
-                *(Removal(each.intent, each.outcome, _freed(each, batch), at, each.message, batch) for each in answers),
+                *(
+                    Removal(
+                        each.intent, each.outcome, _freed(each, batch), at, each.message or each.intent.pressure, batch
+                    )
+                    for each in answers
+                ),
             ),
             unanswered=results.unanswered.union(answer.intent for answer in answers if answer.is_silence),
             in_flight=(

@@ -102,7 +102,7 @@ def without_earlier_pulls(
 ) -> dict[ImageId, Evidence]:
     """The result of `from_agent` without images whose pull was observed while the agent did not need them.
 
-    An archived record names an image for ever, also after a person pulled it. So for an observed pull the name must
+    An archived record always names an image, also after a person pulled it. So for an observed pull the name must
     be active in the last answer before or the first answer after it. `active` has the active names of both;
     `last_answer_at` is the time of the answer before the current one.
     """

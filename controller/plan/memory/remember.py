@@ -13,6 +13,8 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
+from controller.plan.memory.builds import images_of_builds
+from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.engines import memory_of_engine
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
@@ -37,6 +39,8 @@ class News:
     """Layers of the images inspected in this pass, lowest first."""
     recorded_downloads: Collection[str] = ()
     """Names from `record-download` since the last pass."""
+    disk: ImageDisk | None = None
+    """The disk with the images, as measured now; None if it was not measured, so that its state is the last one."""
 
     @property
     def events(self) -> Sequence[Event]:
@@ -142,10 +146,15 @@ def _is_pinned(name: str) -> bool:
 
 def _watch(inputs: _Inputs, gap: str) -> Watch:
     """Start a new period of observation after a gap, because uses in the gap went unnoticed."""
-    if not gap and inputs.known.seen and inputs.news.received and not inputs.news.received.is_all:
-        refusal = inputs.news.received.refusal
-        gap = f"engine events not available: {refusal}" if refusal else "some engine events were missed"
-    return Watch(inputs.now, gap) if gap else inputs.known.watch
+    known, received = inputs.known.watch, inputs.news.received
+    if received and not received.is_up:
+        gap = f"engine events not available: {received.refusal or 'the event stream is down'}"
+        return known if known.is_blind and known.gap == gap else Watch(inputs.now, gap, is_blind=True)
+    if received and known.is_blind:
+        return Watch(inputs.now, "engine events were not available")
+    if not gap and inputs.known.seen and received and not received.is_all:
+        gap = "some engine events were missed"
+    return Watch(inputs.now, gap) if gap else known
 
 
 def _lost_names(inputs: _Inputs, before: Mapping[ImageId, Image]) -> Mapping[ImageId, tuple[str, ...]]:
@@ -223,7 +232,9 @@ def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> 
     for event in inputs.news.events:
         for image in inputs.names.images_of(event):
             activities[image] = _with_event(activities.get(image, NO_ACTIVITY), event)
-    for image in _built_upon(inputs):
+    known, seen = inputs.known, inputs.seen
+    building = images_of_builds(seen, inputs.news.events, known.records, known.layers, inputs.now)
+    for image in (*_built_upon(inputs), *building):
         activities[image] = replace(activities.get(image, NO_ACTIVITY), touch=EventKind.BUILT_UPON)
     for image, users in inputs.seen.users.items():
         activities[image] = _in_use(activities.get(image, NO_ACTIVITY), any(is_of_agent(user) for user in users))

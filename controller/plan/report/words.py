@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.plan.memory.disk import ImageDisk
 from controller.quantity import bytes_in_words, span
 
 VERDICTS: Mapping[str, str] = {
@@ -33,6 +34,7 @@ _WHAT_REMOVES: Mapping[str, str] = {
     "IN_USE": "remove every container that was created from it or mounts it, stopped containers too",
     "HAS_CHILDREN": "will be removed once the images that were built on it are removed",
     "SETTLING": "will be removed when the settle time ends{in_time} unless the image is used",
+    "SETTLING without a time": "will be removed after the engine's events are available and the settle time has ended",
     "NOT_DOWNLOADED_BY_AGENT": "needs evidence that the agent downloaded it: one of its containers, or record-download",
     "KEPT_AS_RECENT": "use newer images of its repository, or add a rule without keep_last",
     "NOT_STARTED": "will be removed after its policy has started{in_time}",
@@ -63,12 +65,18 @@ _STATES: Mapping[str, str] = {
 def what_removes(verdict: str, seconds: float | None) -> str:
     """What must happen before a reference is removed; `seconds` until the verdict changes by itself."""
     in_time = f" (in {span(seconds)})" if seconds is not None and seconds > 0 else ""
-    return _WHAT_REMOVES.get(verdict, "").format(in_time=in_time)
+    without_a_time = "" if seconds is not None else _WHAT_REMOVES.get(f"{verdict} without a time", "")
+    return without_a_time or _WHAT_REMOVES.get(verdict, "").format(in_time=in_time)
 
 
 def what_keeps(verdict: str) -> str:
     """What keeps a reference, or how to keep it."""
     return _WHAT_KEEPS.get(verdict, _KEEP)
+
+
+def disk_pressure_unknown(disk: ImageDisk) -> str:
+    """Why disk pressure is not known, although its marks are set."""
+    return f"disk pressure is not known, so no limit changes: {disk.why_unknown or 'the disk was not measured yet.'}"
 
 
 def document_in_words(name: str, state: str, why: str) -> str:

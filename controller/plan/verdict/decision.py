@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from controller.plan.memory.disk import pressure_after
 from controller.plan.memory.memory import Memory, TextKey, TextRecord
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
@@ -61,6 +62,7 @@ def decide(before: Decision, desired: DesiredState, seen: Observation, news: New
     clock = before.memory.clock.advanced(seen.at, conditions.resync_seconds)
     node = believed(fresh, before.memory.node, clock.seconds)
     memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
+    memory = _with_pressure(memory, before, news, conditions)
     before = replace(before, memory=memory, node=node, node_stability=stability)
     return decide_again(before, desired.reading, conditions)
 
@@ -74,6 +76,18 @@ def _settled_node(before: Decision, desired: DesiredState, conditions: Condition
     if not texts or conditions.trust_new_texts or stability.trusts(fresh.source):
         return fresh, stability
     return without_new_text(fresh, is_unstable=fresh.source in stability.unstable), stability
+
+
+def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Conditions) -> Memory:
+    """The memory after the disk was measured; the disk of another engine is another one."""
+    was, now = before.memory.seen, memory.seen
+    is_same = was is not None and now is not None and was.engine.identity == now.engine.identity
+    known = before.memory.pressure if is_same else None
+    if news.disk is None and is_same:
+        return memory
+    usage = news.disk.usage if news.disk else None
+    after = pressure_after(known, usage, conditions.terms.pressure, memory.clock.seconds)
+    return memory if after == memory.pressure else replace(memory, pressure=after)
 
 
 def decide_again(before: Decision, reading: FolderReading, conditions: Conditions, removals_made: int = 0) -> Decision:

@@ -10,11 +10,12 @@ from dataclasses import dataclass, replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import PurePath
-from typing import Any, TypeVar
+from typing import Any, TypeGuard, TypeVar
 
 from controller.policy.document import fields
 from controller.policy.document.document import ImageRemovalPolicy, NodeManagementPolicy, content_of, hash_of
 from controller.policy.document.findings import Allowance, Findings
+from controller.policy.document.image_property import with_section
 from controller.policy.document.languages import NOW
 from controller.policy.document.mapping import Field, Values, check_keys, check_own_keys, joined
 from controller.policy.problem import Problem, quoted
@@ -113,11 +114,28 @@ def _read_root(
         return [Document(name, file, root.line, None, (root,))], []
     if _has_any(root, fields.SIGNS_OF_AN_ANSWER):
         return _read_answer(root, name, file, allowance)
+    if _is_list_of_hzn(root):
+        return [_read_entry(key, node, name, "", Findings(file, allowance)) for key, node in root.entries], []
     found = Findings(file, allowance)
     check_keys(root, "", found)
     if _has_any(root, fields.SIGNS_OF_AN_ENVELOPE):
         return [_read_envelope(root, name, found)], []
-    return [_finish(fields.DOCUMENT.read(root, "", found), root, name, "", found)], []
+    return [_read_document(root, root, name, "", found)], []
+
+
+def _is_list_of_hzn(root: Node) -> TypeGuard[Mapping]:
+    """What `hzn exchange nmp list NAME` prints: documents by `org/name`, without the field around them."""
+    return (
+        isinstance(root, Mapping)
+        and bool(root.entries)
+        and all("/" in key.text and isinstance(node, Mapping) for key, node in root.entries)
+    )
+
+
+def _read_document(root: Node, at: SourcePosition, name: str, path: str, found: Findings) -> Document:
+    """A document as the Exchange stores it, with the image policy in a section or in a property."""
+    values = fields.DOCUMENT.read(with_section(root, path, found), path, found)
+    return _finish(values, at, name, path, found)
 
 
 def _has_any(root: Node, signs: tuple[Field[Any], ...]) -> bool:
@@ -130,7 +148,8 @@ def _read_answer(root: Node, name: str, file: str, allowance: Allowance) -> tupl
     answer = fields.ANSWER.read(root, "", found)
     by_name = answer[fields.MANAGEMENT_POLICY] if answer else None
     entries = [entry for entry in by_name.entries if not is_null(entry[1])] if by_name else []
-    documents = [_read_entry(key, node, name, Findings(file, allowance)) for key, node in entries]
+    inside = fields.MANAGEMENT_POLICY.name
+    documents = [_read_entry(key, node, name, inside, Findings(file, allowance)) for key, node in entries]
     if not found.has_errors:
         return documents, found.problems
     if not documents:
@@ -144,11 +163,11 @@ def _invalidated(document: Document, error: Problem) -> Document:
     return replace(document, policy=None, problems=tuple(sorted([*document.problems, error])))
 
 
-def _read_entry(key: Scalar, node: Node, name: str, found: Findings) -> Document:
-    path = joined(fields.MANAGEMENT_POLICY.name, key.text)
+def _read_entry(key: Scalar, node: Node, name: str, inside: str, found: Findings) -> Document:
+    path = joined(inside, key.text)
     own_name = fields.NAME.shape.read(key._replace(value=key.text), path, found)
     check_keys(node, path, found)
-    return _finish(fields.DOCUMENT.read(node, path, found), key, own_name or name, path, found)
+    return _read_document(node, key, own_name or name, path, found)
 
 
 def _read_envelope(root: Node, name: str, found: Findings) -> Document:
@@ -218,6 +237,7 @@ def _rules(rules: tuple[Values, ...]) -> tuple[ImageRemovalPolicy, ...]:
             line=rule.mapping.line,
             keep_last=rule[fields.KEEP_LAST] or 0,
             lost_tag_only=rule[fields.LOST_TAG_ONLY] or False,
+            delete_after_minutes_under_pressure=rule[fields.UNDER_PRESSURE],
         )
         for number, rule in enumerate(rules)
     )

@@ -109,6 +109,9 @@ class _Reader:
 
     def unexpected(self, wanted: str) -> InvalidText:
         found = self.peek()
+        if self.text.startswith("/*", self.at):
+            hint = "remove all comments, such as those in the template of hzn exchange nmp new"
+            return self.refuse("comments are not allowed", hint)
         if found in ("/", "#"):
             return self.refuse("comments are not allowed", "remove it, or write the document as YAML")
         if found == "'":

@@ -20,6 +20,7 @@ class FakeDocker:
         self.tags = list(tags)
         self.requests: list[str] = []
         self.ended = threading.Event()
+        self.refuses_events = False
         self._held: dict[str, tuple[threading.Event, threading.Event]] = {}
 
     def hold(self, request: str) -> tuple[threading.Event, threading.Event]:
@@ -35,7 +36,11 @@ class FakeDocker:
         if held := self._held.get(request):
             held[0].set()
             held[1].wait()
-        if path == "/events":
+        if path == "/events" and self.refuses_events:
+            handler.answer({"message": "Forbidden"}, 403)
+        elif path == "/events" and "until=" in handler.path:
+            handler.answer([], 200)
+        elif path == "/events":
             handler.begin_stream()
             self.ended.wait()
             handler.hang_up()

@@ -87,3 +87,27 @@ def test_save_and_push_are_activity(action: str, kind: EventKind) -> None:
     event = event_from({"Type": "image", "Action": action, "Actor": {"ID": "app:1", "Attributes": {"name": "app"}}})
     assert event == Event(kind, None, "app:1")
     assert kind.is_activity
+
+
+@pytest.mark.parametrize(
+    ("label", "is_development"),
+    [
+        ("openhorizon.anax.service_name", False),
+        ("openhorizon.anax.infrastructure", False),
+        ("openhorizon.anax.dev_service", True),
+        ("openhorizon.hzn-dev.service", True),
+        ("openhorizon.hzn-dev.cssess", True),
+    ],
+)
+def test_containers_of_hzn_dev_are_not_of_the_agent(label: str, is_development: bool) -> None:
+    labels = {"openhorizon.anax.service_name": "web", label: ""}
+    row = {"Id": "c" * 64, "Image": "web:1", "ImageID": f"sha256:{'a' * 64}", "Labels": labels}
+    assert container_from(row).agent_dev is is_development
+    event = {
+        "Type": "container",
+        "Action": "create",
+        "Actor": {"ID": "c" * 64, "Attributes": {"image": "web:1"} | labels},
+    }
+    heard = event_from(event)
+    assert heard is not None
+    assert heard.by_agent is not is_development

@@ -107,7 +107,7 @@ def test_missing_certificates_are_one_line(tmp_path: Path) -> None:
 
 
 def test_a_socket_needs_no_certificates(tmp_path: Path) -> None:
-    """DOCKER_TLS_VERIFY names a folder of certificates, whichever engine is asked."""
+    """DOCKER_TLS_VERIFY names a folder of certificates, for any engine."""
     address = Address(f"unix://{tmp_path}/s", certificates="/nowhere")
     with serving(tmp_path / "s", lambda handler: handler.answer({"ApiVersion": "1.41"})):
         connection = Connection(address)

@@ -174,7 +174,7 @@ def test_the_size_of_writable_layers_is_read_from_old_and_new_answers(
     assert engine.written_bytes() == bytes_
 
 
-def test_a_total_that_makes_no_sense_does_not_interrupt_removals(engine: DockerEngine, http: Http) -> None:
+def test_an_invalid_total_does_not_interrupt_removals(engine: DockerEngine, http: Http) -> None:
     """Podman 4.3 always counts 0 bytes. With a new connection no removal would ever be requested there."""
     http.get(f"{API}/images/json", json=[ROW])
     engine.images()

@@ -16,8 +16,8 @@ from urllib.parse import parse_qs, urlparse
 import pytest
 
 from controller.adapters.engine.connection import Address, Connection
-from controller.adapters.engine.events import EventStream
-from controller.plan.memory.event import Event, EventKind
+from controller.adapters.engine.events import EventStream, events_since
+from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from tests.adapters.engine.unix_server import Handler, serving
 
 SECOND = 10**9
@@ -283,7 +283,7 @@ def test_after_the_stream_broke_it_continues_from_the_last_event(
     assert stream.generation == 2
 
 
-def test_a_replay_that_never_ends_does_not_delay_the_start_for_ever(
+def test_an_endless_replay_does_not_block_the_start(
     tmp_path: Path, bell: Bell, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), bell, cursor=5)
@@ -400,3 +400,39 @@ def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
     heard(stream, bell, 1)
     stream.take()
     assert names(stream.after(mark)[0]) == ["app:1"]
+
+
+# ── one request with an end ──────────────────────────────────────────────────────────────────────────────────────────
+
+
+def once(tmp_path: Path, *lines: dict[str, Any], status: int = 200, cursor: int = SECOND) -> ReceivedEvents | None:
+    def respond(handler: Handler) -> None:
+        if "/events" not in handler.path:
+            handler.answer({"SystemTime": "1970-01-01T00:01:00Z"})
+        elif status != 200:
+            handler.answer({"message": "Forbidden"}, status)
+        else:
+            body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
+            handler.send_response(200)
+            handler.send_header("Content-Length", str(len(body)))
+            handler.end_headers()
+            handler.wfile.write(body)
+
+    with serving(tmp_path / "s", respond):
+        return events_since(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), cursor)
+
+
+def test_the_events_since_a_cursor_are_read_without_a_stream(tmp_path: Path) -> None:
+    received = once(tmp_path, a_use("app:1", SECOND), a_use("app:2", 2 * SECOND))
+    assert received is not None
+    assert (names(received.events), received.is_all, received.cursor) == (["app:2"], True, SECOND)
+
+
+def test_a_refusal_of_the_events_is_an_answer(tmp_path: Path) -> None:
+    received = once(tmp_path, status=403)
+    assert received is not None
+    assert (received.is_up, received.refusal) == (False, "403: Forbidden")
+
+
+def test_without_an_engine_no_events_are_known(tmp_path: Path) -> None:
+    assert events_since(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), SECOND) is None

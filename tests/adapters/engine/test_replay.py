@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import socket
+import time
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,7 @@ import responses
 
 from controller.adapters.engine import replay
 from controller.adapters.engine.connection import Address, Connection
-from controller.adapters.engine.replay import ReplayStart, nanoseconds_of, process_behind, replay_start
+from controller.adapters.engine.replay import ReplayStart, nanoseconds_of, process_behind, replay_start, run_after_event
 
 API = "http://engine:2375/v1.41"
 SECOND = 10**9
@@ -68,8 +69,15 @@ def test_a_replay_since_a_time_is_complete_if_the_process_is_the_same(
         (NOW - SECOND, "", ()),
         (NOW + SECOND, "process 1", ()),
         (NOW - SECOND, "process 1", range(NOW - 256, NOW)),
+        (NOW - SECOND, "process 1", (NOW - 9 * SECOND,)),
     ],
-    ids=["another process", "an unknown process", "a clock that went back", "more events than are kept"],
+    ids=[
+        "another process",
+        "an unknown process",
+        "a clock behind",
+        "more events than are kept",
+        "a clock that went back",
+    ],
 )
 def test_a_replay_since_a_time_of_another_process_is_not_complete(
     http: responses.RequestsMock, cursor: int, run: str, times: tuple[int, ...]
@@ -82,6 +90,28 @@ def test_on_podman_an_empty_replay_is_complete_within_a_boot(http: responses.Req
     assert first.cursor == NOW
     assert start(http, PODMAN, cursor=first.cursor, run=first.run).is_complete
     assert not start(http, PODMAN, cursor=first.cursor, run="podman another boot").is_complete
+    assert not start(http, PODMAN, cursor=first.cursor, run="podman another 1").is_complete
+
+
+@pytest.mark.parametrize("stepped_by", [-3600, 3600])
+def test_on_podman_a_step_of_the_clock_may_hide_events(
+    http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch, stepped_by: int
+) -> None:
+    """Podman selects the events of its log by their time: not even the last known one proves that none is missing."""
+    first = start(http, PODMAN)
+    uptime = time.clock_gettime(time.CLOCK_BOOTTIME)
+    monkeypatch.setattr("controller.adapters.engine.replay.time.clock_gettime", lambda _: uptime - stepped_by)
+    second = start(http, PODMAN, cursor=first.cursor - SECOND, run=run_after_event(first.run))
+    assert (second.is_complete, second.is_provable, second.cursor) == (False, False, first.cursor - SECOND)
+    assert start(http, PODMAN, cursor=second.cursor, run=second.run).is_complete
+
+
+def test_a_cursor_in_the_future_of_podman_starts_again_now(http: responses.RequestsMock) -> None:
+    assert start(http, PODMAN, cursor=NOW + SECOND, run=start(http, PODMAN).run).cursor == NOW
+
+
+def test_an_event_that_moves_the_cursor_replaces_the_process_but_on_podman() -> None:
+    assert [run_after_event(run) for run in ("12 34 boot", "podman boot 1")] == ["", "podman boot 1"]
 
 
 @pytest.mark.parametrize(

@@ -55,10 +55,10 @@ def test_nothing_is_written_without_a_change(tmp_path: Path) -> None:
     assert tmp_path.stat().st_mtime_ns == folder
 
 
-@pytest.mark.parametrize("spoil", [Path.unlink, lambda file: file.write_bytes(b"edited by hand")])
-def test_a_modified_file_is_restored(tmp_path: Path, spoil: Callable[[Path], Any]) -> None:
+@pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"edited by hand")])
+def test_a_modified_file_is_restored(tmp_path: Path, damage: Callable[[Path], Any]) -> None:
     deliver(tmp_path, OLD)
-    spoil(tmp_path / "same.json")
+    damage(tmp_path / "same.json")
     assert deliver(tmp_path, OLD).restored == ["same.json"]
     assert visible(tmp_path) == OLD
 

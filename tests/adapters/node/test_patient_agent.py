@@ -105,7 +105,7 @@ def test_a_question_that_began_before_is_not_an_answer_for_a_removal(slow: SlowA
 
 
 def ticking(watch: Watch, calls: list[float]) -> Callable[[], bool]:
-    """Every look at the clock takes ten seconds."""
+    """Every read of the clock takes ten seconds."""
 
     def may_wait() -> bool:
         calls.append(watch.now)
@@ -150,7 +150,7 @@ def test_a_late_answer_rings_and_is_reported_once(
     assert [record.event for record in caplog.records] == ["agent_late"]  # type: ignore[attr-defined]
 
 
-def test_a_silent_agent_is_silent(slow: SlowAgent, watch: Watch) -> None:
+def test_an_agent_that_does_not_answer_gives_no_answer(slow: SlowAgent, watch: Watch) -> None:
     patient = watch.patient(slow)
     patient.ask()
     slow.is_silent = True

@@ -86,13 +86,13 @@ def test_every_kind_of_list_reports_rows_that_disappeared(capsys: pytest.Capture
 
 
 def test_an_error_is_printed_once_and_the_watch_continues(capsys: pytest.CaptureFixture[str]) -> None:
-    away = EngineUnavailable("nobody there")
+    away = EngineUnavailable("no engine")
     watched("name", [ROW], away, away, [ROW, OTHER], away, [ROW])
     said = capsys.readouterr()
     assert said.out == "app:1\napp:2\napp:2 gone\n"
-    assert said.err == "imagectl: nobody there\n" * 2
+    assert said.err == "imagectl: no engine\n" * 2
 
 
 def test_an_error_at_the_first_read_ends_the_command() -> None:
     with pytest.raises(EngineUnavailable):
-        watched("name", EngineUnavailable("nobody there"))
+        watched("name", EngineUnavailable("no engine"))

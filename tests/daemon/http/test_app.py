@@ -168,6 +168,13 @@ class TestHealth:
         assert ask(site, "/healthz").status == 200
         assert (ask(site, "/readyz").status, ask(site, "/readyz").text.strip()) == (503, lost)
 
+    def test_without_engine_events_it_is_not_ready_with_the_engines_answer(self, tmp_path: Path) -> None:
+        site = Site()
+        site.publish(replace(busy_status(3, tmp_path), event_stream_is_up=False, event_refusal="403: Forbidden"))
+        assert ask(site, "/healthz").status == 200
+        answer = ask(site, "/readyz")
+        assert (answer.status, "engine events not available: 403: Forbidden" in answer.text) == (503, True)
+
 
 class TestStatus:
     def test_it_has_the_same_values_as_the_plan_of_the_command_line(self, tmp_path: Path) -> None:
@@ -192,6 +199,9 @@ class TestStatus:
             "files": 4_000_000,
             "files_free": 3_000_000,
             "why_unknown": "",
+            "pressure_start": None,
+            "pressure_stop": None,
+            "pressure_since": None,
         }
 
     def test_before_the_first_pass_it_says_starting(self) -> None:

@@ -229,10 +229,12 @@ class TestTextfile:
         metrics = Metrics()
         metrics.continue_from("services", Outcome.REMOVED, 7, 7_000, 2)
         metrics.continue_from("services", Outcome.FAILED, 5, 0, 0)
+        metrics.continue_from("services", Outcome.UNEXPECTED, 1, 0, 1)
         metrics.continue_from("removed long ago", Outcome.REMOVED, 1, 1, 0)
         metrics.publish(replace(busy, removals=(a_removal(freed=Freed(10, Exactness.EXACT)),), batches=()))
         assert value_of(metrics, "removals_total", outcome="removed", document="services") == 8
         assert value_of(metrics, "removals_total", outcome="failed", document="services") == 0
         assert value_of(metrics, "reclaimed_bytes_total", document="services") == 7_010
-        assert value_of(metrics, "removals_with_unknown_bytes_total") == 2
+        assert value_of(metrics, "removals_with_unknown_bytes_total") == 3
+        assert value_of(metrics, "unexpected_deletions_total") == 1
         assert value_of(metrics, "removals_total", outcome="removed", document="removed long ago") is None

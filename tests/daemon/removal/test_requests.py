@@ -49,10 +49,10 @@ def test_all_names_of_an_image_are_one_task() -> None:
 
 def test_children_that_are_kept_do_not_belong_to_a_task() -> None:
     """The planner keeps the parents of kept children; a removed parent waits only for removed children."""
-    parent, goes, stays = map(an_id, ("parent", "goes", "stays"))
-    children = {parent: [goes, stays]}
-    tasks = tasks_of([an_intent("g", goes), an_intent("p", parent)], lambda image: children.get(image, []))
-    assert tasks[1].removed_before == {goes}
+    parent, removed, kept = map(an_id, ("parent", "removed", "kept"))
+    children = {parent: [removed, kept]}
+    tasks = tasks_of([an_intent("g", removed), an_intent("p", parent)], lambda image: children.get(image, []))
+    assert tasks[1].removed_before == {removed}
 
 
 def test_unrelated_images_are_in_one_wave() -> None:
@@ -219,7 +219,7 @@ def test_one_failed_removal_does_not_stop_the_others(scene: Scene, trouble: Exce
 def test_only_a_removal_without_an_answer_is_marked_so(scene: Scene) -> None:
     scene.engine.load("a:1", content="1")
     scene.engine.load("b:1", content="2")
-    scene.engine.troubles = {"a:1": deque([RemovalFailed("500")]), "b:1": deque([EngineUnavailable("silence")])}
+    scene.engine.troubles = {"a:1": deque([RemovalFailed("500")]), "b:1": deque([EngineUnavailable("no answer")])}
     assert [answer.is_silence for answer in scene.run().answers] == [False, True]
 
 
@@ -237,10 +237,10 @@ def test_after_a_removal_without_an_answer_no_other_is_requested(scene: Scene) -
 def test_an_engine_that_is_gone_stops_everything(scene: Scene) -> None:
     scene.engine.load("a:1", content="1")
     scene.engine.load("b:1", content="2")
-    scene.engine.troubles["a:1"] = deque([EngineUnreachable("nobody there")])
+    scene.engine.troubles["a:1"] = deque([EngineUnreachable("no engine")])
     execution = scene.run()
     assert (execution.answers, execution.in_flight) == ([], set())
-    assert str(execution.trouble) == "nobody there"
+    assert str(execution.trouble) == "no engine"
     assert scene.engine.has("b:1")
 
 

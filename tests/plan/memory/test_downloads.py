@@ -56,7 +56,7 @@ def test_a_service_that_lived_two_seconds_is_evidence() -> None:
         an_event(name="app:1", by_agent=True, is_creation=True, is_replayed=True),
         an_event(name="other:1", by_agent=True, is_creation=True),
     ],
-    ids=["not its creation", "not the agent's", "perhaps heard before", "of nobody here"],
+    ids=["not its creation", "not the agent's", "perhaps received before", "of no image here"],
 )
 def test_an_ambiguous_event_is_no_evidence(event: Event) -> None:
     assert downloads.from_events([event], names(APP), NOW) == {}

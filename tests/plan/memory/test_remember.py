@@ -229,19 +229,19 @@ events = st.builds(
 
 
 @given(st.lists(events, max_size=6), st.randoms())
-def test_neither_order_nor_repetition_of_events_matters(told: list[Event], random: object) -> None:
-    other = [*told, *told]
+def test_neither_order_nor_repetition_of_events_matters(events: list[Event], random: object) -> None:
+    other = [*events, *events]
     random.shuffle(other)  # type: ignore[attr-defined]
-    ages = [record_of(after(KNOWN, news=heard(*each))) for each in (told, other)]
+    ages = [record_of(after(KNOWN, news=heard(*each))) for each in (events, other)]
     assert [idle_since(record, usage) for record in ages for usage in Usage][:2] == [
         idle_since(record, usage) for record in ages for usage in Usage
     ][2:]
 
 
 @given(st.lists(events, max_size=6), st.sampled_from(Usage))
-def test_no_event_makes_an_image_older(told: list[Event], usage: Usage) -> None:
+def test_no_event_makes_an_image_older(events: list[Event], usage: Usage) -> None:
     before = a_memory(an_observation([APP]), {APP.id: a_record(5.0, last_used=7.0, last_used_by_agent=6.0)})
-    assert idle_since(record_of(after(before, news=heard(*told))), usage) >= idle_since(record_of(before), usage)
+    assert idle_since(record_of(after(before, news=heard(*events))), usage) >= idle_since(record_of(before), usage)
 
 
 # ── gaps in observation ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,10 +254,20 @@ def test_a_long_absence_is_a_gap() -> None:
     assert memory.watch.gap.startswith("no pass for")
 
 
-@pytest.mark.parametrize("flaw", [{"is_up": False}, {"has_hole": True}])
-def test_a_stream_that_was_down_or_lost_events_is_a_gap(flaw: dict[str, bool]) -> None:
-    memory = after(KNOWN, news=heard(**flaw))
+def test_a_stream_that_lost_events_is_a_gap() -> None:
+    memory = after(KNOWN, news=heard(has_hole=True))
     assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "some engine events were missed")
+
+
+@pytest.mark.parametrize(("refusal", "why"), [("", "the event stream is down"), ("403: Forbidden", "403: Forbidden")])
+def test_a_gap_without_events_lasts_until_there_are_events_again(refusal: str, why: str) -> None:
+    blind = after(KNOWN, news=heard(is_up=False, refusal=refusal))
+    assert (blind.watch.gap, blind.watch.is_blind) == (f"engine events not available: {why}", True)
+    assert after(blind, news=heard(is_up=False, refusal=refusal)).watch == blind.watch
+    assert after(blind, news=News()).watch == blind.watch
+    again = after(blind, news=heard())
+    assert (again.watch.since, again.watch.is_blind) == (again.clock.seconds, False)
+    assert again.watch.gap == "engine events were not available"
 
 
 def test_an_observation_without_events_is_not_a_gap() -> None:
@@ -295,6 +305,80 @@ def test_a_new_image_on_the_same_base_is_not_activity_of_its_sibling() -> None:
     assert record_of(memory, BASE).touch is None
 
 
+# ── a classic build, whose steps are images without a name ───────────────────────────────────────────────────────────
+
+STEP, OF_STAGE = an_image(id="step"), an_image(id="result of a stage")
+LAYERS = {
+    BASE: some_layers("base"),
+    STEP: some_layers("base", "step"),
+    OF_STAGE: some_layers("other base", "made"),
+    CHILD: some_layers("child"),
+}
+
+
+def during_a_build(*containers: Container, news: News = QUIET, seconds: float = HOUR) -> Memory:
+    """A build began on BASE, made both images without a name, and works on one step for so long."""
+    before = after(Memory(), [BASE, CHILD], news=with_layers({each: LAYERS[each] for each in (BASE, CHILD)}))
+    images = (BASE, CHILD, STEP, OF_STAGE)
+    began = after(before, images, containers, news=with_layers({each: LAYERS[each] for each in (STEP, OF_STAGE)}))
+    return after(began, images, containers, news=news, seconds=seconds)
+
+
+def active(memory: Memory) -> set[Image]:
+    """Images with activity at the last observation."""
+    now = memory.clock.seconds
+    return {image for image in LAYERS if record_of(memory, image).last_touched == now}
+
+
+@pytest.mark.parametrize("from_image", [STEP, BASE], ids=["a later step", "the first step of a stage"])
+def test_what_a_running_build_made_or_uses_is_active(from_image: Image) -> None:
+    step = a_container(from_image, created_from=from_image.id)
+    assert active(during_a_build(step)) >= {STEP, OF_STAGE, BASE}
+    assert CHILD not in active(during_a_build(step))
+
+
+def test_the_event_of_a_step_shows_a_build_too() -> None:
+    event = an_event(EventKind.USED, name=STEP.id, is_creation=True)
+    assert active(during_a_build(news=heard(event))) == {STEP, OF_STAGE, BASE}
+
+
+@pytest.mark.parametrize(
+    "container",
+    [
+        a_container(CHILD, created_from="child:1"),
+        a_container(STEP, created_from=STEP.id, state="exited"),
+        a_container(STEP, created_from=STEP.id, state="dead"),
+    ],
+    ids=["created by name", "a failed step", "a step that cannot be removed"],
+)
+def test_other_containers_are_no_build(container: Container) -> None:
+    assert active(during_a_build(container)) == set()
+
+
+def test_no_build_runs_for_longer_than_a_day() -> None:
+    """A container may be created from an ID for other reasons, and run for years."""
+    step = a_container(CHILD, created_from=CHILD.id)
+    memory = during_a_build(step)
+    for _ in range(int(DAY / RESYNC) + 1):
+        memory = after(memory, LAYERS, [step], seconds=RESYNC)
+    assert active(memory) == set()
+
+
+@pytest.mark.parametrize("origin", [EventKind.LOADED, EventKind.IMPORTED, EventKind.PULLED])
+def test_an_image_that_came_by_another_way_is_not_of_a_build(origin: EventKind) -> None:
+    step = a_container(CHILD, created_from=CHILD.id)
+    memory = during_a_build(step)
+    records = {**memory.records, OF_STAGE.id: replace(record_of(memory, OF_STAGE), origin=origin)}
+    assert active(after(replace(memory, records=records), LAYERS, [step])) == {STEP, BASE}
+
+
+def test_an_image_that_lost_its_name_is_not_of_a_build() -> None:
+    step = a_container(CHILD, created_from=CHILD.id)
+    memory = during_a_build(step)
+    records = {**memory.records, OF_STAGE.id: replace(record_of(memory, OF_STAGE), names=("docker.io/library/a:1",))}
+    assert active(after(replace(memory, records=records), LAYERS, [step])) == {STEP, BASE}
+
+
 def test_layers_are_kept_for_present_images_only() -> None:
     both = with_layers({BASE: some_layers("a", "b"), CHILD: some_layers("a", "c")})
     memory = after(Memory(), [BASE, CHILD], news=both)
@@ -310,7 +394,7 @@ def test_an_image_without_layers_is_inspected_once() -> None:
 
 
 @pytest.mark.parametrize(
-    ("told", "origin"),
+    ("events", "origin"),
     [
         ([an_event(EventKind.PULLED, "app:1")], EventKind.PULLED),
         ([an_event(EventKind.LOADED, APP.id, image=APP)], EventKind.LOADED),
@@ -327,9 +411,9 @@ def test_an_image_without_layers_is_inspected_once() -> None:
     ],
 )
 def test_the_origin_of_an_image_is_shown_by_the_events_before_its_first_observation(
-    told: list[Event], origin: EventKind | None
+    events: list[Event], origin: EventKind | None
 ) -> None:
-    assert record_of(after(Memory(), news=heard(*told))).origin is origin
+    assert record_of(after(Memory(), news=heard(*events))).origin is origin
 
 
 def test_the_origin_of_an_image_does_not_change() -> None:

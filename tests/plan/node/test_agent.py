@@ -138,7 +138,7 @@ def test_an_hour_after_it_was_first_seen_an_agreement_without_images_holds_nothi
     assert hold_of(young, {"a1": AT_100}, 100.0 + HOUR) is None
 
 
-def test_a_long_silence_before_an_agreement_does_not_shorten_its_hold() -> None:
+def test_a_long_time_without_an_answer_before_an_agreement_does_not_shorten_its_hold() -> None:
     assert hold_of(AgentAnswer((Agreement("a1"),)), {"a1": Beginning(0.0, 5 * HOUR)}, 5 * HOUR) == Hold(0.0, 6 * HOUR)
 
 

@@ -71,7 +71,7 @@ def test_a_file_that_keeps_changing_is_degraded(known: Decision) -> None:
     assert "the node file node.yaml keeps changing" in decision.node.why
 
 
-def test_the_agent_beside_a_new_text_is_heard(known: Decision) -> None:
+def test_the_agent_beside_a_new_text_is_used(known: Decision) -> None:
     agent = an_answer(an_agreement("a1", "app:1")).agent
     both = after(known, 10.0, replace(CUT, agent=agent))
     assert (both.node.node, both.node.agent) == (GATEWAY.node, agent)

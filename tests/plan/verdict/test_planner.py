@@ -184,7 +184,7 @@ REASONS = list(Reason)
 
 @given(st.sets(st.sampled_from(REASONS[1:9])), st.booleans())
 def test_the_first_reason_in_the_order_of_the_design_is_reported(causes: set[Reason], is_covered: bool) -> None:
-    """Whatever else holds: NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then what its rule says."""
+    """NO_RULE, PROTECTED, IN_USE, HAS_CHILDREN, SETTLING, and then the result of its rule."""
     parent, child = an_image("app:1"), an_image("child:1", parent="app:1")
     images = [parent, child] if Reason.HAS_CHILDREN in causes else [parent]
     settles = Reason.SETTLING in causes
@@ -456,6 +456,15 @@ def test_after_a_gap_in_observation_all_images_settle() -> None:
     assert (verdict.reason, verdict.until) == (Reason.SETTLING, NOW - MINUTE + SETTLE)
     assert verdict.detail == "the host was restarted: image use may have gone unnoticed"
     assert verdict_on(memory, EVERYTHING, settle_seconds=MINUTE).reason is Reason.DUE
+
+
+def test_while_engine_events_are_not_available_every_covered_image_settles_without_a_time() -> None:
+    memory = memory_of(APP, watch=Watch(NOW - DAY, "engine events not available: 403", is_blind=True))
+    plan = plan_for(memory, EVERYTHING, settle_seconds=0.0)
+    (verdict,) = plan.verdicts
+    assert (verdict.reason, verdict.until, verdict.due_at) == (Reason.SETTLING, None, None)
+    assert verdict.detail == "engine events not available: 403"
+    assert (plan.removals, plan.gap_ends_at) == ((), None)
 
 
 def with_agreement(first_seen: float, *images: str, last_used: float = NOW - HOUR) -> Memory:

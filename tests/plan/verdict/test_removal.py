@@ -51,6 +51,6 @@ def test_an_image_that_is_gone_with_two_names_was_removed_once() -> None:
     assert outcomes == [Outcome.UNTAGGED, Outcome.REMOVED]
 
 
-def test_the_reference_shows_what_became_of_a_removal_and_not_the_id_that_was_sent() -> None:
+def test_the_reference_shows_the_result_of_a_removal_and_not_the_sent_id() -> None:
     (removal,) = resolved([an_intent("app:2", target=APP.id)], an_observation([APP]))
     assert removal.outcome is Outcome.UNTAGGED

@@ -125,6 +125,67 @@ def test_an_upgrade_policy_beside_the_property_makes_the_document_invalid() -> N
     assert parsed(policy.data) is None
 
 
+# ── in a file ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+GOOD = json.dumps({"removal": [RULE]})
+
+
+def in_forms(document: dict[str, Any]) -> list[bytes]:
+    """The document as exported, as a saved answer, and as `hzn exchange nmp list` prints it."""
+    values = (document, {"managementPolicy": {"myorg/x": document}, "lastIndex": 0}, {"myorg/x": document})
+    return [json.dumps(value).encode() for value in values]
+
+
+@pytest.mark.parametrize("data", in_forms(stored(PURPOSE, holding(GOOD))))
+def test_a_file_with_the_property_has_its_image_policy(data: bytes) -> None:
+    policy = parsed(data)
+    assert policy is not None
+    assert policy.removal is not None
+    assert [rule.selector.text for rule in policy.removal] == ["nginx:*"]
+
+
+@pytest.mark.parametrize(("given_property", "fault"), [*UNREADABLE, (holding("null"), "image_policy is null")])
+def test_a_file_with_a_property_that_cannot_be_read_is_invalid(given_property: dict[str, object], fault: str) -> None:
+    for data in in_forms(stored(given_property)):
+        (document,) = parse_documents(data, "x.json").documents
+        assert document.policy is None
+        assert any(fault.removeprefix("the property image_policy is faulty: ") in str(p) for p in document.problems)
+
+
+@pytest.mark.parametrize("name", ["imagePolicy", "image-policy", "Image_Policy", "agentImagePolicy"])
+def test_a_name_that_nearly_fits_is_a_warning(name: str) -> None:
+    (document,) = parse_documents(in_forms(stored({**holding(GOOD), "name": name}))[0], "x.json").documents
+    words = f"the property {name} is not read as an image policy (did you mean image_policy?)"
+    assert any(words in str(problem) for problem in document.problems)
+    assert document.policy is not None
+    assert document.policy.removal is None
+
+
+def test_the_property_null_makes_a_delivered_policy_invalid() -> None:
+    policy = delivered(stored(holding("null")))
+    assert policy.fault == "the property image_policy is null"
+    assert parsed(policy.data) is None
+
+
+def test_an_upgrade_policy_beside_the_property_is_named_as_the_reason() -> None:
+    upgrade = {"manifest": "1.2.3", "allowDowngrade": False}
+    policy = delivered(stored(holding(GOOD), agentUpgradePolicy=upgrade))
+    assert policy.fault == "has an upgrade policy and the property image_policy: only one of them is allowed"
+    (document,) = parse_documents(policy.data, "x.json").documents
+    (error,) = [problem for problem in document.problems if problem.is_error]
+    assert error.message == "the property image_policy and an upgrade policy exclude each other"
+
+
+def test_two_properties_in_a_file_are_an_error() -> None:
+    assert parsed(in_forms(stored(holding(GOOD), holding(GOOD)))[0]) is None
+
+
+def test_the_section_counts_before_the_property() -> None:
+    policy = parsed(in_forms(stored(holding("nonsense"), image_policy={"removal": []}))[0])
+    assert policy is not None
+    assert policy.removal == ()
+
+
 # ── there and back again ──────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -190,10 +251,11 @@ def test_a_policy_that_came_from_the_exchange_can_go_back() -> None:
 
 
 def test_the_optional_fields_of_a_rule_survive_the_way_through_the_exchange() -> None:
-    rule = {**RULE, "keep_last": 3, "lost_tag_only": True}
+    rule = {**RULE, "keep_last": 3, "lost_tag_only": True, "delete_after_minutes_under_pressure": 60}
     policy = parsed(json.dumps({"label": "x", "enabled": True, "image_policy": {"removal": [rule]}}).encode())
     assert policy is not None
     back = parsed(delivered(json.loads(text_for_hzn(folded(policy)))).data)
     assert back is not None
     assert back.removal is not None
     assert [(each.keep_last, each.lost_tag_only) for each in back.removal] == [(3, True)]
+    assert [each.delete_after_minutes_under_pressure for each in back.removal] == [60]

@@ -59,7 +59,7 @@ def test_places_count_from_the_start_of_the_file() -> None:
 
 
 @pytest.mark.parametrize("file", ["a.json", "a.yaml", "stdin"])
-def test_json_is_read_as_json_whatever_the_file_is_called(file: str) -> None:
+def test_json_is_read_as_json_under_any_file_name(file: str) -> None:
     assert values(b'{\t"a": "\\ud83d\\ude00\\/"}', file) == [{"a": "😀/"}]
 
 
