@@ -18,7 +18,9 @@ needs := needs_root or needs_engine or needs_browser or needs_tools
 PROFILE := quick
 test: PROFILE := thorough
 
-.PHONY: help environment engines tools run unit test rest test-engines test-arm simulation campaign bench lint format types dashboard screenshots deb readme lock clean
+export TARGETS
+
+.PHONY: help environment engines tools run unit test rest test-bare test-engines test-arm simulation campaign bench lint format types dashboard screenshots deb readme lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -45,6 +47,9 @@ test-engines: environment engines tools ## the tests that need an engine, on nin
 	@mkdir -p .trial
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest tests/with_docker --junitxml .trial/engines.xml; \
 	    status=$$?; $(python) -m tests.with_docker.results .trial/engines.xml && $(python) -m deploy.local.readme; exit $$status
+
+test-bare: ## `make run` and `make test` on Debian 12 and 13 on which nothing was prepared; SUITES="trixie" TARGETS="run" for less
+	@deploy/local/bare.sh $(SUITES)
 
 test-arm: ## the pure tests on emulated arm64 and armv7, where the lock is installed without a compiler; slow
 	@for each in $(ARCHITECTURES); do deploy/local/arm.sh $$each $(ARM_OPTIONS) || exit; done
