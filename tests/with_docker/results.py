@@ -26,9 +26,17 @@ class Result:
 
 
 def results(reports: Iterable[Path]) -> list[Result]:
-    """In the order in which the engines were run; tests that need no engine do not count."""
+    """In the order in which the engines were run; tests that need no engine do not count.
+
+    A test that was run again counts once, as in the later report.
+    """
     found: dict[str, Result] = {}
-    for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
+    cases = {
+        (case.attrib["classname"], case.attrib["name"]): case
+        for report in reports
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    for case in cases.values():
         told = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
         if not (engine := told.pop(ENGINE, None)):
             continue
@@ -42,5 +50,14 @@ def results(reports: Iterable[Path]) -> list[Result]:
     return list(found.values())
 
 
+def _with_earlier(found: list[Result]) -> list[Result]:
+    """Engines that were not run now keep their earlier results."""
+    now = {result.engine: result for result in found}
+    earlier = [Result(**values) for values in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    kept = [now.pop(result.engine, result) for result in earlier]
+    return [*kept, *now.values()]
+
+
 if __name__ == "__main__":
-    RESULTS.write_text(json.dumps([asdict(each) for each in results(map(Path, sys.argv[1:]))], indent=2) + "\n")
+    rows = [asdict(each) for each in _with_earlier(results(map(Path, sys.argv[1:])))]
+    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")
