@@ -20,7 +20,8 @@ class Result:
 
     engine: str
     passed: int = 0
-    skipped: int = 0
+    skipped: int | None = 0
+    """None: an earlier run did not count them."""
     failed: int = 0
     findings: dict[str, str] = field(default_factory=dict)
 
@@ -44,7 +45,7 @@ def results(reports: Iterable[Path]) -> list[Result]:
         has_failed = case.find("failure") is not None or case.find("error") is not None
         result.failed += has_failed
         is_skipped = case.find("skipped") is not None
-        result.skipped += is_skipped
+        result.skipped = (result.skipped or 0) + is_skipped
         result.passed += not (has_failed or is_skipped)
         result.findings |= told
     return list(found.values())
@@ -53,7 +54,8 @@ def results(reports: Iterable[Path]) -> list[Result]:
 def _with_earlier(found: list[Result]) -> list[Result]:
     """Engines that were not run now keep their earlier results."""
     now = {result.engine: result for result in found}
-    earlier = [Result(**values) for values in json.loads(RESULTS.read_text())] if RESULTS.exists() else []
+    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    earlier = [Result(**{"skipped": None} | values) for values in stored]
     kept = [now.pop(result.engine, result) for result in earlier]
     return [*kept, *now.values()]
 
