@@ -307,7 +307,9 @@ def _removal(removal: Removal, published: Published, now: float) -> Html:
     figure = f"{_freed(batch.freed)} with its batch" if batch else _freed(removal.freed)
     came_of_it = (figure, "") if removal.outcome.is_success else (removal.outcome.value, f" {removal.outcome.value}")
     rule = rule_name(intent.document, intent.rule)
-    why = f"idle for {span(intent.idle_seconds)}, by {rule}; image {short_id(intent.image)}"
+    why = (
+        f"idle for {span(intent.idle_seconds)}, by {rule}, text {intent.text_hash[:12]}; image {short_id(intent.image)}"
+    )
     return el(
         "li",
         el("span", ago(now - removal.wall_seconds), class_="when"),
