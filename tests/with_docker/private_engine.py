@@ -48,6 +48,11 @@ class PrivateEngine:
         return self.kind.startswith("podman")
 
     @property
+    def is_podman4(self) -> bool:
+        """Podman 4.3: it prunes parents, counts no bytes, and its events of pulls and loads name no image."""
+        return self.kind.startswith("podman4")
+
+    @property
     def is_rootless(self) -> bool:
         return self.kind.endswith("-rootless")
 
@@ -56,11 +61,6 @@ class PrivateEngine:
         """The fake engine that does the same: rights make no difference, and Podman 4 is like 5."""
         name = self.kind.removesuffix("-rootless")
         return Kind("podman" if name == "podman4" else name)
-
-    @property
-    def prunes_parents(self) -> bool:
-        """Does it delete parents without a name along with an image?"""
-        return self.kind.startswith("podman4")
 
     def client(self) -> docker.APIClient:
         """A client that allows for slow lists and deletes."""

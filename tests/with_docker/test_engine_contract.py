@@ -20,17 +20,27 @@ APP, ALSO, OTHER = "site.local/app:1", "site.local/app:2", "other.local/app:1"
 
 World = FakeEngine | RealEngine
 
+_NAMES_NO_IMAGE = "the event of Podman 4.3 names no image; an image that is new counts as used at its first observation"
+_NOT_ON_PODMAN_4 = {
+    "test_a_load_names_its_image": _NAMES_NO_IMAGE,
+    "test_a_pull_names_what_was_pulled_even_if_nothing_was_new": _NAMES_NO_IMAGE,
+    "test_an_import_names_its_image": "the API of Podman 4.3 cannot import an image under a name",
+}
+
 
 @pytest.fixture(params=["real", "fake"])
 def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[World]:
     kind = engine.fake_kind
+    if engine.is_podman4 and (reason := _NOT_ON_PODMAN_4.get(request.node.originalname)):
+        pytest.skip(reason)
     if request.param == "fake":
         fake = FakeEngine(FakeClock(), kind)
-        fake.prunes_parents = engine.prunes_parents
+        fake.prunes_parents = engine.is_podman4
         yield fake
         return
     api: docker.APIClient = request.getfixturevalue("docker_api")
     real = RealEngine(kind, engine.host, api, request.getfixturevalue("registry"))
+    real.prunes_parents = engine.is_podman4
     real.told()
     yield real
     real.close()
@@ -154,7 +164,7 @@ def test_a_graph_driver_lists_each_deleted_layer(world: World) -> None:
     going = world.load(APP, "base", "one")
     world.load(ALSO, "base", "two")
     *shared, own = world.port.layers(going)
-    before = world.port.store_bytes()
+    before = world.port.store_bytes() if is_graph_driver(world) else 0
 
     deleted = world.port.remove(APP)
 
@@ -280,10 +290,9 @@ def test_parents_are_kept_when_their_last_child_is_removed(world: World) -> None
 
     world.port.remove(OTHER)
 
-    left = world.port.images()
-    assert child not in left
-    assert base in left
-    assert (parent in left) is not world.port.identify().prunes_parents
+    assert child not in world.port.images()
+    assert base in world.port.images()
+    assert (parent in world.port.images()) is not world.prunes_parents
 
 
 def test_the_removal_of_the_last_tag_removes_the_digest(world: World) -> None:
