@@ -48,6 +48,11 @@ class PrivateEngine:
         return self.kind.startswith("podman")
 
     @property
+    def is_podman4(self) -> bool:
+        """Podman 4.3: it prunes parents, counts no bytes, and its events of pulls and loads name no image."""
+        return self.kind.startswith("podman4")
+
+    @property
     def is_rootless(self) -> bool:
         return self.kind.endswith("-rootless")
 
