@@ -14,7 +14,7 @@ from controller.image.selector import Selector, SelectorIndex
 from controller.plan.memory.disk import Pressure, PressureMarks, pressure_in_words
 from controller.plan.memory.idleness import Usage, idle_since, last_activity, last_use
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
-from controller.plan.memory.names import Names, spellings
+from controller.plan.memory.names import spellings
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import NO_NODE_SOURCE, AgentAnswer, NodeAnswer, NodeSource, hold_of
 from controller.plan.verdict.bare_parents import without_pruned_parents
@@ -270,9 +270,19 @@ class Judge:
         users = self._seen.users.get(image, ())
         if not users:
             is_mounted = any(image in images for images in self._memory.mounted.values())
-            return "a container mounts it" if is_mounted else "an active agreement of the agent names it"
+            return "a container mounts it" if is_mounted else self._record_in_words(image)
         first = f"container {users[0].name} ({users[0].state})"
         return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
+
+    def _record_in_words(self, image: ImageId) -> str:
+        """Which active record of the agent names the image."""
+        names = self._memory.records[image].names
+        agent = self._memory.node.answer.agent if self._memory.node else NO_NODE_SOURCE.agent
+        needing = (name for name in sorted(agent.images_in_use) if not set(spellings(name)).isdisjoint(names))
+        record = next((agent.records[name] for name in needing if name in agent.records), "")
+        of_service = record.startswith("service ")
+        what = "an active service definition" if of_service else "an active agreement"
+        return f"{what} of the agent names it{f' ({record})' if record else ''}"
 
     def _detail(self, finding: Finding, image: Image, record: Record) -> str:
         """The rank among the recent images, or the start of the idle time, if that is the reason."""
@@ -338,12 +348,10 @@ def named_by_agent(agent: AgentAnswer, memory: Memory, seen: Observation) -> fro
     """Images that the agent ever named; all images if its archived records are not completely known."""
     if agent.is_cut_short:
         return frozenset(seen.images)
-    names = Names(seen.images)
-    named = (image for name in agent.named for image in names.images_named(name))
+    names = {spelling for name in agent.named for spelling in spellings(name)}
+    named = (image for image, record in memory.records.items() if not names.isdisjoint(record.names))
     evident = (image for image, evidence in memory.evidence.items() if evidence.source in _OF_AGENT)
-    lost = {spelling for name in agent.named for spelling in spellings(name)}
-    by_lost_name = (image for image, record in memory.records.items() if not lost.isdisjoint(record.names))
-    return frozenset((*named, *evident, *by_lost_name))
+    return frozenset((*named, *evident))
 
 
 _OF_AGENT = (NodeSource.AGENT_CONTAINER, NodeSource.AGREEMENT, NodeSource.SERVICE)
