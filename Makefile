@@ -7,7 +7,10 @@ sources := controller tests deploy
 
 # The kinds of private engines that the tests run on; `deploy/local/engine.sh list` names them all.
 ENGINES := debian
-test-engines: ENGINES := d20 d26-gd d26-c8d d28-gd d28-c8d podman
+test-engines: ENGINES := d20 d26-gd d26-c8d d28-gd d28-c8d podman podman4 podman4-rootless d20-rootless
+# The architectures of `make test-arm`, and options for its pytest.
+ARCHITECTURES := arm64 armhf
+ARM_OPTIONS := --numprocesses auto --dist worksteal
 
 # What `make unit` leaves out; tests/conftest.py says which test needs what.
 needs := needs_root or needs_engine or needs_browser or needs_tools
@@ -15,7 +18,9 @@ needs := needs_root or needs_engine or needs_browser or needs_tools
 PROFILE := quick
 test: PROFILE := thorough
 
-.PHONY: help environment engines tools run unit test rest test-engines simulation campaign bench lint format types dashboard screenshots deb readme lock clean
+export TARGETS
+
+.PHONY: help environment engines tools run unit test rest test-bare test-engines test-arm simulation campaign bench lint format types dashboard screenshots deb readme lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -38,10 +43,16 @@ unit: environment ## the tests that need neither root nor an engine, a browser o
 
 test: environment lint types unit rest ## everything that must pass, on this Debian's own Docker, started for the tests alone
 
-test-engines: environment engines tools ## the tests that need an engine, on six, from Docker 20.10 to 28 and Podman; the README has the table
+test-engines: environment engines tools ## the tests that need an engine, on nine: Docker 20.10 to 28, Podman 4.3 and 5.4, rootless too; the README has the table
 	@mkdir -p .trial
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest tests/with_docker --junitxml .trial/engines.xml; \
 	    status=$$?; $(python) -m tests.with_docker.results .trial/engines.xml && $(python) -m deploy.local.readme; exit $$status
+
+test-bare: ## `make run` and `make test` on Debian 12 and 13 on which nothing was prepared; SUITES="trixie" TARGETS="run" for less
+	@deploy/local/bare.sh $(SUITES)
+
+test-arm: ## the pure tests on emulated arm64 and armv7, where the lock is installed without a compiler; slow
+	@for each in $(ARCHITECTURES); do deploy/local/arm.sh $$each $(ARM_OPTIONS) || exit; done
 
 rest: environment engines tools
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest -m "$(needs)"
@@ -69,8 +80,8 @@ format: environment ## put all files in form
 types: environment ## check the types
 	@$(python) -m mypy -p controller -p tests -p deploy.local
 
-dashboard: environment ## write the Grafana dashboard from deploy/local/dashboard.py
-	@$(python) -m deploy.local.dashboard > manifests/grafana/image-controller.json
+dashboard: environment ## write both Grafana dashboards from deploy/local/dashboard.py
+	@$(python) -m deploy.local.dashboard
 
 screenshots: environment tools ## take the pictures of the status page in manifests/screenshots again
 	@$(python) -m tests.page.screenshots manifests/screenshots

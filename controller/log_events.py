@@ -46,6 +46,11 @@ class LogEvent(StrEnum):
     """A file STOP appeared in the policy folder."""
     REMOVALS_RESUMED = "removals_resumed"
 
+    DISK_PRESSURE_BEGAN = "disk_pressure_began"
+    DISK_PRESSURE_ENDED = "disk_pressure_ended"
+    DISK_UNKNOWN = "disk_unknown"
+    """Degraded: marks of disk pressure are set, and the disk with the images cannot be measured."""
+
     NODE_UNKNOWN = "node_unknown"
     """Degraded: the node file or the agent gave no valid answer, or only an old one."""
 

@@ -19,6 +19,7 @@ CONFIG_FILE = Path("/etc/image-controller/config.toml")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _HOST_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*\.?", re.ASCII)
+_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?) ?%")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]i?)?B?")
 _BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
 
@@ -41,6 +42,16 @@ def size(text: str) -> int:
     if not found or (unit := found[2]) not in _BYTES:
         raise ValueError("write a size as 500MB, 2GiB or 1000000")
     return int(float(found[1]) * _BYTES[unit])
+
+
+def disk_mark(text: str) -> tuple[str, float]:
+    """`85%` is ("used", 0.85), a share of the disk; `free:2GiB` is ("free", bytes). Raises ValueError."""
+    if text.startswith("free:"):
+        return "free", float(size(text.removeprefix("free:")))
+    found = _PERCENT.fullmatch(text)
+    if not found or not 0 < float(found[1]) <= 100:
+        raise ValueError("write a mark as 85% (used) or free:2GiB")
+    return "used", float(found[1]) / 100
 
 
 def whole_number(text: str) -> int:
@@ -118,6 +129,15 @@ class Settings:
         Path,
         "PATH",
         "Folder on the disk with the images, if it is not found. Default: the image root.",
+    )
+    disk_pressure_start: tuple[str, float] | None = _setting(
+        None,
+        disk_mark,
+        "MARK",
+        "Where disk pressure begins, as 85% (used, bytes or inodes) or free:2GiB. Needs --disk-pressure-stop.",
+    )
+    disk_pressure_stop: tuple[str, float] | None = _setting(
+        None, disk_mark, "MARK", "Where disk pressure ends, for example 75%. Removals under pressure stop there."
     )
     agent_url: str = _setting("", str, "URL", "Open Horizon agent of this node, for example http://localhost:8510.")
     listen: tuple[str, int] = _setting(

@@ -154,6 +154,7 @@ def a_rule(
     in_force_from: float | None = 1.0,
     keep_last: int = 0,
     lost_tag_only: bool = False,
+    minutes_under_pressure: float | None = None,
 ) -> Rule:
     return Rule(
         document,
@@ -165,6 +166,7 @@ def a_rule(
         in_force_from,
         keep_last=keep_last,
         lost_tag_only=lost_tag_only,
+        delete_after_seconds_under_pressure=None if minutes_under_pressure is None else minutes_under_pressure * 60.0,
     )
 
 

@@ -17,6 +17,11 @@ from typing import Any
 from tests.fake_exchange import Behaviour, Handler, send, status
 
 SECRET = "a-secret-password"
+_NEED_REGISTRATION = {
+    "/service": (424, "node"),
+    "/service/configstate": (424, "node"),
+    "/nodemanagement/status": (404, "management"),
+}
 PATHS = ("/node", "/node/policy", "/agreement", "/service")
 
 
@@ -91,12 +96,15 @@ class FakeAgent:
 
     def answer(self, handler: Handler) -> None:
         """Answer like the real agent."""
-        if handler.path == "/service" and not self.docker_is_up:
+        if self.state == "unconfigured" and handler.path in _NEED_REGISTRATION:
+            code, field = _NEED_REGISTRATION[handler.path]
+            status(code, {"error": "Exchange registration not recorded.", "input": field})(handler)
+        elif handler.path == "/service" and not self.docker_is_up:
             send(handler, 500, b"unable to get docker container info, error cannot connect to Docker endpoint")
         elif handler.path in PATHS:
             status(200, self.said(handler.path))(handler)
         else:
-            send(handler, 404, b"404 page not found")
+            send(handler, 307, b'<a href="/">Temporary Redirect</a>.\n\n', Location="/", Content_Type="text/html")
 
     def said(self, path: str) -> dict[str, Any]:
         """The answer there, as values."""

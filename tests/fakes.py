@@ -14,7 +14,9 @@ from typing import Any
 from controller.adapters.engine.answers import event_from, event_time_nanoseconds
 from controller.adapters.engine.events import cursor_after
 from controller.instant import Instant
+from controller.plan.memory.disk import DiskUsage, ImageDisk
 from controller.plan.memory.event import Event, ReceivedEvents
+from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
 from tests.fake_engine import FakeEngine, Row
@@ -158,6 +160,22 @@ class FakeEvents:
 
 
 Plain = Mapping[str, Any]
+
+
+@dataclass
+class FakeDisk:
+    """A disk that holds the images of a fake engine and other data."""
+
+    engine: FakeEngine
+    size_bytes: int = 0
+    """0: it cannot be measured."""
+    other_bytes: int = 0
+
+    def measure(self, engine: Engine) -> ImageDisk:
+        if not self.size_bytes:
+            return ImageDisk("/images", why_unknown="The disk with /images cannot be measured.")
+        used = self.engine.used_bytes() + self.other_bytes
+        return ImageDisk("/images", DiskUsage(self.size_bytes, max(0, self.size_bytes - used)))
 
 
 @dataclass

@@ -19,7 +19,7 @@ from controller.plan.report.rows import ShownExplanation
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.verdict import Reason, Verdict
 from tests.fake_engine import FakeEngine, Kind
-from tests.fakes import FakeClock, FakeEvents, FakeFolder, FakeNode, Plain, a_document
+from tests.fakes import FakeClock, FakeDisk, FakeEvents, FakeFolder, FakeNode, Plain, a_document
 
 IN_MEMORY = Path("/dev/shm") if Path("/dev/shm").is_dir() else None
 """A file system on which SQLite's fsync is free."""
@@ -39,6 +39,7 @@ class Host:
 
     def __post_init__(self) -> None:
         self.engine = self.make_engine()
+        self.disk = FakeDisk(self.engine)
         self.stopping = threading.Event()
         self.start()
 
@@ -68,6 +69,7 @@ class Host:
             self.ledger,
             lambda: 0.0,
             self.own_container,
+            disk=self.disk,
         )
 
     def stop(self) -> None:

@@ -53,7 +53,8 @@ def test_it_has_every_command() -> None:
 
 def test_every_option_in_it_exists() -> None:
     told = {option for line in re.findall(r"imagectl [^`\n]*", ALL_TEXT) for option in re.findall(r"--[a-z-]+", line)}
-    options = {option for _, command in _all(imagectl, "") for each in command.params for option in each.opts}
+    commands = (imagectl, *(command for _, command in _all(imagectl, "")))
+    options = {option for command in commands for each in command.params for option in each.opts}
     assert told - options == set()
 
 

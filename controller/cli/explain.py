@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from typing import Any, NoReturn
+from collections.abc import Iterator
+from contextlib import closing
+from typing import Any
 
 import click
 
+from controller.adapters.ledger.history import HistoryReader
 from controller.cli.completion import names_of
 from controller.cli.options import READING, settings_from, with_settings
 from controller.cli.output.render import FORMATS, dumped, output_option
 from controller.cli.output.selection import nearest
 from controller.cli.reported import last_report
 from controller.errors import NotFound
-from controller.plan.report.meaning import matching_rows
+from controller.plan.report.history import RemovalRow, removal_rows
+from controller.plan.report.meaning import matching_removals, matching_rows
 from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
 from controller.plan.report.words import NO_EVIDENCE, bounded_bytes
 from controller.printable import printable
 from controller.quantity import bytes_in_words, moment, seconds_in_words, short_id
 from controller.settings import Settings
+
+_LAST_REMOVALS = 5
+_FROM_HISTORY = "from the history of removals: the image is not on this node"
 
 
 @click.command()
@@ -30,6 +36,7 @@ from controller.settings import Settings
 )
 def explain(reference: str, form: str, live: bool, **given: Any) -> None:
     """Show why an image is removed or kept: every rule that covers it, the rule that decides, and the evidence.
+    Of an image that was removed: when, by which rule and text, after how long, and what it freed.
 
     REF is a name, a name by digest, or an image ID or the beginning of one.
 
@@ -51,35 +58,76 @@ def explain(reference: str, form: str, live: bool, **given: Any) -> None:
         click.echo(said, err=True)
 
 
-def _explained(settings: Settings, live: bool, text: str) -> tuple[list[ShownExplanation], str]:
-    """What the controller's last pass decided, or what would be decided now. Raises NotFound."""
+Found = list[ShownExplanation] | list[RemovalRow]
+"""Of an image on this node, or else its removals."""
+
+
+def _explained(settings: Settings, live: bool, text: str) -> tuple[Found, str]:
+    """What the controller's last pass decided, or what would be decided now; of an image that is gone, its removals.
+    Raises NotFound.
+    """
     with last_report(settings) as report:
         if report is None or live:
-            return _decided_now(settings, text), "as the engine answers now"
+            return _decided_now(settings, text)
         rows = {(row.reference, row.image): row for row in report.reader.rows("reference", ReferenceRow)}
         found = [
             each.shown(rows[each.reference, each.image], report.clock)
             for each in matching_rows(report.reader.rows("explanation", ExplanationRow), text)
         ]
-        return found or _not_found(text, rows.values()), report.age_in_words
+        if found:
+            return found, report.age_in_words
+        names = [row.reference for row in rows.values()]
+    return _removed(settings, text, names), _FROM_HISTORY
 
 
-def _decided_now(settings: Settings, text: str) -> list[ShownExplanation]:
+def _decided_now(settings: Settings, text: str) -> tuple[Found, str]:
     from controller.cli.view import live_view
     from controller.daemon.conditions import conditions_of
     from controller.plan.report.explanation import explained
     from controller.plan.report.report import reference_rows
 
     decision, terms = live_view(settings).decision, conditions_of(settings).terms
-    found = explained(decision, terms, text) or _not_found(text, reference_rows(decision, terms.usage))
-    return [explanation.shown(reference, decision.memory.clock) for reference, explanation in found]
+    if found := explained(decision, terms, text):
+        shown = [explanation.shown(reference, decision.memory.clock) for reference, explanation in found]
+        return shown, "as the engine answers now"
+    names = [row.reference for row in reference_rows(decision, terms.usage)]
+    return _removed(settings, text, names), _FROM_HISTORY
 
 
-def _not_found(text: str, rows: Iterable[ReferenceRow]) -> NoReturn:
-    raise NotFound(f"no image {text} on this node{nearest(text, [row.reference for row in rows])}")
+def _removed(settings: Settings, text: str, names: list[str]) -> list[RemovalRow]:
+    """The removals of an image that is not on this node, oldest first. Raises NotFound if there are none."""
+    found = list[RemovalRow]()
+    if settings.ledger.exists():
+        with closing(HistoryReader(settings.ledger)) as reader:
+            removals = [each for each in reader.removals() if each.outcome.is_success]
+            found = matching_removals(removal_rows(removals, reader.batches()), text)
+    if not found:
+        raise NotFound(f"no image {text} on this node{nearest(text, names)}")
+    return found[-_LAST_REMOVALS:]
 
 
-def _lines(row: ShownExplanation) -> Iterator[str]:
+def _lines(row: ShownExplanation | RemovalRow) -> Iterator[str]:
+    return _lines_of_removal(row) if isinstance(row, RemovalRow) else _lines_of_image(row)
+
+
+def _lines_of_removal(row: RemovalRow) -> Iterator[str]:
+    size = "" if row.size_bytes is None else f", {bytes_in_words(row.size_bytes)}"
+    yield f"{row.reference}  (image {short_id(row.image)}{size}; not on this node)"
+    yield _said("removed", f"{row.at} ({row.outcome}) by {row.document}#{row.rule}, text {row.text_hash[:12]}")
+    yield _said("idle", f"for {seconds_in_words(row.idle_seconds)} of observed time before its removal")
+    yield _said("freed", _freed(row.freed_bytes, row.exactness))
+    if row.batch:
+        batch = _freed(row.batch_freed_bytes, row.batch_exactness or "")
+        yield _said("", f"{batch} by all removals that were measured together")
+    if row.message:
+        yield _said("", row.message)
+
+
+def _freed(freed: int | None, exactness: str) -> str:
+    return exactness if freed is None else f"{bytes_in_words(freed)} ({exactness})"
+
+
+def _lines_of_image(row: ShownExplanation) -> Iterator[str]:
     size, frees = bytes_in_words(row.size_bytes), bounded_bytes(row.frees_alone_bytes, row.frees_alone_bound)
     yield f"{row.reference}  (image {short_id(row.image)}, {size}; removing it alone frees {frees})"
     yield _said("verdict", f"{row.verdict}{_deadline(row)}{_detail(row)}")
@@ -116,7 +164,9 @@ def _rule(rule: ShownFinding) -> str:
 
 def _options(rule: ShownFinding) -> str:
     """The optional fields of a rule."""
+    minutes = rule.delete_after_minutes_under_pressure
     options = (
+        (minutes is not None, f" ({minutes} min under disk pressure)"),
         (rule.lost_tag_only, ", only images that lost their tag"),
         (rule.keep_last > 0, f", keeps the last {rule.keep_last} of each repository"),
     )

@@ -16,7 +16,20 @@ from controller.settings import DECLARED, REPEATABLE, SWITCHES, OneOf, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
-READING = ("policies", "docker_host", "docker_certificates", "ledger", "node", "agent_url", "settle", "resync", "usage")
+READING = (
+    "policies",
+    "docker_host",
+    "docker_certificates",
+    "ledger",
+    "node",
+    "agent_url",
+    "settle",
+    "resync",
+    "usage",
+    "disk",
+    "disk_pressure_start",
+    "disk_pressure_stop",
+)
 """Settings of commands that show the controller's decision and change nothing."""
 
 

@@ -17,7 +17,7 @@ from controller.daemon.conditions import deciding_settings
 from controller.plan.memory.idleness import Usage
 from controller.plan.report.report import PlanFrame, plan_frame, shown_references
 from controller.plan.report.rows import NodeRow, ReclaimableRow, SettingRow, ShownReference
-from controller.plan.report.words import bounded_bytes, document_in_words
+from controller.plan.report.words import bounded_bytes, disk_pressure_unknown, document_in_words
 from controller.quantity import bytes_in_words, count_of, seconds_in_words
 from controller.settings import Settings, duration
 
@@ -76,12 +76,13 @@ def plan(context: click.Context, /, wanted: Listing[ShownReference], at: float, 
 def _rows(settings: Settings, at: float, form: str) -> Rows[ShownReference]:
     now = live_view(settings)
     seen = later_view(settings, now, at) if at else now
-    frame = plan_frame(seen.decision, seen.reading)
+    frame = plan_frame(seen.decision, seen.reading, seen.marks)
     shown = shown_references(seen.decision, Usage(settings.usage))
     rows = sorted(shown, key=lambda row: (_TURN[row.action], row.due_in_seconds or 0.0, row.reference, row.image))
     if form == "name":
         rows = [row for row in rows if row.action == "remove"]
     notes = [f"as it will be in {seconds_in_words(at)} if nothing happens until then"] if at else []
+    notes += [disk_pressure_unknown(seen.disk)] if seen.marks and not seen.disk.usage else []
     return Rows(
         rows,
         [*notes, *_other_settings(replace(settings, docker_host=now.docker_host))],
@@ -109,12 +110,14 @@ def _node_in_words(node: NodeRow) -> str:
 
 def _below(rows: Sequence[ShownReference], frame: PlanFrame) -> list[str]:
     nothing = [] if rows else ["There are no images on this node."]
-    return [*nothing, *(f"! {trouble}" for trouble in _troubles(frame)), _summary(rows, frame.reclaimable)]
+    troubles, notes = (f"! {trouble}" for trouble in _troubles(frame)), (f"note: {each}" for each in frame.information)
+    return [*nothing, *troubles, *notes, _summary(rows, frame.reclaimable)]
 
 
 def _troubles(frame: PlanFrame) -> list[str]:
     troubles = [frame.folder.lost] if frame.folder.lost else []
     troubles += ["all removals are stopped: the policy folder has a file STOP"] if frame.folder.stopped else []
+    troubles += [f"{frame.disk_pressure}: rules may remove images earlier"] if frame.disk_pressure else []
     troubles += [f"{frame.without_events}; nothing is removed"] if frame.without_events else []
     troubles += [_node_in_words(frame.node)] if frame.node.is_degraded else []
     for document in frame.documents:

@@ -15,6 +15,7 @@ from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.file import require_ours
 from controller.adapters.ledger.ledger import LedgerReader
 from controller.daemon.conditions import conditions_of
+from controller.plan.memory.disk import ImageDisk, PressureMarks
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.remember import News
 from controller.plan.node.agent import NodeAnswer
@@ -33,6 +34,8 @@ class View:
     reading: FolderReading
     docker_host: str = ""
     """The engine that was asked; empty if none was."""
+    disk: ImageDisk = ImageDisk()
+    marks: PressureMarks | None = None
 
 
 def live_view(settings: Settings) -> View:
@@ -93,6 +96,7 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
+    from controller.adapters.host.disk import image_root_disk
     from controller.adapters.host.facts import read_machine
     from controller.daemon.observe import Observer
 
@@ -105,8 +109,10 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     try:
         received = events_since(connection, memory.event_cursor)
         seen = observer.observe(stream_generation=0)
-        news = News(received, layers=observer.new_layers(seen, memory))
+        disk = image_root_disk(choice.address.url, own_container, settings.disk).measure(seen.engine)
+        news = News(received, layers=observer.new_layers(seen, memory), disk=disk)
     finally:
         connection.drop()
-    decision = decide(Decision(memory=memory), desired, seen, news, _conditions(settings))
-    return View(decision, desired.reading, choice.address.url)
+    conditions = _conditions(settings)
+    decision = decide(Decision(memory=memory), desired, seen, news, conditions)
+    return View(decision, desired.reading, choice.address.url, disk, conditions.terms.pressure)

@@ -10,6 +10,7 @@ from typing import Any
 
 from controller.daemon.status import Degradation, Status
 from controller.log_events import LogEvent
+from controller.plan.memory.disk import pressure_in_words
 from controller.plan.report.words import document_in_words
 from controller.plan.scope.in_force import DocumentState, DocumentStatus
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Outcome, Removal
@@ -61,6 +62,7 @@ class Journal:
             *_engine_changed(after),
             *self._gap(after),
             *_stopped(before, after),
+            *_pressure(before, after),
             *_no_policies_yet(before, after),
             *_cut_short(before, after),
             *_revision(before, after),
@@ -142,6 +144,19 @@ def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
 
 
+def _pressure(before: Status | None, after: Status) -> Iterator[Line]:
+    memory = after.decision.memory
+    was, now = before.decision.memory.pressure if before else None, memory.pressure
+    if now and after.pressure_marks and not was:
+        stop = f"rules with delete_after_minutes_under_pressure use that limit until {after.pressure_marks.stop}"
+        sentence = f"{pressure_in_words(now.usage, after.pressure_marks)}: {stop}"
+        yield Line(LogEvent.DISK_PRESSURE_BEGAN, logging.WARNING, sentence, {"path": after.disk.path})
+    if was and not now:
+        seconds = memory.clock.seconds - was.since
+        sentence = f"disk pressure has ended (after {seconds_in_words(seconds)})"
+        yield Line(LogEvent.DISK_PRESSURE_ENDED, logging.INFO, sentence, {"seconds": round(seconds, 1)})
+
+
 def _no_policies_yet(before: Status | None, after: Status) -> Iterator[Line]:
     if after.has_no_policies_yet and not (before and before.has_no_policies_yet):
         sentence = f"no policies yet: {after.reading.lost} (put a document into it)"
@@ -212,7 +227,8 @@ def _removed(removal: Removal) -> Line:
     intent = removal.intent
     sentence = f"{_WORDS_OF[removal.outcome]} {intent.reference}: idle for {seconds_in_words(intent.idle_seconds)}"
     freed = "" if removal.outcome is Outcome.GONE else f", {freed_in_words(removal.freed)}"
-    message = f"{sentence}{freed} ({intent.document}#{intent.rule})"
+    pressure = f", {intent.pressure}" if intent.pressure else ""
+    message = f"{sentence}{freed}{pressure} ({intent.document}#{intent.rule})"
     return Line(_EVENT_OF[removal.outcome], logging.INFO, message, _fields(removal))
 
 

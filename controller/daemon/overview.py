@@ -13,7 +13,7 @@ from functools import cached_property
 from controller import __version__
 from controller.daemon.ports import DiskPort
 from controller.daemon.report import StatusReport
-from controller.daemon.status import PassResult
+from controller.daemon.status import PassResult, Status
 from controller.daemon.vitals import Liveness
 from controller.instant import Instant
 from controller.plan.memory.disk import ImageDisk
@@ -205,7 +205,7 @@ def _values(picture: Picture, published: Published) -> dict[str, object]:
         "last_success_at": date(status.last_success.wall_seconds) if status.last_success else None,
         "next_change_in_seconds": seconds_left(next_change_at, clock),
         "next_change_at": wall_moment(next_change_at, clock),
-        "disk": _disk_values(picture.disk),
+        "disk": _disk_values(picture.disk, status),
         "freed": {
             "today_bytes": published.days[-1].freed_bytes,
             "last_7_days_bytes": sum(day.freed_bytes for day in published.days[-7:]),
@@ -218,8 +218,8 @@ def _values(picture: Picture, published: Published) -> dict[str, object]:
     }
 
 
-def _disk_values(disk: ImageDisk) -> dict[str, object]:
-    usage = disk.usage
+def _disk_values(disk: ImageDisk, status: Status) -> dict[str, object]:
+    usage, marks, pressure = disk.usage, status.pressure_marks, status.decision.memory.pressure
     return {
         "path": disk.path,
         "size_bytes": usage.size_bytes if usage else None,
@@ -227,4 +227,7 @@ def _disk_values(disk: ImageDisk) -> dict[str, object]:
         "files": usage.files if usage else None,
         "files_free": usage.files_free if usage else None,
         "why_unknown": disk.why_unknown,
+        "pressure_start": str(marks.start) if marks else None,
+        "pressure_stop": str(marks.stop) if marks else None,
+        "pressure_since": wall_moment(pressure.since, status.decision.memory.clock) if pressure else None,
     }

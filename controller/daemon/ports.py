@@ -209,3 +209,5 @@ class Ports:
     """ID of the container in which this program runs, or empty."""
     progress: ProgressPort | None = None
     """Shows the progress of removals, if set."""
+    disk: DiskPort | None = None
+    """None: the disk is not measured."""

@@ -19,16 +19,18 @@ from controller.daemon.status import PassResult, Status
 from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
 from controller.image.reference import ImageId
 from controller.instant import Instant
+from controller.plan.memory.disk import ImageDisk, calls_for_pass, paused, pressure_after
 from controller.plan.memory.engines import change_of_engine, is_same_engine
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import idle_since
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.names import Names
-from controller.plan.memory.observation import Observation, situation_of
+from controller.plan.memory.observation import Engine, Observation, situation_of
 from controller.plan.memory.remember import News
 from controller.plan.verdict.backoff import attempts_after, is_news
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import bytes_spent, spent_after
+from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.removal import Batch, Intent, Mark, Removal, intent_of, resolved
 from controller.plan.verdict.verdict import Verdict
 
@@ -55,6 +57,8 @@ class PassState:
     """Results that the ledger could not write."""
     last_success: Instant | None = None
     clock_steps: int = 0
+    disk: ImageDisk = ImageDisk()
+    """As measured last."""
 
     @property
     def memory(self) -> Memory:
@@ -82,6 +86,7 @@ class Reconciler:
             options.parallel_removals,
             ports.progress,
             lambda: ports.folder.is_stopped,
+            self._is_relieved,
         )
         self._remover = Remover(context, ports.ledger, ports.clock)
         self._state = PassState(Decision(memory=ports.ledger.load()))
@@ -112,6 +117,23 @@ class Reconciler:
         return replace(
             self._report(began, desired, result, batches, found_done, results, trouble), engine_change=change
         )
+
+    def notices_disk_pressure(self) -> bool:
+        """Has disk pressure begun or ended since the last pass?"""
+        memory, marks = self._state.memory, self._options.conditions.terms.pressure
+        if marks is None or memory.seen is None:
+            return False
+        now = memory.clock.advanced(self._ports.clock.now(), self._options.conditions.resync_seconds).seconds
+        after = pressure_after(memory.pressure, self._measured(memory.seen.engine).usage, marks, now)
+        return calls_for_pass(memory.pressure, after, now)
+
+    def _is_relieved(self, engine: Engine) -> bool:
+        """Is the disk no longer under pressure? Asked before each removal that pressure made due."""
+        usage, marks = self._measured(engine).usage, self._options.conditions.terms.pressure
+        return usage is None or marks is None or marks.is_relieved(usage)
+
+    def _measured(self, engine: Engine) -> ImageDisk:
+        return self._ports.disk.measure(engine) if self._ports.disk else ImageDisk()
 
     def _final_measurements(self, state: PassState) -> tuple[PassState, tuple[Batch, ...]]:
         """Measurements that are final now. Their removals are written first."""
@@ -156,10 +178,11 @@ class Reconciler:
         """The decision of this pass, and the last inbox row that it used."""
         read_to, recorded = self._ports.ledger.inbox()
         layers = self._observer.new_layers(observation, state.memory)
-        news = News(state.received, layers, recorded)
+        disk = self._measured(observation.engine)
+        news = News(state.received, layers, recorded, disk)
         decision = decide(state.decision, desired, observation, news, self._options.conditions)
         steps = state.clock_steps + state.memory.clock.stepped(observation.at)
-        return replace(state, decision=decision, clock_steps=steps), read_to
+        return replace(state, decision=decision, clock_steps=steps, disk=disk), read_to
 
     def _with_new_answer(
         self, state: PassState, desired: DesiredState, observation: Observation
@@ -212,6 +235,7 @@ class Reconciler:
         """Compare the results with a second observation. Without one, unanswered removals remain open."""
         if not results.is_requested:
             return state, results
+        state = _with_pause(state, results)
         if self._stopping.is_set():
             return state, results.without_unanswered()
         try:
@@ -221,8 +245,9 @@ class Reconciler:
         except EngineUnavailable as error:
             return state, replace(results.without_unanswered(), trouble=results.trouble or error)
         measurements = state.measurements.compared(closing.images.keys(), results.done_without_answer(closing))
-        decision = decide(state.decision, desired, closing, News(), self._options.conditions)
-        state = replace(state, decision=decision, measurements=measurements)
+        disk = self._measured(closing.engine)
+        decision = decide(state.decision, desired, closing, News(disk=disk), self._options.conditions)
+        state = replace(state, decision=decision, measurements=measurements, disk=disk)
         return state, results.confirmed_by(closing, self._active_since(position, observation))
 
     def _active_since(self, position: Position, observation: Observation) -> set[ImageId]:
@@ -294,7 +319,20 @@ class Reconciler:
             event_refusal=self._ports.events.refusal,
             watcher_is_up=self._ports.folder.is_watched,
             clock_steps=state.clock_steps,
+            disk=state.disk,
+            pressure_marks=self._options.conditions.terms.pressure,
         )
+
+
+def _with_pause(state: PassState, results: RemovalResults) -> PassState:
+    """After removals under pressure, further ones wait until the effect of these is visible."""
+    memory = state.memory
+    done = {(each.intent.image, each.intent.reference) for each in results.removals if each.outcome.is_success}
+    removed = [each for each in state.decision.plan.removals if (each.image, each.reference) in done]
+    if memory.pressure is None or not any(each.is_under_pressure for each in removed):
+        return state
+    pressure = paused(memory.pressure, freed_together(removed, memory).at_least_bytes, memory.clock.seconds)
+    return replace(state, decision=replace(state.decision, memory=replace(memory, pressure=pressure)))
 
 
 def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:

@@ -15,6 +15,7 @@ from controller.daemon.status import Status
 from controller.plan.memory.observation import Observation
 from controller.plan.report.explanation import Explained, explained, explanation_rows
 from controller.plan.report.report import (
+    disk_pressure,
     document_rows,
     folder_row,
     node_row,
@@ -86,8 +87,10 @@ class StatusReport:
             reclaimable=reclaimable(status.decision),
             folder=folder_row(status.reading),
             node=node_row(status.decision.node),
+            disk_pressure=disk_pressure(status.decision, self.terms.pressure),
             image_store_without=not_counted(seen),
             without_events=without_events(status.decision),
+            information=status.decision.information,
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:

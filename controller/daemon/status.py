@@ -10,6 +10,8 @@ from enum import StrEnum
 
 from controller.instant import Instant
 from controller.log_events import LogEvent
+from controller.plan.memory.disk import ImageDisk, PressureMarks
+from controller.plan.report.words import disk_pressure_unknown
 from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.removal import Batch, Removal
 from controller.policy.document.parse import FolderReading
@@ -65,6 +67,9 @@ class Status:
     """Set in the pass that found another engine than the pass before."""
     clock_steps: int = 0
     """Since the controller started."""
+    disk: ImageDisk = ImageDisk()
+    """As measured last in this pass."""
+    pressure_marks: PressureMarks | None = None
 
     @property
     def texts_stable_at(self) -> float | None:
@@ -132,6 +137,7 @@ class Status:
         of_trouble = event.LEDGER_UNAVAILABLE if self.engine_is_up else event.ENGINE_UNREACHABLE
         no_watch = "the policy folder is not watched; changes are noticed at each resync"
         reset = "the ledger was damaged and recreated: all images count as first seen now"
+        is_pressure_unknown = bool(self.pressure_marks and self.last_success and not self.disk.usage)
         findings = (
             (bool(self.trouble), of_trouble, self.trouble),
             (self.is_folder_lost, event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
@@ -141,5 +147,6 @@ class Status:
             (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, self.without_events),
             (not self.watcher_is_up, event.POLICY_FOLDER_NOT_WATCHED, no_watch),
             (self.ledger_resets > 0, event.LEDGER_RESET, reset),
+            (is_pressure_unknown, event.DISK_UNKNOWN, disk_pressure_unknown(self.disk)),
         )
         return tuple(Degradation(kind, text) for is_so, kind, text in findings if is_so)

@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller.adapters.engine.choice import EngineChoice, chosen_engine
 from controller.adapters.engine.connection import STALE_SOCKET, Connection
@@ -20,7 +21,7 @@ from controller.adapters.engine.events import EventStream
 from controller.adapters.engine.own_container import own_container_id
 from controller.adapters.folder.folder import named_folder
 from controller.adapters.host.clock import SystemClock
-from controller.adapters.host.disk import ImageRootDisk
+from controller.adapters.host.disk import image_root_disk
 from controller.adapters.host.facts import read_machine
 from controller.adapters.host.password_file import read_passwords
 from controller.adapters.host.systemd import ServiceManager
@@ -28,16 +29,11 @@ from controller.adapters.host.textfile import write_textfile
 from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger
 from controller.adapters.ledger.save_mark import SaveMark, run_folder
-from controller.adapters.node.agent import Agent
 from controller.adapters.node.node_file import node_source
-from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
 from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
-from controller.daemon.http.app import HttpApp, Sources
-from controller.daemon.http.certificate import Certificate
-from controller.daemon.http.server import HttpServer
 from controller.daemon.journal import Journal, headline
-from controller.daemon.loop import Bell, Loop
+from controller.daemon.loop import Loop, WakeUp
 from controller.daemon.metrics.collector import Metrics
 from controller.daemon.overview import History, Overview, Readers
 from controller.daemon.ports import DiskPort, Ports, ProgressPort
@@ -50,6 +46,10 @@ from controller.log_events import LogEvent
 from controller.plan.verdict.planner import Terms
 from controller.settings import Settings, environment
 
+if TYPE_CHECKING:  # A pass without server and agent does not wait for their imports.
+    from controller.adapters.node.patient_agent import PatientAgent
+    from controller.daemon.http.server import HttpServer
+
 _STREAM_GETS_SECONDS = 5.0
 _log = logging.getLogger("controller")
 
@@ -60,7 +60,7 @@ class Controller:
 
     loop: Loop
     stopping: threading.Event
-    bell: Bell
+    wake_up: WakeUp
     http: HttpServer | None
     ledger: Ledger
     service_manager: ServiceManager
@@ -80,7 +80,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
     """
     conditions = conditions_of(settings)
     with ExitStack() as stack:
-        clock, bell, stopping = SystemClock(), Bell(), threading.Event()
+        clock, wake_up, stopping = SystemClock(), WakeUp(), threading.Event()
         mark = SaveMark(run_folder(environment()), settings.ledger)
         ledger = Ledger(settings.ledger, settings.resync, mark)
         stack.callback(ledger.close)
@@ -88,15 +88,15 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         choice = chosen_engine(settings, memory)
         settings = replace(settings, docker_host=choice.address.url)
         own_container = own_container_id()
-        disk = _disk_of(settings, own_container)
+        disk = image_root_disk(settings.docker_host, own_container, settings.disk)
         metrics = Metrics(disk)
         if settings.textfile:
             _continue(metrics, settings.ledger)
         connection = Connection(choice.address, metrics.request_answered)
-        agent = _agent_of(settings, bell)
-        events = EventStream(connection, _ringer(bell, agent), memory.event_cursor, memory.event_run)
+        agent = _agent_of(settings, wake_up)
+        events = EventStream(connection, _waker(wake_up, agent), memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
-        folder = named_folder(settings.policies, bell.ring)
+        folder = named_folder(settings.policies, wake_up.wake)
         stack.callback(folder.stop)
         connection = Connection(choice.address, lambda *answer: heartbeat.request_answered(*answer))
         vitals = Liveness(
@@ -111,15 +111,24 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
         if not settings.once:
-            http = _served(settings, Sources(vitals, metrics, overview))
+            http = _served(settings, vitals, metrics, overview)
             stack.callback(http.stop)
         node = node_source(settings.node, agent)
-        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress)
+        ports = Ports(clock, folder, node, engine, events, ledger, random.random, own_container, progress, disk)
         options = PassOptions(conditions, settings.dry_run, settings.parallel_removals)
         reconciler = Reconciler(ports, options, stopping, heartbeat.beat)
         publish = _Publisher(heartbeat, conditions.terms, ledger, overview, settings)
-        loop = Loop(reconciler.reconcile, publish, heartbeat.beat, bell, clock, stopping, settings.resync)
-        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice, events)
+        loop = Loop(
+            reconciler.reconcile,
+            publish,
+            heartbeat.beat,
+            wake_up,
+            clock,
+            stopping,
+            settings.resync,
+            reconciler.notices_disk_pressure,
+        )
+        yield Controller(loop, stopping, wake_up, http, ledger, heartbeat.service_manager, choice, events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -189,23 +198,26 @@ class _Publisher:
             self._ledger.report(report.summary)
 
 
-def _agent_of(settings: Settings, bell: Bell) -> PatientAgent | None:
+def _agent_of(settings: Settings, wake_up: WakeUp) -> PatientAgent | None:
     """The agent; `--once` has only one pass, which waits for the answer. Raises InvalidSettings."""
     if not settings.agent_url:
         return None
+    from controller.adapters.node.agent import Agent
+    from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
+
     waits = REMOVAL_WAITS_SECONDS if settings.once else PASS_WAITS_SECONDS
-    return PatientAgent(Agent(settings.agent_url), bell.ring, pass_waits_seconds=waits)
+    return PatientAgent(Agent(settings.agent_url), wake_up.wake, pass_waits_seconds=waits)
 
 
-def _ringer(bell: Bell, agent: PatientAgent | None) -> Callable[[], None]:
+def _waker(wake_up: WakeUp, agent: PatientAgent | None) -> Callable[[], None]:
     """Called at engine events, after which the agent may need other images."""
 
-    def ring() -> None:
+    def wake() -> None:
         if agent:
             agent.expect_change()
-        bell.ring()
+        wake_up.wake()
 
-    return ring
+    return wake
 
 
 def _continue(metrics: Metrics, ledger: Path) -> None:
@@ -218,8 +230,12 @@ def _continue(metrics: Metrics, ledger: Path) -> None:
         reader.close()
 
 
-def _served(settings: Settings, sources: Sources) -> HttpServer:
+def _served(settings: Settings, vitals: Liveness, metrics: Metrics, overview: Overview) -> HttpServer:
     """Start the HTTP server. Raises InvalidSettings."""
+    from controller.daemon.http.app import HttpApp, Sources
+    from controller.daemon.http.certificate import Certificate
+    from controller.daemon.http.server import HttpServer
+
     host, port = settings.listen
     tls = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     if settings.basic_auth:
@@ -232,7 +248,7 @@ def _served(settings: Settings, sources: Sources) -> HttpServer:
             port,
             extra={"event": LogEvent.HTTP_OPEN_TO_NETWORK},
         )
-    return HttpServer(HttpApp(sources, _AccessRules(settings)), settings.listen, tls)
+    return HttpServer(HttpApp(Sources(vitals, metrics, overview), _AccessRules(settings)), settings.listen, tls)
 
 
 class _AccessRules:
@@ -286,7 +302,3 @@ def _history(ledger: Path, since_wall_seconds: float) -> History:
         )
     finally:
         reader.close()
-
-
-def _disk_of(settings: Settings, own_container: str) -> ImageRootDisk:
-    return ImageRootDisk(settings.docker_host.startswith("unix://"), bool(own_container), settings.disk)

@@ -11,7 +11,7 @@ from typing import Any
 
 from controller.constraint.property import ALLOW_PRIVILEGED
 from controller.policy.document import fields, node_document
-from controller.policy.document.fields import DOCUMENT, Exclusion, ReadProperty
+from controller.policy.document.fields import DOCUMENT, Exclusion, ReadProperty, ReadRule
 from controller.policy.document.findings import Spelling
 from controller.policy.document.languages import NOW, Constraint, ImageName, PatternName, PropertyContent, Start
 from controller.policy.document.languages import PATTERN as RFC3339
@@ -79,6 +79,8 @@ def _of(shape: Shape[Any], spelling: Spelling | None) -> Schema:
             return _DOCUMENT_REFERENCE if shape is DOCUMENT else _group(shape, spelling)
         case ReadProperty(group):
             return _group(group, spelling) | {"allOf": _rules_of_a_property()}
+        case ReadRule(group):
+            return _group(group, spelling)
         case Listed(item):
             return {"type": "array", "items": _of(item, spelling)}
         case ByName(item):

@@ -19,6 +19,7 @@ from controller.cli import plan as plan_command
 from controller.cli.view import View
 from controller.daemon.conditions import deciding_settings
 from controller.daemon.report import StatusReport
+from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, Pressure, PressureMarks
 from controller.plan.verdict.planner import Terms
 from controller.settings import Settings
 from tests import sample_node
@@ -50,6 +51,28 @@ def test_the_last_line_counts_and_the_lines_before_name_policies_that_are_not_in
         " 225.7 MB are kept: no evidence that the agent downloaded them."
     )
     assert "! policy spring-cleaning: waiting for its start" in lines
+
+
+def test_disk_pressure_is_shown(imagectl: Imagectl, observed: View, monkeypatch: pytest.MonkeyPatch) -> None:
+    marks = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
+    memory = replace(observed.decision.memory, pressure=Pressure(1.0, DiskUsage(100, 9)))
+    usage = ImageDisk("/images", DiskUsage(100, 9))
+    seen = replace(observed, decision=replace(observed.decision, memory=memory), disk=usage, marks=marks)
+    monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
+    words = "disk pressure: 91 % used, start 85 %"
+    assert f"! {words}: rules may remove images earlier" in imagectl("plan").out.splitlines()
+    assert json.loads(imagectl("plan", "-o", "json").out)["disk_pressure"] == words
+
+
+def test_a_disk_that_cannot_be_measured_is_named_only_with_marks(
+    imagectl: Imagectl, observed: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert imagectl("plan").err == ""
+    marks = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
+    seen = replace(observed, disk=ImageDisk(why_unknown="The engine runs on another host."), marks=marks)
+    monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
+    said = "disk pressure is not known, so no limit changes: The engine runs on another host."
+    assert imagectl("plan").err.strip() == said
 
 
 def test_names_are_those_of_due_references(imagectl: Imagectl) -> None:

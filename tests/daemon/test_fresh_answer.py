@@ -9,7 +9,9 @@ import pytest
 
 from controller.daemon.journal import Journal
 from controller.log_events import LogEvent
+from controller.plan.memory.idleness import Usage
 from controller.plan.node.agent import AgentAnswer, NodeAnswer, NodeSource
+from controller.plan.report.report import reference_rows
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.verdict import Reason
@@ -144,3 +146,26 @@ def test_a_cut_answer_is_one_warning(host: Host) -> None:
     host.node.answer = replace(GOOD, agent=AgentAnswer(is_cut_short=True))
     assert [line.event for line in journal.lines(host.look())] == [LogEvent.AGENT_ANSWER_CUT_SHORT]
     assert journal.lines(host.look()) == []
+
+
+def test_the_detail_says_which_record_needs_an_image(host: Host) -> None:
+    agent = needs("dep:1").agent
+    host.node.answer = replace(GOOD, agent=replace(agent, records={"dep:1": "service svc.dep 1.0.0 of 2026-11-29"}))
+    host.engine.pull("dep:1")
+    host.look()
+    words = "an active service definition of the agent names it (service svc.dep 1.0.0 of 2026-11-29)"
+    assert host.verdict("dep:1").detail == words
+
+
+def test_explain_says_which_record_named_an_image(host: Host) -> None:
+    host.rules(a_removal(agent_only=True, minutes=60))
+    agent = needs("dep:1").agent
+    host.node.answer = replace(GOOD, agent=replace(agent, records={"dep:1": "service svc.dep 1.0.0 of 2026-11-29"}))
+    host.engine.pull("dep:1")
+    host.look()
+    evidence = host.last.decision.memory.evidence
+    assert [(each.detail, each.record) for each in evidence.values()] == [
+        ("dep:1", "service svc.dep 1.0.0 of 2026-11-29")
+    ]
+    (row,) = reference_rows(host.last.decision, Usage.ANY)
+    assert row.agent_downloaded == "named by a service of the agent: dep:1 (service svc.dep 1.0.0 of 2026-11-29)"

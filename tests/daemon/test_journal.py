@@ -12,6 +12,7 @@ from controller.adapters.ledger.history import HistoryReader
 from controller.daemon.journal import MAX_SETBACK_LINES, Journal, Line, freed_in_words
 from controller.daemon.status import Status
 from controller.log_events import LogEvent
+from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, Pressure, PressureMarks
 from controller.plan.memory.memory import Attempt, Setback
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.planner import Terms
@@ -265,3 +266,28 @@ def test_a_stop_file_gives_one_line_when_it_appears_and_one_when_it_is_deleted(h
     ]
     assert not [line for line in said(stopped, still) if "STOP" in line]
     assert [line for line in said(still, after) if "STOP" in line] == ["removals continue: the file STOP was deleted"]
+
+
+def test_the_begin_and_the_end_of_disk_pressure_are_logged_once(host: Host) -> None:
+    marks = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
+    calm = replace(host.last, pressure_marks=marks, disk=ImageDisk("/images", DiskUsage(100, 50)))
+
+    def pressed(available: int) -> Status:
+        memory = replace(calm.decision.memory, pressure=Pressure(1.0, DiskUsage(100, available)))
+        return replace(calm, decision=replace(calm.decision, memory=memory))
+
+    assert said(calm, pressed(9)) == [
+        "disk pressure: 91 % used, start 85 %: rules with delete_after_minutes_under_pressure use that limit until 75 %"
+    ]
+    assert said(pressed(9), pressed(8)) == []
+    (ended,) = lines_for(pressed(8), calm)
+    assert (ended.event, ended.message) == (LogEvent.DISK_PRESSURE_ENDED, "disk pressure has ended (after 2s)")
+
+
+def test_a_removal_under_disk_pressure_says_so(host: Host) -> None:
+    words = "disk pressure: 91 % used, start 85 %"
+    removal = a_removal_of("app:1", Outcome.REMOVED, Freed(2_000, Exactness.EXACT), words)
+    removal = replace(removal, intent=replace(removal.intent, pressure=words))
+    assert said(host.last, replace(host.last, removals=(removal,), news=(removal,))) == [
+        f"removed app:1: idle for 1m 30s, freed 2.0 kB, {words} (doc#3)"
+    ]

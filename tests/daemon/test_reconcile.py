@@ -11,10 +11,13 @@ from itertools import count
 
 import pytest
 
-from controller.adapters.ledger.ledger import LedgerReader
+from controller.adapters.ledger.history import HistoryReader
+from controller.adapters.ledger.ledger import Ledger, LedgerReader
 from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import PassResult
 from controller.errors import EngineUnavailable, EngineUnreachable, LedgerUnavailable, RemovalFailed, RemovalRefused
+from controller.log_events import LogEvent
+from controller.plan.memory.disk import DiskMark, PressureMarks
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.limits import Limits
 from controller.plan.verdict.planner import Terms
@@ -677,3 +680,109 @@ def test_an_empty_replay_of_another_process_is_a_gap() -> None:
         host.look()
         assert host.last.decision.memory.watch.gap
         assert host.engine.has("app:1")
+
+
+# ── disk pressure ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+PRESSURE = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
+
+
+@pytest.fixture
+def pressed() -> Iterator[Host]:
+    """A host with four idle images and a rule that removes them only under pressure."""
+    terms = Terms(settle_seconds=0.0, pressure=PRESSURE)
+    with a_host(conditions=replace(AT_ONCE, terms=terms)) as host:
+        host.rules(a_removal("app:*", 10_080, delete_after_minutes_under_pressure=1))
+        for number in range(4):
+            host.engine.load(f"app:{number}", content=str(number))
+            host.look()
+        host.clock.elapse(120.0)
+        host.disk.size_bytes = 10_000_000
+        yield host
+
+
+def test_a_disk_under_pressure_is_noticed_before_the_next_pass_and_once(pressed: Host) -> None:
+    pressed.look()
+    assert not pressed.reconciler.notices_disk_pressure()
+    pressed.disk.other_bytes = 6_000_000
+    assert pressed.reconciler.notices_disk_pressure()
+    assert len(pressed.look().removals) == 3
+    assert not pressed.reconciler.notices_disk_pressure()
+
+
+def test_without_marks_the_disk_calls_for_no_pass() -> None:
+    with a_host(conditions=AT_ONCE) as host:
+        host.look()
+        host.disk.size_bytes = 1
+        assert not host.reconciler.notices_disk_pressure()
+
+
+def test_the_disk_is_measured_before_each_removal_that_pressure_made_due(pressed: Host) -> None:
+    """Another program frees space in the middle of the batch."""
+    pressed.disk.other_bytes = 6_000_000
+
+    def other_data_is_deleted(call: str) -> None:
+        if call.startswith("remove"):
+            pressed.disk.other_bytes = 3_000_000
+
+    pressed.engine.on_call = other_data_is_deleted
+    status = pressed.look()
+    assert outcomes(pressed) == {"app:0": "removed"}
+    assert status.decision.memory.pressure is None
+    assert status.result is PassResult.REMOVED
+    assert pressed.reason("app:1") is Reason.NOT_IDLE_LONG_ENOUGH
+
+
+def test_a_removal_that_is_due_anyway_does_not_depend_on_the_disk(pressed: Host) -> None:
+    pressed.disk.other_bytes = 6_000_000
+
+    def other_data_is_deleted(call: str) -> None:
+        if call.startswith("remove"):
+            pressed.disk.other_bytes = 0
+
+    pressed.engine.on_call = other_data_is_deleted
+    pressed.folder.files["second.yaml"] = a_document(a_removal("app:0"), a_removal("app:3"))
+    pressed.disk.size_bytes = 100_000_000
+    pressed.look()
+    pressed.clock.elapse(2.0)
+    pressed.disk.size_bytes = 10_000_000
+    pressed.look()
+    assert outcomes(pressed) == {"app:0": "removed", "app:3": "removed"}
+
+
+def test_the_history_tells_the_pressure(pressed: Host) -> None:
+    pressed.disk.other_bytes = 6_000_000
+    pressed.look()
+    assert isinstance(pressed.ledger, Ledger)
+    reader = HistoryReader(pressed.ledger_file)
+    try:
+        assert {removal.message.partition(" %")[0] for removal in reader.removals()} == {"disk pressure: 100"}
+    finally:
+        reader.close()
+
+
+def test_where_freed_space_shows_late_no_more_is_removed_than_the_estimate_needs(pressed: Host) -> None:
+    """As on btrfs: the measurement stays as it was for a while."""
+    pressed.disk.other_bytes = 5_000_000
+
+    def the_disk_shows_nothing(call: str) -> None:
+        if call.startswith("remove"):
+            pressed.disk.other_bytes += 1_033_000
+
+    pressed.engine.on_call = the_disk_shows_nothing
+    first = pressed.look()
+    assert 0 < len(first.removals) < 4
+    pressed.engine.on_call = lambda call: None
+    pressed.clock.elapse(5.0)
+    assert pressed.look().removals == ()
+    pressed.disk.other_bytes = 5_000_000
+    pressed.clock.elapse(5.0)
+    assert pressed.look().decision.memory.pressure is None
+    assert len(pressed.last.decision.plan.verdicts) == 4 - len(first.removals)
+
+
+def test_a_disk_that_cannot_be_measured_is_degraded_and_removes_nothing(pressed: Host) -> None:
+    pressed.disk.size_bytes = 0
+    status = pressed.look()
+    assert status.removals == ()
+    assert [each.event for each in status.degradations] == [LogEvent.DISK_UNKNOWN]

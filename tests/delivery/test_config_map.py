@@ -44,7 +44,7 @@ def test_an_update_adds_and_removes_keys(volume: ConfigMapVolume) -> None:
     with a_node(volume.folder) as node:
         node.settle()
         volume.publish({"kept.yaml": a_policy(1), "added.yaml": a_policy(1)})
-        assert node.bell.wait()
+        assert node.wake_up.wait()
         node.look()
         assert node.in_force == {"kept"}
         node.clock.elapse(2.0)

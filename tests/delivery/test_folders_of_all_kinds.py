@@ -62,7 +62,7 @@ def nothing_is_in_force(node: Node, why: str) -> bool:
 def test_a_folder_that_is_emptied_puts_nothing_in_force_and_is_not_healthy(node: Node) -> None:
     """A lost mount, an incomplete delivery and a removal of all policies look the same."""
     (node.policies / "p.yaml").unlink()
-    assert node.bell.wait()
+    assert node.wake_up.wait()
     node.look()
     assert nothing_is_in_force(node, "holds no policy documents")
 
@@ -76,11 +76,11 @@ def test_a_folder_of_empty_files_puts_nothing_in_force_and_is_not_healthy(node: 
 
 def test_a_folder_that_vanishes_and_returns_is_noticed_both_times(node: Node) -> None:
     node.policies.rename(node.policies.with_name("away"))
-    assert node.bell.wait()
+    assert node.wake_up.wait()
     node.look()
     assert nothing_is_in_force(node, "cannot be read: No such file or directory")
     node.policies.with_name("away").rename(node.policies)
-    assert node.bell.wait()
+    assert node.wake_up.wait()
     node.look()
     assert node.in_force == {"p"}
     assert node.last.degraded == ()
@@ -99,12 +99,12 @@ def test_a_folder_that_is_created_later_with_its_parent_is_found(tmp_path: Path)
 def test_a_folder_that_becomes_a_file_is_lost_until_it_is_a_folder_again(node: Node) -> None:
     node.policies.rename(node.policies.with_name("away"))
     node.policies.write_text(a_policy(1))
-    assert node.bell.wait()
+    assert node.wake_up.wait()
     node.look()
     assert nothing_is_in_force(node, "cannot be read: Not a directory")
     node.policies.unlink()
     node.policies.with_name("away").rename(node.policies)
-    assert node.bell.wait()
+    assert node.wake_up.wait()
     node.look()
     assert node.in_force == {"p"}
 
@@ -141,7 +141,7 @@ def test_a_file_that_may_not_be_read_any_more_gives_no_rules_until_it_may(withou
         node.look()
         assert (node.in_force, node.errors) == ({"q"}, ["cannot be read: Permission denied"])
         (without_privileges / "p.yaml").chmod(0o600)
-        assert node.bell.wait()
+        assert node.wake_up.wait()
         node.look()
         assert (node.in_force, node.errors) == ({"p", "q"}, [])
 
@@ -154,7 +154,7 @@ def test_a_folder_that_may_not_be_read_gives_no_rules_until_it_may(without_privi
         assert nothing_is_in_force(node, "cannot be read: Permission denied")
         assert not node.last.watcher_is_up
         without_privileges.chmod(0o700)
-        assert node.bell.wait()
+        assert node.wake_up.wait()
         node.look()
         assert (node.in_force, node.last.watcher_is_up) == ({"p"}, True)
         put(without_privileges, {"q.yaml": a_policy(2)})

@@ -101,11 +101,11 @@ def test_a_swap_while_the_watch_is_set_is_noticed(sync: GitSync, monkeypatch: py
     with a_node(sync.link) as node:
         node.settle()
         assert node.minutes == {"a": 2, "b": 2, "c": 2}
-        rings = node.bell.rings
+        wake_ups = node.wake_up.wake_ups
         put(sync.link.resolve(), {"a.yaml": a_policy(3)})
         assert node.notices_change()
         assert node.minutes["a"] == 3
-        assert node.bell.rings > rings
+        assert node.wake_up.wake_ups > wake_ups
 
 
 def test_a_tree_deleted_while_it_is_read_does_not_count_in_part(sync: GitSync, monkeypatch: pytest.MonkeyPatch) -> None:

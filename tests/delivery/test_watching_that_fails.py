@@ -126,7 +126,7 @@ def test_without_events_every_pass_finds_what_has_changed(policies: Path, monkey
         put(policies, {"p.yaml": a_policy(2), "q.yaml": a_policy(3)})
         node.live(resync + 2.0)
         assert node.minutes == {"p": 2, "q": 3}
-        assert node.bell.rings == 0
+        assert node.wake_up.wake_ups == 0
 
 
 # --- Watchers that end ---
@@ -199,8 +199,8 @@ class Storm:
 
 def passes_in_a_storm(node: Node, seconds: float) -> list[Status]:
     passes, stopping = list[Status](), threading.Event()
-    bell = Storm(node, seconds, stopping)
-    Loop(node.look, passes.append, lambda: None, bell, node.clock, stopping, resync_seconds=300.0).run()
+    wake_up = Storm(node, seconds, stopping)
+    Loop(node.look, passes.append, lambda: None, wake_up, node.clock, stopping, resync_seconds=300.0).run()
     return passes
 
 

@@ -71,3 +71,17 @@ def test_every_metric_in_a_rule_exists(rule: dict[str, Any]) -> None:
 def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
     promtool("check", "config", "scrape.yaml")
     assert yaml.safe_load((FOLDER / "scrape.yaml").read_text())["scrape_configs"][0]["job_name"] == "image-controller"
+
+
+_OF_0_1_0 = (
+    *("down", "stale", "passesfailing", "engineunreachable", "documentsinvalid", "folderlost", "removalsfailing"),
+    *("ledgerreset", "clockstepped", "diskfullsoon"),
+)
+"""The alerts of version 0.1.0; their `runbook_url` is README.md#imagecontroller…."""
+
+
+def test_the_runbook_links_of_the_first_release_still_lead_to_the_runbook() -> None:
+    readme = (ROOT / "README.md").read_text()
+    _, _, below = readme.partition(f'<a id="imagecontroller{_OF_0_1_0[0]}"></a>')
+    assert [name for name in _OF_0_1_0 if f'<a id="imagecontroller{name}"></a>' not in readme] == []
+    assert "manifests/README.md#runbook" in below[:1_000]

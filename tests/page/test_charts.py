@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from controller.daemon.overview import Health, Picture, PlannedRemoval
 from controller.daemon.page.charts import _LABEL, _LABEL_ON_PHONES, days_chart, disk_bar, timeline
-from controller.plan.memory.disk import ImageDisk
+from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, PressureMarks
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.history import Day
 from tests.sample_node import DAY, HOUR, NOW
@@ -30,16 +30,36 @@ def label_of(svg: str) -> str:
     return str(re.findall(r'aria-label="([^"]*)"', svg)[0])
 
 
-@given(st.integers(0, 10**13), st.integers(1, 10**13), st.integers(0, 10**13))
-def test_the_parts_of_a_disk_never_exceed_it(images: int, size: int, available: int) -> None:
-    svg = disk_bar(images, size, min(available, size))
+MARKS = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
+
+
+def marks_of(svg: str) -> dict[str, float]:
+    """The place of each mark of disk pressure, in percent."""
+    return {kind: float(at) for kind, at in re.findall(r'<line class="mark (\w+)" x1="([\d.]+)%"', svg)}
+
+
+@given(st.integers(0, 10**13), st.integers(1, 10**13), st.integers(0, 10**13), st.integers(0, 10**14))
+def test_the_parts_of_a_disk_never_exceed_it(images: int, size: int, available: int, free: int) -> None:
+    marks = PressureMarks(DiskMark(free_bytes=free), DiskMark(free_bytes=free + 1))
+    svg = disk_bar(images, DiskUsage(size, min(available, size)), marks)
+    assert all(0 <= at <= 100 for at in marks_of(svg).values())
     for kind in ("images", "other", "rest"):
         for left, right, _ in bars_of(svg, kind):
             assert 0 <= left <= right <= 100.02
 
 
 def test_a_disk_has_a_text() -> None:
-    assert label_of(disk_bar(10**9, 4 * 10**9, 10**9)) == "1.0 GB images, 2.0 GB other data, 1.0 GB free of 4.0 GB"
+    usage, words = DiskUsage(4 * 10**9, 10**9), "1.0 GB images, 2.0 GB other data, 1.0 GB free of 4.0 GB"
+    assert label_of(disk_bar(10**9, usage)) == words
+    assert label_of(disk_bar(10**9, usage, MARKS)) == f"{words}; disk pressure begins at 85 % and ends at 75 %"
+
+
+def test_the_marks_of_disk_pressure_are_drawn_on_the_disk() -> None:
+    usage = DiskUsage(100, 10)
+    assert marks_of(disk_bar(1, usage)) == {}
+    assert marks_of(disk_bar(1, usage, MARKS)) == {"start": 85.0, "stop": 75.0}
+    free = PressureMarks(DiskMark(free_bytes=20), DiskMark(free_bytes=40))
+    assert marks_of(disk_bar(1, usage, free)) == {"start": 80.0, "stop": 60.0}
 
 
 def test_the_bar_of_a_day_is_in_proportion_to_its_bytes() -> None:
@@ -96,5 +116,9 @@ class TestTimeline:
 
 
 def test_figures_have_no_inline_style(tmp_path: Path) -> None:
-    for svg in (disk_bar(1, 2, 1), days_chart([Day("x", 1, 1, 0)]), timeline([a_removal(0)], PICTURE)):
+    for svg in (
+        disk_bar(1, DiskUsage(2, 1), MARKS),
+        days_chart([Day("x", 1, 1, 0)]),
+        timeline([a_removal(0)], PICTURE),
+    ):
         assert "style=" not in svg

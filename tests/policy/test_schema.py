@@ -22,8 +22,10 @@ ROOT = Path(__file__).parents[2]
 SCHEMA = json_schema()
 VALIDATOR = jsonschema.Draft202012Validator(SCHEMA)
 
-BEYOND_A_SCHEMA = re.compile(r"constraints\[\d+\]$|(image_name|imageId)$|\.value$")
-"""Fields whose values have a language, constraints, names of images and values of properties with a type."""
+BEYOND_A_SCHEMA = re.compile(r"constraints\[\d+\]$|(image_name|imageId)$|\.value$|(_under_pressure|UnderPressure)$")
+"""Fields whose values have a language, constraints, names of images and values of properties with a type; and a limit
+that must be smaller than another one.
+"""
 
 
 def is_valid(draft: dict[str, Any]) -> bool:
@@ -99,6 +101,8 @@ def test_both_agree_on_mutated_documents(draft: dict[str, Any]) -> None:
         a_draft_with_rule(keep_last=-1),
         a_draft_with_rule(keep_last=1001),
         a_draft_with_rule(keep_last=True),
+        a_draft_with_rule(delete_after_minutes_under_pressure="1"),
+        a_draft_with_rule(delete_after_minutes_under_pressure=-1),
         a_draft_with_rule(lost_tag_only="true"),
         {"apiVersion": "v1", "kind": "NodeManagementPolicy", "metadata": {"name": "a"}, "spec": a_draft()},
         {"apiVersion": "openhorizon.org/v1", "kind": "NodeManagementPolicy", "spec": a_draft()},

@@ -217,8 +217,8 @@ class Deeds:
     def _answer(self) -> None:
         if self.node.answer.source:
             says, silence = (
-                NodeAnswer(A_NODE, "", AGENT, agent=self._said),
-                NodeAnswer(None, "", AGENT, is_silence=True),
+                NodeAnswer(A_NODE, "", AGENT, agent=self._said, has_agent=True),
+                NodeAnswer(None, "", AGENT, is_silence=True, has_agent=True),
             )
             self.node.answer = says if self._speaks else silence
 

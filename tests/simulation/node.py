@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import copy
 from collections import deque
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from random import Random
@@ -13,8 +13,8 @@ from controller.adapters.ledger.ledger import record_downloads
 from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import PassResult, Status
 from controller.errors import RemovalFailed, RemovalRefused
-from controller.image.image import Image
-from controller.image.reference import ImageId, reference_from_engine
+from controller.image.image import Container, Image
+from controller.image.reference import ImageId, is_image_id, reference_from_engine
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import Usage
 from controller.plan.node.agent import NO_AGENT, NodeAnswer
@@ -24,7 +24,7 @@ from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import Outcome
 from controller.plan.verdict.verdict import Action, Reason
 from tests.builders import A_NODE, DAY, HOUR, MINUTE
-from tests.fake_engine import FakeEngine, Kind
+from tests.fake_engine import FakeEngine, Kind, Row
 from tests.fakes import FakeEvents, Plain, a_document, a_removal
 from tests.host import Host
 from tests.simulation.deeds import AGENT, HUB, Deeds, layers_begin_with
@@ -126,7 +126,7 @@ class SimulatedNode:
         self.engine, self.clock = self.host.engine, self.host.clock
         self.deeds = Deeds(self.random, self.clock, self.engine, self.host.node, self.truth)
         if self.random.random() < 0.4:
-            self.host.node.answer = NodeAnswer(A_NODE, "", AGENT)
+            self.host.node.answer = NodeAnswer(A_NODE, "", AGENT, has_agent=True)
         self.engine.on_call = self._on_call
         self._is_running = True
         self._interrupts = 0.0
@@ -473,7 +473,7 @@ class SimulatedNode:
                 {container.id: container.mounted_images for container in containers}, bearers
             ),
             named=named,
-            built_upon=self._built_upon(),
+            built_upon=self._built_upon() | self._perhaps_of_a_build(containers),
             identity=self.engine.identity,
         )
         imageless = {agreement.id for agreement in heard.agreements if not agreement.images}
@@ -515,6 +515,16 @@ class SimulatedNode:
             if other in layers and image != other and layers_begin_with(layers[other], layers[image])
         }
 
+    def _perhaps_of_a_build(self, containers: Iterable[Container]) -> set[ImageId]:
+        """Images without a name, and those below them, while a container runs that was created from an ID."""
+        is_step = any(each.state != "exited" and is_image_id(each.created_from) for each in containers)
+        if not is_step and not any(_starts_from_an_id(row) for row in self.truth.taken_rows):
+            return set()
+        here = self.engine.images_now()
+        layers = {image: self.engine.layers_now(image) for image in self._images if image in here}
+        nameless = [image for image in layers if not self._images[image].removable_references]
+        return {image for image in layers for other in nameless if layers_begin_with(layers[other], layers[image])}
+
     def _downloads(self, by_agent: set[ImageId], bearers: dict[str, set[ImageId]]) -> None:
         self.truth.downloaded |= by_agent
         self.truth.surely_downloaded |= by_agent
@@ -538,8 +548,13 @@ class SimulatedNode:
         in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.deeds.mounted.values())
         if why := self.truth.why_not(image, target, listed, in_use):
             self._violated(f"{target} was requested to be removed: {why}", image)
+        if self.host.node.answer.is_without_agent and _familiar(target) in self._names_of_agent():
+            self._violated(f"{target} was requested to be removed: the silent agent once named it", image)
         if self.deal.most_removals is not None and len(self._asked) > self.deal.most_removals:
             self._violated(f"{len(self._asked)} removals in one pass")
+
+    def _names_of_agent(self) -> set[str]:
+        return {_familiar(name) for name in (self.truth.heard or NO_AGENT).named}
 
     def _check(self, status: Status) -> None:
         for removal in status.removals:
@@ -550,6 +565,8 @@ class SimulatedNode:
         if status.trouble or self._was_interrupted or self.deal.most_removals is not None:
             return
         excused = {image for image, life in self.truth.lives.items() if life.excused_until > self.truth.watched}
+        if self.host.node.answer.is_without_agent:
+            excused |= set(self.truth.downloaded)
         for image, target in self._must_go:
             if target not in self._asked and image not in excused:
                 kept = [verdict for verdict in status.decision.plan.verdicts if verdict.target == target]
@@ -591,6 +608,11 @@ def _bearers(images: dict[ImageId, Image]) -> dict[str, set[ImageId]]:
         for name in (*image.tags, *image.digests):
             bearers.setdefault(name.familiar, set()).add(image.id)
     return bearers
+
+
+def _starts_from_an_id(row: Row) -> bool:
+    """The event of a new container that was created from the ID of an image."""
+    return row["Action"] == "create" and is_image_id(row["Actor"]["Attributes"].get("image", ""))
 
 
 def _familiar(name: str) -> str:

@@ -15,6 +15,7 @@ from controller.plan.memory import downloads, remember
 from controller.plan.memory.idleness import NO_ACTIVITY
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory
+from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict import planner
 from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
 from tests.simulation.__main__ import live, simulate
@@ -67,8 +68,8 @@ def everything_was_downloaded(patch: pytest.MonkeyPatch) -> None:
 
 
 def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
-    def forgetful(rules: RuleBook, memory: Memory, terms: Terms) -> Plan:
-        plan = make_plan(rules, memory, terms)
+    def forgetful(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer) -> Plan:
+        plan = make_plan(rules, memory, terms, node)
         return replace(plan, removals=plan.removals[1:])
 
     patch.setattr("controller.plan.verdict.decision.make_plan", forgetful)

@@ -9,16 +9,17 @@ from typing import Any
 
 import yaml
 
+from controller.plan.memory.disk import DiskMark, PressureMarks
 from controller.plan.memory.idleness import Usage
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.limits import Limits
 from controller.plan.verdict.planner import Terms
-from controller.settings import duration
+from controller.settings import disk_mark, duration
 from tests.fake_engine import Kind
 
 FOLDER = Path(__file__).parent
 _FIELDS = {"story", "from", "stores", "settings", "moments"}
-_SETTINGS = {"settle", "usage", "resync", "max_removals_per_pass"}
+_SETTINGS = {"settle", "usage", "resync", "max_removals_per_pass", "disk_pressure"}
 
 Moment = tuple[str, Any]
 
@@ -62,7 +63,9 @@ def _story(name: str, values: dict[str, Any]) -> Story:
 
 def _conditions(settings: dict[str, Any]) -> Conditions:
     assert settings.keys() <= _SETTINGS, settings.keys() - _SETTINGS
-    terms = Terms(duration(settings.get("settle", "10m")), Usage(settings.get("usage", "any")))
+    marks = [DiskMark(used_share=disk_mark(mark)[1]) for mark in settings.get("disk_pressure", ())]
+    pressure = PressureMarks(*marks) if marks else None
+    terms = Terms(duration(settings.get("settle", "10m")), Usage(settings.get("usage", "any")), pressure=pressure)
     limits = Limits(settings.get("max_removals_per_pass"))
     return Conditions(terms, limits, duration(settings.get("resync", "5m")))
 

@@ -16,7 +16,7 @@ from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.node.agent import AgentAnswer, Agreement, NodeAnswer, NodeSource
 from controller.plan.verdict.removal import Intent
 from controller.plan.verdict.verdict import Verdict
-from controller.settings import duration
+from controller.settings import duration, size
 from tests.builders import A_NODE
 from tests.fake_engine import AGENT_LABELS, DEV_LABELS, FakeEngine
 from tests.fakes import a_document, a_removal
@@ -26,7 +26,7 @@ from tests.stories.story import Story
 AGENT = "http://agent"
 YEARS = {"1970": 0.0, "2027": 1_800_000_000.0, "2099": 4_070_908_800.0}
 ONLY_FAKE = {"reboot", "engine away", "engine restarts", "another engine", "the same engine", "events are lost"}
-ONLY_FAKE |= {"next removals", "the list fails", "ledger is lost"}
+ONLY_FAKE |= {"next removals", "the list fails", "ledger is lost", "disk"}
 """Steps that are not possible on a real engine, or not in reasonable time."""
 
 Labels = Mapping[str, str]
@@ -218,6 +218,11 @@ class Teller:
 
     def no_policy(self) -> None:
         self._host.folder.files.clear()
+
+    def disk(self, what: dict[str, str]) -> None:
+        """The disk with the images: its `size`, or none, and how much of it `other` data uses."""
+        self._host.disk.size_bytes = size(what.get("size", "0"))
+        self._host.disk.other_bytes = size(what.get("other", "0"))
 
     # ── the controller and the engine ─────────────────────────────────────────────────────────────────────────────────
 

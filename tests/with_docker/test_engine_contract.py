@@ -20,15 +20,27 @@ APP, ALSO, OTHER = "site.local/app:1", "site.local/app:2", "other.local/app:1"
 
 World = FakeEngine | RealEngine
 
+_NAMES_NO_IMAGE = "the event of Podman 4.3 names no image; an image that is new counts as used at its first observation"
+_NOT_ON_PODMAN_4 = {
+    "test_a_load_names_its_image": _NAMES_NO_IMAGE,
+    "test_a_pull_names_what_was_pulled_even_if_nothing_was_new": _NAMES_NO_IMAGE,
+    "test_an_import_names_its_image": "the API of Podman 4.3 cannot import an image under a name",
+}
+
 
 @pytest.fixture(params=["real", "fake"])
 def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[World]:
     kind = engine.fake_kind
+    if engine.is_podman4 and (reason := _NOT_ON_PODMAN_4.get(request.node.originalname)):
+        pytest.skip(reason)
     if request.param == "fake":
-        yield FakeEngine(FakeClock(), kind)
+        fake = FakeEngine(FakeClock(), kind)
+        fake.prunes_parents = engine.is_podman4
+        yield fake
         return
     api: docker.APIClient = request.getfixturevalue("docker_api")
     real = RealEngine(kind, engine.host, api, request.getfixturevalue("registry"))
+    real.prunes_parents = engine.is_podman4
     real.told()
     yield real
     real.close()
@@ -152,7 +164,7 @@ def test_a_graph_driver_lists_each_deleted_layer(world: World) -> None:
     going = world.load(APP, "base", "one")
     world.load(ALSO, "base", "two")
     *shared, own = world.port.layers(going)
-    before = world.port.store_bytes()
+    before = world.port.store_bytes() if is_graph_driver(world) else 0
 
     deleted = world.port.remove(APP)
 
@@ -216,6 +228,20 @@ def test_by_id_an_image_of_two_tags_is_refused(world: World) -> None:
         world.port.remove(image)
 
 
+def test_the_containerd_store_removes_a_tag_with_a_digest_only_while_it_means_that_image(world: World) -> None:
+    if world.kind.store is not Store.CONTAINERD:
+        pytest.skip("graph drivers ignore the tag, and Podman refuses it")
+    old, new = world.load(APP), world.load(OTHER)
+    world.tag(APP, ALSO)
+
+    with pytest.raises(ImageGone):
+        world.port.remove(f"{ALSO}@{new}")
+    assert ALSO in {tag.text for tag in world.port.images()[old].tags}
+
+    assert world.port.remove(f"{ALSO}@{old}") == ()
+    assert {tag.text for tag in world.port.images()[old].tags} == {APP}
+
+
 def test_no_graph_driver_removes_a_parent_before_its_children(world: World) -> None:
     world.load(APP)
     child = world.build(OTHER, APP, "first", "second")
@@ -266,7 +292,7 @@ def test_parents_are_kept_when_their_last_child_is_removed(world: World) -> None
 
     assert child not in world.port.images()
     assert base in world.port.images()
-    assert parent in world.port.images()
+    assert (parent in world.port.images()) is not world.prunes_parents
 
 
 def test_the_removal_of_the_last_tag_removes_the_digest(world: World) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 import docker
 import pytest
 
-from controller.image.reference import ImageId
+from controller.image.reference import ImageId, image_id
 from controller.plan.verdict.removal import Exactness, Freed, Outcome
 from tests.fakes import a_removal
 from tests.with_docker import containers, images
@@ -68,6 +68,8 @@ def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Pa
 def test_the_sum_of_the_reported_bytes_is_the_decrease_of_the_stores_total(
     controller: OnEngine, engine: PrivateEngine, record_property: Callable[[str, object], None]
 ) -> None:
+    if _total_is_always_0(controller.api):
+        pytest.skip("this engine counts 0 bytes for any image, so no figure is known")
     dice, tally, total = random.Random(20_27), Tally(), 0
     while tally.sequences < SEQUENCES:
         total += 1
@@ -86,6 +88,29 @@ def test_the_sum_of_the_reported_bytes_is_the_decrease_of_the_stores_total(
     print(f"\n{engine.kind}: {tally}")
     assert not tally.differences
     assert tally.unknown == 0
+
+
+def test_where_the_stores_total_is_always_0_the_freed_bytes_are_unknown(controller: OnEngine) -> None:
+    """Podman 4.3."""
+    if not _total_is_always_0(controller.api):
+        pytest.skip("this engine counts the bytes of its images")
+    image = images.load_image(controller.api, "site.local/app:1")
+    controller.catch_up()
+    mark = controller.events.mark()
+
+    controller.look()
+
+    assert controller.came_of == {"site.local/app:1": "removed"}
+    figures = [removal.freed for removal in controller.removals]
+    figures += _batches(controller, {image_id(image)}, mark)
+    assert {figure.exactness for figure in figures} == {Exactness.UNKNOWN}
+
+
+def _total_is_always_0(api: docker.APIClient) -> bool:
+    images.load_image(api, "site.local/counted:1")
+    total = _store_total(api)
+    api.remove_image("site.local/counted:1")
+    return total == 0
 
 
 def _batches(controller: OnEngine, removed: set[ImageId], mark: int) -> list[Freed]:
@@ -127,4 +152,5 @@ def _store_total(api: docker.APIClient) -> int:
     """`docker system df`, without the bytes written by containers."""
     answer = api.get(f"{api.base_url}/v{api.api_version}/system/df", params={"type": "image"})
     answer.raise_for_status()
-    return int(answer.json().get("LayersSize", 0))
+    usage = answer.json()
+    return int(usage.get("ImageUsage", {}).get("TotalSize", usage.get("LayersSize", 0)))

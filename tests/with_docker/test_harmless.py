@@ -160,8 +160,10 @@ def test_no_parent_is_pruned_with_a_child(engine: PrivateEngine, docker_api: doc
     """A bare parent is removed by a rule that covers it (`*`), or it is kept."""
     images.build(docker_api, "parent.local/base:1", "scratch", Layer("one"))
     child = images.build(docker_api, APP, "parent.local/base:1", Layer("two"), Layer("three"))
-    others = image_ids(docker_api) - {image_id(child)}
+    kept = image_ids(docker_api)
+    if not engine.is_podman4:  # it would delete the bare parent too, so the child waits
+        kept -= {image_id(child)}
     with on_engine(engine, docker_api, tmp_path, a_removal("site.local/app:*")) as controller:
         controller.look_later()
         controller.look_later()
-    assert image_ids(docker_api) == others
+    assert image_ids(docker_api) == kept

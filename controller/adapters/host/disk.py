@@ -72,6 +72,11 @@ class ImageRootDisk:
             return self.statvfs(str(mount.point))
 
 
+def image_root_disk(docker_host: str, own_container: str, override: Path | None) -> ImageRootDisk:
+    """The disk of the engine at that address, for a controller that runs in that container (empty: in none)."""
+    return ImageRootDisk(docker_host.startswith("unix://"), bool(own_container), override)
+
+
 def image_root(engine: Engine, has_containerd: Callable[[], bool]) -> str:
     """The folder in which this engine keeps images; empty if it is not known.
 

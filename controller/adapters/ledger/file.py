@@ -191,7 +191,10 @@ def reader_of(file: Path) -> sqlite3.Connection:
 def create_private(file: Path) -> None:
     """Create the file if it does not exist; take permissions beyond MODE from it and its log."""
     try:
+        is_new = not file.exists()
         os.close(os.open(file, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, MODE))
+        if is_new and os.geteuid() == 0:
+            _give_to_owner_of_folder(file)
     except OSError as error:
         raise _unavailable(f"cannot open the ledger {file}", error) from error
     for each in files_of(file):
@@ -199,6 +202,12 @@ def create_private(file: Path) -> None:
             mode = stat.S_IMODE(each.stat().st_mode)
             if mode & ~MODE:
                 each.chmod(mode & MODE)
+
+
+def _give_to_owner_of_folder(file: Path) -> None:
+    """A command that root runs before the first start of the service must not lock its user out."""
+    folder = file.parent.stat()
+    os.chown(file, folder.st_uid, folder.st_gid)
 
 
 def files_of(file: Path) -> tuple[Path, Path, Path]:

@@ -18,6 +18,7 @@ from operator import attrgetter
 from pathlib import Path
 from typing import Any, TypeVar
 
+from controller.adapters.ledger.clock_file import ClockFile
 from controller.adapters.ledger.file import (
     DamagedError,
     FileLock,
@@ -106,6 +107,9 @@ class Ledger:
         self._file = file
         self._may_lose_seconds = may_lose_seconds
         self._mark = mark or SaveMark(None, file)
+        self._clock_file = ClockFile(file)
+        self._noted_seconds = 0.0
+        """The last clock that is in the ledger or in its clock file."""
         self._lock = FileLock(lock_of(file))
         self._ballast = Ballast(file)
         self._db: sqlite3.Connection | None = None
@@ -113,7 +117,8 @@ class Ledger:
         try:
             require_ours(file)
             self._transact(_give_up_unfinished_batches)
-            self._memory = self._checked_by_mark(self._saved)
+            self._memory = self._checked_by_mark(self._clock_file.applied_to(self._saved))
+            self._noted_seconds = self._memory.clock.seconds
         except BaseException:
             self.close()
             raise
@@ -141,10 +146,9 @@ class Ledger:
 
     def save(self, memory: Memory, inbox_read_to: int = 0, mark: Mark | None = None) -> None:
         """Write what differs from the file, and a mark; delete the `record-download` names in this memory."""
-        if not inbox_read_to and mark is None and self._can_wait(memory):
+        if not inbox_read_to and mark is None and self._is_noted(memory):
             self._memory = memory
             return
-
         if self._db is not None and is_short(self._db, self._file):
             self._save_in_pieces(memory)
 
@@ -157,6 +161,7 @@ class Ledger:
 
         self._transact(write)
         self._saved = self._memory = memory
+        self._noted_seconds = memory.clock.seconds
         self._mark.write(memory.clock.last)
         self._ballast.take_on()
         if self._db is not None:
@@ -238,9 +243,17 @@ class Ledger:
         self._transact(work)
         give_back(self._db)
 
-    def _can_wait(self, memory: Memory) -> bool:
-        passed = memory.clock.seconds - self._saved.clock.seconds
-        return passed <= self._may_lose_seconds and self._db is not None and _only_time_differs(self._saved, memory)
+    def _is_noted(self, memory: Memory) -> bool:
+        """True if only time has passed, and that is in the clock's file or need not be written yet."""
+        if self._may_lose_seconds <= 0.0 or self._db is None or not _only_time_differs(self._saved, memory):
+            return False
+        if memory.clock.seconds - self._noted_seconds <= self._may_lose_seconds:
+            return True
+        if not self._clock_file.write(self._saved, memory):
+            return False
+        self._noted_seconds = memory.clock.seconds
+        self._mark.write(memory.clock.last)
+        return True
 
     def _flush(self) -> None:
         with suppress(LedgerUnavailable):
@@ -306,7 +319,7 @@ class LedgerReader(HistoryReader):
         """The memory as it was last saved."""
         with ledger_errors(self._file):
             require_known(self._db)
-            return _loaded(self._db).memory
+            return ClockFile(self._file).applied_to(_loaded(self._db).memory)
 
 
 def record_downloads(file: Path, names: Iterable[str]) -> Memory:
@@ -409,7 +422,7 @@ def _is_same(before: Mapping[Any, Any], after: Mapping[Any, Any]) -> bool:
 def _save_memory(db: sqlite3.Connection, before: Memory, after: Memory) -> None:
     for part in PARTS.values():
         put(db, _changed(part, before, after))
-        _delete(db, _gone(part, before, after))
+    _delete(db, [key for part in PARTS.values() for key in _gone(part, before, after)])
 
 
 def _delete(db: sqlite3.Connection, keys: Sequence[tuple[str, str]]) -> None:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import TypeVar
 from zlib import crc32
 
+from controller.adapters.ledger.clock_file import ClockFile
 from controller.adapters.ledger.codec import decoded
 from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
 from controller.plan.memory.ledger_clock import LedgerClock
@@ -87,8 +88,7 @@ class ReportReader:
                 return None
             if not isinstance(found[0], str) or crc32(f"clock\0\0{found[0]}".encode()) != found[1]:
                 raise DamagedError("the check of its clock fails")
-            clock: LedgerClock = decoded(LedgerClock, found[0])
-            return clock
+            return ClockFile(self._file).clock_after(decoded(LedgerClock, found[0]))
 
     def rows(self, kind: str, row_type: type[T]) -> list[T]:
         """All rows of a kind, by their keys."""

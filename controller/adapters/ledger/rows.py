@@ -29,7 +29,7 @@ CLOCK = "clock"
 NODE_AT = "node_at"
 ONLY_TIME = frozenset({CLOCK, NODE_AT})
 """Parts that change with every pass and contain only times."""
-_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "away"})
+_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "away", "pressure"})
 """A lost row of these only makes its own image new, or lets something wait longer."""
 
 

@@ -8,15 +8,18 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from controller.adapters.folder.files import named_policy_file, read_policy_file
 from controller.adapters.host.facts import AnonymousNode, Host, read_host
-from controller.adapters.node.agent import Agent
-from controller.adapters.node.patient_agent import PatientAgent
 from controller.plan.node.agent import Half, NodeAnswer
 from controller.plan.node.node import builtin_properties, node_of
 from controller.policy.document.node_document import parse_nodes
 from controller.policy.problem import Problem
+
+if TYPE_CHECKING:  # Most nodes have no agent.
+    from controller.adapters.node.agent import Agent
+    from controller.adapters.node.patient_agent import PatientAgent
 
 
 class NodeFile:
@@ -83,7 +86,11 @@ def which_node(
     file: Path | None, agent_url: str
 ) -> NodeFile | Agent | PatientAgent | NodeFileBesideAgent | AnonymousNode:
     """The source of the node by the options `--node` and `--agent-url`. Raises InvalidSettings."""
-    return node_source(file, Agent(agent_url) if agent_url else None)
+    if not agent_url:
+        return node_source(file, None)
+    from controller.adapters.node.agent import Agent
+
+    return node_source(file, Agent(agent_url))
 
 
 def node_source(

@@ -41,14 +41,14 @@ class PatientAgent:
     def __init__(
         self,
         agent: Agent,
-        ring: Callable[[], None] = lambda: None,
+        wake: Callable[[], None] = lambda: None,
         uptime: Callable[[], float] = time.monotonic,
         pass_waits_seconds: float = PASS_WAITS_SECONDS,
         removal_waits_seconds: float = REMOVAL_WAITS_SECONDS,
     ) -> None:
-        """`ring` wakes the loop for an answer that came after the pass that waited for it."""
+        """`wake` wakes the loop for an answer that came after the pass that waited for it."""
         self._agent = agent
-        self._ring = ring
+        self._wake = wake
         self._uptime = uptime
         self._pass_waits = pass_waits_seconds
         self._removal_waits = removal_waits_seconds
@@ -107,7 +107,7 @@ class PatientAgent:
         if is_waited_for:
             self._is_late = False
         elif question.answer != self._used:
-            self._ring()
+            self._wake()
 
     def _wait(self, question: _Question, deadline: float, may_wait: Callable[[], bool]) -> bool:
         """Is the question answered before the deadline?"""

@@ -15,7 +15,6 @@ from controller.daemon.http.access import Access
 from controller.daemon.metrics.collector import Metrics
 from controller.daemon.overview import Overview
 from controller.daemon.page import assets
-from controller.daemon.page.page import explanation_page, status_page
 from controller.daemon.page.query import Query
 from controller.daemon.vitals import Liveness
 from controller.plan.report.rows import as_values
@@ -115,10 +114,14 @@ class HttpApp:
         return route(environ)
 
     def _page(self, environ: Environ) -> Response:
+        from controller.daemon.page.page import status_page  # Not needed until the page is opened.
+
         return html(status_page(self._sources.overview.picture(), Query.parse(environ.get("QUERY_STRING", ""))))
 
     def _explanation(self, environ: Environ) -> Response:
         found = self._sources.overview.explained(Query.parse(environ.get("QUERY_STRING", "")).image)
+        from controller.daemon.page.page import explanation_page
+
         if not found:
             return plain("404 Not Found", "this image is not on this node (removed?)")
         return html(explanation_page(found))

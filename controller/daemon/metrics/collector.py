@@ -72,7 +72,9 @@ class Metrics:
         Otherwise `--once` would start them again at each run. Refusals and failures start at 0: the ledger has only
         those that differ from the one before.
         """
-        if outcome.is_success:
+        if outcome is Outcome.UNEXPECTED:
+            self._unexpected.inc(removals)
+        if outcome.is_success or outcome is Outcome.UNEXPECTED:
             self._base["", document] = self._base.get(("", document), 0.0) + freed_bytes
             self._base[outcome.value, document] = removals
             self._unknown.inc(unknown)

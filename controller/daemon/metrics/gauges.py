@@ -61,6 +61,7 @@ class Gauges(Collector):
 
     def _disk(self, decision: Decision) -> Iterator[GaugeMetricFamily]:
         seen = decision.memory.seen
+        yield _gauge("disk_pressure", decision.memory.pressure is not None)
         usage = self._disk_port.measure(seen.engine).usage if seen and self._disk_port else None
         if usage is None:
             return

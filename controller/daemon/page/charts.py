@@ -10,10 +10,12 @@ from math import log1p
 
 from controller.daemon.overview import Picture, PlannedRemoval
 from controller.daemon.page.html import Child, Html, el
+from controller.plan.memory.disk import DiskMark, DiskUsage, PressureMarks
 from controller.plan.report.history import Day
 from controller.quantity import bytes_in_words, count_of, from_now
 
 _DISK_HEIGHT = 14
+_MARKS = {"start": "begins", "stop": "ends"}
 _DAYS_HEIGHT = 72
 _TIMELINE_HEIGHT = 88
 _TIMELINE_BINS = 40
@@ -25,8 +27,9 @@ _TICKS = ((_HOUR, "1 h"), (6 * _HOUR, "6 h"), (_DAY, "1 day"), (7 * _DAY, "1 wee
 _FARTHEST = (*(seconds for seconds, _ in _TICKS), 90 * _DAY, 365 * _DAY, 3_650 * _DAY)
 
 
-def disk_bar(images: int, size: int, available: int) -> Html:
-    """The shares of a file system: images, other data, free."""
+def disk_bar(images: int, usage: DiskUsage, marks: PressureMarks | None = None) -> Html:
+    """The shares of a file system: images, other data, free; and the marks between which disk pressure ends."""
+    size, available = usage.size_bytes, usage.available_bytes
     other = max(0, size - available - images)
     text = (
         f"{bytes_in_words(images)} images, {bytes_in_words(other)} other data, {bytes_in_words(available)} free"
@@ -34,7 +37,15 @@ def disk_bar(images: int, size: int, available: int) -> Html:
     )
     end = min(1.0, images / size)
     parts = [_bar("rest", 0, 1, 0, _DISK_HEIGHT), _bar("other", end, max(end, 1 - available / size), 0, _DISK_HEIGHT)]
-    return _figure(text, _DISK_HEIGHT, *parts, _bar("images", 0, end, 0, _DISK_HEIGHT), class_="disk")
+    lines = [_mark("stop", marks.stop, usage), _mark("start", marks.start, usage)] if marks else []
+    if marks:
+        text += f"; disk pressure begins at {marks.start} and ends at {marks.stop}"
+    return _figure(text, _DISK_HEIGHT, *parts, _bar("images", 0, end, 0, _DISK_HEIGHT), *lines, class_="disk")
+
+
+def _mark(kind: str, mark: DiskMark, usage: DiskUsage) -> Html:
+    at, title = _percent(mark.share_of(usage)), el("title", f"disk pressure {_MARKS[kind]} at {mark}")
+    return el("line", title, class_=f"mark {kind}", x1=at, x2=at, y1=-4, y2=_DISK_HEIGHT + 4)
 
 
 def days_chart(days: Sequence[Day]) -> Html:

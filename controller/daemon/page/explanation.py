@@ -52,11 +52,16 @@ def _rule(rule: ShownFinding) -> Html:
         "tr",
         el("th", rule.rule, scope="row"),
         el("td", el("code", rule.image_name), whose),
-        el("td", span(rule.delete_after_minutes * 60.0)),
+        el("td", span(rule.delete_after_minutes * 60.0), _under_pressure(rule)),
         el("td", rule.says, " ", el("strong", "decides") if rule.decides else None),
         el("td", when),
         class_="decides" if rule.decides else None,
     )
+
+
+def _under_pressure(rule: ShownFinding) -> str:
+    minutes = rule.delete_after_minutes_under_pressure
+    return "" if minutes is None else f" ({span(minutes * 60.0)} under disk pressure)"
 
 
 def _fact(title: str, said: Child) -> tuple[Html, Html]:

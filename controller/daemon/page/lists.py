@@ -255,6 +255,7 @@ def policies(picture: Picture, published: Published) -> Html:
         if rows
         else el("p", "No policy is in force, so nothing is removed.", class_="nothing"),
         _problems(others),
+        _information(published.report.summary.information),
         id="policies",
         aria_labelledby="policies-title",
         data_live=True,
@@ -277,6 +278,10 @@ def _policy(row: ShownDocument) -> Html:
         el("p", f"{rules}; {row.why}{since}{begins}", class_="aside"),
         _problems(row.problems),
     )
+
+
+def _information(lines: Sequence[str]) -> Html | None:
+    return el("ul", (el("li", line) for line in lines), class_="aside") if lines else None
 
 
 def _problems(problems: Sequence[str]) -> Html | None:
@@ -307,7 +312,9 @@ def _removal(removal: Removal, published: Published, now: float) -> Html:
     figure = f"{_freed(batch.freed)} with its batch" if batch else _freed(removal.freed)
     came_of_it = (figure, "") if removal.outcome.is_success else (removal.outcome.value, f" {removal.outcome.value}")
     rule = rule_name(intent.document, intent.rule)
-    why = f"idle for {span(intent.idle_seconds)}, by {rule}; image {short_id(intent.image)}"
+    why = (
+        f"idle for {span(intent.idle_seconds)}, by {rule}, text {intent.text_hash[:12]}; image {short_id(intent.image)}"
+    )
     return el(
         "li",
         el("span", ago(now - removal.wall_seconds), class_="when"),

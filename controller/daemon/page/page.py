@@ -16,6 +16,7 @@ from controller.daemon.page.html import Child, Html, el
 from controller.daemon.page.lists import PROBLEMS, last_removals, next_to_go, policies, references
 from controller.daemon.page.query import Query
 from controller.log_events import LogEvent
+from controller.plan.memory.disk import PressureMarks
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
 from controller.plan.report.words import bounded_bytes
 from controller.quantity import ago, bytes_in_words, count_of, from_now, seconds_in_words
@@ -38,7 +39,7 @@ def status_page(picture: Picture, query: Query) -> str:
     return _document(
         _title(picture),
         el("header", _name(picture), _health(picture), class_="top"),
-        el("main", _troubles(picture), body),
+        el("main", _troubles(picture), _notices(published), body),
         _foot(published),
         script=True,
     )
@@ -108,6 +109,23 @@ def _troubles(picture: Picture) -> Html:
     return el("div", lines, id="troubles", class_=f"troubles {picture.health.value}", data_live=True)
 
 
+def _notices(published: Published | None) -> Html:
+    """States that need no repair: a file STOP, and disk pressure."""
+    summary = published.report.summary if published else None
+    lines = []
+    if summary and summary.folder.stopped:
+        lines.append("All removals are stopped: the policy folder has a file STOP. Delete it to continue.")
+    if summary and published and summary.disk_pressure:
+        lines.append(_pressure(summary.disk_pressure, published.status.pressure_marks))
+    shown = el("ul", (el("li", line) for line in lines)) if lines else None
+    return el("div", shown, id="notices", class_="notices", data_live=True)
+
+
+def _pressure(words: str, marks: PressureMarks | None) -> str:
+    until = f" Rules with delete_after_minutes_under_pressure use that limit until {marks.stop}." if marks else ""
+    return f"{words[:1].upper()}{words[1:]}.{until}"
+
+
 def _body(picture: Picture, published: Published, query: Query) -> tuple[Html, ...]:
     figures = el("div", _store(picture, published), _freed(published), id="figures", class_="figures", data_live=True)
     return (
@@ -124,7 +142,7 @@ def _store(picture: Picture, published: Published) -> Html:
     bar: Child = el("p", picture.disk.why_unknown, class_="aside") if picture.disk.why_unknown else None
     if usage := picture.disk.usage:
         size, available = usage.size_bytes, usage.available_bytes
-        bar = [disk_bar(images, size, available), _key(images, size, available)]
+        bar = [disk_bar(images, usage, published.status.pressure_marks), _key(images, size, available)]
     return el(
         "section",
         el("h2", "Image store"),
@@ -139,7 +157,10 @@ def _store(picture: Picture, published: Published) -> Html:
 def _reclaimable(freed: ReclaimableRow) -> str:
     kept, most = freed.without_evidence_bytes, bounded_bytes(freed.due_and_waiting_bytes, freed.bound)
     without = f"; {bytes_in_words(kept)} are kept: no evidence that the agent downloaded them" if kept else ""
-    return f"{most} of it will be removed, now or later{without}"
+    later = f"{most} of it will be removed, now or later{without}"
+    count = freed.due_local_images
+    local = f"{count_of(count, 'due image')} ({bytes_in_words(freed.due_local_bytes)}) cannot be pulled again"
+    return f"{later}. {local}." if count else later
 
 
 def _key(images: int, size: int, available: int) -> Html:

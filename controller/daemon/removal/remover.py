@@ -168,7 +168,12 @@ class Remover:
             results,
             removals=(
                 *results.removals,
-                *(Removal(each.intent, each.outcome, _freed(each, batch), at, each.message, batch) for each in answers),
+                *(
+                    Removal(
+                        each.intent, each.outcome, _freed(each, batch), at, each.message or each.intent.pressure, batch
+                    )
+                    for each in answers
+                ),
             ),
             unanswered=results.unanswered.union(answer.intent for answer in answers if answer.is_silence),
             in_flight=(

@@ -17,6 +17,7 @@ from controller.daemon.removal.answers import Expectation, RemovalAnswer, Remova
 from controller.daemon.removal.checks import Checks
 from controller.errors import EngineUnavailable, ExternalError, ImageGone, ObservationOutdated
 from controller.image.reference import ImageId
+from controller.plan.memory.observation import Engine, Store
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
 
 IN_FLIGHT_GETS_SECONDS = 8.0
@@ -33,6 +34,11 @@ class Task:
     intents: tuple[Intent, ...]
     removed_before: frozenset[ImageId]
     """Images that are removed first, its children or its parent; it is removed only if all of them were."""
+
+    @property
+    def is_under_pressure(self) -> bool:
+        """Is a removal due only because the disk is under pressure?"""
+        return any(intent.pressure for intent in self.intents)
 
 
 def tasks_of(intents: Iterable[Intent], removed_before: Callable[[ImageId], Iterable[ImageId]]) -> list[Task]:
@@ -71,6 +77,8 @@ class RemovalContext:
     progress: ProgressPort | None = None
     is_stopped: Callable[[], bool] = lambda: False
     """True if the policy folder has a file STOP. Checked before each request."""
+    is_relieved: Callable[[Engine], bool] = lambda engine: False
+    """True if the disk with the images is not under pressure. Checked before each image that pressure made due."""
 
 
 @dataclass
@@ -86,6 +94,8 @@ class Execution:
     trouble: ExternalError | None = None
     """Why the rest was not requested."""
     _removed: set[ImageId] = field(init=False, default_factory=set)
+    _one_by_one: threading.Lock = field(init=False, default_factory=threading.Lock)
+    """Under pressure: each removal may be the one that the disk needs last."""
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Send all requests that the checks permit."""
@@ -120,9 +130,17 @@ class Execution:
         """Take one image after the other; several threads share the iterator."""
         for task in ahead:
             try:
-                self._remove_image(task)
+                if task.is_under_pressure:
+                    self._remove_unless_relieved(task)
+                else:
+                    self._remove_image(task)
             except (EngineUnavailable, ObservationOutdated) as error:
                 self.trouble = error
+
+    def _remove_unless_relieved(self, task: Task) -> None:
+        with self._one_by_one:
+            if not self.context.is_relieved(self.expectation.observation.engine):
+                self._remove_image(task)
 
     def _remove_image(self, task: Task) -> None:
         """Every name of one image that is due, as long as the checks permit it."""
@@ -130,7 +148,8 @@ class Execution:
         for intent in task.intents:
             if self._must_stop() or not task.removed_before <= self._removed:
                 return
-            answer = self._answer(RemovalRequest(intent, is_last_name=names_left <= 1))
+            is_containerd = self.expectation.observation.engine.store is Store.CONTAINERD
+            answer = self._answer(RemovalRequest(intent, names_left <= 1, is_compare_and_swap=is_containerd))
             names_left -= 1
             if answer is None or not answer.outcome.is_success:
                 return

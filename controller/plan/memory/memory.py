@@ -12,6 +12,7 @@ from enum import StrEnum
 
 from controller.image.layers import ChainId, Layer
 from controller.image.reference import ImageId
+from controller.plan.memory.disk import Pressure
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.observation import Observation
@@ -191,5 +192,7 @@ class Memory:
     event_run: str = ""
     """Identifies the engine's process, if the cursor is a time without an event."""
     texts: Mapping[TextKey, TextRecord] = field(default_factory=dict)
+    pressure: Pressure | None = None
+    """The state of the disk with the images; None: it is not under pressure."""
     away: Mapping[str, AwayEngine] = field(default_factory=dict)
     """Engines that answered before, by identity."""

@@ -14,6 +14,7 @@ from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
 from controller.plan.memory.builds import images_of_builds
+from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.engines import memory_of_engine
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
@@ -38,6 +39,8 @@ class News:
     """Layers of the images inspected in this pass, lowest first."""
     recorded_downloads: Collection[str] = ()
     """Names from `record-download` since the last pass."""
+    disk: ImageDisk | None = None
+    """The disk with the images, as measured now; None if it was not measured, so that its state is the last one."""
 
     @property
     def events(self) -> Sequence[Event]:

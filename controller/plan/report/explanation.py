@@ -34,9 +34,11 @@ def explanation_rows(decision: Decision, terms: Terms) -> Iterator[ExplanationRo
     """The explanation of each reference, in addition to its row in the report."""
     memory = decision.memory
     if memory.seen is not None:
-        judge = Judge(decision.book, memory, memory.seen, terms)
+        judges = [
+            Judge(decision.book, memory, memory.seen, terms, is_under_pressure=pressed) for pressed in (False, True)
+        ]
         for verdict in decision.plan.verdicts:
-            yield _explanation(verdict, memory, memory.seen, judge)
+            yield _explanation(verdict, memory, memory.seen, judges[verdict.is_under_pressure])
 
 
 def _names(image: Image) -> tuple[str, ...]:
@@ -70,7 +72,12 @@ def _rule(finding: Finding, decides: bool) -> FindingRow:
         agent_downloaded_only=rule.agent_downloaded_only,
         keep_last=rule.keep_last,
         lost_tag_only=rule.lost_tag_only,
+        delete_after_minutes_under_pressure=_minutes(rule.delete_after_seconds_under_pressure),
         says=finding.reason.value,
         due_at=finding.due_at,
         decides=decides,
     )
+
+
+def _minutes(seconds: float | None) -> int | None:
+    return None if seconds is None else int(seconds // 60)

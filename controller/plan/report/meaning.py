@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from typing import Protocol, TypeVar
 
 from controller.image.reference import reference_from_engine
 from controller.plan.memory.names import spellings
+from controller.plan.report.history import RemovalRow
 
 _HEX = frozenset("0123456789abcdef")
 _SHORTEST_ID = 4
@@ -27,11 +28,23 @@ N = TypeVar("N", bound=NamedRow)
 
 def matching_rows(rows: Iterable[N], text: str) -> list[N]:
     """All references of every image that `text` matches; a name without a tag means `latest`."""
+    is_meant = _meaning_of(text)
+    return [row for row in rows if is_meant(row.image, row.names)]
+
+
+def matching_removals(rows: Iterable[RemovalRow], text: str) -> list[RemovalRow]:
+    """All removals of the reference or the image that `text` matches."""
+    is_meant = _meaning_of(text)
+    return [row for row in rows if is_meant(row.image, (row.reference,))]
+
+
+def _meaning_of(text: str) -> Callable[[str, Sequence[str]], bool]:
+    """Tells of an image with these names whether the text means it."""
     named = {reference_from_engine(spelling).familiar for spelling in spellings(text)}
     identity = text.removeprefix("sha256:")
     is_id = len(identity) >= _SHORTEST_ID and _HEX.issuperset(identity)
-    return [
-        row
-        for row in rows
-        if named.intersection(row.names) or (is_id and row.image.removeprefix("sha256:").startswith(identity))
-    ]
+
+    def is_meant(image: str, names: Sequence[str]) -> bool:
+        return not named.isdisjoint(names) or (is_id and image.removeprefix("sha256:").startswith(identity))
+
+    return is_meant

@@ -6,6 +6,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
 from controller.image.layers import LayerTree, Reclaim
+from controller.plan.memory.disk import PressureMarks, pressure_in_words
 from controller.plan.memory.idleness import Usage, idle_since
 from controller.plan.memory.memory import IN_USE, Evidence, Memory
 from controller.plan.node.agent import NodeAnswer
@@ -38,9 +39,13 @@ class PlanFrame:
     at: str | None
     without_events: str = ""
     """Why engine events are not available; empty if they are."""
+    information: tuple[str, ...] = ()
+    """Patterns that match nothing, and other things that are no trouble."""
+    disk_pressure: str = ""
+    """In words; empty without pressure."""
 
 
-def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
+def plan_frame(decision: Decision, reading: FolderReading, marks: PressureMarks | None = None) -> PlanFrame:
     """The frame at the time of the decision."""
     clock = decision.memory.clock
     return PlanFrame(
@@ -49,8 +54,16 @@ def plan_frame(decision: Decision, reading: FolderReading) -> PlanFrame:
         folder=folder_row(reading),
         node=node_row(decision.node),
         at=wall_moment(clock.seconds, clock),
+        disk_pressure=disk_pressure(decision, marks),
         without_events=without_events(decision),
+        information=decision.information,
     )
+
+
+def disk_pressure(decision: Decision, marks: PressureMarks | None) -> str:
+    """`disk pressure: 91 % used, start 85 %`; empty without pressure."""
+    pressure = decision.memory.pressure
+    return pressure_in_words(pressure.usage, marks) if pressure and marks else ""
 
 
 def without_events(decision: Decision) -> str:

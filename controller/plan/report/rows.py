@@ -108,6 +108,7 @@ class FindingRow:
     agent_downloaded_only: bool
     keep_last: int = field(default=0, kw_only=True)
     lost_tag_only: bool = field(default=False, kw_only=True)
+    delete_after_minutes_under_pressure: int | None = field(default=None, kw_only=True)
     says: str
     due_at: float | None
     decides: bool
@@ -128,6 +129,7 @@ class ShownFinding:
     agent_downloaded_only: bool
     keep_last: int = field(default=0, kw_only=True)
     lost_tag_only: bool = field(default=False, kw_only=True)
+    delete_after_minutes_under_pressure: int | None = field(default=None, kw_only=True)
     says: str
     due_in_seconds: float | None
     due_at: str | None
@@ -276,10 +278,14 @@ class SummaryRow:
     reclaimable: ReclaimableRow
     folder: FolderRow
     node: NodeRow
+    disk_pressure: str = ""
+    """In words; empty without pressure."""
     image_store_without: str = ""
     """What `image_store_bytes` leaves out, in words."""
     without_events: str = ""
     """Why engine events are not available; empty if they are."""
+    information: tuple[str, ...] = ()
+    """Patterns that match nothing, and other things that are no trouble."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+from controller.plan.memory.disk import ImageDisk
 from controller.quantity import bytes_in_words, span
 
 VERDICTS: Mapping[str, str] = {
@@ -43,7 +44,7 @@ _WHAT_REMOVES: Mapping[str, str] = {
     "PARENT_NOT_DUE": "will be removed once its parent without a name is due too: a rule for * covers such images",
     "HELD_BACK": "will be removed once the limit of the operator allows it",
 }
-_KEEP = "start or create a container, use --protect, set the label image-controller.keep=true, or change the policy"
+_KEEP = "start or create a container, use --protect, set the label image-controller.keep, or change the policy"
 _WHAT_KEEPS: Mapping[str, str] = {
     "NO_RULE": "no rule covers it, so it is kept",
     "PROTECTED": "kept by its protection",
@@ -71,6 +72,11 @@ def what_removes(verdict: str, seconds: float | None) -> str:
 def what_keeps(verdict: str) -> str:
     """What keeps a reference, or how to keep it."""
     return _WHAT_KEEPS.get(verdict, _KEEP)
+
+
+def disk_pressure_unknown(disk: ImageDisk) -> str:
+    """Why disk pressure is not known, although its marks are set."""
+    return f"disk pressure is not known, so no limit changes: {disk.why_unknown or 'the disk was not measured yet.'}"
 
 
 def document_in_words(name: str, state: str, why: str) -> str:

@@ -181,6 +181,7 @@ def _rule(policy: NodeManagementPolicy, rule: ImageRemovalPolicy, start: float |
         expected_from=expected,
         keep_last=rule.keep_last,
         lost_tag_only=rule.lost_tag_only,
+        delete_after_seconds_under_pressure=rule.delete_after_seconds_under_pressure,
     )
 
 

@@ -19,18 +19,19 @@ def without_pruned_parents(verdicts: Sequence[Verdict], seen: Observation) -> tu
     if not seen.bare_parents:
         return tuple(verdicts)
     kept = {verdict.image for verdict in verdicts if verdict.reason is not Reason.DUE}
-    children = _children_of(seen)
+    children = children_by_parent(seen)
     return tuple(
         _waiting(verdict, parent)
         if verdict.reason is Reason.DUE
         and verdict.image not in kept  # Of an image that keeps a name, only other names are removed.
-        and (parent := _pruned_although_kept(verdict.image, kept, children, seen.bare_parents))
+        and (parent := pruned_although_kept(verdict.image, kept, children, seen.bare_parents))
         else verdict
         for verdict in verdicts
     )
 
 
-def _children_of(seen: Observation) -> Mapping[ImageId, Collection[ImageId]]:
+def children_by_parent(seen: Observation) -> Mapping[ImageId, Collection[ImageId]]:
+    """The children of every parent, with names or without."""
     children: dict[ImageId, list[ImageId]] = {}
     for image in seen.images.values():
         if image.parent is not None:
@@ -38,7 +39,7 @@ def _children_of(seen: Observation) -> Mapping[ImageId, Collection[ImageId]]:
     return children
 
 
-def _pruned_although_kept(
+def pruned_although_kept(
     image: ImageId,
     kept: Collection[ImageId],
     children: Mapping[ImageId, Collection[ImageId]],

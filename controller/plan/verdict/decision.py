@@ -7,12 +7,14 @@ from __future__ import annotations
 
 from dataclasses import dataclass, replace
 
+from controller.plan.memory.disk import pressure_after
 from controller.plan.memory.memory import Memory, TextKey, TextRecord
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import NodeAnswer, believed, without_new_text
 from controller.plan.scope.in_force import Circumstances, DocumentDecisions, decide_documents, texts_after
 from controller.plan.scope.stability import TextStability
+from controller.plan.verdict.information import information
 from controller.plan.verdict.limits import Limits, within
 from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
 from controller.policy.document.document import NodeManagementPolicy
@@ -53,6 +55,8 @@ class Decision:
     """Of the node file, by its path."""
     book: RuleBook = RuleBook()
     """Built again only when the rules change."""
+    information: tuple[str, ...] = ()
+    """Lines for display that are no trouble; determined again only when rules or verdicts change."""
 
 
 def decide(before: Decision, desired: DesiredState, seen: Observation, news: News, conditions: Conditions) -> Decision:
@@ -61,6 +65,7 @@ def decide(before: Decision, desired: DesiredState, seen: Observation, news: New
     clock = before.memory.clock.advanced(seen.at, conditions.resync_seconds)
     node = believed(fresh, before.memory.node, clock.seconds)
     memory = remember(before.memory, seen, news, node, conditions.resync_seconds)
+    memory = _with_pressure(memory, before, news, conditions)
     before = replace(before, memory=memory, node=node, node_stability=stability)
     return decide_again(before, desired.reading, conditions)
 
@@ -76,6 +81,18 @@ def _settled_node(before: Decision, desired: DesiredState, conditions: Condition
     return without_new_text(fresh, is_unstable=fresh.source in stability.unstable), stability
 
 
+def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Conditions) -> Memory:
+    """The memory after the disk was measured; the disk of another engine is another one."""
+    was, now = before.memory.seen, memory.seen
+    is_same = was is not None and now is not None and was.engine.identity == now.engine.identity
+    known = before.memory.pressure if is_same else None
+    if news.disk is None and is_same:
+        return memory
+    usage = news.disk.usage if news.disk else None
+    after = pressure_after(known, usage, conditions.terms.pressure, memory.clock.seconds)
+    return memory if after == memory.pressure else replace(memory, pressure=after)
+
+
 def decide_again(before: Decision, reading: FolderReading, conditions: Conditions, removals_made: int = 0) -> Decision:
     """Decide without a new observation, after `removals_made` removals in the same pass."""
     policies = [document.policy for document in reading.documents if document.policy]
@@ -86,9 +103,12 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))
     book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
     plan = within(conditions.limits, make_plan(book, memory, conditions.terms, before.node), memory, removals_made)
-    if plan.verdicts == before.plan.verdicts:
+    lines = before.information
+    if plan.verdicts == before.plan.verdicts and book is before.book:
         plan = replace(plan, verdicts=before.plan.verdicts)
-    return replace(before, memory=memory, scope=scope, plan=plan, stability=stability, book=book)
+    else:
+        lines = information(book, memory, conditions.terms)
+    return replace(before, memory=memory, scope=scope, plan=plan, stability=stability, book=book, information=lines)
 
 
 def _key(policy: NodeManagementPolicy) -> TextKey:

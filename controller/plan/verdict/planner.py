@@ -6,18 +6,20 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from controller.image.image import Image
 from controller.image.reference import ImageId, Reference, reference_from_engine
 from controller.image.selector import Selector, SelectorIndex
+from controller.plan.memory.disk import Pressure, PressureMarks, pressure_in_words
 from controller.plan.memory.idleness import Usage, idle_since, last_activity, last_use
 from controller.plan.memory.memory import A_ROW_OF_PULLS_ENDS_AFTER_SECONDS, IN_USE, Memory, Record
-from controller.plan.memory.names import Names, spellings
+from controller.plan.memory.names import spellings
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import NO_NODE_SOURCE, AgentAnswer, NodeAnswer, NodeSource, hold_of
 from controller.plan.verdict.bare_parents import without_pruned_parents
 from controller.plan.verdict.local import why_local
+from controller.plan.verdict.pressure import needed_for_relief
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
 from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
@@ -32,6 +34,8 @@ class Terms:
     protected: tuple[Selector, ...] = ()
     protect_local: bool = False
     """True: protect images that cannot be pulled again."""
+    pressure: PressureMarks | None = None
+    """The marks at which disk pressure begins and ends; None: it is never under pressure."""
 
 
 class RuleBook:
@@ -40,6 +44,7 @@ class RuleBook:
     def __init__(self, rules: Sequence[Rule] = ()) -> None:
         self.rules = tuple(rules)
         self._index = SelectorIndex((rule.selector, rule) for rule in rules)
+        self.know_pressure = any(rule.delete_after_seconds_under_pressure is not None for rule in rules)
 
     def covering(self, names: Sequence[Reference | None]) -> tuple[Rule, ...]:
         """Every rule that covers one of the names; None stands for an image without a name."""
@@ -68,18 +73,50 @@ def make_plan(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer = 
     """Give every reference on the node exactly one verdict."""
     if memory.seen is None:
         return Plan(now=memory.clock.seconds)
-    judge = Judge(rules, memory, memory.seen, terms, node)
+    plan = _judged(Judge(rules, memory, memory.seen, terms, node), memory, memory.seen, terms)
+    if memory.pressure is None or terms.pressure is None or not rules.know_pressure:
+        return plan
+    judge = Judge(rules, memory, memory.seen, terms, node, is_under_pressure=True)
+    under_pressure = _judged(judge, memory, memory.seen, terms)
+    return _with_removals_under_pressure(plan, under_pressure, memory, memory.pressure, terms.pressure)
+
+
+def _judged(judge: Judge, memory: Memory, seen: Observation, terms: Terms) -> Plan:
     verdicts = without_pruned_parents(
-        [verdict for image in children_first(memory.seen.images) for verdict in judge.verdicts(image)], memory.seen
+        [verdict for image in children_first(seen.images) for verdict in judge.verdicts(image)], seen
     )
     deadlines = (verdict.until for verdict in verdicts if verdict.until is not None and verdict.until > judge.now)
     due = [verdict for verdict in verdicts if verdict.reason is Reason.DUE]
     return Plan(
         verdicts=verdicts,
-        removals=_in_order_of_removal(due, memory, memory.seen, terms.usage),
+        removals=_in_order_of_removal(due, memory, seen, terms.usage, by_idle_time=judge.is_under_pressure),
         now=judge.now,
         next_change_at=min(deadlines, default=None),
         gap_ends_at=judge.gap_ends_at if any(map(judge.waits_for_gap, verdicts)) else None,
+    )
+
+
+def _with_removals_under_pressure(
+    plan: Plan, under_pressure: Plan, memory: Memory, pressure: Pressure, marks: PressureMarks
+) -> Plan:
+    """The plan with as many more removals as the disk needs; everything else keeps its normal verdict."""
+    normal = {(verdict.image, verdict.reference) for verdict in plan.removals}
+    more = [each for each in under_pressure.removals if (each.image, each.reference) not in normal]
+    changes = [plan.next_change_at, under_pressure.next_change_at]
+    if pressure.pauses(memory.clock.seconds):
+        changes.append(pressure.pause_ends if more else None)
+        more = []
+    detail = pressure_in_words(pressure.usage, marks)
+    needed = [
+        replace(verdict, detail=detail, is_under_pressure=True)
+        for verdict in needed_for_relief(plan.removals, more, memory, pressure.usage, marks.stop)
+    ]
+    instead = {(verdict.image, verdict.reference): verdict for verdict in needed}
+    return replace(
+        plan,
+        verdicts=tuple(instead.get((verdict.image, verdict.reference), verdict) for verdict in plan.verdicts),
+        removals=(*plan.removals, *needed),
+        next_change_at=min((at for at in changes if at is not None), default=None),
     )
 
 
@@ -105,19 +142,20 @@ def _measure_depth(image: Image, images: Mapping[ImageId, Image], depths: dict[I
 
 
 def _in_order_of_removal(
-    due: Sequence[Verdict], memory: Memory, seen: Observation, usage: Usage
+    due: Sequence[Verdict], memory: Memory, seen: Observation, usage: Usage, by_idle_time: bool
 ) -> tuple[Verdict, ...]:
     """Longest overdue first; of references due since the same moment, longest idle first; a parent after its children,
     or before them where the engine prunes parents.
 
-    `due` already has children first.
+    `by_idle_time`: longest idle first, whenever they were due. `due` already has children first.
     """
     if seen.bare_parents:
         due = _parents_first(due)
     turn: dict[ImageId, tuple[float, float]] = {}
     keys: list[tuple[float, float]] = []
     for verdict in due:
-        own = (verdict.due_at or 0.0, idle_since(memory.records[verdict.image], usage))
+        overdue_since = 0.0 if by_idle_time else verdict.due_at or 0.0
+        own = (overdue_since, idle_since(memory.records[verdict.image], usage))
         keys.append(max([own, *(turn[other] for other in seen.removed_before(verdict.image) if other in turn)]))
         turn[verdict.image] = max(keys[-1], turn.get(verdict.image, own))
     return tuple(verdict for _, verdict in sorted(zip(keys, due, strict=True), key=lambda pair: pair[0]))
@@ -135,9 +173,16 @@ class Judge:
     """Decides on one image after the other, children before parents. Contains the facts that all decisions share."""
 
     def __init__(
-        self, rules: RuleBook, memory: Memory, seen: Observation, terms: Terms, node: NodeAnswer = NO_NODE_SOURCE
+        self,
+        rules: RuleBook,
+        memory: Memory,
+        seen: Observation,
+        terms: Terms,
+        node: NodeAnswer = NO_NODE_SOURCE,
+        is_under_pressure: bool = False,
     ) -> None:
         self.now = memory.clock.seconds
+        self.is_under_pressure = is_under_pressure
         self._rules = rules
         self._memory = memory
         self._seen = seen
@@ -225,9 +270,19 @@ class Judge:
         users = self._seen.users.get(image, ())
         if not users:
             is_mounted = any(image in images for images in self._memory.mounted.values())
-            return "a container mounts it" if is_mounted else "an active agreement of the agent names it"
+            return "a container mounts it" if is_mounted else self._record_in_words(image)
         first = f"container {users[0].name} ({users[0].state})"
         return first if len(users) == 1 else f"{first} and {len(users) - 1} more"
+
+    def _record_in_words(self, image: ImageId) -> str:
+        """Which active record of the agent names the image."""
+        names = self._memory.records[image].names
+        agent = self._memory.node.answer.agent if self._memory.node else NO_NODE_SOURCE.agent
+        needing = (name for name in sorted(agent.images_in_use) if not set(spellings(name)).isdisjoint(names))
+        record = next((agent.records[name] for name in needing if name in agent.records), "")
+        of_service = record.startswith("service ")
+        what = "an active service definition" if of_service else "an active agreement"
+        return f"{what} of the agent names it{f' ({record})' if record else ''}"
 
     def _detail(self, finding: Finding, image: Image, record: Record) -> str:
         """The rank among the recent images, or the start of the idle time, if that is the reason."""
@@ -242,7 +297,7 @@ class Judge:
             return Finding(rule, Reason.NOT_DOWNLOADED_BY_AGENT)
         if rule.keep_last and image.id in self._recent_of(rule):
             return Finding(rule, Reason.KEPT_AS_RECENT)
-        idle_long_enough_at = idle_since(record, self._terms.usage) + rule.delete_after_seconds
+        idle_long_enough_at = idle_since(record, self._terms.usage) + rule.limit_seconds(self.is_under_pressure)
         if rule.in_force_from is None:
             return Finding(
                 rule, Reason.NOT_STARTED, rule.expected_from, _latest(rule.expected_from, idle_long_enough_at)
@@ -293,12 +348,10 @@ def named_by_agent(agent: AgentAnswer, memory: Memory, seen: Observation) -> fro
     """Images that the agent ever named; all images if its archived records are not completely known."""
     if agent.is_cut_short:
         return frozenset(seen.images)
-    names = Names(seen.images)
-    named = (image for name in agent.named for image in names.images_named(name))
+    names = {spelling for name in agent.named for spelling in spellings(name)}
+    named = (image for image, record in memory.records.items() if not names.isdisjoint(record.names))
     evident = (image for image, evidence in memory.evidence.items() if evidence.source in _OF_AGENT)
-    lost = {spelling for name in agent.named for spelling in spellings(name)}
-    by_lost_name = (image for image, record in memory.records.items() if not lost.isdisjoint(record.names))
-    return frozenset((*named, *evident, *by_lost_name))
+    return frozenset((*named, *evident))
 
 
 _OF_AGENT = (NodeSource.AGENT_CONTAINER, NodeSource.AGREEMENT, NodeSource.SERVICE)

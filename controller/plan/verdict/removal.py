@@ -66,6 +66,8 @@ class Intent:
     text_hash: str
     idle_seconds: float
     size_bytes: int | None
+    pressure: str = ""
+    """The disk pressure that made it due, in words; it is not in the ledger's row of an intent."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +80,9 @@ class Removal:
     wall_seconds: float
     """Wall time, as far as the host knows it."""
     message: str = ""
-    """The engine's message if it refused or failed; what else it deleted if that was unexpected."""
+    """The engine's message if it refused or failed; what else it deleted if that was unexpected; the disk pressure that
+    made the removal due.
+    """
     batch: str = ""
     """The batch whose bytes were measured together; empty if each removal has its own number."""
 
@@ -114,6 +118,7 @@ def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> 
         text_hash=rule.text_hash,
         idle_seconds=idle_seconds,
         size_bytes=size_bytes,
+        pressure=verdict.detail if verdict.is_under_pressure else "",
     )
 
 

@@ -68,6 +68,13 @@ class Rule:
     """The rule never removes this many most recently used images of each repository."""
     lost_tag_only: bool = False
     """True if the rule covers only images that had a tag and lost it."""
+    delete_after_seconds_under_pressure: float | None = None
+    """The limit while the disk is under pressure; None: `delete_after_seconds`."""
+
+    def limit_seconds(self, is_under_pressure: bool) -> float:
+        """How long an image must have been idle."""
+        under_pressure = self.delete_after_seconds_under_pressure if is_under_pressure else None
+        return self.delete_after_seconds if under_pressure is None else under_pressure
 
     @property
     def name(self) -> str:
@@ -102,6 +109,8 @@ class Verdict:
     due_at: float | None = None
     detail: str = ""
     """The evidence, for display."""
+    is_under_pressure: bool = False
+    """Is it due only because the disk is under pressure?"""
 
     @property
     def action(self) -> Action:

@@ -34,16 +34,26 @@ class ImageRemovalPolicy:
     """The rule never removes this many most recently used images of each repository."""
     lost_tag_only: bool = False
     """True if the rule covers only images that had a tag and lost it."""
+    delete_after_minutes_under_pressure: int | None = None
+    """The limit while the disk is under pressure; None: `delete_after_minutes`."""
 
     def __post_init__(self) -> None:
         if not 0 <= self.delete_after_minutes <= MOST_MINUTES:
             raise ValueError(f"delete_after_minutes is {self.delete_after_minutes}, not from 0 to 2^53")
         if not 0 <= self.keep_last <= MOST_KEPT:
             raise ValueError(f"keep_last is {self.keep_last}, not from 0 to {MOST_KEPT}")
+        under_pressure = self.delete_after_minutes_under_pressure
+        if under_pressure is not None and not 0 <= under_pressure < self.delete_after_minutes:
+            raise ValueError(f"delete_after_minutes_under_pressure is {under_pressure}, not below delete_after_minutes")
 
     @property
     def delete_after_seconds(self) -> int:
         return self.delete_after_minutes * 60
+
+    @property
+    def delete_after_seconds_under_pressure(self) -> int | None:
+        minutes = self.delete_after_minutes_under_pressure
+        return None if minutes is None else minutes * 60
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +121,7 @@ def _rule(rule: ImageRemovalPolicy) -> dict[str, object]:
     optional: dict[str, object] = {
         "keep_last": rule.keep_last or None,
         "lost_tag_only": rule.lost_tag_only or None,
+        "delete_after_minutes_under_pressure": rule.delete_after_minutes_under_pressure,
     }
     return {
         "image_name": rule.selector.text,

@@ -12,7 +12,7 @@ from controller.constraint.property import LIST_OF_STRINGS, TYPES, Property, all
 from controller.policy.document.document import MOST_KEPT, MOST_MINUTES, MOST_SECONDS
 from controller.policy.document.findings import Findings
 from controller.policy.document.languages import NOW, Constraint, ImageName, PatternName, PropertyContent, Start
-from controller.policy.document.mapping import Field, MappingShape, joined
+from controller.policy.document.mapping import Field, MappingShape, Values, joined
 from controller.policy.document.shapes import Anything, ByName, Flag, Listed, OneOf, Shape, Text, Whole
 from controller.policy.text.tree import Node
 
@@ -56,11 +56,34 @@ LOST_TAG_ONLY = Field(
     upstream="lostTagOnly",
     examples=(True, False),
 )
+UNDER_PRESSURE = Field(
+    "delete_after_minutes_under_pressure",
+    Whole(most=MOST_MINUTES, unit="minutes", unit_seconds=60),
+    "the limit while the disk is under pressure; smaller than delete_after_minutes",
+    upstream="deleteAfterMinutesUnderPressure",
+    examples=(60, 0),
+)
 RULE = MappingShape(
     "a removal rule",
-    (IMAGE_NAME, DELETE_AFTER_MINUTES, AGENT_DOWNLOADED_ONLY, KEEP_LAST, LOST_TAG_ONLY),
+    (IMAGE_NAME, DELETE_AFTER_MINUTES, AGENT_DOWNLOADED_ONLY, KEEP_LAST, LOST_TAG_ONLY, UNDER_PRESSURE),
     is_closed=True,
 )
+
+
+@dataclass(frozen=True, slots=True)
+class ReadRule(Shape[Values]):
+    """A removal rule, with the check between its two limits."""
+
+    group: MappingShape
+
+    def read(self, node: Node, path: str, found: Findings) -> Values | None:
+        values = self.group.read(node, path, found)
+        limit, under_pressure = (values[DELETE_AFTER_MINUTES], values[UNDER_PRESSURE]) if values else (None, None)
+        if values and limit is not None and under_pressure is not None and under_pressure >= limit:
+            at, message = values.node_of(UNDER_PRESSURE) or node, f"must be smaller than delete_after_minutes, {limit}"
+            found.error(at, values.path_of(UNDER_PRESSURE), message, "remove it if pressure changes nothing")
+        return values
+
 
 # --- One property ---
 
@@ -120,7 +143,7 @@ NARROWING = (CONSTRAINTS, PATTERNS, START, START_WINDOW)
 
 REMOVAL = Field(
     "removal",
-    Listed(RULE),
+    Listed(ReadRule(RULE)),
     "the rules; if several cover an image, the first that is due removes it",
     upstream="imageRemovalPolicies",
     if_missing="error",

@@ -237,6 +237,7 @@ def _rules(rules: tuple[Values, ...]) -> tuple[ImageRemovalPolicy, ...]:
             line=rule.mapping.line,
             keep_last=rule[fields.KEEP_LAST] or 0,
             lost_tag_only=rule[fields.LOST_TAG_ONLY] or False,
+            delete_after_minutes_under_pressure=rule[fields.UNDER_PRESSURE],
         )
         for number, rule in enumerate(rules)
     )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import os
 import sqlite3
 import stat
 from collections.abc import Callable
@@ -84,3 +85,11 @@ def test_a_start_that_was_interrupted_before_the_first_table_is_continued(tmp_pa
     ledger = Ledger(file)
     assert ledger.resets == 0
     ledger.close()
+
+
+@pytest.mark.needs_root
+def test_a_ledger_that_root_creates_belongs_to_the_owner_of_its_folder(tmp_path: Path) -> None:
+    os.chown(tmp_path, 65_532, 65_533)
+    record_downloads(tmp_path / "ledger.db", ["app:1"])
+    owners = {file.name: (file.stat().st_uid, file.stat().st_gid) for file in tmp_path.iterdir()}
+    assert set(owners.values()) == {(65_532, 65_533)}, owners

@@ -45,13 +45,13 @@ def slow() -> Iterator[SlowAgent]:
 class Watch:
     def __init__(self) -> None:
         self.now = 1000.0
-        self.rings = threading.Semaphore(0)
+        self.wake_ups = threading.Semaphore(0)
 
     def uptime(self) -> float:
         return self.now
 
     def patient(self, slow: SlowAgent, waits: float = 10.0) -> PatientAgent:
-        return PatientAgent(slow, self.rings.release, self.uptime, waits, removal_waits_seconds=30.0)
+        return PatientAgent(slow, self.wake_ups.release, self.uptime, waits, removal_waits_seconds=30.0)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_late_answer_rings_and_is_reported_once(
     assert (first.is_silence, first.why) == (True, f"the agent at {URL} has not answered within 0 s yet")
     assert patient.ask().is_silence
     slow.may_answer.set()
-    assert watch.rings.acquire(timeout=60)
+    assert watch.wake_ups.acquire(timeout=60)
     assert not patient.ask().is_silence
     assert slow.asked == 1
     watch.now += ANSWERS_LAST_SECONDS

@@ -199,6 +199,9 @@ class TestStatus:
             "files": 4_000_000,
             "files_free": 3_000_000,
             "why_unknown": "",
+            "pressure_start": None,
+            "pressure_stop": None,
+            "pressure_since": None,
         }
 
     def test_before_the_first_pass_it_says_starting(self) -> None:

@@ -169,6 +169,12 @@ class TestBounds:
         metrics.publish(busy)
         assert value_of(metrics, "reclaimed_bytes_total", document="gone") is None
 
+    def test_a_busy_node_has_fewer_than_200_series(self, busy: Status) -> None:
+        """10,000 nodes are 2,000,000 series for one Prometheus."""
+        metrics = Metrics(StillDisk())
+        metrics.publish(busy)
+        assert len(samples_of(metrics)) < 200
+
     def test_no_label_names_an_image(self, busy: Status) -> None:
         metrics = Metrics()
         metrics.publish(busy)
@@ -229,10 +235,12 @@ class TestTextfile:
         metrics = Metrics()
         metrics.continue_from("services", Outcome.REMOVED, 7, 7_000, 2)
         metrics.continue_from("services", Outcome.FAILED, 5, 0, 0)
+        metrics.continue_from("services", Outcome.UNEXPECTED, 1, 0, 1)
         metrics.continue_from("removed long ago", Outcome.REMOVED, 1, 1, 0)
         metrics.publish(replace(busy, removals=(a_removal(freed=Freed(10, Exactness.EXACT)),), batches=()))
         assert value_of(metrics, "removals_total", outcome="removed", document="services") == 8
         assert value_of(metrics, "removals_total", outcome="failed", document="services") == 0
         assert value_of(metrics, "reclaimed_bytes_total", document="services") == 7_010
-        assert value_of(metrics, "removals_with_unknown_bytes_total") == 2
+        assert value_of(metrics, "removals_with_unknown_bytes_total") == 3
+        assert value_of(metrics, "unexpected_deletions_total") == 1
         assert value_of(metrics, "removals_total", outcome="removed", document="removed long ago") is None

@@ -9,7 +9,7 @@ import pytest
 
 from controller.daemon.metrics.gauges import Gauges
 from controller.daemon.status import PassResult, Status
-from controller.plan.memory.disk import DiskUsage, ImageDisk
+from controller.plan.memory.disk import DiskUsage, ImageDisk, Pressure
 from controller.policy.document.parse import FolderReading
 from controller.policy.problem import Problem
 from tests import sample_node
@@ -110,3 +110,10 @@ def test_after_a_failed_pass_the_references_are_those_of_the_last_good_one(busy:
 def test_which_program_runs_beside_which_engine(busy: Status, tmp_path: Path) -> None:
     (name,) = [name for name in gauges_of(busy) if name.startswith("build_info")]
     assert name.endswith("/Docker/28.5.2")
+
+
+def test_disk_pressure_is_1_while_it_lasts(busy: Status) -> None:
+    assert gauges_of(busy)["disk_pressure"] == 0
+    memory = replace(busy.decision.memory, pressure=Pressure(1.0, DiskUsage(100, 1)))
+    pressed = replace(busy, decision=replace(busy.decision, memory=memory))
+    assert gauges_of(pressed, HIDDEN_DISK)["disk_pressure"] == 1

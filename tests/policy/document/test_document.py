@@ -126,7 +126,7 @@ def test_optional_fields_of_a_rule_are_content_only_where_they_are_set() -> None
     assert plain is not None
     assert content_of(plain)["image_policy"] == {"removal": [PLAIN_RULE]}
     assert plain.text_hash == hash_of(content_of(plain))
-    optional = {"keep_last": 3, "lost_tag_only": True}
+    optional = {"keep_last": 3, "lost_tag_only": True, "delete_after_minutes_under_pressure": 60}
     full = read(a_draft_with_rule(**optional)).policy
     assert full is not None
     assert content_of(full)["image_policy"] == {"removal": [{**PLAIN_RULE, **optional}]}
@@ -134,9 +134,9 @@ def test_optional_fields_of_a_rule_are_content_only_where_they_are_set() -> None
 
 
 def test_both_spellings_of_the_optional_fields_mean_the_same() -> None:
-    design = read(a_draft_with_rule(keep_last=3, lost_tag_only=True))
+    design = read(a_draft_with_rule(keep_last=3, lost_tag_only=True, delete_after_minutes_under_pressure=0))
     rule = {"imageId": "old:*", "deleteAfterMinutes": 1440, "agentDownloadedOnly": True}
-    optional = {"keepLast": 3, "lostTagOnly": True}
+    optional = {"keepLast": 3, "lostTagOnly": True, "deleteAfterMinutesUnderPressure": 0}
     policy = {"imageRemovalPolicies": [{**rule, **optional}]}
     upstream = read(a_draft(image_policy=..., agentImagePolicy=policy))
     assert design.policy is not None
@@ -147,6 +147,9 @@ def test_both_spellings_of_the_optional_fields_mean_the_same() -> None:
 @pytest.mark.parametrize(
     ("changes", "problem"),
     [
+        ({"delete_after_minutes_under_pressure": 1440}, "must be smaller than delete_after_minutes, 1440"),
+        ({"delete_after_minutes": 0, "delete_after_minutes_under_pressure": 0}, "must be smaller than"),
+        ({"delete_after_minutes_under_pressure": True}, "must be a whole number of minutes"),
         ({"keep_last": 1001}, "must be at most 1000, not the number 1001"),
         ({"keep_last": "3d"}, "must be a whole number of images"),
         ({"keep_lost": 3}, "unknown field in a removal rule"),

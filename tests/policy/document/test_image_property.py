@@ -251,10 +251,11 @@ def test_a_policy_that_came_from_the_exchange_can_go_back() -> None:
 
 
 def test_the_optional_fields_of_a_rule_survive_the_way_through_the_exchange() -> None:
-    rule = {**RULE, "keep_last": 3, "lost_tag_only": True}
+    rule = {**RULE, "keep_last": 3, "lost_tag_only": True, "delete_after_minutes_under_pressure": 60}
     policy = parsed(json.dumps({"label": "x", "enabled": True, "image_policy": {"removal": [rule]}}).encode())
     assert policy is not None
     back = parsed(delivered(json.loads(text_for_hzn(folded(policy)))).data)
     assert back is not None
     assert back.removal is not None
     assert [(each.keep_last, each.lost_tag_only) for each in back.removal] == [(3, True)]
+    assert [each.delete_after_minutes_under_pressure for each in back.removal] == [60]
