@@ -66,6 +66,8 @@ class LyingEngine:
         operation = f"{handler.command} {path}"
         if self.lie and self.lie.is_about(operation):
             self.lie.tell(handler, self)
+        elif path == "/events" and "until=" in handler.path:
+            says("")(handler, self)
         elif path == "/events":
             handler.begin_stream()
             self.ended.wait()
