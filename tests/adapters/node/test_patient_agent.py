@@ -161,8 +161,11 @@ def test_an_agent_that_does_not_answer_gives_no_answer(slow: SlowAgent, watch: W
     assert not patient.ask().is_silence
 
 
-@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
-def test_a_question_that_fails_is_a_silence_and_the_next_one_is_asked(slow: SlowAgent, watch: Watch) -> None:
+def test_a_question_that_fails_is_a_silence_and_the_next_one_is_asked(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
     class Broken(SlowAgent):
         def ask(self) -> NodeAnswer:
             if self.is_silent:
