@@ -204,7 +204,7 @@ class FakeEngine:
         with self._lock:
             stored = self._images.get(ImageId(target))
             names = self._image(stored).removable_references if stored else ()
-            return names[0].text if names else target
+            return names[0].text if names else _without_digest(target)
 
     def _called(self, what: str) -> None:
         self.on_call(what)
@@ -402,6 +402,10 @@ class FakeEngine:
 
     def _delete(self, target: str) -> list[Row]:
         found = self._find(target)
+        if self.kind.store is Store.CONTAINERD and target != _without_digest(target):
+            target, digest = target.split("@")  # Compare and swap.
+            found = self._find(target)
+            found = found if found and found.id == digest else None
         if found is None:
             raise ImageGone(f"No such image: {target}")
         if is_image_id(target) or found.id == target:
@@ -600,6 +604,12 @@ class FakeEngine:
     def replay(self, since_nanoseconds: int) -> list[Row]:
         """The events since that time that are still kept."""
         return list(reversed(list(_until_older(reversed(self.history), since_nanoseconds))))
+
+
+def _without_digest(target: str) -> str:
+    """`repo:tag` of `repo:tag@digest`; any other text as it is."""
+    name = reference_from_engine(target)
+    return target.partition("@")[0] if name.tag and name.digest else target
 
 
 def _until_older(newest_first: Iterable[Row], since: int) -> Iterator[Row]:

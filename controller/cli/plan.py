@@ -110,7 +110,8 @@ def _node_in_words(node: NodeRow) -> str:
 
 def _below(rows: Sequence[ShownReference], frame: PlanFrame) -> list[str]:
     nothing = [] if rows else ["There are no images on this node."]
-    return [*nothing, *(f"! {trouble}" for trouble in _troubles(frame)), _summary(rows, frame.reclaimable)]
+    troubles, notes = (f"! {trouble}" for trouble in _troubles(frame)), (f"note: {each}" for each in frame.information)
+    return [*nothing, *troubles, *notes, _summary(rows, frame.reclaimable)]
 
 
 def _troubles(frame: PlanFrame) -> list[str]:

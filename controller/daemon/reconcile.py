@@ -30,6 +30,7 @@ from controller.plan.memory.remember import News
 from controller.plan.verdict.backoff import attempts_after, is_news
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import bytes_spent, spent_after
+from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.removal import Batch, Intent, Mark, Removal, intent_of, resolved
 from controller.plan.verdict.verdict import Verdict
 
@@ -324,12 +325,13 @@ class Reconciler:
 
 
 def _with_pause(state: PassState, results: RemovalResults) -> PassState:
-    """After removals under pressure, further ones wait until their effect can be measured."""
+    """After removals under pressure, further ones wait until the effect of these is visible."""
     memory = state.memory
-    is_effective = any(removal.intent.pressure and removal.outcome.is_success for removal in results.removals)
-    if memory.pressure is None or not is_effective:
+    done = {(each.intent.image, each.intent.reference) for each in results.removals if each.outcome.is_success}
+    removed = [each for each in state.decision.plan.removals if (each.image, each.reference) in done]
+    if memory.pressure is None or not any(each.is_under_pressure for each in removed):
         return state
-    pressure = paused(memory.pressure, memory.clock.seconds)
+    pressure = paused(memory.pressure, freed_together(removed, memory).at_least_bytes, memory.clock.seconds)
     return replace(state, decision=replace(state.decision, memory=replace(memory, pressure=pressure)))
 
 

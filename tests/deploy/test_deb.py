@@ -173,6 +173,22 @@ def test_it_runs_with_python_alone(installed: Root) -> None:
     assert installed.sh("imagectl plan 2>&1 || true").startswith("imagectl: cannot connect to the engine")
 
 
+@pytest.mark.parametrize("architecture", ["arm64", "armhf"])
+def test_it_runs_on_another_architecture(architecture: str, package: Path, tmp_path: Path) -> None:
+    script = 'source deploy/local/packages.sh; source deploy/local/services.sh; echo "$home/roots"'
+    done = subprocess.run(["bash", "-c", script], cwd=SOURCE, check=True, capture_output=True, text=True)
+    lower = Path(done.stdout.strip()) / architecture
+    if not lower.is_dir():
+        pytest.skip(f"make test-arm makes the root file system of {architecture}, and has not been run here")
+    for name in ("upper", "work", "root"):
+        (tmp_path / name).mkdir()
+    root = Root(str(lower), tmp_path)
+    assert root.sh("dpkg --print-architecture") == architecture
+    root.sh(f"dpkg --install {root.put(package)}")
+    assert root.sh("imagectl version").startswith("imagectl ")
+    assert root.sh("imagectl nmp validate /usr/share/image-controller/policies").endswith("0 warnings")
+
+
 def test_the_service_is_enabled_and_says_that_it_removes_nothing(root: Root, package: Path) -> None:
     said = root.sh(f"dpkg --install {root.put(package)}")
     assert "the service is enabled. /etc/image-controller/policies is empty, so nothing is removed." in said

@@ -228,6 +228,20 @@ def test_by_id_an_image_of_two_tags_is_refused(world: World) -> None:
         world.port.remove(image)
 
 
+def test_the_containerd_store_removes_a_tag_with_a_digest_only_while_it_means_that_image(world: World) -> None:
+    if world.kind.store is not Store.CONTAINERD:
+        pytest.skip("graph drivers ignore the tag, and Podman refuses it")
+    old, new = world.load(APP), world.load(OTHER)
+    world.tag(APP, ALSO)
+
+    with pytest.raises(ImageGone):
+        world.port.remove(f"{ALSO}@{new}")
+    assert ALSO in {tag.text for tag in world.port.images()[old].tags}
+
+    assert world.port.remove(f"{ALSO}@{old}") == ()
+    assert {tag.text for tag in world.port.images()[old].tags} == {APP}
+
+
 def test_no_graph_driver_removes_a_parent_before_its_children(world: World) -> None:
     world.load(APP)
     child = world.build(OTHER, APP, "first", "second")

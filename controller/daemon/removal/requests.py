@@ -17,7 +17,7 @@ from controller.daemon.removal.answers import Expectation, RemovalAnswer, Remova
 from controller.daemon.removal.checks import Checks
 from controller.errors import EngineUnavailable, ExternalError, ImageGone, ObservationOutdated
 from controller.image.reference import ImageId
-from controller.plan.memory.observation import Engine
+from controller.plan.memory.observation import Engine, Store
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
 
 IN_FLIGHT_GETS_SECONDS = 8.0
@@ -148,7 +148,8 @@ class Execution:
         for intent in task.intents:
             if self._must_stop() or not task.removed_before <= self._removed:
                 return
-            answer = self._answer(RemovalRequest(intent, is_last_name=names_left <= 1))
+            is_containerd = self.expectation.observation.engine.store is Store.CONTAINERD
+            answer = self._answer(RemovalRequest(intent, names_left <= 1, is_compare_and_swap=is_containerd))
             names_left -= 1
             if answer is None or not answer.outcome.is_success:
                 return
