@@ -289,7 +289,15 @@ class FakeEngine:
             self._name(name, self.id_of(image))
             self._image_event("tag", self.id_of(image), name)
 
-    def create(self, image: str, *, name: str = "", labels: Mapping[str, str] | None = None, mounts: str = "") -> str:
+    def create(
+        self,
+        image: str,
+        *,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+        mounts: str = "",
+        written: str = "",
+    ) -> str:
         """A container that was never started; returns its ID."""
         with self._lock:
             self._count += 1
@@ -303,7 +311,7 @@ class FakeEngine:
                 agent_service=AGENT_SERVICE_LABEL in (labels or {}),
                 agent_dev=AGENT_DEV_LABEL in (labels or {}),
                 mounted_images=(mounts,) if mounts else (),
-                created_from=self._as_written(image),
+                created_from=written or self._as_written(image),
             )
             self._containers[identity] = container, dict(labels or {})
             self._container_event("create", identity)

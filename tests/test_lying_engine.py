@@ -76,7 +76,8 @@ def deceived(host: LiedTo, lie: Lie, monkeypatch: pytest.MonkeyPatch) -> LiedTo:
     }
     host.connection.drop()
     host.after_the_lie()
-    liar.images = {APP: an_image(APP, "app:1"), USED: an_image(USED, "used:1")}
+    names = ("app:1", "app:2") if lie.is_named_twice else ("app:1",)
+    liar.images = {APP: an_image(APP, *names), USED: an_image(USED, "used:1")}
     liar.requests.clear()
     liar.lie = lie
     host.connection.drop()
@@ -103,6 +104,16 @@ def test_a_lie_fails_the_pass_and_the_next_honest_pass_succeeds(deceived: LiedTo
 @lies(Effect.NOTHING)
 def test_a_lie_about_a_size_or_layers_does_not_stop_the_removal(deceived: LiedTo) -> None:
     assert deceived.look().result is not PassResult.FAILED, deceived.last.trouble
+    assert deceived.liar.images.keys() == {USED}
+
+
+@lies(Effect.KEEPS)
+def test_a_lie_about_what_a_name_means_keeps_the_name(deceived: LiedTo) -> None:
+    status = deceived.look()
+    assert status.trouble.isprintable()
+    assert deceived.liar.images.keys() == {APP, USED}
+    assert "app:1" in deceived.liar.images[APP]["RepoTags"]
+    assert deceived.after_the_lie().result is PassResult.REMOVED
     assert deceived.liar.images.keys() == {USED}
 
 

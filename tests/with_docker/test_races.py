@@ -21,6 +21,7 @@ from docker.errors import APIError
 from controller.adapters.engine.connection import Address, Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.image.image import Container
+from controller.image.reference import ImageId
 from tests.with_docker import containers, images
 from tests.with_docker.images import Layer, Recipe
 from tests.with_docker.on_engine import OnEngine, on_engine
@@ -47,7 +48,9 @@ class Watched(DockerEngine):
         return listed
 
     def remove(self, target: str) -> tuple[str, ...]:
-        self.asked_at[target] = time.monotonic()
+        image = self._images.get(ImageId(target))  # The last name of an image is removed by its ID.
+        for name in (tag.text for tag in image.tags) if image else (target.partition("@")[0],):
+            self.asked_at[name] = time.monotonic()
         return super().remove(target)
 
 
