@@ -99,14 +99,17 @@ class Execution:
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Send all requests that the checks permit."""
-        pool = ThreadPoolExecutor(self.context.parallel, thread_name_prefix="removal")
+        # Where images are listed before each request, a list beside a removal fails (Podman 4).
+        is_alone = self.expectation.observation.engine.prunes_parents
+        parallel = 1 if is_alone else self.context.parallel
+        pool = ThreadPoolExecutor(parallel, thread_name_prefix="removal")
         try:
             for wave in waves_of(tasks):
                 if self._must_stop():
                     break
                 self.checks.before_batch()
                 ahead = iter(wave)
-                self._await([pool.submit(self._remove_images, ahead) for _ in range(self.context.parallel)])
+                self._await([pool.submit(self._remove_images, ahead) for _ in range(parallel)])
         except (EngineUnavailable, ObservationOutdated) as error:
             self.trouble = error
         finally:
