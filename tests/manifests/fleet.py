@@ -94,7 +94,7 @@ def _controller(folder: Path, host: str) -> Iterator[int]:
     policies = folder / "policies"
     policies.mkdir(parents=True)
     (policies / "policy.yaml").write_text(POLICY)
-    port = _free_port()
+    port = free_port()
     where = ["--docker-host", host, "--policies", str(policies), "--ledger", str(folder / "ledger.db")]
     how = ["--listen", f"127.0.0.1:{port}", "--settle", "3s", "--resync", "1s", "--log-format", "json"]
     with (folder / "log").open("w") as log:
@@ -118,7 +118,7 @@ scrape_configs:
   - job_name: {JOB}
     static_configs: [{{targets: {targets}}}]
 """)
-    port = _free_port()
+    port = free_port()
     where = [f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(["prometheus", *where, f"--web.listen-address=127.0.0.1:{port}"], stderr=log)
@@ -145,7 +145,7 @@ def _until(what: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

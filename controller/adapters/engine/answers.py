@@ -330,10 +330,10 @@ def _merged(one: Image, other: Image) -> Image:
 
 def _check_names(images: Mapping[ImageId, Image]) -> None:
     """A tag names one image: with two, a removal by name could remove the wrong one."""
-    bearers: dict[Reference, ImageId] = {}
+    owners: dict[Reference, ImageId] = {}
     for image in images.values():
         for tag in image.tags:
-            if bearers.setdefault(tag, image.id) != image.id:
+            if owners.setdefault(tag, image.id) != image.id:
                 raise ValueError(f"two images have the name {quoted(tag.text)}")
 
 

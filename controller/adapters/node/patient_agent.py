@@ -99,11 +99,13 @@ class PatientAgent:
         return question
 
     def _run(self, question: _Question) -> None:
-        question.answer = self._agent.ask()
-        question.ended = self._uptime()
-        self._answered = question
-        is_waited_for = question.ended - question.began < self._pass_waits
-        question.done.set()
+        try:
+            question.answer = self._agent.ask()
+        finally:  # Also after an error of this program: the request then has no answer.
+            question.ended = self._uptime()
+            self._answered = question
+            is_waited_for = question.ended - question.began < self._pass_waits
+            question.done.set()
         if is_waited_for:
             self._is_late = False
         elif question.answer != self._used:

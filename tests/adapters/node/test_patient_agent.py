@@ -159,3 +159,24 @@ def test_an_agent_that_does_not_answer_gives_no_answer(slow: SlowAgent, watch: W
     slow.is_silent = False
     watch.now += ANSWERS_LAST_SECONDS
     assert not patient.ask().is_silence
+
+
+def test_a_request_that_fails_has_no_answer_and_the_next_one_is_sent(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    class Broken(SlowAgent):
+        def ask(self) -> NodeAnswer:
+            if self.is_silent:
+                raise ZeroDivisionError
+            return super().ask()
+
+    broken = Broken()
+    patient = watch.patient(broken)
+    patient.ask()
+    broken.is_silent = True
+    watch.now += ANSWERS_LAST_SECONDS
+    assert patient.ask().is_without_agent
+    broken.is_silent = False
+    assert not patient.ask_again(always).is_silence
