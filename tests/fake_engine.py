@@ -108,7 +108,7 @@ class FakeEngine:
         """The events that `since` can replay."""
         self.process = 1
         """Number of starts."""
-        self.rows_told = 0
+        self.rows_sent = 0
         """Number of events so far; each row has its number, unlike real ones."""
         self.listeners: list[Callable[[Row], None]] = []
         self._clock = clock
@@ -576,22 +576,22 @@ class FakeEngine:
         self._event("image", action, actor, {"name": name})
 
     def _event(self, type_: str, action: str, actor: str, attributes: Mapping[str, str]) -> None:
-        self.rows_told += 1
-        nanoseconds = int(self._clock.now().wall_seconds * 1e9) + self.rows_told
+        self.rows_sent += 1
+        nanoseconds = int(self._clock.now().wall_seconds * 1e9) + self.rows_sent
         row: Row = {
             "Type": type_,
             "Action": action,
             "Actor": {"ID": actor, "Attributes": dict(attributes)},
             "time": nanoseconds // 10**9,
             "timeNano": nanoseconds,
-            "serial": self.rows_told,
+            "serial": self.rows_sent,
         }
         self.history.append(row)
         self._told.append(row)
         for listener in self.listeners:
             listener(row)
 
-    def told(self) -> list[Event]:
+    def take_events(self) -> list[Event]:
         """The events since the last call, equal events once, as our values."""
         events = [event for row in self._told if (event := event_from(row))]
         self._told = []

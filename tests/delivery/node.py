@@ -56,9 +56,9 @@ class Node(Host):
 
     def settle(self) -> Status:
         """A pass, and another one two seconds later."""
-        self.look()
+        self.run_pass()
         self.clock.elapse(2.0)
-        return self.look()
+        return self.run_pass()
 
     def notices_change(self) -> bool:
         """Wait for a change and run the passes that follow it; true if there was one."""

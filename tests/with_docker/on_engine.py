@@ -77,19 +77,19 @@ class OnEngine:
         """Replace the rules of the only policy document."""
         self.folder.files = {"doc.yaml": a_document(*rules)}
 
-    def look(self) -> Status:
+    def run_pass(self) -> Status:
         """One pass."""
         self.last = self.reconciler.reconcile()
         self.removals = self.last.removals
         assert not self.last.trouble, self.last.trouble
         return self.last
 
-    def look_later(self) -> Status:
+    def run_pass_later(self) -> Status:
         """A pass with all events, and one at a time at which everything idle is due."""
         self.catch_up()
-        at_once = self.look().removals
+        at_once = self.run_pass().removals
         self.clock.elapse(A_LONG_TIME_SECONDS)
-        status = self.look()
+        status = self.run_pass()
         self.removals = (*at_once, *status.removals)
         return status
 

@@ -118,7 +118,7 @@ class RealEngine:
 
     # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def told(self) -> list[Event]:
+    def take_events(self) -> list[Event]:
         """The events since the last call, equal events once; a tag event of our own marks the end."""
         self._marks += 1
         self._rang.clear()

@@ -41,7 +41,7 @@ def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[Wor
     api: docker.APIClient = request.getfixturevalue("docker_api")
     real = RealEngine(kind, engine.host, api, request.getfixturevalue("registry"))
     real.prunes_parents = engine.is_podman4
-    real.told()
+    real.take_events()
     yield real
     real.close()
 
@@ -351,7 +351,7 @@ def kinds(events: list[Event]) -> list[EventKind]:
 def test_a_load_names_its_image(world: World) -> None:
     image = world.load(APP)
 
-    (event,) = world.told()
+    (event,) = world.take_events()
 
     assert (event.kind, event.image) == (EventKind.LOADED, image)
 
@@ -359,7 +359,7 @@ def test_a_load_names_its_image(world: World) -> None:
 def test_an_import_names_its_image(world: World) -> None:
     image = world.import_(APP)
 
-    events = world.told()
+    events = world.take_events()
 
     assert {event.image for event in events} == {image}
     assert {
@@ -371,10 +371,10 @@ def test_an_import_names_its_image(world: World) -> None:
 def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> None:
     name = f"{world.hub}/app:1"
     world.pull(name)
-    first = world.told()
+    first = world.take_events()
     image = world.pull(name)
 
-    again = world.told()
+    again = world.take_events()
 
     assert again == first
     assert [(event.kind, event.name) for event in again] == [(EventKind.PULLED, name)]
@@ -384,25 +384,25 @@ def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> N
 def test_a_pull_by_digest_names_the_digest(world: World) -> None:
     image = world.pull(f"{world.hub}/app@content")
 
-    (event,) = world.told()
+    (event,) = world.take_events()
 
     assert event.name in {name.text for name in world.port.images()[image].digests}
 
 
 def test_a_tag_names_image_and_tag(world: World) -> None:
     image = world.load(APP)
-    world.told()
+    world.take_events()
     world.tag(APP, OTHER)
 
-    assert world.told() == [Event(EventKind.TAGGED, image, OTHER)]
+    assert world.take_events() == [Event(EventKind.TAGGED, image, OTHER)]
 
 
 def test_a_build_names_what_was_built(world: World) -> None:
     world.load(APP)
-    world.told()
+    world.take_events()
     image = world.build(OTHER, APP, "first")
 
-    events = world.told()
+    events = world.take_events()
 
     if world.kind is Kind.PODMAN:
         assert events == [Event(EventKind.BUILT, None, image.removeprefix("sha256:"))]
@@ -412,13 +412,13 @@ def test_a_build_names_what_was_built(world: World) -> None:
 
 def test_a_container_names_its_image_by_what_it_was_created_from(world: World) -> None:
     world.load(APP)
-    world.told()
+    world.take_events()
     container = world.create(APP, labels=AGENT_LABELS)
     world.start(container)
-    at_first = world.told()
+    at_first = world.take_events()
     world.stop(container)
     world.rm(container)
-    at_last = world.told()
+    at_last = world.take_events()
 
     assert at_first == [
         Event(EventKind.USED, None, APP, by_agent=True, is_creation=True),
@@ -429,10 +429,10 @@ def test_a_container_names_its_image_by_what_it_was_created_from(world: World) -
 
 def test_a_container_created_from_an_id_names_it(world: World) -> None:
     image = world.load(APP)
-    world.told()
+    world.take_events()
     world.create(image)
 
-    (event,) = world.told()
+    (event,) = world.take_events()
 
     assert event.name == (APP if world.kind is Kind.PODMAN else image)
 
@@ -440,10 +440,10 @@ def test_a_container_created_from_an_id_names_it(world: World) -> None:
 def test_an_untag_is_not_activity(world: World) -> None:
     image = world.load(APP)
     world.tag(APP, OTHER)
-    world.told()
+    world.take_events()
     world.rmi(OTHER)
 
-    events = world.told()
+    events = world.take_events()
 
     assert {event.image for event in events} == {image}
     assert not any(event.kind.is_activity for event in events)
@@ -452,21 +452,21 @@ def test_an_untag_is_not_activity(world: World) -> None:
 def test_a_refused_removal_is_not_activity(world: World) -> None:
     world.load(APP)
     world.create(APP)
-    world.told()
+    world.take_events()
     with pytest.raises(RemovalRefused):
         world.port.remove(APP)
 
-    events = world.told()
+    events = world.take_events()
 
     assert kinds(events) == ([EventKind.DELETED] if world.kind is Kind.PODMAN else [])
 
 
 def test_a_removal_is_an_event(world: World) -> None:
     image = world.load(APP)
-    world.told()
+    world.take_events()
     world.port.remove(APP)
 
-    events = world.told()
+    events = world.take_events()
 
     assert {event.image for event in events} == {image}
     assert EventKind.DELETED in kinds(events)

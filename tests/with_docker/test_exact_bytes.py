@@ -77,7 +77,7 @@ def test_the_sum_of_the_reported_bytes_is_the_decrease_of_the_stores_total(
         controller.rules(*map(a_removal, _patterns(controller.api, dice)))
         controller.catch_up()
         before, mark = _store_total(controller.api), controller.events.mark()
-        controller.look()
+        controller.run_pass()
         after = _store_total(controller.api)
         if not controller.removals:
             continue
@@ -98,11 +98,11 @@ def test_where_the_stores_total_is_always_0_the_freed_bytes_are_unknown(controll
     controller.catch_up()
     mark = controller.events.mark()
 
-    controller.look()
+    controller.run_pass()
 
     assert controller.came_of == {"site.local/app:1": "removed"}
-    figures = [removal.freed for removal in controller.removals]
-    figures += _batches(controller, {image_id(image)}, mark)
+    assert [removal.freed.bytes for removal in controller.removals] == [None]
+    figures = [*(batch.freed for batch in controller.last.batches), *_batches(controller, {image_id(image)}, mark)]
     assert {figure.exactness for figure in figures} == {Exactness.UNKNOWN}
 
 

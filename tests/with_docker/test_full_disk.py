@@ -32,10 +32,10 @@ def test_a_full_disk_is_cleaned_and_the_history_has_it(small: PrivateEngine) -> 
     images.load(api, recipes, images_per_archive=1)
     with on_engine(small, api, _folder(disk / "controller")) as controller:
         controller.catch_up()
-        controller.look()
+        controller.run_pass()
         _fill(disk)
         controller.clock.elapse(3600)
-        controller.look()
+        controller.run_pass()
     assert set(controller.came_of.values()) == {Outcome.REMOVED}
     assert images.names_of(api) == set()
     assert _free_bytes(disk) > 8 * 2 * _MEBIBYTE

@@ -97,7 +97,7 @@ def test_a_container_that_appears_between_observation_and_removal_keeps_its_imag
     for number in range(ROUNDS):
         _fill(controller, number)
         eye.after_lists = [lambda: _create_all(controller.api)]
-        controller.look()
+        controller.run_pass()
         assert set(SECOND_NAMES) <= controller.left
         survived += len(set(NAMES) & controller.left)
         _remove_all_containers(controller.api)
@@ -115,7 +115,7 @@ def test_a_container_that_appears_during_a_batch_keeps_its_image_unless_the_engi
         _fill(controller, number)
         rivals = Rivals(engine.host, dice.sample(NAMES, len(NAMES)))
         eye.after_lists, eye.asked_at = [rivals.start], {}
-        controller.look()
+        controller.run_pass()
         rivals.join()
         left = controller.left
         first = {name for name, at in rivals.created_at.items() if at < eye.asked_at.get(name, at + 1)}
@@ -138,7 +138,7 @@ def _fill(controller: OnEngine, number: int) -> None:
     for name in SECOND_NAMES:
         images.tag(controller.api, name.replace("again", "app"), name)
     controller.catch_up()
-    controller.look()
+    controller.run_pass()
     controller.clock.elapse(3600)
 
 

@@ -37,7 +37,7 @@ class EngineChoice:
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class EngineHost:
     """What the choice depends on besides the settings."""
 
     environment: Mapping[str, str]
@@ -54,11 +54,11 @@ class Host:
 def chosen_engine(settings: Settings, memory: Memory) -> EngineChoice:
     """The engine of this start. Raises InvalidSettings."""
     known = memory.seen.engine.address if memory.seen else ""
-    host = Host(environment(), is_root=os.geteuid() == 0)
+    host = EngineHost(environment(), is_root=os.geteuid() == 0)
     return choose_engine(settings.docker_host, settings.docker_certificates, known, host)
 
 
-def choose_engine(named: str, certificates: str, known: str, host: Host) -> EngineChoice:
+def choose_engine(named: str, certificates: str, known: str, host: EngineHost) -> EngineChoice:
     """`named` is --docker-host, or empty; `known` is the address of the engine that the ledger knows, or empty.
 
     A ledger is bound to its engine, so only --docker-host leads to another address. Raises InvalidSettings.

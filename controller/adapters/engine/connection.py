@@ -308,6 +308,17 @@ class _BoundedResponse(HTTPResponse):
 class _SocketConnection(UnixHTTPConnection):
     response_class = _BoundedResponse
 
+    def connect(self) -> None:
+        """The same as the library's, which leaves the socket open if nothing listens."""
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            opened.settimeout(self.timeout)
+            opened.connect(self.unix_socket)
+        except BaseException:
+            opened.close()
+            raise
+        self.sock = opened
+
 
 class _SocketPool(UnixHTTPConnectionPool):
     def _new_conn(self) -> Any:

@@ -101,7 +101,7 @@ class PatientAgent:
     def _run(self, question: _Question) -> None:
         try:
             question.answer = self._agent.ask()
-        finally:  # After a fault of this program too: a question without an answer is a silence.
+        finally:  # Also after an error of this program: the request then has no answer.
             question.ended = self._uptime()
             self._answered = question
             is_waited_for = question.ended - question.began < self._pass_waits

@@ -52,7 +52,7 @@ def matching_removals(rows: Iterable[RemovalRow], text: str) -> list[RemovalRow]
 
 
 def _meaning_of(text: str) -> Callable[[str, Sequence[str]], bool]:
-    """Tells of an image with these names whether the text means it."""
+    """A function that decides whether the text matches an image with these names."""
     named = {reference_from_engine(spelling).familiar for spelling in spellings(text)}
     identity = text.removeprefix("sha256:")
     is_id = len(identity) >= _SHORTEST_ID and _HEX.issuperset(identity)

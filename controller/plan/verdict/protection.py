@@ -35,6 +35,8 @@ class Protection:
 
     def reason_for(self, image: Image, names: Sequence[Reference]) -> str:
         """Why the image is protected, for display; empty if it is not. One protected name protects all."""
+        if image.held:
+            return image.held
         if image.keep:
             return "label image-controller.keep"
         if image.id in self.swarm:

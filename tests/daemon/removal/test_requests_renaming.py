@@ -107,7 +107,7 @@ def test_a_use_before_the_observation_by_a_name_that_was_lost_counts() -> None:
 
         host.clock.elapse(2 * MINUTE)
         host.engine.on_call = meanwhile
-        host.look()
+        host.run_pass()
         assert host.engine.has(old)
 
 

@@ -545,7 +545,7 @@ def test_the_cursor_follows_the_stream_even_backwards() -> None:
 
 
 @given(st.lists(st.sampled_from(["used", "free", "gone", "moved"]), max_size=8))
-def test_remembering_uses_only_its_arguments(looks: list[str]) -> None:
+def test_remembering_uses_only_its_arguments(observations: list[str]) -> None:
     """Equal observations give equal memories, and a repeated observation changes no age."""
     shows: dict[str, tuple[list[Image], list[Container]]] = {
         "used": ([APP], [a_container(APP)]),
@@ -554,9 +554,9 @@ def test_remembering_uses_only_its_arguments(looks: list[str]) -> None:
         "moved": ([NAMELESS, an_image("app:1", id="new")], []),
     }
     memory = KNOWN
-    for look in looks:
-        once = after(memory, *shows[look])
-        again = after(once, *shows[look], seconds=0.0)
+    for each in observations:
+        once = after(memory, *shows[each])
+        again = after(once, *shows[each], seconds=0.0)
         assert {i: r.last_used for i, r in again.records.items()} == {i: r.last_used for i, r in once.records.items()}
         memory = once
 

@@ -19,7 +19,7 @@ def test_a_tag_that_only_a_container_shows_is_found() -> None:
         assert len(explained(decision, Terms(), "app:1.2", rows_without_a_tag)) == 1
 
         host.engine.create(digest, written=f"app:1.2@{digest.partition('@')[2]}")
-        decision = host.look().decision
+        decision = host.run_pass().decision
         ((_, row),) = explained(decision, Terms(), "app:1.2")
         assert row.reference == digest
         assert explained(decision, Terms(), "app:1.2", rows_without_a_tag) == []
