@@ -183,11 +183,11 @@ def test_the_first_answer_after_a_pull_is_the_first_that_was_given_after_it(
     host.engine.pull("dep:1")
     for age in (31.0, 36.0, 41.0):
         host.node.answer = replace(GOOD, age_seconds=age)
-        host.look()
+        host.run_pass()
         host.clock.elapse(5.0)
     assert host.last.decision.memory.evidence == {}
     host.node.answer = first_after
-    host.look()
+    host.run_pass()
     assert bool(host.last.decision.memory.evidence) is is_evidence
 
 
@@ -195,7 +195,7 @@ def test_an_old_answer_makes_a_new_agreement_as_old_as_the_answer_before(host: H
     """The age is that of the answer, not of the pass."""
     host.clock.elapse(100.0)
     host.node.answer = replace(GOOD, age_seconds=40.0)
-    host.look()
+    host.run_pass()
     memory = host.last.decision.memory
     assert memory.node is not None
     assert (memory.clock.seconds - memory.node.at, memory.node.answer.age_seconds) == (40.0, 0.0)
