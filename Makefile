@@ -80,8 +80,8 @@ format: environment ## put all files in form
 types: environment ## check the types
 	@$(python) -m mypy -p controller -p tests -p deploy.local
 
-dashboard: environment ## write the Grafana dashboard from deploy/local/dashboard.py
-	@$(python) -m deploy.local.dashboard > manifests/grafana/image-controller.json
+dashboard: environment ## write both Grafana dashboards from deploy/local/dashboard.py
+	@$(python) -m deploy.local.dashboard
 
 screenshots: environment tools ## take the pictures of the status page in manifests/screenshots again
 	@$(python) -m tests.page.screenshots manifests/screenshots

@@ -28,6 +28,7 @@ _OF_PLACES = {
     "delivery/test_git_sync.py": ("needs_tools",),
     "delivery/test_watching_that_fails.py": ("needs_root",),
     "manifests/test_rules.py": ("needs_tools",),
+    "manifests/test_with_node_exporter.py": ("needs_tools",),
 }
 
 _OF_FIXTURES = {

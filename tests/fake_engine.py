@@ -108,7 +108,7 @@ class FakeEngine:
         """The events that `since` can replay."""
         self.process = 1
         """Number of starts."""
-        self.rows_told = 0
+        self.rows_sent = 0
         """Number of events so far; each row has its number, unlike real ones."""
         self.listeners: list[Callable[[Row], None]] = []
         self._clock = clock
@@ -204,7 +204,7 @@ class FakeEngine:
         with self._lock:
             stored = self._images.get(ImageId(target))
             names = self._image(stored).removable_references if stored else ()
-            return names[0].text if names else target
+            return names[0].text if names else _without_digest(target)
 
     def _called(self, what: str) -> None:
         self.on_call(what)
@@ -289,7 +289,15 @@ class FakeEngine:
             self._name(name, self.id_of(image))
             self._image_event("tag", self.id_of(image), name)
 
-    def create(self, image: str, *, name: str = "", labels: Mapping[str, str] | None = None, mounts: str = "") -> str:
+    def create(
+        self,
+        image: str,
+        *,
+        name: str = "",
+        labels: Mapping[str, str] | None = None,
+        mounts: str = "",
+        written: str = "",
+    ) -> str:
         """A container that was never started; returns its ID."""
         with self._lock:
             self._count += 1
@@ -303,7 +311,7 @@ class FakeEngine:
                 agent_service=AGENT_SERVICE_LABEL in (labels or {}),
                 agent_dev=AGENT_DEV_LABEL in (labels or {}),
                 mounted_images=(mounts,) if mounts else (),
-                created_from=self._as_written(image),
+                created_from=written or self._as_written(image),
             )
             self._containers[identity] = container, dict(labels or {})
             self._container_event("create", identity)
@@ -402,6 +410,10 @@ class FakeEngine:
 
     def _delete(self, target: str) -> list[Row]:
         found = self._find(target)
+        if self.kind.store is Store.CONTAINERD and target != _without_digest(target):
+            target, digest = target.split("@")  # Compare and swap.
+            found = self._find(target)
+            found = found if found and found.id == digest else None
         if found is None:
             raise ImageGone(f"No such image: {target}")
         if is_image_id(target) or found.id == target:
@@ -564,22 +576,22 @@ class FakeEngine:
         self._event("image", action, actor, {"name": name})
 
     def _event(self, type_: str, action: str, actor: str, attributes: Mapping[str, str]) -> None:
-        self.rows_told += 1
-        nanoseconds = int(self._clock.now().wall_seconds * 1e9) + self.rows_told
+        self.rows_sent += 1
+        nanoseconds = int(self._clock.now().wall_seconds * 1e9) + self.rows_sent
         row: Row = {
             "Type": type_,
             "Action": action,
             "Actor": {"ID": actor, "Attributes": dict(attributes)},
             "time": nanoseconds // 10**9,
             "timeNano": nanoseconds,
-            "serial": self.rows_told,
+            "serial": self.rows_sent,
         }
         self.history.append(row)
         self._told.append(row)
         for listener in self.listeners:
             listener(row)
 
-    def told(self) -> list[Event]:
+    def take_events(self) -> list[Event]:
         """The events since the last call, equal events once, as our values."""
         events = [event for row in self._told if (event := event_from(row))]
         self._told = []
@@ -600,6 +612,12 @@ class FakeEngine:
     def replay(self, since_nanoseconds: int) -> list[Row]:
         """The events since that time that are still kept."""
         return list(reversed(list(_until_older(reversed(self.history), since_nanoseconds))))
+
+
+def _without_digest(target: str) -> str:
+    """`repo:tag` of `repo:tag@digest`; any other text as it is."""
+    name = reference_from_engine(target)
+    return target.partition("@")[0] if name.tag and name.digest else target
 
 
 def _until_older(newest_first: Iterable[Row], since: int) -> Iterator[Row]:

@@ -75,7 +75,7 @@ class FakeEvents:
         self.is_late = False
         """Events wait until `flush`, and then arrive in one burst."""
         self._waiting: list[Row] = []
-        self.is_deaf = False
+        self.loses_events = False
         """Events are lost now, as for a client that is too slow."""
         self._engine = engine
         self._on_delivery = on_delivery
@@ -141,7 +141,7 @@ class FakeEvents:
             self._take_in(row)
 
     def _heard(self, row: Row) -> None:
-        if not self.is_up or self.is_deaf:
+        if not self.is_up or self.loses_events:
             return
         if self.is_late:
             self._waiting.append(row)

@@ -93,11 +93,11 @@ class Host:
     def rules(self, *removals: Plain) -> None:
         """One document with these rules, which is stable and in force."""
         self.folder.files["doc.yaml"] = a_document(*removals)
-        self.look()
+        self.run_pass()
         self.clock.elapse(2.0)
-        self.look()
+        self.run_pass()
 
-    def look(self) -> Status:
+    def run_pass(self) -> Status:
         """One pass with all events so far."""
         self.hear()
         return self._pass()
@@ -112,7 +112,7 @@ class Host:
     def live(self, seconds: float) -> list[Status]:
         """Advance the time, with a pass at each deadline and each resync."""
         until = self.clock.now().uptime_seconds + seconds
-        passes, failed = [self.look()], 0
+        passes, failed = [self.run_pass()], 0
         while (left := until - self.clock.now().uptime_seconds) > 0:
             failed = failed + 1 if passes[-1].trouble else 0
             self.clock.elapse(min(self._wait_after(passes[-1], failed), left))

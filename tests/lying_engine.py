@@ -36,6 +36,7 @@ class Effect(Enum):
     FAILS = "the pass fails and says why; nothing is removed"
     NOTHING = "the pass succeeds: app:1 is removed"
     UNKNOWN = "the result of the removal is in doubt; the next honest pass finds out"
+    KEEPS = "no name of app:1 is removed; the next honest pass removes them"
     WAITS = "events may be missing, so nothing is removed while the settle time runs"
 
 
@@ -65,6 +66,8 @@ class LyingEngine:
         operation = f"{handler.command} {path}"
         if self.lie and self.lie.is_about(operation):
             self.lie.tell(handler, self)
+        elif path == "/events" and "until=" in handler.path:
+            says("")(handler, self)
         elif path == "/events":
             handler.begin_stream()
             self.ended.wait()
@@ -79,21 +82,29 @@ class LyingEngine:
             return self._delete(path.removeprefix("/images/"))
         if path.endswith("/history"):
             return [{"Size": 10}], 200
+        if path in ("/services", "/containers/json", "/images/json"):
+            lists = {"/containers/json": [self.container], "/images/json": list(self.images.values())}
+            return lists.get(path, []), 200
         answers: dict[str, Any] = {
             "/version": {"Version": "20.10.24", "ApiVersion": "1.41"},
             "/info": self.info,
-            "/images/json": list(self.images.values()),
-            "/containers/json": [self.container],
-            "/services": [],
             "/system/df": {"LayersSize": 20},
         }
-        return answers.get(path, {"RootFS": {"Layers": [LAYER]}}), 200
+        return answers.get(path) or {"Id": self._bearer(path), "RootFS": {"Layers": [LAYER]}}, 200
+
+    def _bearer(self, path: str) -> str:
+        """The ID of the image in `/images/NAME/json`."""
+        name = path.removeprefix("/images/").removesuffix("/json")
+        return next((key for key, row in self.images.items() if name in (key, *row["RepoTags"])), "")
 
     def _delete(self, target: str) -> tuple[Any, int]:
         for key, row in list(self.images.items()):
             if target in (key, *row["RepoTags"]):
                 if key == USED:
                     return {"message": "conflict: container is using it"}, 409
+                if target != key and len(row["RepoTags"]) > 1:
+                    row["RepoTags"].remove(target)
+                    return [{"Untagged": target}], 200
                 del self.images[key]
                 return [{"Untagged": target}, {"Deleted": key}], 200
         return {"message": f"No such image: {target}"}, 404
@@ -123,6 +134,8 @@ class Lie:
     effect: Effect = Effect.FAILS
     is_swarm: bool = False
     is_containerd: bool = False
+    is_named_twice: bool = False
+    """The image that is due has two names: before one of them is removed, it is inspected."""
     is_limited: bool = False
     """The test lowers the limits of size and time."""
 
@@ -451,6 +464,24 @@ LIES: tuple[Lie, ...] = (
     Lie("LayersSize is infinite", "GET /system/df", says('{"LayersSize": 1e400}'), Effect.NOTHING, is_containerd=True),
     Lie("LayersSize is negative", "GET /system/df", says('{"LayersSize": -1}'), Effect.NOTHING, is_containerd=True),
     Lie("null", "GET /system/df", says("null"), Effect.NOTHING, is_containerd=True),
+    Lie("BuildCache is a number", "GET /system/df", says('{"BuildCache": 5}'), Effect.NOTHING),
+    Lie("BuildCacheUsage is a list", "GET /system/df", says('{"BuildCacheUsage": []}'), Effect.NOTHING),
+    Lie("HTML", "GET /system/df", says("<html>"), Effect.NOTHING),
+    *(
+        Lie(f"{name}, asked by name", "GET /images/app:1/json", tell, Effect.KEEPS, is_named_twice=True)
+        for name, tell in {
+            "null": says("null"),
+            "a list": says("[]"),
+            "Id is a number": says('{"Id": 5}'),
+            "Id is a path": says(json.dumps({"Id": TRAVERSAL})),
+            "another image": says(json.dumps({"Id": USED})),
+            "HTML": says("<html>"),
+            "500": says("{}", 500),
+            "302": says(json.dumps({"Id": APP}), 302, Location="/"),
+            "nesting of 200,000": says(DEEP),
+            "no answer": hangs_up,
+        }.items()
+    ),
     Lie("blanks without end", _IMAGES, endless(b" " * 10_000), is_limited=True),
     Lie("rows without end", _IMAGES, endless(b"{}," * 1_000, b"["), is_limited=True),
     Lie("a text without end", _IMAGES, endless(b"x" * 10_000, b'[{"Id": "'), is_limited=True),

@@ -45,7 +45,7 @@ class LiedTo(Host):
         self.restore_limits()
         self.liar.lie = None
         self.clock.elapse(100_000.0)
-        return self.look()
+        return self.run_pass()
 
 
 @pytest.fixture(scope="module")
@@ -76,7 +76,8 @@ def deceived(host: LiedTo, lie: Lie, monkeypatch: pytest.MonkeyPatch) -> LiedTo:
     }
     host.connection.drop()
     host.after_the_lie()
-    liar.images = {APP: an_image(APP, "app:1"), USED: an_image(USED, "used:1")}
+    names = ("app:1", "app:2") if lie.is_named_twice else ("app:1",)
+    liar.images = {APP: an_image(APP, *names), USED: an_image(USED, "used:1")}
     liar.requests.clear()
     liar.lie = lie
     host.connection.drop()
@@ -92,7 +93,7 @@ def lies(*effects: Effect) -> pytest.MarkDecorator:
 
 @lies(Effect.FAILS)
 def test_a_lie_fails_the_pass_and_the_next_honest_pass_succeeds(deceived: LiedTo) -> None:
-    status = deceived.look()
+    status = deceived.run_pass()
     assert status.result is PassResult.FAILED
     assert status.trouble.isprintable()
     assert deceived.liar.deletes == []
@@ -102,13 +103,23 @@ def test_a_lie_fails_the_pass_and_the_next_honest_pass_succeeds(deceived: LiedTo
 
 @lies(Effect.NOTHING)
 def test_a_lie_about_a_size_or_layers_does_not_stop_the_removal(deceived: LiedTo) -> None:
-    assert deceived.look().result is not PassResult.FAILED, deceived.last.trouble
+    assert deceived.run_pass().result is not PassResult.FAILED, deceived.last.trouble
+    assert deceived.liar.images.keys() == {USED}
+
+
+@lies(Effect.KEEPS)
+def test_a_lie_about_what_a_name_means_keeps_the_name(deceived: LiedTo) -> None:
+    status = deceived.run_pass()
+    assert status.trouble.isprintable()
+    assert deceived.liar.images.keys() == {APP, USED}
+    assert "app:1" in deceived.liar.images[APP]["RepoTags"]
+    assert deceived.after_the_lie().result is PassResult.REMOVED
     assert deceived.liar.images.keys() == {USED}
 
 
 @lies(Effect.UNKNOWN)
 def test_a_lie_about_a_removal_is_detected(deceived: LiedTo) -> None:
-    deceived.look()
+    deceived.run_pass()
     assert {path.split("?")[0] for path in deceived.liar.deletes} <= {
         f"/v1.41/images/{name}" for name in (APP, "app:1")
     }

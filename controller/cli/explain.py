@@ -16,7 +16,7 @@ from controller.cli.output.selection import nearest
 from controller.cli.reported import last_report
 from controller.errors import NotFound
 from controller.plan.report.history import RemovalRow, removal_rows
-from controller.plan.report.meaning import matching_removals, matching_rows
+from controller.plan.report.meaning import matching_removals, matching_rows, rows_without_a_tag
 from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
 from controller.plan.report.words import NO_EVIDENCE, about, bounded_bytes
 from controller.printable import printable
@@ -70,12 +70,14 @@ def _explained(settings: Settings, live: bool, text: str) -> tuple[Found, str]:
         if report is None or live:
             return _decided_now(settings, text)
         rows = {(row.reference, row.image): row for row in report.reader.rows("reference", ReferenceRow)}
+        explanations = list(report.reader.rows("explanation", ExplanationRow))
+        by_name = matching_rows(explanations, text)
         found = [
             each.shown(rows[each.reference, each.image], report.clock)
-            for each in matching_rows(report.reader.rows("explanation", ExplanationRow), text)
+            for each in by_name or rows_without_a_tag(explanations, text)
         ]
         if found:
-            return found, report.age_in_words
+            return found, report.age_in_words if by_name else _no_tag_is_known(text)
         names = [row.reference for row in rows.values()]
     return _removed(settings, text, names), _FROM_HISTORY
 
@@ -90,8 +92,18 @@ def _decided_now(settings: Settings, text: str) -> tuple[Found, str]:
     if found := explained(decision, terms, text):
         shown = [explanation.shown(reference, decision.memory.clock) for reference, explanation in found]
         return shown, "as the engine answers now"
+    if untagged := explained(decision, terms, text, rows_without_a_tag):
+        shown = [explanation.shown(reference, decision.memory.clock) for reference, explanation in untagged]
+        return shown, _no_tag_is_known(text)
     names = [row.reference for row in reference_rows(decision, terms.usage)]
     return _removed(settings, text, names), _FROM_HISTORY
+
+
+def _no_tag_is_known(text: str) -> str:
+    return (
+        f"no image has the name {text}; of the images shown no tag is known: of an image that was pulled or run as"
+        f" {text}@sha256:…, the engine keeps only the digest"
+    )
 
 
 def _removed(settings: Settings, text: str, names: list[str]) -> list[RemovalRow]:

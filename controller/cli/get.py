@@ -125,20 +125,23 @@ def _policies(settings: Settings, live: bool) -> Rows[ListedDocument]:
     with last_report(settings) as report:
         if report and not live:
             (summary,) = report.reader.rows("summary", SummaryRow)
-            return _listed(report.documents(), summary.folder, report.age_in_words)
+            return _listed(report.documents(), summary.folder, summary.information, report.age_in_words)
     from controller.cli.view import last_view
     from controller.plan.report.report import document_rows, folder_row
 
     seen = last_view(settings)
     rows = [row.shown(seen.decision.memory.clock) for row in document_rows(seen.decision)]
-    return _listed(rows, folder_row(seen.reading))
+    return _listed(rows, folder_row(seen.reading), seen.decision.information)
 
 
-def _listed(rows: Iterable[ShownDocument], folder: FolderRow, *age: str) -> Rows[ListedDocument]:
+def _listed(
+    rows: Iterable[ShownDocument], folder: FolderRow, information: Iterable[str], *age: str
+) -> Rows[ListedDocument]:
     delivered = [f"as delivered at revision {folder.revision}"] if folder.revision else []
     lost = [folder.lost] if folder.lost else []
     listed = [ListedDocument(**as_values(row), revision=folder.revision or None) for row in rows]
-    return Rows(listed, [*delivered, *lost, *folder.problems, *age])
+    notes = [f"note: {line}" for line in information]
+    return Rows(listed, [*delivered, *lost, *folder.problems, *age], below=lambda: notes)
 
 
 def _removals(settings: Settings, beginning: float, failed: bool) -> Rows[RemovalRow]:

@@ -90,9 +90,9 @@ def _obey_signals(ready: Controller) -> None:
 def _obey(ready: Controller, heard: SimpleQueue[int]) -> None:
     while heard.get() == signal.SIGHUP:
         ready.service_manager.reloading()
-        ready.bell.ring()
+        ready.wake_up.wake()
     ready.stopping.set()
     ready.service_manager.stopping()
-    ready.bell.ring()
+    ready.wake_up.wake()
     time.sleep(_EXIT_WITHIN_SECONDS)
     os._exit(0)

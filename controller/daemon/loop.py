@@ -24,19 +24,19 @@ class Schedule:
     last_pass_took: float
     deadline: float
     """The next change that is known in advance, the resync, or the retry of a failed pass."""
-    first_ring: float | None = None
-    last_ring: float | None = None
+    first_wake_up: float | None = None
+    last_wake_up: float | None = None
 
-    def rung(self, now: float) -> Schedule:
+    def woken(self, now: float) -> Schedule:
         """After a wake-up."""
-        return replace(self, first_ring=now if self.first_ring is None else self.first_ring, last_ring=now)
+        return replace(self, first_wake_up=now if self.first_wake_up is None else self.first_wake_up, last_wake_up=now)
 
     @property
     def next_pass(self) -> float:
         """Start of the next pass."""
-        if self.first_ring is None or self.last_ring is None:
+        if self.first_wake_up is None or self.last_wake_up is None:
             return self.deadline
-        gathered = min(self.last_ring + QUIET_SECONDS, self.first_ring + GATHERED_AT_MOST_SECONDS)
+        gathered = min(self.last_wake_up + QUIET_SECONDS, self.first_wake_up + GATHERED_AT_MOST_SECONDS)
         distant = self.last_pass_ended + DISTANCE_IN_PASSES * self.last_pass_took
         return min(self.deadline, max(gathered, distant))
 
@@ -46,22 +46,22 @@ def retry_after_seconds(failed_passes: int, resync_seconds: float) -> float:
     return min(SHORTEST_RETRY_SECONDS * 2.0 ** min(failed_passes - 1, 20), resync_seconds)
 
 
-class Bell:
+class WakeUp:
     """A wake-up is kept until the next wait."""
 
     def __init__(self) -> None:
-        self._rung = threading.Event()
+        self._event = threading.Event()
 
-    def ring(self) -> None:
+    def wake(self) -> None:
         """End the wait."""
-        self._rung.set()
+        self._event.set()
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a ring, or so long; was there one?"""
-        was_rung = self._rung.wait(max(0.0, seconds))
-        if was_rung:  # Else a ring just after the time-out would be lost.
-            self._rung.clear()
-        return was_rung
+        """Wait for a wake-up, at most this long; true if there was one."""
+        was_woken = self._event.wait(max(0.0, seconds))
+        if was_woken:  # Otherwise a wake-up just after the time-out would be lost.
+            self._event.clear()
+        return was_woken
 
 
 LONGEST_WAIT_SECONDS = 5.0
@@ -74,7 +74,7 @@ class Waiter(Protocol):
     """What the loop waits on."""
 
     def wait(self, seconds: float) -> bool:
-        """Wait for a ring, or so long; was there one?"""
+        """Wait for a wake-up, at most this long; true if there was one."""
         ...
 
 
@@ -85,12 +85,12 @@ class Loop:
     reconcile: Callable[[], Status]
     publish: Callable[[Status], None]
     heartbeat: Callable[[], None]
-    bell: Waiter
+    wake_up: Waiter
     clock: Clock
     stopping: threading.Event
     resync_seconds: float
     notices_pressure: Callable[[], bool] = lambda: False
-    """Does a new measurement of the disk call for a pass at once?"""
+    """True if a new measurement of the disk requires a pass at once."""
     _failed: int = 0
     """Consecutive passes that failed or stopped early."""
 
@@ -99,8 +99,8 @@ class Loop:
         while not self.stopping.is_set():
             schedule = self._pass()
             while not self.stopping.is_set() and (left := schedule.next_pass - self._uptime()) > 0:
-                if self.bell.wait(min(left, LONGEST_WAIT_SECONDS)):
-                    schedule = schedule.rung(self._uptime())
+                if self.wake_up.wait(min(left, LONGEST_WAIT_SECONDS)):
+                    schedule = schedule.woken(self._uptime())
                 self.heartbeat()
                 if not self._failed and self.notices_pressure():
                     break
@@ -134,7 +134,7 @@ class Loop:
     def _wait(self, until: float) -> None:
         """Wait until `until`; wake-ups do not end the wait, because an early pass would be repeated."""
         while not self.stopping.is_set() and (left := until - self._uptime()) > 0:
-            self.bell.wait(min(left, LONGEST_WAIT_SECONDS))
+            self.wake_up.wait(min(left, LONGEST_WAIT_SECONDS))
             self.heartbeat()
 
     def _pass(self) -> Schedule:

@@ -30,6 +30,7 @@ from controller.plan.memory.remember import News
 from controller.plan.verdict.backoff import attempts_after, is_news
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import bytes_spent, spent_after
+from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.removal import Batch, Intent, Mark, Removal, intent_of, resolved
 from controller.plan.verdict.verdict import Verdict
 
@@ -118,7 +119,7 @@ class Reconciler:
         )
 
     def notices_disk_pressure(self) -> bool:
-        """Has disk pressure begun or ended since the last pass?"""
+        """True if disk pressure has started or ended since the last pass."""
         memory, marks = self._state.memory, self._options.conditions.terms.pressure
         if marks is None or memory.seen is None:
             return False
@@ -127,7 +128,7 @@ class Reconciler:
         return calls_for_pass(memory.pressure, after, now)
 
     def _is_relieved(self, engine: Engine) -> bool:
-        """Is the disk no longer under pressure? Asked before each removal that pressure made due."""
+        """True if the disk is no longer under pressure. Checked before each removal that pressure made due."""
         usage, marks = self._measured(engine).usage, self._options.conditions.terms.pressure
         return usage is None or marks is None or marks.is_relieved(usage)
 
@@ -324,12 +325,13 @@ class Reconciler:
 
 
 def _with_pause(state: PassState, results: RemovalResults) -> PassState:
-    """After removals under pressure, further ones wait until their effect can be measured."""
+    """After removals under pressure, further ones wait until the effect of these is visible."""
     memory = state.memory
-    is_effective = any(removal.intent.pressure and removal.outcome.is_success for removal in results.removals)
-    if memory.pressure is None or not is_effective:
+    done = {(each.intent.image, each.intent.reference) for each in results.removals if each.outcome.is_success}
+    removed = [each for each in state.decision.plan.removals if (each.image, each.reference) in done]
+    if memory.pressure is None or not any(each.is_under_pressure for each in removed):
         return state
-    pressure = paused(memory.pressure, memory.clock.seconds)
+    pressure = paused(memory.pressure, freed_together(removed, memory).at_least_bytes, memory.clock.seconds)
     return replace(state, decision=replace(state.decision, memory=replace(memory, pressure=pressure)))
 
 

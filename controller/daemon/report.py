@@ -90,6 +90,7 @@ class StatusReport:
             disk_pressure=disk_pressure(status.decision, self.terms.pressure),
             image_store_without=not_counted(seen),
             without_events=without_events(status.decision),
+            information=status.decision.information,
         )
 
     def differs_from(self, other: StatusReport | None) -> bool:

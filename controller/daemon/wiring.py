@@ -33,7 +33,7 @@ from controller.adapters.node.node_file import node_source
 from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
 from controller.daemon.journal import Journal, headline
-from controller.daemon.loop import Bell, Loop
+from controller.daemon.loop import Loop, WakeUp
 from controller.daemon.metrics.collector import Metrics
 from controller.daemon.overview import History, Overview, Readers
 from controller.daemon.ports import DiskPort, Ports, ProgressPort
@@ -60,7 +60,7 @@ class Controller:
 
     loop: Loop
     stopping: threading.Event
-    bell: Bell
+    wake_up: WakeUp
     http: HttpServer | None
     ledger: Ledger
     service_manager: ServiceManager
@@ -80,7 +80,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
     """
     conditions = conditions_of(settings)
     with ExitStack() as stack:
-        clock, bell, stopping = SystemClock(), Bell(), threading.Event()
+        clock, wake_up, stopping = SystemClock(), WakeUp(), threading.Event()
         mark = SaveMark(run_folder(environment()), settings.ledger)
         ledger = Ledger(settings.ledger, settings.resync, mark)
         stack.callback(ledger.close)
@@ -93,10 +93,10 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         if settings.textfile:
             _continue(metrics, settings.ledger)
         connection = Connection(choice.address, metrics.request_answered)
-        agent = _agent_of(settings, bell)
-        events = EventStream(connection, _ringer(bell, agent), memory.event_cursor, memory.event_run)
+        agent = _agent_of(settings, wake_up)
+        events = EventStream(connection, _waker(wake_up, agent), memory.event_cursor, memory.event_run)
         stack.callback(events.stop)
-        folder = named_folder(settings.policies, bell.ring)
+        folder = named_folder(settings.policies, wake_up.wake)
         stack.callback(folder.stop)
         connection = Connection(choice.address, lambda *answer: heartbeat.request_answered(*answer))
         vitals = Liveness(
@@ -122,13 +122,13 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
             reconciler.reconcile,
             publish,
             heartbeat.beat,
-            bell,
+            wake_up,
             clock,
             stopping,
             settings.resync,
             reconciler.notices_disk_pressure,
         )
-        yield Controller(loop, stopping, bell, http, ledger, heartbeat.service_manager, choice, events)
+        yield Controller(loop, stopping, wake_up, http, ledger, heartbeat.service_manager, choice, events)
 
 
 @dataclass(frozen=True, slots=True)
@@ -198,7 +198,7 @@ class _Publisher:
             self._ledger.report(report.summary)
 
 
-def _agent_of(settings: Settings, bell: Bell) -> PatientAgent | None:
+def _agent_of(settings: Settings, wake_up: WakeUp) -> PatientAgent | None:
     """The agent; `--once` has only one pass, which waits for the answer. Raises InvalidSettings."""
     if not settings.agent_url:
         return None
@@ -206,18 +206,18 @@ def _agent_of(settings: Settings, bell: Bell) -> PatientAgent | None:
     from controller.adapters.node.patient_agent import PASS_WAITS_SECONDS, REMOVAL_WAITS_SECONDS, PatientAgent
 
     waits = REMOVAL_WAITS_SECONDS if settings.once else PASS_WAITS_SECONDS
-    return PatientAgent(Agent(settings.agent_url), bell.ring, pass_waits_seconds=waits)
+    return PatientAgent(Agent(settings.agent_url), wake_up.wake, pass_waits_seconds=waits)
 
 
-def _ringer(bell: Bell, agent: PatientAgent | None) -> Callable[[], None]:
+def _waker(wake_up: WakeUp, agent: PatientAgent | None) -> Callable[[], None]:
     """Called at engine events, after which the agent may need other images."""
 
-    def ring() -> None:
+    def wake() -> None:
         if agent:
             agent.expect_change()
-        bell.ring()
+        wake_up.wake()
 
-    return ring
+    return wake
 
 
 def _continue(metrics: Metrics, ledger: Path) -> None:

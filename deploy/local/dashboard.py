@@ -1,419 +1,390 @@
-"""The source of the Grafana dashboard. `python -m deploy.local.dashboard` prints it, `make dashboard` writes the file.
+"""The source of the two Grafana dashboards: the fleet, and one node. `make dashboard` writes the files.
 
 Names of metrics come from `controller.daemon.metrics.families`, so a query cannot name a metric that does not exist.
+The fleet's panels read recorded series (manifests/prometheus/rules.yaml): 10,000 nodes have 1,800,000 series.
 """
 
 from __future__ import annotations
 
-import json
 import sys
-from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
-from typing import Any
+from collections.abc import Callable, Iterable, Sequence
+from pathlib import Path
+from string import ascii_uppercase
+
+from grafana_foundation_sdk.builders import bargauge, common, dashboard, prometheus, stat, table, timeseries
+from grafana_foundation_sdk.cog.encoder import JSONEncoder
+from grafana_foundation_sdk.models.common import GraphDrawStyle, LineInterpolation, StackingMode, VizOrientation
+from grafana_foundation_sdk.models.dashboard import (
+    DashboardCursorSync,
+    DataSourceRef,
+    VariableOption,
+    VariableRefresh,
+    VariableSort,
+)
 
 from controller.daemon.metrics.families import FAMILIES
 
-UID = "image-controller"
-_SELECTED = 'job=~"$job", instance=~"$instance"'
-_DATASOURCE = {"type": "prometheus", "uid": "${datasource}"}
-_WIDTH = 24
+FOLDER = Path(__file__).parents[2] / "manifests" / "grafana"
+FLEET_UID, NODE_UID = "image-controller-fleet", "image-controller"
+_OF_FLEET = 'job=~"$job"'
+_OF_NODE = 'job=~"$job", instance=~"$instance"'
+_DATASOURCE = DataSourceRef(type_val="prometheus", uid="${datasource}")
+_HEIGHT = 8
 
-Values = dict[str, Any]
+Target = prometheus.Dataquery
+Panel = stat.Panel | timeseries.Panel | bargauge.Panel | table.Panel
 
 
 def metric(name: str, *matchers: str, suffix: str = "") -> str:
-    """A selector for the selected nodes."""
-    return f"{FAMILIES[name].full_name}{suffix}{{{', '.join((_SELECTED, *matchers))}}}"
+    """A selector for the selected node."""
+    return f"{FAMILIES[name].full_name}{suffix}{{{', '.join((_OF_NODE, *matchers))}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
-    """One query and the legend of its series."""
-
-    expr: str
-    legend: str = ""
-    instant: bool = False
+def recorded(level: str, name: str, operation: str, *matchers: str) -> str:
+    """A selector for a recorded series of the selected jobs; `level` is `job` or `instance`."""
+    return f"{level}:image_controller_{name}:{operation}{{{', '.join((_OF_FLEET, *matchers))}}}"
 
 
-@dataclass(frozen=True, slots=True)
-class Panel:
-    """One figure."""
-
-    title: str
-    description: str
-    unit: str
-    targets: tuple[Target, ...]
-    kind: str = "timeseries"
-    width: int = 8
-    height: int = 8
-    options: Values = field(default_factory=dict)
-    custom: Values = field(default_factory=dict)
-    extra: Values = field(default_factory=dict)
+# ── kinds of panels ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-_STAT = {"reduceOptions": {"calcs": ["lastNotNull"], "fields": "", "values": False}, "colorMode": "value"}
-_SERIES = {"legend": {"displayMode": "list", "placement": "bottom"}, "tooltip": {"mode": "multi"}}
-_STACKED = {"fillOpacity": 30, "lineWidth": 1, "stacking": {"mode": "normal"}}
-_BARS = {"drawStyle": "bars", "fillOpacity": 70, "lineWidth": 0, "stacking": {"mode": "normal"}}
+def _range(expr: str, legend: str = "") -> Target:
+    target = Target().ref_id("A").datasource(_DATASOURCE).expr(expr).range()
+    return target.legend_format(legend) if legend else target
 
 
-def _stat(title: str, description: str, unit: str, expr: str, width: int = 4) -> Panel:
-    return Panel(title, description, unit, (Target(expr, instant=True),), "stat", width, 5, _STAT)
+def _now(expr: str, legend: str = "") -> Target:
+    target = Target().ref_id("A").datasource(_DATASOURCE).expr(expr).instant()
+    return target.legend_format(legend) if legend else target
 
 
-def _quantiles(name: str, by: str = "") -> tuple[Target, ...]:
+def _reduced() -> common.ReduceDataOptions:
+    return common.ReduceDataOptions().calcs(["lastNotNull"])
+
+
+def _stat(title: str, description: str, unit: str, expr: str, width: int = 4) -> stat.Panel:
+    panel = stat.Panel().title(title).description(description).unit(unit).datasource(_DATASOURCE)
+    return panel.span(width).height(5).reduce_options(_reduced()).with_target(_now(expr))
+
+
+def _series(title: str, description: str, unit: str, *targets: Target, width: int = 8) -> timeseries.Panel:
+    panel = timeseries.Panel().title(title).description(description).unit(unit).datasource(_DATASOURCE)
+    numbered = [target.ref_id(letter) for target, letter in zip(targets, ascii_uppercase, strict=False)]
+    return panel.span(width).height(_HEIGHT).targets([*numbered])
+
+
+def _stacked(panel: timeseries.Panel) -> timeseries.Panel:
+    return panel.fill_opacity(30).stacking(common.StackingConfig().mode(StackingMode.NORMAL))
+
+
+def _bars(panel: timeseries.Panel) -> timeseries.Panel:
+    return _stacked(panel).draw_style(GraphDrawStyle.BARS).fill_opacity(70).line_width(0)
+
+
+def _ranking(title: str, description: str, unit: str, target: Target, width: int = 12) -> bargauge.Panel:
+    panel = bargauge.Panel().title(title).description(description).unit(unit).datasource(_DATASOURCE)
+    panel = panel.span(width).height(_HEIGHT).reduce_options(_reduced())
+    return panel.orientation(VizOrientation.HORIZONTAL).with_target(target)
+
+
+def _quantiles(name: str, by: str = "") -> list[Target]:
     rates = f"sum by (le{f', {by}' if by else ''}) (rate({metric(name, suffix='_bucket')}[$__rate_interval]))"
     who = f"{{{{{by}}}}} " if by else ""
-    return tuple(
-        Target(f"histogram_quantile({share}, {rates})", f"{who}p{share * 100:.0f}")
-        for share in ((0.99,) if by else (0.5, 0.99))
-    )
+    shares = (0.99,) if by else (0.5, 0.99)
+    return [_range(f"histogram_quantile({share}, {rates})", f"{who}p{share * 100:.0f}") for share in shares]
 
 
-_NO_SUCCESS = 'code!="200"'
-_TROUBLES = " + ".join(
-    (
-        f"max by (job, instance) (1 - {metric('engine_up')})",
-        f"max by (job, instance) ({metric('folder_lost')})",
-        f"""max by (job, instance) ({metric("documents", 'state="invalid"')})""",
-    )
-)
+# ── the fleet ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-FLEET = (
-    _stat(
-        "Nodes up",
-        "Controllers that Prometheus reaches.",
-        "none",
-        f"sum(up{{{_SELECTED}}})",
-    ),
-    _stat(
-        "Degraded nodes",
-        "Controllers that cannot reach their engine, have no policy folder, or have an invalid document.",
-        "none",
-        f"count(({_TROUBLES}) > 0) or vector(0)",
-    ),
-    _stat(
-        "Freed in a day",
-        "Bytes that removals freed in the last 24 hours, on the selected nodes.",
-        "decbytes",
-        f"sum(increase({metric('reclaimed_bytes_total')}[1d]))",
-    ),
-    _stat(
-        "Removed in a day",
-        "References removed in the last 24 hours, on the selected nodes.",
-        "none",
-        f"""sum(increase({metric("removals_total", 'outcome=~"removed|untagged|gone"')}[1d]))""",
-    ),
-    _stat(
-        "Due now",
-        "Bytes that the removal of everything due would free. Remains high where removals fail.",
-        "decbytes",
-        f"""sum({metric("reclaimable_bytes", 'verdict="due"')})""",
-    ),
-    _stat(
-        "Due later",
-        "Bytes that the removal of everything that waits would free.",
-        "decbytes",
-        f"""sum({metric("reclaimable_bytes", 'verdict="waiting"')})""",
-    ),
-    Panel(
-        "Freed per day",
-        "Bytes that removals freed, by day.",
-        "decbytes",
-        (Target(f"sum(increase({metric('reclaimed_bytes_total')}[1d]))", "freed"),),
-        width=12,
-        custom=_BARS,
-        extra={"interval": "1d"},
-    ),
-    Panel(
-        "Fullest disks",
-        "Used share of the file system that holds the engine's data, where it can be measured.",
-        "percentunit",
-        (
-            Target(
-                f"topk(10, 1 - {metric('filesystem_avail_bytes')} / {metric('filesystem_size_bytes')})",
-                "{{instance}}",
-                instant=True,
-            ),
+
+def fleet() -> Sequence[Panel]:
+    """What is wrong where, what was freed, which nodes are under pressure, how far a revision is."""
+    return (
+        _stat("Nodes", "Nodes whose metrics arrive.", "none", f"sum({recorded('job', 'nodes', 'count')})"),
+        _stat(
+            "Nodes with troubles",
+            "Engine not reachable, no policy folder, invalid documents, failed removals, or an unexpected deletion.",
+            "none",
+            f"sum({recorded('job', 'nodes_degraded', 'count')})",
         ),
-        "bargauge",
-        12,
-        options={**_STAT, "orientation": "horizontal", "displayMode": "basic"},
-        extra={"min": 0, "max": 1},
-    ),
-    Panel(
-        "Versions",
-        "Controllers by version and container engine.",
-        "none",
-        (
-            Target(
-                f"count by (version, engine, engine_version) ({metric('build_info')})",
+        _stat(
+            "Under disk pressure",
+            "Nodes whose disk is above --disk-pressure-start.",
+            "none",
+            f"sum({recorded('job', 'nodes_under_pressure', 'sum')})",
+        ),
+        _stat(
+            "Stopped",
+            "Nodes on which a file STOP in the policy folder stops all removals.",
+            "none",
+            f"sum({recorded('job', 'nodes_stopped', 'sum')})",
+        ),
+        _stat(
+            "Freed in a day",
+            "Bytes that removals freed in the last 24 hours.",
+            "decbytes",
+            f"sum({recorded('job', 'reclaimed_bytes', 'increase1d')})",
+        ),
+        _stat(
+            "Due now",
+            "Bytes that the removal of everything due would free. Remains high where removals fail.",
+            "decbytes",
+            f"""sum({recorded("job", "reclaimable_bytes", "sum", 'verdict="due"')})""",
+        ),
+        _troubles(),
+        _ranking(
+            "Fullest disks",
+            "Used share of the file system that holds the images, where it can be measured.",
+            "percentunit",
+            _now(f"topk(10, {recorded('instance', 'filesystem_used', 'ratio')})", "{{instance}}"),
+        )
+        .min(0)
+        .max(1),
+        _bars(
+            _series(
+                "Freed in a day",
+                "Bytes that removals freed in 24 hours, at each moment.",
+                "decbytes",
+                _range(f"sum by (job) ({recorded('job', 'reclaimed_bytes', 'increase1d')})", "{{job}}"),
+                width=12,
+            )
+        ),
+        _series(
+            "Nodes",
+            "Nodes with troubles, under disk pressure, and stopped.",
+            "none",
+            _range(f"sum({recorded('job', 'nodes_degraded', 'count')})", "with troubles"),
+            _range(f"sum({recorded('job', 'nodes_under_pressure', 'sum')})", "under disk pressure"),
+            _range(f"sum({recorded('job', 'nodes_stopped', 'sum')})", "stopped"),
+            width=12,
+        ),
+        _ranking(
+            "Revisions of policies",
+            "Nodes by commit or version of the policies that they read last: how far a roll-out is.",
+            "none",
+            _now(f"sum by (revision) ({recorded('job', 'policy_revision_info', 'count')})", "{{revision}}"),
+        ),
+        _ranking(
+            "Versions",
+            "Nodes by version of the controller and of the container engine.",
+            "none",
+            _now(
+                f"sum by (version, engine, engine_version) ({recorded('job', 'build_info', 'count')})",
                 "{{version}} on {{engine}} {{engine_version}}",
-                instant=True,
             ),
         ),
-        "bargauge",
-        12,
-        6,
-        {**_STAT, "orientation": "horizontal", "displayMode": "basic"},
-    ),
-    Panel(
-        "Revisions of policies",
-        "Nodes by commit or version of the policies that they read last.",
-        "none",
-        (Target(f"count by (revision) ({metric('policy_revision_info')})", "{{revision}}", instant=True),),
-        "bargauge",
-        12,
-        6,
-        {**_STAT, "orientation": "horizontal", "displayMode": "basic"},
-    ),
-)
-
-NODE = (
-    Panel(
-        "Verdicts",
-        "References by verdict: why each is removed (DUE), waits or is kept.",
-        "none",
-        (Target(f"sum by (verdict) ({metric('references')})", "{{verdict}}"),),
-        width=12,
-        custom=_STACKED,
-    ),
-    Panel(
-        "Removals by outcome",
-        "Refused: the engine reports that the image is in use. Failed: the engine returned an error.",
-        "none",
-        (Target(f"sum by (outcome) (increase({metric('removals_total')}[$__rate_interval]))", "{{outcome}}"),),
-        width=12,
-        custom=_BARS,
-    ),
-    Panel(
-        "Freed by policy",
-        "Bytes that removals freed, by policy document.",
-        "decbytes",
-        (Target(f"sum by (document) (increase({metric('reclaimed_bytes_total')}[$__rate_interval]))", "{{document}}"),),
-        custom=_BARS,
-    ),
-    Panel(
-        "Disk",
-        "Free space of the file system that holds the engine's data, and the size of all image layers.",
-        "decbytes",
-        (
-            Target(f"sum by (instance) ({metric('filesystem_avail_bytes')})", "{{instance}} free"),
-            Target(f"sum by (instance) ({metric('image_store_bytes')})", "{{instance}} images"),
+        _stacked(
+            _series(
+                "Verdicts",
+                "References by verdict: why each is removed (DUE), waits or is kept.",
+                "none",
+                _range(f"sum by (verdict) ({recorded('job', 'references', 'sum')})", "{{verdict}}"),
+                width=12,
+            )
         ),
-    ),
-    Panel(
-        "Policies",
-        "Documents by state on the node.",
-        "none",
-        (Target(f"sum by (state) ({metric('documents')})", "{{state}}"),),
-        custom=_STACKED,
-    ),
-    Panel(
-        "Pass duration",
-        "Duration of passes.",
-        "s",
-        _quantiles("pass_duration_seconds"),
-    ),
-    Panel(
-        "Engine latency",
-        "Response time of the engine, by operation: 99 of 100 requests are faster.",
-        "s",
-        _quantiles("engine_request_duration_seconds", "operation"),
-    ),
-    Panel(
-        "Engine errors",
-        "Responses of the engine other than success. 409: the removal was refused. 404: the image was already removed.",
-        "reqps",
-        (
-            Target(
-                f"sum by (operation, code) (rate({metric('engine_requests_total', _NO_SUCCESS)}[$__rate_interval]))",
+        _stacked(
+            _series(
+                "Policies",
+                "Documents by state, summed over the nodes.",
+                "none",
+                _range(f"sum by (state) ({recorded('job', 'documents', 'sum')})", "{{state}}"),
+                width=12,
+            )
+        ),
+    )
+
+
+def _troubles() -> table.Panel:
+    panel = table.Panel().title("What is wrong where").datasource(_DATASOURCE).unit("none").span(12).height(_HEIGHT)
+    panel = panel.description("Nodes with troubles and the number of their kinds; open the node's dashboard for them.")
+    return panel.with_target(_now(f"topk(50, {recorded('instance', 'troubles', 'sum')} > 0)", "{{instance}}"))
+
+
+# ── one node ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def node() -> Sequence[Panel]:
+    """Everything about one node."""
+    return (
+        _series(
+            "Connected",
+            "1 while the engine answers, its events are read, the folder is watched; or one of the states lasts.",
+            "bool_yes_no",
+            _range(f"min({metric('engine_up')})", "engine"),
+            _range(f"min({metric('engine_event_stream_up')})", "events"),
+            _range(f"min({metric('watcher_up')})", "folder watch"),
+            _range(f"max({metric('folder_lost')})", "no policy folder"),
+            _range(f"max({metric('removals_stopped')})", "removals stopped by a file STOP"),
+            _range(f"max({metric('disk_pressure')})", "disk pressure"),
+            width=12,
+        ).line_interpolation(LineInterpolation.STEP_AFTER),
+        _stacked(
+            _series(
+                "Verdicts",
+                "References by verdict: why each is removed (DUE), waits or is kept.",
+                "none",
+                _range(f"sum by (verdict) ({metric('references')})", "{{verdict}}"),
+                width=12,
+            )
+        ),
+        _series(
+            "Disk",
+            "Free space of the file system that holds the images, and the size of all image layers.",
+            "decbytes",
+            _range(f"sum({metric('filesystem_avail_bytes')})", "free"),
+            _range(f"sum({metric('image_store_bytes')})", "images"),
+            _range(f"sum({metric('reclaimable_bytes')})", "due or waiting"),
+            width=12,
+        ),
+        _series(
+            "Used share of the disk",
+            "Of bytes and of inodes.",
+            "percentunit",
+            _range(f"1 - {metric('filesystem_avail_bytes')} / {metric('filesystem_size_bytes')}", "bytes"),
+            _range(f"1 - {metric('filesystem_files_free')} / {metric('filesystem_files')}", "inodes"),
+            width=12,
+        )
+        .min(0)
+        .max(1),
+        _bars(
+            _series(
+                "Removals by outcome",
+                "Refused: the engine reports that the image is in use. Failed: the engine returned an error.",
+                "none",
+                _range(f"sum by (outcome) (increase({metric('removals_total')}[$__rate_interval]))", "{{outcome}}"),
+            )
+        ),
+        _bars(
+            _series(
+                "Freed by policy",
+                "Bytes that removals freed, by policy document.",
+                "decbytes",
+                _range(
+                    f"sum by (document) (increase({metric('reclaimed_bytes_total')}[$__rate_interval]))", "{{document}}"
+                ),
+            )
+        ),
+        _stacked(
+            _series(
+                "Policies",
+                "Documents by state on the node.",
+                "none",
+                _range(f"sum by (state) ({metric('documents')})", "{{state}}"),
+            )
+        ),
+        _bars(
+            _series(
+                "Passes by result",
+                "Results of passes. A failed pass removed nothing: the engine or the ledger was not available.",
+                "none",
+                _range(f"sum by (result) (increase({metric('passes_total')}[$__rate_interval]))", "{{result}}"),
+            )
+        ),
+        _series("Pass duration", "Duration of passes.", "s", *_quantiles("pass_duration_seconds")),
+        _series(
+            "Engine latency",
+            "Response time of the engine, by operation: 99 of 100 requests are faster.",
+            "s",
+            *_quantiles("engine_request_duration_seconds", "operation"),
+        ),
+        _series(
+            "Engine errors",
+            "Responses of the engine other than success. 409: refused. 404: the image was already removed.",
+            "reqps",
+            _range(
+                "sum by (operation, code)"
+                f""" (rate({metric("engine_requests_total", 'code!="200"')}[$__rate_interval]))""",
                 "{{operation}} {{code}}",
             ),
+            width=12,
         ),
-    ),
-    Panel(
-        "Passes by result",
-        "Results of passes. A failed pass removed nothing: the engine or the ledger was not available.",
-        "none",
-        (Target(f"sum by (result) (increase({metric('passes_total')}[$__rate_interval]))", "{{result}}"),),
-        custom=_BARS,
-    ),
-    Panel(
-        "Since the last successful pass",
-        "By the clock of the node: wrong where that clock is wrong.",
-        "s",
-        (Target(f"time() - ({metric('last_successful_pass_timestamp_seconds')} > 0)", "{{instance}}"),),
-    ),
-    Panel(
-        "Connected",
-        "1 while the engine answers, its events are read, the folder is watched, or a STOP file is there.",
-        "bool_yes_no",
-        (
-            Target(f"min({metric('engine_up')})", "engine"),
-            Target(f"min({metric('engine_event_stream_up')})", "events"),
-            Target(f"min({metric('watcher_up')})", "folder watch"),
-            Target(f"max({metric('removals_stopped')})", "removals stopped by a file STOP"),
+        _series(
+            "Since the last successful pass",
+            "By the clock of the node: wrong where that clock is wrong.",
+            "s",
+            _range(f"time() - ({metric('last_successful_pass_timestamp_seconds')} > 0)", "{{instance}}"),
+            width=12,
         ),
-        custom={"lineInterpolation": "stepAfter"},
-    ),
-    Panel(
-        "Next deadline",
-        "When the next verdict changes if nothing else happens.",
-        "dateTimeFromNow",
-        (Target(f"min({metric('next_deadline_timestamp_seconds')} > 0) * 1000", "next", instant=True),),
-        "stat",
-        6,
-        5,
-        _STAT,
-    ),
-    Panel(
-        "Unknown bytes",
-        "Removals, or batches of them, in the last day whose freed bytes are unknown.",
-        "none",
-        (Target(f"sum(increase({metric('removals_with_unknown_bytes_total')}[1d]))", instant=True),),
-        "stat",
-        6,
-        5,
-        _STAT,
-    ),
-    Panel(
-        "Memory",
-        "Resident memory of the controllers.",
-        "decbytes",
-        (Target(f"max(process_resident_memory_bytes{{{_SELECTED}}})", "largest", instant=True),),
-        "stat",
-        6,
-        5,
-        _STAT,
-    ),
-    Panel(
-        "CPU",
-        "Share of one core that the busiest controller uses.",
-        "percentunit",
-        (Target(f"max(rate(process_cpu_seconds_total{{{_SELECTED}}}[$__rate_interval]))", "busiest", instant=True),),
-        "stat",
-        6,
-        5,
-        _STAT,
-    ),
-)
+        _stat(
+            "Next deadline",
+            "When the next verdict changes if nothing else happens.",
+            "dateTimeFromNow",
+            f"min({metric('next_deadline_timestamp_seconds')} > 0) * 1000",
+            6,
+        ),
+        _stat(
+            "Unknown bytes",
+            "Removals, or batches of them, in the last day whose freed bytes are unknown.",
+            "none",
+            f"sum(increase({metric('removals_with_unknown_bytes_total')}[1d]))",
+            6,
+        ),
+        _stat(
+            "Memory",
+            "Resident memory of the controller.",
+            "decbytes",
+            f"max(process_resident_memory_bytes{{{_OF_NODE}}})",
+            6,
+        ),
+        _stat(
+            "CPU",
+            "Share of one core that the controller uses.",
+            "percentunit",
+            f"max(rate(process_cpu_seconds_total{{{_OF_NODE}}}[$__rate_interval]))",
+            6,
+        ),
+    )
 
 
-def dashboard() -> Values:
-    """The dashboard as Grafana stores it."""
-    return {
-        "uid": UID,
-        "id": None,
-        "title": "Image controller",
-        "description": "Container images on edge nodes: kept, removed, bytes freed, and degraded nodes.",
-        "tags": ["image-controller", "edge", "docker"],
-        "editable": False,
-        "graphTooltip": 1,
-        "schemaVersion": 38,
-        "version": 1,
-        "timezone": "browser",
-        "refresh": "1m",
-        "time": {"from": "now-24h", "to": "now"},
-        "timepicker": {},
-        "links": [],
-        "annotations": {"list": [_new_versions()]},
-        "templating": {"list": list(_variables())},
-        "panels": list(_laid_out((("Fleet", FLEET), ("Nodes", NODE)))),
-    }
+# ── dashboards ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _variables() -> Iterable[Values]:
-    yield {
-        "name": "datasource",
-        "label": "Data Source",
-        "type": "datasource",
-        "query": "prometheus",
-        "current": {},
-        "hide": 0,
-        "refresh": 1,
-        "regex": "",
-        "includeAll": False,
-        "multi": False,
-        "options": [],
-    }
-    info = FAMILIES["build_info"].full_name
-    yield _variable("job", f"label_values({info}, job)")
-    yield _variable("instance", f'label_values({info}{{job=~"$job"}}, instance)')
+def dashboards() -> Iterable[tuple[str, dashboard.Dashboard]]:
+    """Both, by the name of the file."""
+    yield (
+        "image-controller-fleet.json",
+        _dashboard(FLEET_UID, "Image controllers: fleet", [_job("job:image_controller_nodes:count")], fleet),
+    )
+    yield (
+        "image-controller.json",
+        _dashboard(NODE_UID, "Image controller: node", [_job(FAMILIES["build_info"].full_name), _instance()], node),
+    )
 
 
-def _variable(name: str, query: str) -> Values:
-    return {
-        "name": name,
-        "label": name.title(),
-        "type": "query",
-        "datasource": _DATASOURCE,
-        "definition": query,
-        "query": {"query": query, "refId": name},
-        "refresh": 2,
-        "sort": 1,
-        "regex": "",
-        "hide": 0,
-        "multi": True,
-        "includeAll": True,
-        "allValue": ".+",
-        "current": {"selected": True, "text": ["All"], "value": ["$__all"]},
-        "options": [],
-    }
+def as_json(made: dashboard.Dashboard) -> str:
+    """The text of the file."""
+    return JSONEncoder(sort_keys=True, indent=2).encode(made.build()) + "\n"
 
 
-def _new_versions() -> Values:
-    before = f"{metric('build_info')} offset 10m"
-    return {
-        "name": "New version",
-        "datasource": _DATASOURCE,
-        "enable": True,
-        "iconColor": "blue",
-        "expr": f"{metric('build_info')} unless on (instance, version, engine_version) {before}",
-        "titleFormat": "{{instance}} runs {{version}} with {{engine}} {{engine_version}}",
-        "step": "60s",
-    }
+def _dashboard(
+    uid: str, title: str, variables: Iterable[dashboard.QueryVariable], panels: Callable[[], Sequence[Panel]]
+) -> dashboard.Dashboard:
+    made = dashboard.Dashboard(title).uid(uid).tags(["image-controller", "edge", "docker"]).readonly()
+    made = made.description("Container images on edge nodes: kept, removed, bytes freed, and nodes with troubles.")
+    made = made.refresh("1m").time("now-24h", "now").timezone("browser").tooltip(DashboardCursorSync.CROSSHAIR)
+    made = made.with_variable(dashboard.DatasourceVariable("datasource").label("Data Source").type("prometheus"))
+    for variable in variables:
+        made = made.with_variable(variable)
+    for number, panel in enumerate(panels(), start=1):
+        made = made.with_panel(panel.id(number))
+    return made
 
 
-def _laid_out(rows: Iterable[tuple[str, Sequence[Panel]]]) -> Iterable[Values]:
-    """Panels from left to right, line by line, each row under its title."""
-    number, top = 0, 0
-    for title, panels in rows:
-        number += 1
-        place = {"x": 0, "y": top, "w": _WIDTH, "h": 1}
-        yield {"id": number, "type": "row", "title": title, "collapsed": False, "gridPos": place, "panels": []}
-        left, top, height = 0, top + 1, 0
-        for panel in panels:
-            if left + panel.width > _WIDTH:
-                left, top, height = 0, top + height, 0
-            number += 1
-            yield _panel(panel, number, {"x": left, "y": top, "w": panel.width, "h": panel.height})
-            left, height = left + panel.width, max(height, panel.height)
-        top += height
+def _job(series: str) -> dashboard.QueryVariable:
+    made = _variable("job", f"label_values({series}, job)").multi(True).include_all(True).all_value(".+")
+    return made.current(VariableOption(text="All", value="$__all"))
 
 
-def _panel(panel: Panel, number: int, place: Values) -> Values:
-    limits = {name: value for name, value in panel.extra.items() if name in ("min", "max")}
-    rest = {name: value for name, value in panel.extra.items() if name not in limits}
-    return {
-        "id": number,
-        "type": panel.kind,
-        "title": panel.title,
-        "description": panel.description,
-        "datasource": _DATASOURCE,
-        "gridPos": place,
-        "fieldConfig": {"defaults": {"unit": panel.unit, "custom": panel.custom, **limits}, "overrides": []},
-        "options": panel.options or _SERIES,
-        "targets": [_target(target, index) for index, target in enumerate(panel.targets)],
-        **rest,
-    }
+def _instance() -> dashboard.QueryVariable:
+    return _variable("instance", f'label_values({FAMILIES["build_info"].full_name}{{job=~"$job"}}, instance)')
 
 
-def _target(target: Target, index: int) -> Values:
-    values: Values = {"refId": chr(ord("A") + index), "datasource": _DATASOURCE, "expr": target.expr}
-    values |= {"legendFormat": target.legend} if target.legend else {}
-    return values | ({"instant": True, "range": False} if target.instant else {"range": True})
+def _variable(name: str, query: str) -> dashboard.QueryVariable:
+    made = dashboard.QueryVariable(name).label(name.title()).query(query).datasource(_DATASOURCE)
+    return made.refresh(VariableRefresh.ON_TIME_RANGE_CHANGED).sort(VariableSort.ALPHABETICAL_ASC)
 
 
 if __name__ == "__main__":
-    sys.stdout.write(json.dumps(dashboard(), indent=2) + "\n")
+    for name, made in dashboards():
+        (FOLDER / name).write_text(as_json(made))
+        sys.stdout.write(f"{FOLDER / name}\n")

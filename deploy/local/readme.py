@@ -41,7 +41,8 @@ def engines() -> Iterator[str]:
     results = json.loads(RESULTS.read_text())
     yield from _head("engine", "tests passed", "skipped", "failed")
     for engine in results:
-        yield _row(engine["engine"], engine["passed"], engine.get("skipped", "not counted"), engine["failed"])
+        skipped = "not counted" if engine.get("skipped") is None else engine["skipped"]
+        yield _row(engine["engine"], engine["passed"], skipped, engine["failed"])
     for title in dict.fromkeys(title for engine in results for title in engine["findings"]):
         yield ""
         yield from _head("engine", title)

@@ -68,9 +68,14 @@ stop_controller() {
     kill -s TERM "$controller" 2>/dev/null || true
 }
 
+keep_log() { # beside the controller; Ctrl-C reaches this process too, which must read until the controller has ended
+    trap '' INT
+    exec tee "$trial/log" >&2
+}
+
 run_controller() { # OPTION...: until it ends; a signal is passed to it and ends the wait, which then starts again
     local status interrupted=yes was_interrupted=''
-    .venv/bin/imagectl run --ledger "$trial/ledger.db" "${looking[@]}" --log-format text "$@" 2> >(tee "$trial/log" >&2) &
+    .venv/bin/imagectl run --ledger "$trial/ledger.db" "${looking[@]}" --log-format text "$@" 2> >(keep_log) &
     controller=$!
     narrate &
     trap stop_controller INT TERM HUP

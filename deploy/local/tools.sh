@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# Installs Chromium and Prometheus from Debian for the tests of the page, the metrics and the manifests. Neither is
-# started here, nor at boot. Does nothing when they are already installed.
+# Installs Chromium, Prometheus and node_exporter from Debian for the tests of the page, the metrics and the manifests.
+# None is started here, nor at boot. Does nothing when they are already installed.
 set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/local/packages.sh
@@ -8,7 +8,7 @@ source "$here/packages.sh"
 # shellcheck source=deploy/local/services.sh
 source "$here/services.sh"
 
-programs=(prometheus promtool chromium chromedriver openssl zsh fish git ssh-keygen gpg unshare systemd-analyze dpkg-deb lintian)
+programs=(prometheus promtool prometheus-node-exporter chromium chromedriver openssl zsh fish git ssh-keygen gpg unshare systemd-analyze dpkg-deb lintian)
 
 is_complete() {
     local program
@@ -19,6 +19,6 @@ is_complete() {
 
 is_complete && exit 0
 mkdir -p "$home"
-install_packages "$home/install.log" prometheus chromium chromium-driver fonts-dejavu-core openssl zsh fish \
+install_packages "$home/install.log" prometheus prometheus-node-exporter chromium chromium-driver fonts-dejavu-core openssl zsh fish \
     git openssh-client gnupg util-linux systemd dpkg lintian
 is_complete || fail "not all of ${programs[*]} came with Debian's packages"

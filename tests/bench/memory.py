@@ -119,9 +119,9 @@ def _growth() -> Figure:
                 host.engine.pull(f"other:{number % 7}", content=str(number % 350))
                 host.folder.files["doc.yaml"] = a_document(a_removal(minutes=60 + number % 5))
             host.clock.elapse(300.0)
-            host.look()
+            host.run_pass()
             host.engine.calls.clear()
-            host.engine.told()  # Otherwise the fake engine keeps them.
+            host.engine.take_events()  # Otherwise the fake engine keeps them.
             if number in (PASSES // 5, PASSES + PASSES // 5 - 1):
                 gc.collect()
                 sizes.append(_own_rss_kib())

@@ -37,10 +37,10 @@ def _beside_the_same_calls() -> Figure:
             containers.create(api, f"idle.local/app:{number}")
         connection = UnixConnection(engine.host)
         with on_engine(engine, api, Path(folder), a_removal(minutes=A_WEEK_MINUTES)) as controller:
-            controller.look()
+            controller.run_pass()
             ours, theirs = [], []
             for _ in range(ROUNDS):
-                ours.append(seconds(controller.look))
+                ours.append(seconds(controller.run_pass))
                 theirs.append(seconds(connection.two_calls))
             assert not controller.last.removals
         connection.close()
@@ -79,8 +79,8 @@ def _pass_with(many: int, rules: int) -> Figure:
         for number in range(many):
             host.engine.load(f"team{number % 2_000}/app:{number}")
         host.folder.files = {f"doc{n}.json": a_document(*removals[n : n + 50]) for n in range(0, rules, 50)}
-        host.look()
-        took = statistics.median(seconds(host.look) for _ in range(5))
+        host.run_pass()
+        took = statistics.median(seconds(host.run_pass) for _ in range(5))
     detail = f"{took / many * 1e6:.1f} us for each image"
     return Figure(
         f"our own part of an idle pass, {many:,} images and {rules:,} rules", took * 1_000, "ms", None, detail

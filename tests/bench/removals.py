@@ -102,9 +102,9 @@ class _Bench:
             on_engine(self.engine, self.api, Path(folder), port=eye, parallel=CONNECTIONS) as controller,
         ):
             controller.catch_up()
-            controller.look()
+            controller.run_pass()
             controller.clock.elapse(3_600)
-            took = seconds(controller.look)
+            took = seconds(controller.run_pass)
             assert len(controller.removals) == self.many
         self.took.setdefault("removals", []).append(eye.last_answer - eye.first_request)
         return took

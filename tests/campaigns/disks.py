@@ -62,7 +62,7 @@ def removed_in_one_life(file: Path, number: int, images: int = IMAGES) -> int:
 
 def _pass(host: Host) -> None:
     """A pass and its report, as the daemon writes it."""
-    status = host.look()
+    status = host.run_pass()
     report = StatusReport(status, _TERMS)
     with suppress(LedgerUnavailable):
         assert isinstance(host.ledger, Ledger)

@@ -247,10 +247,10 @@ class TestWatch:
     def test_nothing_is_printed_while_nothing_changes(
         self, node: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:
-        looks = iter((None, None, KeyboardInterrupt))
+        reads = iter((None, None, KeyboardInterrupt))
 
         def wait(seconds: float) -> None:
-            if end := next(looks):
+            if end := next(reads):
                 raise end
 
         monkeypatch.setattr(time, "sleep", wait)

@@ -44,7 +44,7 @@ def test_an_image_that_the_agent_needs_by_now_is_kept(host: Host) -> None:
     host.engine.pull("dep:1")
     host.engine.pull("other:1")
     host.node.new = needs("dep:1")
-    host.look()
+    host.run_pass()
     assert host.engine.names == ["dep:1"]
     assert host.verdict("dep:1").reason is Reason.IN_USE
     assert host.last.decision.node == needs("dep:1")
@@ -55,23 +55,23 @@ def test_without_an_answer_images_that_the_agent_ever_named_are_kept_in_this_pas
     host.engine.pull("dep:1")
     host.engine.pull("other:1")
     host.node.new = SILENCE
-    host.look()
+    host.run_pass()
     assert host.engine.names == ["dep:1"]
     verdict = host.verdict("dep:1")
     assert (verdict.reason, verdict.until) == (Reason.SETTLING, None)
     assert verdict.detail == "the agent does not answer and may need it again"
     host.node.new = None
-    host.look()
+    host.run_pass()
     assert host.engine.names == []
 
 
 def test_an_image_that_lost_the_name_is_kept_as_well(host: Host) -> None:
     host.node.answer = needs("dep:1")
     host.engine.pull("dep:1", content="old")
-    host.look()
+    host.run_pass()
     host.engine.pull("dep:1", content="new")
     host.node.answer, host.node.new = once_named("dep:1"), SILENCE
-    assert host.look().removals == ()
+    assert host.run_pass().removals == ()
     assert len(host.last.decision.plan.verdicts) == 2
 
 
@@ -79,33 +79,33 @@ def test_without_an_answer_all_images_are_kept_if_the_archived_records_are_not_k
     host.node.answer = replace(GOOD, agent=AgentAnswer(is_cut_short=True))
     host.engine.pull("other:1")
     host.node.new = SILENCE
-    host.look()
+    host.run_pass()
     assert host.engine.names == ["other:1"]
 
 
 def test_images_that_an_agent_container_used_are_kept_as_well(host: Host) -> None:
     host.engine.pull("dep:1")
     container = host.engine.run("dep:1", labels={"openhorizon.anax.service_name": "dep"})
-    host.look()
+    host.run_pass()
     host.engine.rm(container)
     host.node.new = SILENCE
-    host.look()
+    host.run_pass()
     assert host.engine.names == ["dep:1"]
 
 
 def test_a_missing_answer_while_nothing_was_due_asks_no_second_time(host: Host) -> None:
     host.node.answer = once_named("dep:1")
-    host.look()
+    host.run_pass()
     host.engine.pull("dep:1")
     host.node.answer, host.node.new = SILENCE, GOOD
-    host.look()
+    host.run_pass()
     assert host.engine.names == ["dep:1"]
 
 
 def test_without_an_agent_nothing_is_asked(host: Host) -> None:
     host.node.answer = NodeAnswer(A_NODE)
     host.engine.pull("dep:1")
-    host.look()
+    host.run_pass()
     assert host.engine.names == []
 
 
@@ -128,7 +128,7 @@ def test_a_missing_answer_is_one_warning_and_one_line_at_its_end(host: Host) -> 
     def after(seconds: float, answer: NodeAnswer) -> None:
         host.clock.elapse(seconds)
         host.node.answer = answer
-        lines.extend(line.event for line in journal.lines(host.look()))
+        lines.extend(line.event for line in journal.lines(host.run_pass()))
 
     after(0.0, GOOD)
     lines.clear()
@@ -142,17 +142,17 @@ def test_a_missing_answer_is_one_warning_and_one_line_at_its_end(host: Host) -> 
 
 def test_a_cut_answer_is_one_warning(host: Host) -> None:
     journal = Journal(600.0)
-    journal.lines(host.look())
+    journal.lines(host.run_pass())
     host.node.answer = replace(GOOD, agent=AgentAnswer(is_cut_short=True))
-    assert [line.event for line in journal.lines(host.look())] == [LogEvent.AGENT_ANSWER_CUT_SHORT]
-    assert journal.lines(host.look()) == []
+    assert [line.event for line in journal.lines(host.run_pass())] == [LogEvent.AGENT_ANSWER_CUT_SHORT]
+    assert journal.lines(host.run_pass()) == []
 
 
 def test_the_detail_says_which_record_needs_an_image(host: Host) -> None:
     agent = needs("dep:1").agent
     host.node.answer = replace(GOOD, agent=replace(agent, records={"dep:1": "service svc.dep 1.0.0 of 2026-11-29"}))
     host.engine.pull("dep:1")
-    host.look()
+    host.run_pass()
     words = "an active service definition of the agent names it (service svc.dep 1.0.0 of 2026-11-29)"
     assert host.verdict("dep:1").detail == words
 
@@ -162,10 +162,40 @@ def test_explain_says_which_record_named_an_image(host: Host) -> None:
     agent = needs("dep:1").agent
     host.node.answer = replace(GOOD, agent=replace(agent, records={"dep:1": "service svc.dep 1.0.0 of 2026-11-29"}))
     host.engine.pull("dep:1")
-    host.look()
+    host.run_pass()
     evidence = host.last.decision.memory.evidence
     assert [(each.detail, each.record) for each in evidence.values()] == [
         ("dep:1", "service svc.dep 1.0.0 of 2026-11-29")
     ]
     (row,) = reference_rows(host.last.decision, Usage.ANY)
     assert row.agent_downloaded == "named by a service of the agent: dep:1 (service svc.dep 1.0.0 of 2026-11-29)"
+
+
+# ── the age of an answer ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("first_after", "is_evidence"), [(needs("dep:1"), True), (once_named("dep:1"), False)])
+def test_the_first_answer_after_a_pull_is_the_first_that_was_given_after_it(
+    host: Host, first_after: NodeAnswer, is_evidence: bool
+) -> None:
+    host.rules(a_removal(agent_only=True, minutes=60))
+    host.clock.elapse(30.0)
+    host.engine.pull("dep:1")
+    for age in (31.0, 36.0, 41.0):
+        host.node.answer = replace(GOOD, age_seconds=age)
+        host.run_pass()
+        host.clock.elapse(5.0)
+    assert host.last.decision.memory.evidence == {}
+    host.node.answer = first_after
+    host.run_pass()
+    assert bool(host.last.decision.memory.evidence) is is_evidence
+
+
+def test_an_old_answer_makes_a_new_agreement_as_old_as_the_answer_before(host: Host) -> None:
+    """The age is that of the answer, not of the pass."""
+    host.clock.elapse(100.0)
+    host.node.answer = replace(GOOD, age_seconds=40.0)
+    host.run_pass()
+    memory = host.last.decision.memory
+    assert memory.node is not None
+    assert (memory.clock.seconds - memory.node.at, memory.node.answer.age_seconds) == (40.0, 0.0)

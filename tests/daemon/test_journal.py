@@ -67,18 +67,18 @@ def only(lines: list[Line]) -> Line:
 
 
 def test_a_pass_in_which_nothing_changed_says_nothing(host: Host) -> None:
-    assert said(host.last, host.look()) == []
+    assert said(host.last, host.run_pass()) == []
 
 
 def test_a_change_of_engine_is_one_line_and_a_mark_in_the_history(host: Host) -> None:
     host.engine.load("app:1")
-    before = host.look()
+    before = host.run_pass()
     host.engine.identity = "another"
     host.engine.generation += 1
-    line = next(each for each in lines_for(before, host.look()) if each.event is LogEvent.ENGINE_CHANGED)
+    line = next(each for each in lines_for(before, host.run_pass()) if each.event is LogEvent.ENGINE_CHANGED)
     assert (line.level, line.message) == (logging.WARNING, host.last.engine_change)
     assert line.message.startswith("another engine answers: Docker 20.10.24 at /var/lib/docker (another) instead of")
-    assert host.look().engine_change == ""
+    assert host.run_pass().engine_change == ""
     reader = HistoryReader(host.ledger_file)
     assert reader.marks() == (Mark(host.clock.now().wall_seconds, line.message),)
     assert reader.marks(host.clock.now().wall_seconds + 1) == ()
@@ -87,23 +87,23 @@ def test_a_change_of_engine_is_one_line_and_a_mark_in_the_history(host: Host) ->
 
 def test_a_gap_is_reported_once_with_its_reason_and_the_settle_time(host: Host) -> None:
     host.reboot()
-    first = host.look()
+    first = host.run_pass()
     effect = "image use may have gone unnoticed; the settle time (10m) starts again for all images"
     assert f"the host was restarted: {effect}" in said(None, first)
     host.clock.elapse(1.0)
-    assert said(first, host.look()) == []
+    assert said(first, host.run_pass()) == []
 
 
 def test_a_document_is_logged_when_it_is_added_and_removed(host: Host) -> None:
     first = host.last
     assert said(None, first) == ["policy doc: in force"]
     host.folder.files = {}
-    assert "policy doc: removed from the folder" in said(first, host.look())
+    assert "policy doc: removed from the folder" in said(first, host.run_pass())
 
 
 def test_a_bad_document_is_a_warning_with_all_its_problems(host: Host) -> None:
     host.folder.files["bad.yaml"] = {"enabled": True, "image_policy": {"removal": [{"image_name": "x"}]}}
-    lines = [line for line in lines_for(host.last, host.look()) if line.fields.get("document") == "bad"]
+    lines = [line for line in lines_for(host.last, host.run_pass()) if line.fields.get("document") == "bad"]
     assert [line.level for line in lines] == [logging.WARNING]
     assert "bad.yaml" in lines[0].message
     assert len(lines[0].fields["problems"]) >= 2
@@ -120,13 +120,13 @@ def test_a_failure_is_logged_once_and_its_end_with_its_duration(host: Host) -> N
     journal = Journal(SETTLE)
     journal.lines(host.last)
     host.engine.is_down = True
-    assert [(line.level, line.message) for line in journal.lines(host.look())] == [
+    assert [(line.level, line.message) for line in journal.lines(host.run_pass())] == [
         (logging.ERROR, "the engine is down")
     ]
     host.clock.elapse(240)
-    assert journal.lines(host.look()) == []
+    assert journal.lines(host.run_pass()) == []
     host.engine.is_down = False
-    line = only(journal.lines(host.look()))
+    line = only(journal.lines(host.run_pass()))
     assert (line.message, line.fields["seconds"]) == ("resolved: the engine is down (after 4m)", 240.0)
 
 
@@ -138,10 +138,10 @@ def test_a_failure_whose_text_changes_is_not_resolved_in_between(host: Host) -> 
 def test_events_say_what_is_wrong_and_what_is_resolved(host: Host) -> None:
     well = host.last
     host.engine.is_down = True
-    ill = host.look()
+    ill = host.run_pass()
     host.engine.is_down = False
     assert [line.event for line in lines_for(well, ill)] == [LogEvent.ENGINE_UNREACHABLE]
-    line = only(lines_for(ill, host.look()))
+    line = only(lines_for(ill, host.run_pass()))
     assert (line.event, line.fields["resolved"]) == (LogEvent.RESOLVED, LogEvent.ENGINE_UNREACHABLE)
 
 
@@ -162,7 +162,7 @@ def test_every_outcome_of_a_removal_has_its_event(host: Host, outcome: Outcome, 
 
 def test_a_lost_folder_is_a_warning(host: Host) -> None:
     host.folder.lost = "policies cannot be read: Permission denied"
-    lines = list(lines_for(host.last, host.look()))
+    lines = list(lines_for(host.last, host.run_pass()))
     assert (logging.WARNING, "no policies: policies cannot be read: Permission denied") in [
         (line.level, line.message) for line in lines
     ]
@@ -235,11 +235,11 @@ def test_an_unknown_figure_is_called_unknown(freed: Freed, words: str) -> None:
 def test_a_dry_run_logs_once_what_it_would_remove(host: Host) -> None:
     host.options = replace(host.options, dry_run=True)
     host.restart()
-    first = host.look()
+    first = host.run_pass()
     host.engine.load("app:1")
-    second = host.look()
+    second = host.run_pass()
     assert said(first, second) == ["dry run: would remove app:1 (doc#0)"]
-    assert said(second, host.look()) == []
+    assert said(second, host.run_pass()) == []
 
 
 def test_a_revision_is_logged_when_it_changes(host: Host) -> None:
@@ -250,17 +250,17 @@ def test_a_revision_is_logged_when_it_changes(host: Host) -> None:
 
 def test_documents_for_which_only_time_has_passed_are_not_logged_again(host: Host) -> None:
     host.folder.files["doc.yaml"] = a_document(a_removal("app:*"))
-    before = host.look()
+    before = host.run_pass()
     host.clock.elapse(100)
-    assert said(before, host.look()) == []
+    assert said(before, host.run_pass()) == []
 
 
 def test_a_stop_file_gives_one_line_when_it_appears_and_one_when_it_is_deleted(host: Host) -> None:
-    before = host.look()
+    before = host.run_pass()
     host.folder.is_stopped = True
-    stopped, still = host.look(), host.look()
+    stopped, still = host.run_pass(), host.run_pass()
     host.folder.is_stopped = False
-    after = host.look()
+    after = host.run_pass()
     assert [line for line in said(before, stopped) if "STOP" in line] == [
         "all removals are stopped: the policy folder has a file STOP (delete it to continue)"
     ]

@@ -17,9 +17,9 @@ from controller.daemon.loop import (
     GATHERED_AT_MOST_SECONDS,
     LONGEST_WAIT_SECONDS,
     QUIET_SECONDS,
-    Bell,
     Loop,
     Schedule,
+    WakeUp,
     retry_after_seconds,
 )
 from controller.daemon.status import PassResult, Status
@@ -38,7 +38,7 @@ START = 1_000.0
 class Script:
     """Passes with given results, and wake-ups at given times; the loop ends with the script."""
 
-    def __init__(self, rings: tuple[float, ...] = (), until: float = 2_000.0) -> None:
+    def __init__(self, wake_ups: tuple[float, ...] = (), until: float = 2_000.0) -> None:
         self.clock = FakeClock(uptime_seconds=START)
         self.stopping = threading.Event()
         self.passes: list[float] = []
@@ -47,7 +47,7 @@ class Script:
         self.took = 0.1
         self.outcome: Callable[[Status], Status] = lambda status: status
         self.pressure_at: float | None = None
-        self._rings = [START + ring for ring in rings]
+        self._wake_ups = [START + wake for wake in wake_ups]
         self._until = START + until
 
     @property
@@ -57,13 +57,13 @@ class Script:
     def wait(self, seconds: float) -> bool:
         """Wait for a wake-up."""
         end = self.now + max(0.0, seconds)
-        ring = next((ring for ring in self._rings if ring <= end), None)
-        if ring is not None:
-            self._rings.remove(ring)
-        self.clock.elapse(max(0.0, (end if ring is None else ring) - self.now))
+        wake = next((wake for wake in self._wake_ups if wake <= end), None)
+        if wake is not None:
+            self._wake_ups.remove(wake)
+        self.clock.elapse(max(0.0, (end if wake is None else wake) - self.now))
         if self.now >= self._until:
             self.stopping.set()
-        return ring is not None
+        return wake is not None
 
     def reconcile(self) -> Status:
         began = self.clock.now()
@@ -136,28 +136,28 @@ def test_after_a_failed_pass_disk_pressure_does_not_shorten_the_backoff() -> Non
 
 
 def test_a_wake_up_starts_a_pass_after_a_quiet_second() -> None:
-    assert Script(rings=(50,), until=100).run() == [0, 51]
+    assert Script(wake_ups=(50,), until=100).run() == [0, 51]
 
 
 def test_endless_wake_ups_start_a_pass_every_five_seconds() -> None:
-    rings = tuple(10 + 0.25 * number for number in range(60))
-    passes = Script(rings=rings, until=40).run()
+    wake_ups = tuple(10 + 0.25 * number for number in range(60))
+    passes = Script(wake_ups=wake_ups, until=40).run()
     assert passes[1] == 15.0
     assert all(later - earlier >= 5 for earlier, later in pairwise(passes[:-1]))
 
 
 def test_a_wake_up_during_a_pass_starts_another() -> None:
-    assert Script(rings=(0.05,), until=50).run() == [0, 1.1]
+    assert Script(wake_ups=(0.05,), until=50).run() == [0, 1.1]
 
 
 def test_slow_passes_after_wake_ups_keep_their_distance() -> None:
-    script = Script(rings=(11,), until=100)
+    script = Script(wake_ups=(11,), until=100)
     script.took = 10.0
     assert script.run() == [0, 60]
 
 
 def test_a_slow_pass_does_not_delay_a_deadline() -> None:
-    script = Script(rings=(11,), until=45)
+    script = Script(wake_ups=(11,), until=45)
     script.took = 10.0
     script.outcome = deciding_again_in(20)
     assert script.run() == [0, 30]
@@ -211,7 +211,7 @@ def test_one_run_is_one_pass_if_nothing_is_open() -> None:
 
 
 def test_one_run_waits_for_the_figure_of_its_batch() -> None:
-    script = Script(rings=(0.2, 0.3))
+    script = Script(wake_ups=(0.2, 0.3))
     script.outcome = lambda s: replace(s, next_figure_at=START + 1.5 if len(script.passes) == 1 else None)
     script.loop().run_once()
     assert script.passes == [0, 1.5]
@@ -260,39 +260,39 @@ def test_one_run_that_is_stopped_ends() -> None:
 
 
 def test_a_wake_up_ends_the_wait_at_once() -> None:
-    bell = Bell()
-    threading.Thread(target=bell.ring).start()
-    assert bell.wait(60)
+    wake_up = WakeUp()
+    threading.Thread(target=wake_up.wake).start()
+    assert wake_up.wait(60)
 
 
 def test_a_wake_up_before_the_wait_is_not_lost() -> None:
-    bell = Bell()
-    bell.ring()
-    assert bell.wait(60)
+    wake_up = WakeUp()
+    wake_up.wake()
+    assert wake_up.wait(60)
 
 
 def test_a_ring_just_after_the_time_is_up_is_not_lost() -> None:
-    class RungLate(threading.Event):
+    class SetLate(threading.Event):
         def wait(self, timeout: float | None = None) -> bool:
             self.set()
             return False
 
-    bell = Bell()
-    bell._rung = RungLate()
-    assert not bell.wait(0)
-    assert bell._rung.is_set()
+    wake_up = WakeUp()
+    wake_up._event = SetLate()
+    assert not wake_up.wait(0)
+    assert wake_up._event.is_set()
 
 
 def test_many_wake_ups_are_one() -> None:
-    bell = Bell()
-    bell.ring()
-    bell.ring()
-    assert bell.wait(0)
-    assert not bell.wait(0)
+    wake_up = WakeUp()
+    wake_up.wake()
+    wake_up.wake()
+    assert wake_up.wait(0)
+    assert not wake_up.wait(0)
 
 
 def test_a_wait_until_a_past_time_returns_at_once() -> None:
-    assert not Bell().wait(-5)
+    assert not WakeUp().wait(-5)
 
 
 def after_a_pass(took: float = 0.1, deadline: float = RESYNC) -> Schedule:
@@ -300,8 +300,8 @@ def after_a_pass(took: float = 0.1, deadline: float = RESYNC) -> Schedule:
     return Schedule(last_pass_ended=0.0, last_pass_took=took, deadline=deadline)
 
 
-def rung_at(schedule: Schedule, *times: float) -> Schedule:
-    return reduce(Schedule.rung, times, schedule)
+def woken_at(schedule: Schedule, *times: float) -> Schedule:
+    return reduce(Schedule.woken, times, schedule)
 
 
 def test_without_a_wake_up_the_next_pass_is_at_the_deadline() -> None:
@@ -309,23 +309,23 @@ def test_without_a_wake_up_the_next_pass_is_at_the_deadline() -> None:
 
 
 def test_the_schedule_runs_a_pass_a_quiet_second_after_a_wake_up() -> None:
-    assert rung_at(after_a_pass(), 10.0).next_pass == 10.0 + QUIET_SECONDS
+    assert woken_at(after_a_pass(), 10.0).next_pass == 10.0 + QUIET_SECONDS
 
 
 def test_successive_wake_ups_are_gathered_until_they_end() -> None:
-    assert rung_at(after_a_pass(), 10.0, 10.5, 11.2).next_pass == 11.2 + QUIET_SECONDS
+    assert woken_at(after_a_pass(), 10.0, 10.5, 11.2).next_pass == 11.2 + QUIET_SECONDS
 
 
 def test_endless_wake_ups_start_a_pass_after_five_seconds() -> None:
-    assert rung_at(after_a_pass(), *(10.0 + 0.5 * n for n in range(100))).next_pass == 10.0 + GATHERED_AT_MOST_SECONDS
+    assert woken_at(after_a_pass(), *(10.0 + 0.5 * n for n in range(100))).next_pass == 10.0 + GATHERED_AT_MOST_SECONDS
 
 
 def test_passes_after_wake_ups_keep_a_distance_of_five_passes() -> None:
-    assert rung_at(after_a_pass(took=7.0), 1.0).next_pass == 5 * 7.0
+    assert woken_at(after_a_pass(took=7.0), 1.0).next_pass == 5 * 7.0
 
 
 def test_a_deadline_needs_no_distance() -> None:
-    assert rung_at(after_a_pass(took=7.0, deadline=3.0), 1.0).next_pass == 3.0
+    assert woken_at(after_a_pass(took=7.0, deadline=3.0), 1.0).next_pass == 3.0
 
 
 @given(
@@ -334,12 +334,12 @@ def test_a_deadline_needs_no_distance() -> None:
     st.floats(0, 1000),
 )
 def test_a_wake_up_never_delays_a_deadline_nor_breaks_the_distance(
-    rings: list[float], took: float, deadline: float
+    wake_ups: list[float], took: float, deadline: float
 ) -> None:
-    next_pass = rung_at(after_a_pass(took, deadline), *rings).next_pass
+    next_pass = woken_at(after_a_pass(took, deadline), *wake_ups).next_pass
     assert next_pass <= deadline
-    assert next_pass == deadline or next_pass >= max(rings[0] + QUIET_SECONDS, DISTANCE_IN_PASSES * took)
-    assert next_pass <= max(rings[0] + GATHERED_AT_MOST_SECONDS, DISTANCE_IN_PASSES * took)
+    assert next_pass == deadline or next_pass >= max(wake_ups[0] + QUIET_SECONDS, DISTANCE_IN_PASSES * took)
+    assert next_pass <= max(wake_ups[0] + GATHERED_AT_MOST_SECONDS, DISTANCE_IN_PASSES * took)
 
 
 @pytest.mark.parametrize(("failed", "seconds"), [(1, 1), (2, 2), (3, 4), (8, 128), (9, 256), (10, 300), (10_000, 300)])

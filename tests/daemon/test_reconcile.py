@@ -74,7 +74,7 @@ def fails(error: Exception) -> Callable[[], object]:
 
 def test_what_is_due_is_removed(host: Host) -> None:
     host.engine.load("app:1")
-    status = host.look()
+    status = host.run_pass()
     assert (status.result, outcomes(host)) == (PassResult.REMOVED, {"app:1": "removed"})
     assert history(host) == [("app:1", "removed")]
 
@@ -82,9 +82,9 @@ def test_what_is_due_is_removed(host: Host) -> None:
 def test_a_pass_in_which_nothing_changed_sends_two_requests(host: Host) -> None:
     host.engine.load("used:1")
     host.engine.run("used:1")
-    host.look()
+    host.run_pass()
     host.engine.calls.clear()
-    assert host.look().result is PassResult.NOTHING_DUE
+    assert host.run_pass().result is PassResult.NOTHING_DUE
     assert host.engine.calls == ["images", "containers"]
 
 
@@ -92,14 +92,14 @@ def test_many_uses_need_no_more_requests_and_none_for_the_disk() -> None:
     with a_host() as host:
         host.rules(a_removal())
         host.engine.load("app:1")
-        host.look()
+        host.run_pass()
         host.clock.elapse(590)
         for _ in range(100):
             host.engine.run_briefly("app:1")
         host.engine.calls.clear()
-        host.look()
+        host.run_pass()
         host.clock.elapse(20)
-        host.look()
+        host.run_pass()
         assert host.verdict("app:1").detail == "used by a container"
         assert host.engine.calls == ["images", "containers"] * 2
 
@@ -108,7 +108,7 @@ def test_many_uses_need_no_more_requests_and_none_for_the_disk() -> None:
 def test_nothing_is_removed_unless_images_and_containers_were_read(host: Host, question: str) -> None:
     host.engine.load("app:1")
     when(host, question, fails(EngineUnavailable("a list that is cut")))
-    status = host.look()
+    status = host.run_pass()
     assert (status.result, status.trouble) == (PassResult.FAILED, "a list that is cut")
     assert host.engine.names == ["app:1"]
 
@@ -116,16 +116,16 @@ def test_nothing_is_removed_unless_images_and_containers_were_read(host: Host, q
 def test_nothing_is_removed_unless_the_folder_was_read(host: Host) -> None:
     host.engine.load("app:1")
     host.folder.lost = "policies cannot be read: Permission denied"
-    assert host.look().result is PassResult.NOTHING_DUE
+    assert host.run_pass().result is PassResult.NOTHING_DUE
     assert host.engine.names == ["app:1"]
 
 
 def test_after_a_failed_pass_the_last_decision_is_kept(host: Host) -> None:
     host.engine.load("app:1")
     host.engine.run("app:1")
-    host.look()
+    host.run_pass()
     host.engine.is_down = True
-    assert not host.look().engine_is_up
+    assert not host.run_pass().engine_is_up
     assert host.reason("app:1") is Reason.IN_USE
 
 
@@ -134,13 +134,13 @@ def test_events_are_kept_until_a_pass_has_used_them(host: Host) -> None:
     host.restart()
     host.rules(a_removal())
     host.engine.load("app:1")
-    host.look()
+    host.run_pass()
     host.clock.elapse(590)
     host.engine.run_briefly("app:1")
     when(host, "images", fails(EngineUnavailable("no")))
-    host.look()
+    host.run_pass()
     host.clock.elapse(20)
-    host.look()
+    host.run_pass()
     assert host.reason("app:1") is Reason.SETTLING
 
 
@@ -148,7 +148,7 @@ def test_an_image_that_cannot_be_inspected_is_removed_and_stops_no_other_removal
     host.engine.load("corrupt:1", content="1")
     host.engine.load("sound:1", content="2")
     when(host, "layers", fails(EngineUnavailable("500: layer does not exist")))
-    host.look()
+    host.run_pass()
     assert outcomes(host) == {"corrupt:1": "removed", "sound:1": "removed"}
     assert [removal.freed.exactness for removal in host.last.removals] == [Exactness.UNKNOWN, Exactness.EXACT]
 
@@ -158,7 +158,7 @@ def test_a_dry_run_removes_nothing(host: Host) -> None:
     host.restart()
     host.rules(a_removal())
     host.engine.load("app:1")
-    host.look()
+    host.run_pass()
     assert host.reason("app:1") is Reason.DUE
     assert host.engine.names == ["app:1"]
 
@@ -166,7 +166,7 @@ def test_a_dry_run_removes_nothing(host: Host) -> None:
 def test_nothing_is_removed_from_another_engine_than_the_observed_one(host: Host) -> None:
     host.engine.load("app:1")
     when(host, "containers", lambda: setattr(host.engine, "identity", "another"))
-    status = host.look()
+    status = host.run_pass()
     assert "another engine answers at this address" in status.trouble
     assert host.engine.names == ["app:1"]
 
@@ -175,8 +175,8 @@ def test_nothing_is_removed_in_the_pass_in_which_the_node_became_a_swarm_manager
     """The images of its services were not listed yet; the next pass protects them."""
     host.engine.load("app:1")
     when(host, "containers", lambda: setattr(host.engine, "services", frozenset({"app:1"})))
-    assert "it changed its role" in host.look().trouble
-    host.look()
+    assert "it changed its role" in host.run_pass().trouble
+    host.run_pass()
     assert (host.reason("app:1"), host.engine.names) == (Reason.PROTECTED, ["app:1"])
 
 
@@ -186,7 +186,7 @@ def test_nothing_is_removed_in_the_pass_in_which_the_node_became_a_swarm_manager
 def test_a_reference_that_is_still_there_after_200_has_failed(host: Host) -> None:
     host.engine.load("app:1")
     host.engine.troubles["app:1"] = deque([None])
-    host.look()
+    host.run_pass()
     (removal,) = host.last.removals
     assert (removal.outcome, removal.freed) == (Outcome.FAILED, Freed(0, Exactness.EXACT))
     assert "still there" in removal.message
@@ -201,7 +201,7 @@ def test_an_image_that_was_brought_back_meanwhile_has_not_failed(host: Host) -> 
             host.engine.load("app:1")
 
     host.engine.on_call = bring_back
-    host.look()
+    host.run_pass()
     assert outcomes(host) == {"app:1": "removed"}
     assert host.engine.names == ["app:1"]
 
@@ -210,7 +210,7 @@ def test_a_failure_after_which_the_reference_is_gone_is_a_success(host: Host) ->
     host.engine.load("app:1")
     when(host, "remove app:1", lambda: host.engine.rmi("app:1"))
     host.engine.troubles["app:1"] = deque([RemovalFailed("500: no space left on device")])
-    host.look()
+    host.run_pass()
     (removal,) = host.last.removals
     assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.UNKNOWN)
 
@@ -221,7 +221,7 @@ def test_a_removal_without_an_answer_is_resolved_by_the_second_observation(host:
     host.engine.troubles["app:1"] = deque([EngineUnavailable("no answer in 600 s")])
     if did_it:
         when(host, "remove app:1", lambda: host.engine.rmi("app:1"))
-    host.look()
+    host.run_pass()
     assert outcomes(host) == {"app:1": "removed" if did_it else "failed"}
     assert did_it or host.reason("app:1") is Reason.BACKING_OFF
 
@@ -238,13 +238,13 @@ def test_a_removal_during_which_the_engine_stopped_is_resolved_later(host: Host,
             raise EngineUnreachable("no engine")
 
     host.engine.on_call = go_away
-    status = host.look()
+    status = host.run_pass()
     assert (status.result, status.removals) == (PassResult.PARTIAL, ())
     assert "did not answer a removal (the connection broke)" in status.trouble
     assert history(host) == []
 
     host.engine.on_call = lambda _: None
-    host.look()
+    host.run_pass()
     assert history(host) == [("app:1", "removed")]
     assert host.last.removals[0].freed.exactness is (Exactness.UNKNOWN if did_it else Exactness.EXACT)
 
@@ -260,7 +260,7 @@ def test_a_refusal_is_reported_once(host: Host) -> None:
     host.engine.troubles["app:1"] = deque([RemovalRefused("in use by a build")] * 3)
     news = []
     for _ in range(3):
-        news.append(len(host.look().news))
+        news.append(len(host.run_pass().news))
         host.clock.elapse(2500)
     assert news == [1, 0, 0]
     assert history(host) == [("app:1", "refused")]
@@ -275,26 +275,26 @@ def test_failures_of_one_pass_are_retried_in_one_pass(host: Host) -> None:
     for number in range(5):
         host.engine.load(f"app:{number}", content=str(number))
         host.engine.troubles[f"app:{number}"] = deque([RemovalFailed("500")])
-    host.look()
+    host.run_pass()
     assert len({host.verdict(f"app:{number}").until for number in range(5)}) == 1
 
 
 def test_an_image_that_cannot_be_removed_is_not_requested_in_every_pass(host: Host) -> None:
     host.engine.load("app:1")
     host.engine.troubles["app:1"] = deque([RemovalRefused("409")])
-    host.look()
+    host.run_pass()
     host.engine.calls.clear()
     for _ in range(10):
-        host.look()
+        host.run_pass()
     assert host.engine.calls == ["images", "containers"] * 10
 
 
 def test_a_setback_survives_a_restart(host: Host) -> None:
     host.engine.load("app:1")
     host.engine.troubles["app:1"] = deque([RemovalRefused("409")])
-    host.look()
+    host.run_pass()
     host.restart()
-    host.look()
+    host.run_pass()
     assert host.reason("app:1") is Reason.BACKING_OFF
 
 
@@ -305,7 +305,7 @@ def test_a_stopping_controller_stores_the_answers_and_does_not_observe_again(hos
     host.engine.load("one:1", content="1")
     host.engine.load("two:1", content="2")
     when(host, "remove one:1", host.stopping.set)
-    host.look()
+    host.run_pass()
     assert outcomes(host) == {"one:1": "removed"}
     assert host.engine.calls[-1] == "remove one:1"
     assert history(host) == [("one:1", "removed")]
@@ -333,13 +333,13 @@ def test_a_removal_that_was_in_flight_at_the_end_is_resolved_at_the_next_start(
         return deleted
 
     host.engine.remove = remove_in_the_end  # type: ignore[method-assign]
-    assert len(host.look().removals) == 0
+    assert len(host.run_pass().removals) == 0
     answered.set()
     assert done.wait(10)
     host.stopping.clear()
     host.engine.on_call = lambda _: None
     host.restart()
-    host.look()
+    host.run_pass()
     (removal,) = host.last.removals
     assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.UNKNOWN)
 
@@ -362,9 +362,9 @@ def test_no_kill_of_the_process_loses_a_removal_or_reports_it_twice(host: Host, 
 
     setattr(host.ledger, method, killed)
     with suppress(KilledError):
-        host.look()
+        host.run_pass()
     host.restart()
-    host.look()
+    host.run_pass()
     assert host.engine.names == []
     assert sorted(history(host)) == [("also:1", "removed"), ("app:1", "removed")]
 
@@ -379,11 +379,11 @@ def test_an_intent_for_another_engine_is_not_resolved_on_this_one(host: Host) ->
 
     host.ledger.record = killed  # type: ignore[method-assign]
     with suppress(KilledError):
-        host.look()
+        host.run_pass()
     host.ledger.record = original  # type: ignore[method-assign]
     host.engine.identity = "another"
     host.restart()
-    assert host.look().removals == ()
+    assert host.run_pass().removals == ()
     assert history(host) == []
 
 
@@ -401,7 +401,7 @@ def broken(host: Host, method: str) -> None:
 def test_nothing_is_removed_without_a_ledger(host: Host, method: str) -> None:
     host.engine.load("app:1")
     broken(host, method)
-    status = host.look()
+    status = host.run_pass()
     assert (status.result, status.trouble) == (PassResult.FAILED, "the ledger cannot be used: disk I/O error")
     assert host.engine.names == ["app:1"]
 
@@ -418,16 +418,16 @@ def test_with_room_for_a_few_intents_a_few_removals_are_made(host: Host) -> None
     host.ledger.intend = intend_a_few  # type: ignore[method-assign]
     for number in range(120):
         host.engine.load(f"app:{number}", content=str(number))
-    assert [len(host.look().removals) for _ in range(3)] == [100, 20, 0]
+    assert [len(host.run_pass().removals) for _ in range(3)] == [100, 20, 0]
 
 
 def test_a_removal_that_the_ledger_could_not_write_is_written_later(host: Host) -> None:
     host.engine.load("app:1")
     record = host.ledger.record
     broken(host, "record")
-    assert host.look().result is PassResult.PARTIAL
+    assert host.run_pass().result is PassResult.PARTIAL
     host.ledger.record = record  # type: ignore[method-assign]
-    assert host.look().removals == ()
+    assert host.run_pass().removals == ()
     reader = LedgerReader(host.ledger_file)
     (removal,) = reader.removals()
     reader.close()
@@ -443,7 +443,7 @@ def test_a_pass_removes_no_more_than_its_limit(kind: Kind) -> None:
         host.rules(a_removal())
         for number in range(5):
             host.engine.load(f"app:{number}", content=str(number))
-        assert [len(host.look().removals) for _ in range(4)] == [2, 2, 1, 0]
+        assert [len(host.run_pass().removals) for _ in range(4)] == [2, 2, 1, 0]
 
 
 def test_a_removal_that_is_held_back_says_so() -> None:
@@ -451,7 +451,7 @@ def test_a_removal_that_is_held_back_says_so() -> None:
         host.rules(a_removal())
         for number in range(3):
             host.engine.load(f"app:{number}", content=str(number))
-        host.look()
+        host.run_pass()
         held = [verdict for verdict in host.last.decision.plan.verdicts if verdict.reason is Reason.HELD_BACK]
         assert [verdict.detail for verdict in held] == ["limit: 1 removal a pass"] * 2
 
@@ -468,12 +468,12 @@ def test_an_hour_frees_no_more_bytes_than_its_limit() -> None:
         host.restart()
         host.rules(a_removal())
         before = host.engine.store_bytes()
-        host.look()
+        host.run_pass()
         assert before - host.engine.store_bytes() <= sum(sizes[:2])
         host.clock.elapse(3599)
-        assert host.look().removals == ()
+        assert host.run_pass().removals == ()
         host.clock.elapse(2)
-        assert len(host.look().removals) >= 1
+        assert len(host.run_pass().removals) >= 1
 
 
 def test_a_removal_that_is_resolved_after_a_kill_counts_against_the_hour() -> None:
@@ -482,10 +482,10 @@ def test_a_removal_that_is_resolved_after_a_kill_counts_against_the_hour() -> No
         host.rules(a_removal())
         host.engine.load("app:1", "layer 1")
         broken(host, "record")
-        host.look()
+        host.run_pass()
         host.restart()
         host.engine.load("app:2", "layer 2")
-        host.look()
+        host.run_pass()
         assert host.reason("app:2") is Reason.HELD_BACK
 
 
@@ -504,7 +504,7 @@ def two_batches_ahead(measured: Host) -> None:
     """Each of two documents has an image to remove."""
     measured.folder.files["doc.yaml"] = a_document(a_removal("a:*"))
     measured.folder.files["other.yaml"] = a_document(a_removal("b:*"))
-    measured.look()
+    measured.run_pass()
     measured.engine.load("a:1", "one", content="1")
     measured.engine.load("b:1", "two", content="2")
     measured.clock.elapse(2.0)
@@ -513,19 +513,19 @@ def two_batches_ahead(measured: Host) -> None:
 def test_a_batch_has_its_figure_a_quiet_second_later(measured: Host) -> None:
     image = measured.engine.load("app:1", "one")
     size = measured.engine.images_now()[image].size_bytes
-    status = measured.look()
+    status = measured.run_pass()
     assert (status.batches, status.next_figure_at) == ((), measured.clock.now().uptime_seconds + 1.0)
     measured.clock.elapse(1.0)
-    assert [batch.freed for batch in measured.look().batches] == [Freed(size, Exactness.EXACT)]
-    assert measured.look().batches == ()
+    assert [batch.freed for batch in measured.run_pass().batches] == [Freed(size, Exactness.EXACT)]
+    assert measured.run_pass().batches == ()
 
 
 def test_the_removals_of_each_document_are_one_batch(measured: Host) -> None:
     two_batches_ahead(measured)
     before = measured.engine.store_bytes()
-    measured.look()
+    measured.run_pass()
     measured.clock.elapse(1.0)
-    batches = measured.look().batches
+    batches = measured.run_pass().batches
     assert sorted(batch.document for batch in batches) == ["doc", "other"]
     assert sum(batch.freed.bytes or 0 for batch in batches) == before - measured.engine.store_bytes()
 
@@ -535,34 +535,34 @@ def test_a_foreign_change_within_a_second_makes_it_unknown(measured: Host, deed:
     measured.engine.load("app:1", "one")
     measured.engine.load("used:1", "two", content="2")
     container = measured.engine.run("used:1")
-    measured.look()
+    measured.run_pass()
     if deed == "pull":
         measured.engine.pull("new:1", content="3")
     else:
         measured.engine.rm(container)
         measured.engine.rmi("used:1")
     measured.clock.elapse(1.0)
-    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
 
 
 def test_an_image_that_disappears_without_an_event_makes_it_unknown(measured: Host) -> None:
     measured.engine.load("app:1", "one")
     measured.engine.load("kept:1", "two", content="2")
     measured.folder.files["doc.yaml"] = a_document(a_removal("app:*"))
-    measured.look()
+    measured.run_pass()
     measured.clock.elapse(2.0)
-    measured.events.is_deaf = True
+    measured.events.loses_events = True
     when(measured, "remove app:1", lambda: measured.engine.rmi("kept:1"))
-    measured.look()
+    measured.run_pass()
     measured.clock.elapse(1.0)
-    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
 
 
 def test_a_failed_reading_makes_it_unknown_and_stops_nothing(measured: Host) -> None:
     measured.engine.load("app:1", "one")
     when(measured, "store_bytes", fails(EngineUnavailable("404: snapshot does not exist")))
-    assert measured.look().result is PassResult.REMOVED
-    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+    assert measured.run_pass().result is PassResult.REMOVED
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
 
 
 @pytest.mark.parametrize("trouble", [EngineUnavailable("no answer in 600 s"), RemovalFailed("504: gateway time-out")])
@@ -577,26 +577,26 @@ def test_a_removal_that_the_engine_ends_after_the_reading_makes_it_unknown(measu
             measured.engine.rmi("slow:1")
 
     measured.engine.on_call = end_after_the_reading
-    measured.look()
+    measured.run_pass()
     assert outcomes(measured) == {"slow:1": "removed", "a:1": "removed"}
     measured.clock.elapse(1.0)
-    assert [batch.freed.exactness for batch in measured.look().batches] == [Exactness.UNKNOWN]
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
 
 
 def test_a_foreign_removal_of_a_due_image_makes_earlier_batches_unknown_too(measured: Host) -> None:
     two_batches_ahead(measured)
     when(measured, "remove a:1", lambda: measured.engine.rmi("b:1"))
-    measured.look()
+    measured.run_pass()
     measured.clock.elapse(1.0)
-    assert {batch.freed.exactness for batch in measured.look().batches} == {Exactness.UNKNOWN}
+    assert {batch.freed.exactness for batch in measured.run_pass().batches} == {Exactness.UNKNOWN}
 
 
 def test_the_next_removals_do_not_invalidate_the_last_figure(measured: Host) -> None:
     measured.engine.load("app:1", "one", content="1")
-    measured.look()
+    measured.run_pass()
     measured.clock.elapse(0.5)
     measured.engine.load("app:2", "two", content="2")
-    measured.look()
+    measured.run_pass()
     assert outcomes(measured) == {"app:2": "removed"}
 
 
@@ -614,12 +614,12 @@ def test_a_file_stop_ends_a_batch_before_the_next_request() -> None:
                 host.folder.is_stopped = True
 
         host.engine.on_call = stop_at_the_first_removal
-        assert [len(host.look().removals) for _ in range(2)] == [1, 0]
+        assert [len(host.run_pass().removals) for _ in range(2)] == [1, 0]
         assert host.last.result is PassResult.NOTHING_DUE
         assert [verdict.reason for verdict in host.last.decision.plan.verdicts] == [Reason.DUE] * 2
         host.engine.on_call = lambda call: None
         host.folder.is_stopped = False
-        assert len(host.look().removals) == 2
+        assert len(host.run_pass().removals) == 2
 
 
 def test_removals_that_could_not_be_written_are_written_before_the_figure_of_their_batch(measured: Host) -> None:
@@ -635,9 +635,9 @@ def test_removals_that_could_not_be_written_are_written_before_the_figure_of_the
         record(removals, batch)
 
     measured.ledger.record = full_once  # type: ignore[method-assign]
-    measured.look()
+    measured.run_pass()
     measured.clock.elapse(1.0)
-    measured.look()
+    measured.run_pass()
     assert recorded[:3] == ["removals", "removals", "figure"]
 
 
@@ -660,10 +660,10 @@ def test_a_use_between_two_runs_on_a_quiet_engine_counts(kind: Kind, has_events:
         host.engine.run_briefly("app:1")
         host.clock.elapse(15.0)
         host.start()
-        host.look()
+        host.run_pass()
         assert host.last.decision.memory.watch.gap == ""
         host.clock.elapse(2.0)
-        host.look()
+        host.run_pass()
         assert host.reason("app:1") is Reason.NOT_IDLE_LONG_ENOUGH
 
 
@@ -677,7 +677,7 @@ def test_an_empty_replay_of_another_process_is_a_gap() -> None:
         host.clock.elapse(60.0)
         host.engine.restart()
         host.start()
-        host.look()
+        host.run_pass()
         assert host.last.decision.memory.watch.gap
         assert host.engine.has("app:1")
 
@@ -695,24 +695,24 @@ def pressed() -> Iterator[Host]:
         host.rules(a_removal("app:*", 10_080, delete_after_minutes_under_pressure=1))
         for number in range(4):
             host.engine.load(f"app:{number}", content=str(number))
-            host.look()
+            host.run_pass()
         host.clock.elapse(120.0)
         host.disk.size_bytes = 10_000_000
         yield host
 
 
 def test_a_disk_under_pressure_is_noticed_before_the_next_pass_and_once(pressed: Host) -> None:
-    pressed.look()
+    pressed.run_pass()
     assert not pressed.reconciler.notices_disk_pressure()
     pressed.disk.other_bytes = 6_000_000
     assert pressed.reconciler.notices_disk_pressure()
-    assert len(pressed.look().removals) == 3
+    assert len(pressed.run_pass().removals) == 3
     assert not pressed.reconciler.notices_disk_pressure()
 
 
 def test_without_marks_the_disk_calls_for_no_pass() -> None:
     with a_host(conditions=AT_ONCE) as host:
-        host.look()
+        host.run_pass()
         host.disk.size_bytes = 1
         assert not host.reconciler.notices_disk_pressure()
 
@@ -726,7 +726,7 @@ def test_the_disk_is_measured_before_each_removal_that_pressure_made_due(pressed
             pressed.disk.other_bytes = 3_000_000
 
     pressed.engine.on_call = other_data_is_deleted
-    status = pressed.look()
+    status = pressed.run_pass()
     assert outcomes(pressed) == {"app:0": "removed"}
     assert status.decision.memory.pressure is None
     assert status.result is PassResult.REMOVED
@@ -743,16 +743,16 @@ def test_a_removal_that_is_due_anyway_does_not_depend_on_the_disk(pressed: Host)
     pressed.engine.on_call = other_data_is_deleted
     pressed.folder.files["second.yaml"] = a_document(a_removal("app:0"), a_removal("app:3"))
     pressed.disk.size_bytes = 100_000_000
-    pressed.look()
+    pressed.run_pass()
     pressed.clock.elapse(2.0)
     pressed.disk.size_bytes = 10_000_000
-    pressed.look()
+    pressed.run_pass()
     assert outcomes(pressed) == {"app:0": "removed", "app:3": "removed"}
 
 
-def test_the_history_tells_the_pressure(pressed: Host) -> None:
+def test_the_history_shows_the_pressure(pressed: Host) -> None:
     pressed.disk.other_bytes = 6_000_000
-    pressed.look()
+    pressed.run_pass()
     assert isinstance(pressed.ledger, Ledger)
     reader = HistoryReader(pressed.ledger_file)
     try:
@@ -762,7 +762,7 @@ def test_the_history_tells_the_pressure(pressed: Host) -> None:
 
 
 def test_where_freed_space_shows_late_no_more_is_removed_than_the_estimate_needs(pressed: Host) -> None:
-    """As on btrfs: the measurement stays as it was for a while."""
+    """As on btrfs: the measurement is unchanged for a while."""
     pressed.disk.other_bytes = 5_000_000
 
     def the_disk_shows_nothing(call: str) -> None:
@@ -770,19 +770,19 @@ def test_where_freed_space_shows_late_no_more_is_removed_than_the_estimate_needs
             pressed.disk.other_bytes += 1_033_000
 
     pressed.engine.on_call = the_disk_shows_nothing
-    first = pressed.look()
+    first = pressed.run_pass()
     assert 0 < len(first.removals) < 4
     pressed.engine.on_call = lambda call: None
     pressed.clock.elapse(5.0)
-    assert pressed.look().removals == ()
+    assert pressed.run_pass().removals == ()
     pressed.disk.other_bytes = 5_000_000
     pressed.clock.elapse(5.0)
-    assert pressed.look().decision.memory.pressure is None
+    assert pressed.run_pass().decision.memory.pressure is None
     assert len(pressed.last.decision.plan.verdicts) == 4 - len(first.removals)
 
 
 def test_a_disk_that_cannot_be_measured_is_degraded_and_removes_nothing(pressed: Host) -> None:
     pressed.disk.size_bytes = 0
-    status = pressed.look()
+    status = pressed.run_pass()
     assert status.removals == ()
     assert [each.event for each in status.degradations] == [LogEvent.DISK_UNKNOWN]

@@ -31,13 +31,13 @@ def host() -> Iterator[Host]:
 
 def test_the_next_change_is_the_end_of_the_settle_time(host: Host) -> None:
     host.engine.load("app:1")
-    assert host.look().next_change_at == host.clock.now().uptime_seconds + SETTLE
+    assert host.run_pass().next_change_at == host.clock.now().uptime_seconds + SETTLE
 
 
 def test_a_new_text_is_read_again_before_that(host: Host) -> None:
     host.engine.load("app:1")
     host.folder.files["new.yaml"] = host.folder.files["doc.yaml"]
-    assert host.look().next_change_at == host.clock.now().uptime_seconds + 2.0
+    assert host.run_pass().next_change_at == host.clock.now().uptime_seconds + 2.0
 
 
 def test_without_a_future_change_there_is_no_time(host: Host) -> None:
@@ -71,18 +71,18 @@ def test_everything_that_needs_attention_is_reported(host: Host, fields: dict[st
 
 def test_a_lost_folder_is_never_healthy(host: Host) -> None:
     host.folder.lost = "policies holds no policy documents"
-    assert host.look().degraded == ("no policies: policies holds no policy documents",)
+    assert host.run_pass().degraded == ("no policies: policies holds no policy documents",)
 
 
 def test_an_empty_folder_into_which_nothing_was_delivered_is_not_degraded() -> None:
     with a_host() as host:
-        status = host.look()
+        status = host.run_pass()
         assert (status.degraded, status.has_no_policies_yet, status.is_folder_lost) == ((), True, False)
 
 
 def test_an_empty_folder_that_had_a_policy_is_degraded(host: Host) -> None:
     host.folder.files.clear()
-    status = host.look()
+    status = host.run_pass()
     assert (status.has_no_policies_yet, status.is_folder_lost) == (False, True)
     assert status.degraded == ("no policies: policies holds no policy documents",)
 

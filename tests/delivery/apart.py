@@ -102,8 +102,8 @@ def _serve(path: Path) -> None:
 
     log = _Log()
     logging.getLogger().addHandler(log)
-    rung = threading.Event()
-    folder = PolicyFolder(path, rung.set)
+    woken = threading.Event()
+    folder = PolicyFolder(path, woken.set)
 
     def read() -> dict[str, Any]:
         reading = folder.read()
@@ -120,9 +120,9 @@ def _serve(path: Path) -> None:
         }
 
     def wait() -> bool:
-        was_rung = rung.wait(_PATIENCE_SECONDS)
-        rung.clear()
-        return was_rung
+        was_woken = woken.wait(_PATIENCE_SECONDS)
+        woken.clear()
+        return was_woken
 
     def run(command: str) -> int:
         return subprocess.run(["sh", "-ec", command], check=False).returncode

@@ -21,22 +21,22 @@ PATIENCE_SECONDS = 20.0
 """Longest wait for events that must arrive."""
 
 
-class Bell:
+class WakeUpCounter:
     """Counts wake-ups, and can wait for one."""
 
     def __init__(self) -> None:
-        self.rings = 0
-        self._rung = threading.Event()
+        self.wake_ups = 0
+        self._event = threading.Event()
 
-    def ring(self) -> None:
-        self.rings += 1
-        self._rung.set()
+    def wake(self) -> None:
+        self.wake_ups += 1
+        self._event.set()
 
     def wait(self) -> bool:
         """Wait for a change since the last call."""
-        was_rung = self._rung.wait(PATIENCE_SECONDS)
-        self._rung.clear()
-        return was_rung
+        was_woken = self._event.wait(PATIENCE_SECONDS)
+        self._event.clear()
+        return was_woken
 
 
 @dataclass
@@ -44,10 +44,10 @@ class Node(Host):
     """A host with a policy folder."""
 
     policies: Path = Path("policies")
-    bell: Bell = field(default_factory=Bell)
+    wake_up: WakeUpCounter = field(default_factory=WakeUpCounter)
 
     def _ports(self) -> Ports:
-        self.watched = PolicyFolder(self.policies, self.bell.ring)
+        self.watched = PolicyFolder(self.policies, self.wake_up.wake)
         return replace(super()._ports(), folder=self.watched)
 
     def stop(self) -> None:
@@ -56,15 +56,15 @@ class Node(Host):
 
     def settle(self) -> Status:
         """A pass, and another one two seconds later."""
-        self.look()
+        self.run_pass()
         self.clock.elapse(2.0)
-        return self.look()
+        return self.run_pass()
 
     def notices_change(self) -> bool:
         """Wait for a change and run the passes that follow it; true if there was one."""
-        was_rung = self.bell.wait()
+        was_woken = self.wake_up.wait()
         self.settle()
-        return was_rung
+        return was_woken
 
     # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

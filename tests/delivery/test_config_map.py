@@ -44,11 +44,11 @@ def test_an_update_adds_and_removes_keys(volume: ConfigMapVolume) -> None:
     with a_node(volume.folder) as node:
         node.settle()
         volume.publish({"kept.yaml": a_policy(1), "added.yaml": a_policy(1)})
-        assert node.bell.wait()
-        node.look()
+        assert node.wake_up.wait()
+        node.run_pass()
         assert node.in_force == {"kept"}
         node.clock.elapse(2.0)
-        node.look()
+        node.run_pass()
         assert node.in_force == {"kept", "added"}
 
 
@@ -59,7 +59,7 @@ def test_no_step_of_an_update_drops_a_document_that_the_update_keeps(volume: Con
         node.settle()
         update = {"kept.yaml": a_policy(1), "changes.yaml": a_policy(2), "added.yaml": a_policy(1)}
         for step in volume.steps(update):
-            node.look()
+            node.run_pass()
             assert node.minutes["kept"] == 1, step
             assert node.minutes.get("changes") in (1, None), step
         node.settle()
@@ -104,7 +104,7 @@ def test_a_projection_that_changes_nothing_changes_nothing(
         for _ in range(100):
             node.clock.elapse(60.0)
             volume.publish({"p.yaml": a_policy(1)})
-            after = node.look()
+            after = node.run_pass()
             assert node.minutes == {"p": 1}
             journal = Journal(0.0)
             journal.lines(before)

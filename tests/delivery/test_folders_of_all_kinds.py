@@ -62,26 +62,26 @@ def nothing_is_in_force(node: Node, why: str) -> bool:
 def test_a_folder_that_is_emptied_puts_nothing_in_force_and_is_not_healthy(node: Node) -> None:
     """A lost mount, an incomplete delivery and a removal of all policies look the same."""
     (node.policies / "p.yaml").unlink()
-    assert node.bell.wait()
-    node.look()
+    assert node.wake_up.wait()
+    node.run_pass()
     assert nothing_is_in_force(node, "holds no policy documents")
 
 
 @pytest.mark.parametrize("text", ["", "# nothing but a comment\n", "---\n---\n"])
 def test_a_folder_of_empty_files_puts_nothing_in_force_and_is_not_healthy(node: Node, text: str) -> None:
     put(node.policies, {"p.yaml": text})
-    node.look()
+    node.run_pass()
     assert nothing_is_in_force(node, "holds no policy documents")
 
 
 def test_a_folder_that_vanishes_and_returns_is_noticed_both_times(node: Node) -> None:
     node.policies.rename(node.policies.with_name("away"))
-    assert node.bell.wait()
-    node.look()
+    assert node.wake_up.wait()
+    node.run_pass()
     assert nothing_is_in_force(node, "cannot be read: No such file or directory")
     node.policies.with_name("away").rename(node.policies)
-    assert node.bell.wait()
-    node.look()
+    assert node.wake_up.wait()
+    node.run_pass()
     assert node.in_force == {"p"}
     assert node.last.degraded == ()
 
@@ -99,13 +99,13 @@ def test_a_folder_that_is_created_later_with_its_parent_is_found(tmp_path: Path)
 def test_a_folder_that_becomes_a_file_is_lost_until_it_is_a_folder_again(node: Node) -> None:
     node.policies.rename(node.policies.with_name("away"))
     node.policies.write_text(a_policy(1))
-    assert node.bell.wait()
-    node.look()
+    assert node.wake_up.wait()
+    node.run_pass()
     assert nothing_is_in_force(node, "cannot be read: Not a directory")
     node.policies.unlink()
     node.policies.with_name("away").rename(node.policies)
-    assert node.bell.wait()
-    node.look()
+    assert node.wake_up.wait()
+    node.run_pass()
     assert node.in_force == {"p"}
 
 
@@ -126,7 +126,7 @@ def test_a_policy_deleted_while_the_controller_was_down_is_not_in_force(node: No
     node.stop()
     (node.policies / "p.yaml").unlink()
     node.start()
-    node.look()
+    node.run_pass()
     assert node.in_force == {"q"}
 
 
@@ -138,11 +138,11 @@ def test_a_file_that_may_not_be_read_any_more_gives_no_rules_until_it_may(withou
     with a_node(without_privileges) as node:
         node.settle()
         (without_privileges / "p.yaml").chmod(0)
-        node.look()
+        node.run_pass()
         assert (node.in_force, node.errors) == ({"q"}, ["cannot be read: Permission denied"])
         (without_privileges / "p.yaml").chmod(0o600)
-        assert node.bell.wait()
-        node.look()
+        assert node.wake_up.wait()
+        node.run_pass()
         assert (node.in_force, node.errors) == ({"p", "q"}, [])
 
 
@@ -150,12 +150,12 @@ def test_a_folder_that_may_not_be_read_gives_no_rules_until_it_may(without_privi
     with a_node(without_privileges) as node:
         node.settle()
         without_privileges.chmod(0)
-        node.look()
+        node.run_pass()
         assert nothing_is_in_force(node, "cannot be read: Permission denied")
         assert not node.last.watcher_is_up
         without_privileges.chmod(0o700)
-        assert node.bell.wait()
-        node.look()
+        assert node.wake_up.wait()
+        node.run_pass()
         assert (node.in_force, node.last.watcher_is_up) == ({"p"}, True)
         put(without_privileges, {"q.yaml": a_policy(2)})
         assert node.notices_change()
@@ -183,7 +183,7 @@ def test_changing_permissions_and_times_changes_nothing(node: Node) -> None:
     for path in (node.policies / "p.yaml", node.policies):
         path.chmod(0o700)
         os.utime(path, (0, 0))
-    after = node.look()
+    after = node.run_pass()
     assert after.decision.scope == before.decision.scope
     assert after.next_change_at is None
 
@@ -212,10 +212,10 @@ def test_the_second_one_counts_when_the_first_is_deleted_and_it_is_stable(polici
     with a_node(policies) as node:
         node.settle()
         (policies / "a.yaml").unlink()
-        node.look()
+        node.run_pass()
         assert node.states == {"p": "in_force", "sweep": "waiting"}
         node.clock.elapse(2.0)
-        node.look()
+        node.run_pass()
         assert (node.minutes, node.errors) == ({"p": 1, "sweep": 2}, [])
 
 

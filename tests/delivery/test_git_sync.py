@@ -79,11 +79,11 @@ def test_a_document_that_a_commit_does_not_change_is_in_force_all_the_time(sync:
     with a_node(sync.link) as node:
         node.settle()
         for step in sync.steps(sync.upstream.commit({"same.yaml": a_policy(1), "other.yaml": a_policy(2)})):
-            node.look()
+            node.run_pass()
             assert "same" in node.in_force, step
         assert node.in_force == {"same"}
         node.clock.elapse(2.0)
-        node.look()
+        node.run_pass()
         assert node.minutes == {"same": 1, "other": 2}
 
 
@@ -101,11 +101,11 @@ def test_a_swap_while_the_watch_is_set_is_noticed(sync: GitSync, monkeypatch: py
     with a_node(sync.link) as node:
         node.settle()
         assert node.minutes == {"a": 2, "b": 2, "c": 2}
-        rings = node.bell.rings
+        wake_ups = node.wake_up.wake_ups
         put(sync.link.resolve(), {"a.yaml": a_policy(3)})
         assert node.notices_change()
         assert node.minutes["a"] == 3
-        assert node.bell.rings > rings
+        assert node.wake_up.wake_ups > wake_ups
 
 
 def test_a_tree_deleted_while_it_is_read_does_not_count_in_part(sync: GitSync, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -187,14 +187,14 @@ def test_dates_of_files_have_no_effect(sync: GitSync) -> None:
         file.write_text(a_policy(2222))
         os.utime(file, ns=(status.st_atime_ns, status.st_mtime_ns))
         assert (file.stat().st_mtime_ns, file.stat().st_size) == (status.st_mtime_ns, status.st_size)
-        node.look()
+        node.run_pass()
         assert node.states == {"a": "waiting"}
         node.clock.elapse(2.0)
-        node.look()
+        node.run_pass()
         assert node.minutes == {"a": 2222}
         for seconds in (0, 10**9, 4 * 10**9):
             os.utime(file, (seconds, seconds))
-            node.look()
+            node.run_pass()
             assert node.minutes == {"a": 2222}
 
 

@@ -11,7 +11,7 @@ from queue import Queue
 from controller.adapters.folder.folder import PolicyFolder
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.ledger import Ledger
-from controller.daemon.loop import Bell, Loop
+from controller.daemon.loop import Loop, WakeUp
 from controller.daemon.ports import Ports
 from controller.daemon.reconcile import PassOptions, Reconciler
 from controller.daemon.status import Status
@@ -26,30 +26,30 @@ REGULAR_PASS_SECONDS = 300.0
 
 
 @contextmanager
-def a_loop(policies: Path, ledger_file: Path) -> Iterator[tuple[Loop, Bell, Queue[Status]]]:
+def a_loop(policies: Path, ledger_file: Path) -> Iterator[tuple[Loop, WakeUp, Queue[Status]]]:
     """A controller as in production, except its engine."""
-    clock, bell, stopping = SystemClock(), Bell(), threading.Event()
-    engine, ledger, folder = FakeEngine(clock), Ledger(ledger_file), PolicyFolder(policies, bell.ring)
+    clock, wake_up, stopping = SystemClock(), WakeUp(), threading.Event()
+    engine, ledger, folder = FakeEngine(clock), Ledger(ledger_file), PolicyFolder(policies, wake_up.wake)
     ports = Ports(clock, folder, FakeNode(), engine, FakeEvents(engine), ledger, lambda: 0.0)
     reconciler = Reconciler(ports, PassOptions(), stopping, heartbeat=lambda: None)
     published = Queue[Status]()
     try:
-        loop = Loop(reconciler.reconcile, published.put, lambda: None, bell, clock, stopping, REGULAR_PASS_SECONDS)
-        yield loop, bell, published
+        loop = Loop(reconciler.reconcile, published.put, lambda: None, wake_up, clock, stopping, REGULAR_PASS_SECONDS)
+        yield loop, wake_up, published
     finally:
         folder.stop()
         ledger.close()
 
 
 @contextmanager
-def running(loop: Loop, bell: Bell) -> Iterator[None]:
+def running(loop: Loop, wake_up: WakeUp) -> Iterator[None]:
     thread = threading.Thread(target=loop.run)
     thread.start()
     try:
         yield
     finally:
         loop.stopping.set()
-        bell.ring()
+        wake_up.wake()
         thread.join()
 
 
@@ -59,7 +59,7 @@ def states(status: Status) -> dict[str, DocumentState]:
 
 def test_a_file_that_is_stable_is_in_force_before_the_next_regular_pass(tmp_path: Path) -> None:
     volume = ConfigMapVolume(tmp_path / "policies")
-    with a_loop(volume.folder, tmp_path / "ledger.sqlite") as (loop, bell, published), running(loop, bell):
+    with a_loop(volume.folder, tmp_path / "ledger.sqlite") as (loop, wake_up, published), running(loop, wake_up):
         published.get(timeout=PATIENCE_SECONDS)
         volume.publish({"p.yaml": a_policy(1)})
         while states(published.get(timeout=PATIENCE_SECONDS)) != {"p": DocumentState.IN_FORCE}:

@@ -30,7 +30,7 @@ def write(node: Node, **texts: str) -> None:
 
 def later(node: Node, seconds: float) -> None:
     node.clock.elapse(seconds)
-    node.look()
+    node.run_pass()
 
 
 # --- Half-written files ---
@@ -135,7 +135,7 @@ def test_of_two_alternating_texts_that_the_ledger_knows_only_the_last_stable_one
 
 def test_a_new_text_waits_two_seconds_and_its_first_seen_time_is_kept(node: Node) -> None:
     write(node, sweep=a_policy(1440))
-    status = node.look()
+    status = node.run_pass()
     assert (node.states, status.next_change_at) == ({"sweep": "waiting"}, node.clock.now().uptime_seconds + 2.0)
     later(node, 1.9)
     assert node.states == {"sweep": "waiting"}
@@ -154,21 +154,21 @@ def test_until_a_changed_text_is_stable_neither_old_nor_new_is_in_force(node: No
 def test_time_that_the_engine_takes_to_answer_does_not_count(node: Node) -> None:
     """A list of 1,000 images takes seven seconds: observations may be much further apart than reads of the folder."""
     write(node, sweep=a_policy(1440))
-    node.look()
+    node.run_pass()
     node.engine.on_call = lambda _: node.clock.elapse(7.0)
     later(node, 0.5)
     assert node.states == {"sweep": "waiting"}
-    node.look()
+    node.run_pass()
     assert node.in_force == {"sweep"}
 
 
 def test_a_text_that_was_read_once_is_not_stable_because_a_removal_took_long(node: Node) -> None:
     write(node, sweep=a_policy(15))
-    node.look()
+    node.run_pass()
     node.clock.elapse(2.0)
     write(node, other=a_policy(30))
     node.engine.on_call = lambda call: node.clock.elapse(5.0) if call.startswith("remove") else None
-    node.look()
+    node.run_pass()
     assert not node.engine.has("old:1")
     assert node.states == {"other": "waiting", "sweep": "in_force"}
     assert {name for name, _ in node.ledger.load().texts} == {"sweep"}
@@ -190,7 +190,7 @@ def test_after_a_restart_the_last_stable_text_is_in_force_at_once(node: Node) ->
     write(node, sweep=a_policy(1440))
     node.settle()
     node.restart()
-    node.look()
+    node.run_pass()
     assert node.in_force == {"sweep"}
 
 
@@ -199,7 +199,7 @@ def test_a_text_that_was_changed_while_the_controller_was_stopped_waits(node: No
     node.settle()
     write(node, sweep=a_policy(1441))
     node.restart()
-    node.look()
+    node.run_pass()
     assert node.states == {"sweep": "waiting"}
 
 
@@ -229,7 +229,7 @@ def test_a_file_cut_to_its_text_of_last_week_waits(node: Node) -> None:
     assert node.states == {"sweep": "waiting"}
     assert node.engine.has("old:1")
     node.restart()
-    node.look()
+    node.run_pass()
     assert node.states == {"sweep": "waiting"}
 
 
@@ -239,7 +239,7 @@ def test_returning_to_an_older_text_waits_two_seconds_and_lasts_over_a_restart(n
         node.settle()
     assert node.minutes == {"sweep": 1440}
     node.restart()
-    node.look()
+    node.run_pass()
     assert node.minutes == {"sweep": 1440}
 
 

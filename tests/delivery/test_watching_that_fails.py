@@ -126,7 +126,7 @@ def test_without_events_every_pass_finds_what_has_changed(policies: Path, monkey
         put(policies, {"p.yaml": a_policy(2), "q.yaml": a_policy(3)})
         node.live(resync + 2.0)
         assert node.minutes == {"p": 2, "q": 3}
-        assert node.bell.rings == 0
+        assert node.wake_up.wake_ups == 0
 
 
 # --- Watchers that end ---
@@ -172,7 +172,7 @@ def test_a_watcher_that_cannot_be_recreated_does_not_stop_the_passes(
         assert [record.levelno for record in caplog.records] == [logging.WARNING]
         assert "inotify instance limit reached" in caplog.text
         monkeypatch.undo()
-        assert trouble not in node.look().degraded
+        assert trouble not in node.run_pass().degraded
 
 
 def no_more_instances() -> BaseObserver:
@@ -199,8 +199,8 @@ class Storm:
 
 def passes_in_a_storm(node: Node, seconds: float) -> list[Status]:
     passes, stopping = list[Status](), threading.Event()
-    bell = Storm(node, seconds, stopping)
-    Loop(node.look, passes.append, lambda: None, bell, node.clock, stopping, resync_seconds=300.0).run()
+    wake_up = Storm(node, seconds, stopping)
+    Loop(node.run_pass, passes.append, lambda: None, wake_up, node.clock, stopping, resync_seconds=300.0).run()
     return passes
 
 
@@ -221,9 +221,9 @@ def test_many_events_lead_to_few_passes(policies: Path, monkeypatch: pytest.Monk
 
 def test_a_single_run_waits_two_seconds_among_many_events_too(policies: Path) -> None:
     with a_node(policies) as node:
-        storm, looks = Storm(node, 60.0, node.stopping), list[Status]()
-        Loop(node.look, looks.append, lambda: None, storm, node.clock, node.stopping, 300.0).run_once()
-        assert (node.in_force, len(looks)) == ({"p"}, 2)
+        storm, passes_run = Storm(node, 60.0, node.stopping), list[Status]()
+        Loop(node.run_pass, passes_run.append, lambda: None, storm, node.clock, node.stopping, 300.0).run_once()
+        assert (node.in_force, len(passes_run)) == ({"p"}, 2)
 
 
 def test_with_long_passes_many_events_leave_pauses_for_the_engine(policies: Path) -> None:

@@ -13,7 +13,8 @@ import pytest
 from tests.deploy.conftest import SOURCE
 from tests.deploy.waiting import eventually
 
-_HANDLES_SIGNALS = "import signal, sys; signal.signal(signal.SIGTERM, lambda *_: sys.exit(0)); "
+_HANDLES_SIGNALS = """import signal
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("stopped", file=sys.stderr)))"""
 _IMAGECTL = """#!/usr/bin/env python3
 import sys, time
 if sys.argv[1] == "run":

@@ -1,4 +1,4 @@
-"""Reads the dashboard file for tests."""
+"""Reads the dashboard files for tests."""
 
 from __future__ import annotations
 
@@ -8,14 +8,16 @@ from pathlib import Path
 from typing import Any
 
 ROOT = Path(__file__).parents[2]
-FILE = ROOT / "manifests" / "grafana" / "image-controller.json"
-DASHBOARD: dict[str, Any] = json.loads(FILE.read_text())
+FOLDER = ROOT / "manifests" / "grafana"
+FLEET, NODE = "image-controller-fleet.json", "image-controller.json"
+DASHBOARDS: dict[str, dict[str, Any]] = {name: json.loads((FOLDER / name).read_text()) for name in (FLEET, NODE)}
 
 
 @dataclass(frozen=True, slots=True)
 class Query:
     """One query of one panel."""
 
+    dashboard: str
     panel: str
     expr: str
     is_instant: bool
@@ -23,9 +25,9 @@ class Query:
     def __str__(self) -> str:
         return self.panel
 
-    def filled_in(self, job: str, instance: str) -> str:
-        """The query that Grafana sends with these choices and an interval of a few seconds."""
-        variables = {"$job": job, "$instance": instance, "$__rate_interval": "10s"}
+    def filled_in(self, job: str, instance: str, rate_interval: str = "10s") -> str:
+        """The query that Grafana sends with these choices."""
+        variables = {"$job": job, "$instance": instance, "$__rate_interval": rate_interval}
         text = self.expr
         for name, value in variables.items():
             text = text.replace(name, value)
@@ -33,20 +35,21 @@ class Query:
         return text
 
 
-def panels() -> list[dict[str, Any]]:
-    """All panels but the titles of rows."""
-    return [panel for panel in DASHBOARD["panels"] if panel["type"] != "row"]
+def panels(*names: str) -> list[dict[str, Any]]:
+    """All panels of these dashboards, or of both."""
+    return [panel for name in names or DASHBOARDS for panel in DASHBOARDS[name]["panels"]]
 
 
-def queries() -> list[Query]:
-    """All queries of all panels."""
+def queries(*names: str) -> list[Query]:
+    """All queries of these dashboards, or of both."""
     return [
-        Query(panel["title"], target["expr"], target.get("instant", False))
-        for panel in panels()
+        Query(name, panel["title"], target["expr"], target.get("instant", False))
+        for name in names or DASHBOARDS
+        for panel in panels(name)
         for target in panel["targets"]
     ]
 
 
-def variables() -> dict[str, dict[str, Any]]:
-    """Variables by name."""
-    return {variable["name"]: variable for variable in DASHBOARD["templating"]["list"]}
+def variables(name: str) -> dict[str, dict[str, Any]]:
+    """Variables of a dashboard by name."""
+    return {variable["name"]: variable for variable in DASHBOARDS[name]["templating"]["list"]}

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import socket
 import subprocess
 import sys
@@ -38,15 +39,16 @@ class Prometheus:
     """A running Prometheus."""
 
     port: int
+    timeout: float = 10
 
-    def query(self, expr: str) -> list[dict[str, Any]]:
-        """The series that it answers now."""
-        return list(self._get("query", query=expr)["result"])
+    def query(self, expr: str, at: float | None = None) -> list[dict[str, Any]]:
+        """The series that it answers for that time, or now."""
+        return list(self._get("query", query=expr, time=time.time() if at is None else at)["result"])
 
-    def query_range(self, expr: str, seconds: int, step: int) -> list[dict[str, Any]]:
-        """The series that it answers for the last seconds."""
-        now = time.time()
-        return list(self._get("query_range", query=expr, start=now - seconds, end=now, step=step)["result"])
+    def query_range(self, expr: str, seconds: int, step: int, end: float | None = None) -> list[dict[str, Any]]:
+        """The series that it answers for the seconds before the end, or before now."""
+        end = time.time() if end is None else end
+        return list(self._get("query_range", query=expr, start=end - seconds, end=end, step=step)["result"])
 
     def label_values(self, label: str, selector: str) -> list[str]:
         """The values that a variable of a dashboard requests."""
@@ -59,7 +61,7 @@ class Prometheus:
     def _get(self, what: str, **parameters: Any) -> Any:
         address = f"http://127.0.0.1:{self.port}/api/v1/{what}?{urllib.parse.urlencode(parameters)}"
         try:
-            with urllib.request.urlopen(address, timeout=10) as answer:
+            with urllib.request.urlopen(address, timeout=self.timeout) as answer:
                 return json.load(answer)["data"]
         except urllib.error.HTTPError as error:
             raise AssertionError(f"{parameters}: {error.read().decode()}") from error
@@ -92,7 +94,7 @@ def _controller(folder: Path, host: str) -> Iterator[int]:
     policies = folder / "policies"
     policies.mkdir(parents=True)
     (policies / "policy.yaml").write_text(POLICY)
-    port = _free_port()
+    port = free_port()
     where = ["--docker-host", host, "--policies", str(policies), "--ledger", str(folder / "ledger.db")]
     how = ["--listen", f"127.0.0.1:{port}", "--settle", "3s", "--resync", "1s", "--log-format", "json"]
     with (folder / "log").open("w") as log:
@@ -107,14 +109,16 @@ def _controller(folder: Path, host: str) -> Iterator[int]:
 @contextmanager
 def _prometheus(folder: Path, ports: list[int], rules: Path) -> Iterator[Prometheus]:
     targets = json.dumps([f"127.0.0.1:{port}" for port in ports])
+    often = re.sub(r"interval: \d+m", "interval: 2s", rules.read_text())
+    (folder / "rules.yaml").write_text(often)
     (folder / "prometheus.yaml").write_text(f"""
 global: {{scrape_interval: 1s, evaluation_interval: 2s}}
-rule_files: [{rules}]
+rule_files: [{folder}/rules.yaml]
 scrape_configs:
   - job_name: {JOB}
     static_configs: [{{targets: {targets}}}]
 """)
-    port = _free_port()
+    port = free_port()
     where = [f"--config.file={folder}/prometheus.yaml", f"--storage.tsdb.path={folder}/data"]
     with (folder / "prometheus.log").open("w") as log:
         process = subprocess.Popen(["prometheus", *where, f"--web.listen-address=127.0.0.1:{port}"], stderr=log)
@@ -141,7 +145,7 @@ def _until(what: Callable[[], bool]) -> None:
         time.sleep(0.2)
 
 
-def _free_port() -> int:
+def free_port() -> int:
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         return int(free.getsockname()[1])

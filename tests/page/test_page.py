@@ -28,7 +28,7 @@ def rows(window: Browser) -> list[str]:
     return list(window.run("return [...document.querySelectorAll('.references tbody .why')].map(a => a.textContent)"))
 
 
-def look_again(window: Browser) -> None:
+def refresh(window: Browser) -> None:
     """The refresh that the page does every ten seconds, and when it becomes visible."""
     window.run("document.dispatchEvent(new Event('visibilitychange'))")
 
@@ -113,7 +113,7 @@ class TestWhatItSays:
             window.open(address)
             assert window.text("#state").startswith("Starting")
             site.publish(busy)
-            look_again(window)
+            refresh(window)
             wait_for_text(window, "#state", "Healthy")
             window.wait_for(lambda: len(rows(window)) == 50)
 
@@ -224,7 +224,7 @@ class TestFreshness:
         window.open(address)
         window.run("window.isTheSame = true")
         site.publish(busy_status(24, tmp_path))
-        look_again(window)
+        refresh(window)
         wait_for_text(window, "#figures", "in 24 images")
         assert window.run("return window.isTheSame")
 
@@ -234,7 +234,7 @@ class TestFreshness:
             "const q = document.getElementById('q'); q.focus(); q.value = 'half a wo'; q.setSelectionRange(4, 6)"
         )
         site.publish(busy_status(24, tmp_path))
-        look_again(window)
+        refresh(window)
         wait_for_text(window, "#references", "all 24")
         script = "const q = document.activeElement; return [q.id, q.value, q.selectionStart, q.selectionEnd]"
         assert window.run(script) == ["q", "half a wo", 4, 6]
@@ -243,11 +243,11 @@ class TestFreshness:
         with served(site) as address:
             window.open(address)
         window.run("window.fetch = () => Promise.reject(new Error('Failed to fetch'))")
-        look_again(window)
+        refresh(window)
         wait_for_text(window, "[role=alert]", "does not answer")
         with served(site) as address:
             window.run("window.fetch = async () => new Response('<title>x</title>' + document.body.innerHTML)")
-            look_again(window)
+            refresh(window)
             window.wait_for(lambda: window.run("return document.querySelector('[role=alert]') === null"))
 
 

@@ -27,9 +27,9 @@ from tests.builders import A_NODE, DAY, HOUR, MINUTE
 from tests.fake_engine import FakeEngine, Kind, Row
 from tests.fakes import FakeEvents, Plain, a_document, a_removal
 from tests.host import Host
-from tests.simulation.deeds import AGENT, HUB, Deeds, layers_begin_with
+from tests.simulation.actions import AGENT, HUB, Actions, layers_begin_with
+from tests.simulation.model import LONGEST_BACKOFF_SECONDS, Model, ModelSettings, ObservedState, Rule
 from tests.simulation.power import Cut, FragileLedger, PowerCut
-from tests.simulation.truth import LONGEST_BACKOFF_SECONDS, Deal, Look, Rule, Truth
 
 _PATTERNS = ("*", "*", "*:*", "app:*", "team/*:*", f"{HUB}/*:*", "app:1", "*/tool:latest")
 _MINUTES = (0, 0, 1, 10, 60, 60, 6 * 60, 24 * 60, 7 * 24 * 60)
@@ -68,34 +68,34 @@ class Tally:
         )
 
 
-class WatchedEvents(FakeEvents):
+class RecordedEvents(FakeEvents):
     """An event stream; the model records which events a pass takes."""
 
-    def __init__(self, engine: FakeEngine, cursor: int, run: str, truth: Truth) -> None:
-        self._truth = truth
-        super().__init__(engine, cursor, run, truth.told)
+    def __init__(self, engine: FakeEngine, cursor: int, run: str, model: Model) -> None:
+        self._model = model
+        super().__init__(engine, cursor, run, model.received)
 
     def connect(self) -> None:
         super().connect()
-        self._truth.has_hole |= not self.is_complete
+        self._model.has_hole |= not self.is_complete
 
     def take(self) -> ReceivedEvents:
-        self._truth.taken()
+        self._model.taken()
         return super().take()
 
 
 @dataclass
-class WatchedHost(Host):
+class RecordedHost(Host):
     """A host whose ledger may lose power, and whose events are recorded in the model."""
 
     random: Random = None  # type: ignore[assignment]
-    truth: Truth = None  # type: ignore[assignment]
+    model: Model = None  # type: ignore[assignment]
 
     def open_ledger(self) -> FragileLedger:
         return FragileLedger(self.ledger_file, self.random)
 
     def listen(self, cursor: int, run: str) -> FakeEvents:
-        return WatchedEvents(self.engine, cursor, run, self.truth)
+        return RecordedEvents(self.engine, cursor, run, self.model)
 
     def stop(self) -> None:
         self.events.close()
@@ -113,18 +113,18 @@ class SimulatedNode:
         self.story: list[str] = []
         kind = self.random.choice((*Kind, Kind.PODMAN))
         conditions = self._conditions()
-        self.deal = Deal(
+        self.conditions = ModelSettings(
             kind.store,
             conditions.resync_seconds,
             conditions.terms.settle_seconds,
             conditions.terms.usage is Usage.AGENT,
             conditions.limits.removals_per_pass,
         )
-        self.truth = Truth(self.deal)
+        self.model = Model(self.conditions)
         options = PassOptions(conditions, parallel_removals=1)
-        self.host = WatchedHost(folder / "ledger.sqlite", kind, options, random=self.random, truth=self.truth)
+        self.host = RecordedHost(folder / "ledger.sqlite", kind, options, random=self.random, model=self.model)
         self.engine, self.clock = self.host.engine, self.host.clock
-        self.deeds = Deeds(self.random, self.clock, self.engine, self.host.node, self.truth)
+        self.actions = Actions(self.random, self.clock, self.engine, self.host.node, self.model)
         if self.random.random() < 0.4:
             self.host.node.answer = NodeAnswer(A_NODE, "", AGENT, has_agent=True)
         self.engine.on_call = self._on_call
@@ -133,18 +133,18 @@ class SimulatedNode:
         self._was_interrupted = False
         self._asked: list[str] = []
         self._must_go: list[tuple[ImageId, str]] = []
-        self._looked = 0
+        self._observed = 0
         self._images: dict[ImageId, Image] = {}
         self._texts_read: dict[tuple[str, str], tuple[int, float]] = {}
         self._perhaps_mounted: dict[str, set[ImageId]] = {}
-        self._snapshots: list[Truth] = []
+        self._snapshots: list[Model] = []
         self._stood_last: dict[str, tuple[str, str]] = {}
         self._process = 0
         self._last_call = ""
         self._recorded: list[str] = []
         self._stream_stood = True
         for _ in range(self.random.randint(1, 6)):
-            self.deeds.one()
+            self.actions.one()
         self._write_documents()
 
     def _conditions(self) -> Conditions:
@@ -154,15 +154,15 @@ class SimulatedNode:
         limits = Limits(removals_per_pass=choose((None, None, None, 1, 3)))
         return Conditions(terms, limits, choose((300.0, *3 * (HOUR,), *8 * (3 * HOUR,), *8 * (12 * HOUR,))))
 
-    # ── life ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def live(self, days: float) -> Tally:
         """Simulate days of the node's own time."""
         while self.tally.seconds < days * DAY:
             self._something_happens()
             self._elapse(self._pause())
-        self.tally.events = self.engine.rows_told
-        self.tally.unknowable = self.truth.unknowable
+        self.tally.events = self.engine.rows_sent
+        self.tally.unknowable = self.model.unknowable
         self.host.stop()
         return self.tally
 
@@ -182,7 +182,7 @@ class SimulatedNode:
 
     def _something_happens(self) -> None:
         happenings: Sequence[tuple[int, Callable[[], None]]] = (
-            (60, self._deeds),
+            (60, self._actions),
             (4, self._write_documents),
             (2, self._cut_pass),
             (2, self._restart),
@@ -191,7 +191,7 @@ class SimulatedNode:
             (2, self._set_the_clock),
             (1, self._suspend),
             (2, self._break_the_stream),
-            (1, self._go_deaf),
+            (1, self._lose_events),
             (1, self._repeat_events),
             (1, self._engine_goes_away),
             (1, self._another_engine),
@@ -203,15 +203,15 @@ class SimulatedNode:
         self.story.append(f"{self.tally.seconds / HOUR:.2f} h: {action.__name__.strip('_')}")
         action()
 
-    def _deeds(self) -> None:
-        self.deeds.look_elsewhere()
+    def _actions(self) -> None:
+        self.actions.choose_another_name()
         for _ in range(self.random.choice((1, 1, 2, 3, 6))):
-            self.deeds.one()
+            self.actions.one()
 
     def _elapse(self, seconds: float) -> None:
         """Advance the time, with a pass a second after each event, at each deadline, and at each resync."""
         until = self.tally.seconds + seconds
-        if self._is_running and self.truth.told_rows:
+        if self._is_running and self.model.received_rows:
             self._pass_time(1.0)
             self._pass()
         while self._is_running and (left := until - self.tally.seconds) > 0:
@@ -222,8 +222,8 @@ class SimulatedNode:
     def _until_next_pass(self) -> float:
         wake_at = self.host.last.next_change_at if hasattr(self.host, "last") else None
         if wake_at is None or self.host.last.result is PassResult.FAILED:
-            return self.deal.resync
-        return min(self.deal.resync, max(wake_at - self.clock.now().uptime_seconds, 0.5))
+            return self.conditions.resync
+        return min(self.conditions.resync, max(wake_at - self.clock.now().uptime_seconds, 0.5))
 
     def _pass_time(self, seconds: float) -> None:
         self.clock.elapse(seconds)
@@ -255,7 +255,7 @@ class SimulatedNode:
             return
         self.host.ledger.cut = Cut(self.random.randrange(4), self.random.random() < 0.5)
         saved = self.host.ledger.saves
-        self._snapshots = [copy.deepcopy(self.truth)]
+        self._snapshots = [copy.deepcopy(self.model)]
         try:
             self._pass()
         except PowerCut:
@@ -272,11 +272,11 @@ class SimulatedNode:
             self.host.ledger.cut = None
         self._snapshots = []
 
-    def _wind_back(self, remembered: Truth) -> None:
+    def _wind_back(self, remembered: Model) -> None:
         """Reset the model to the state that the ledger has."""
         for name in remembered.__dataclass_fields__:
-            setattr(self.truth, name, getattr(remembered, name))
-        self.truth.forgotten()
+            setattr(self.model, name, getattr(remembered, name))
+        self.model.forgotten()
 
     def _restart(self) -> None:
         self.tally.restarts += 1
@@ -285,7 +285,7 @@ class SimulatedNode:
 
     def _stop(self) -> None:
         self.host.stop()
-        self.truth.forgotten()
+        self.model.forgotten()
         self._is_running = False
 
     def _start(self) -> None:
@@ -310,7 +310,7 @@ class SimulatedNode:
         """The controller is stopped for days, while images are used and released."""
         self._stop()
         for _ in range(self.random.randint(0, 5)):
-            self._deeds()
+            self._actions()
             self._elapse(self.random.uniform(1, DAY))
         if self.random.random() < 0.3:
             self._pass_time(self.random.uniform(0, 3 * DAY))
@@ -333,15 +333,15 @@ class SimulatedNode:
     def _break_the_stream(self) -> None:
         self.host.events.disconnect()
         for _ in range(self.random.randint(0, 3)):
-            self._deeds()
+            self._actions()
             self._elapse(self.random.uniform(0.1, HOUR))
         self.host.events.connect()
 
-    def _go_deaf(self) -> None:
+    def _lose_events(self) -> None:
         """Events are lost without notice."""
-        self.host.events.is_deaf = True
-        self._deeds()
-        self.host.events.is_deaf = False
+        self.host.events.loses_events = True
+        self._actions()
+        self.host.events.loses_events = False
 
     def _repeat_events(self) -> None:
         rows = list(self.engine.history)
@@ -384,7 +384,7 @@ class SimulatedNode:
             self.engine.troubles.setdefault(target, deque()).extend(outcomes)
 
     def _record_downloads(self) -> None:
-        names, self.deeds.recorded = self.deeds.recorded, []
+        names, self.actions.recorded = self.actions.recorded, []
         record_downloads(self.host.ledger_file, names)
         self._recorded = [*self._recorded, *names]
 
@@ -393,12 +393,12 @@ class SimulatedNode:
     def _pass(self) -> None:
         if not self._is_running:
             return
-        self._looked, self._asked, self._must_go, self._was_interrupted = 0, [], [], False
+        self._observed, self._asked, self._must_go, self._was_interrupted = 0, [], [], False
         self._stream_stood = self.host.events.is_up
         self._hear()
         self._read_documents()
         self._interrupts = 0.2 if not self._snapshots and self.random.random() < 0.1 else 0.0
-        status = self.host.look()
+        status = self.host.run_pass()
         self.tally.passes += 1
         if status.result is PassResult.FAILED:
             self.tally.failed_passes += 1
@@ -408,7 +408,7 @@ class SimulatedNode:
 
     def _hear(self) -> None:
         if not self.host.node.answer.is_silence:
-            self.truth.heard = self.host.node.answer.agent
+            self.model.last_answer = self.host.node.answer.agent
 
     def _read_documents(self) -> None:
         """The rules that may act, and those that must: texts that were first read at least two seconds ago."""
@@ -428,8 +428,8 @@ class SimulatedNode:
             if has_stood:
                 self._stood_last[file] = key
         self._texts_read = texts
-        is_known = self.truth.heard is not None
-        self.truth.rules, self.truth.sure_rules = (tuple(may), tuple(must)) if is_known else ((), ())
+        is_known = self.model.last_answer is not None
+        self.model.rules, self.model.sure_rules = (tuple(may), tuple(must)) if is_known else ((), ())
 
     def _on_call(self, what: str) -> None:
         if what.startswith("remove "):
@@ -441,31 +441,31 @@ class SimulatedNode:
         if self._interrupts and self.random.random() < self._interrupts:
             self._interrupt()
         if was_images and what == "containers" and not self.engine.is_down:
-            self._look()
+            self._observe()
 
     def _interrupt(self) -> None:
         self._was_interrupted = True
         kind = self.random.random()
         if kind < 0.6:
-            self.deeds.one()
+            self.actions.one()
         elif kind < 0.8:
             self._set_the_clock()
         else:
             self._pass_time(self.random.uniform(0, 5))
 
-    def _look(self) -> None:
+    def _observe(self) -> None:
         """The controller has both lists and reads the clock."""
-        self._looked += 1
+        self._observed += 1
         containers = self.engine.containers_now()
         used = {container.image for container in containers} | {
-            image for container in containers for image in self.deeds.mounted.get(container.id, ())
+            image for container in containers for image in self.actions.mounted.get(container.id, ())
         }
         by_agent = {each.image for each in containers if each.agent_service and not each.agent_dev}
-        heard = self.truth.heard or NO_AGENT
+        last_answer = self.model.last_answer or NO_AGENT
         bearers = _bearers(self._images)
-        named = {_familiar(name) for agreement in heard.agreements for name in agreement.images}
+        named = {_familiar(name) for agreement in last_answer.agreements for name in agreement.images}
         by_agreement = {image for name in named for image in bearers.get(name, ())}
-        look = Look(
+        observed = ObservedState(
             images=self._images,
             used=used | by_agreement,
             used_by_agent=by_agent | by_agreement,
@@ -476,17 +476,19 @@ class SimulatedNode:
             built_upon=self._built_upon() | self._perhaps_of_a_build(containers),
             identity=self.engine.identity,
         )
-        imageless = {agreement.id for agreement in heard.agreements if not agreement.images}
-        self.truth.look(self.clock.now(), look, imageless, opens_pass=self._looked == 1, is_up=self._stream_stood)
+        imageless = {agreement.id for agreement in last_answer.agreements if not agreement.images}
+        self.model.observe(
+            self.clock.now(), observed, imageless, opens_pass=self._observed == 1, is_up=self._stream_stood
+        )
         self._downloads(by_agent, bearers)
         if self._snapshots:
-            self._snapshots.append(copy.deepcopy(self.truth))
-        if self._looked == 1:
+            self._snapshots.append(copy.deepcopy(self.model))
+        if self._observed == 1:
             self._must_go = [
                 (image.id, target)
                 for image in self._images.values()
                 for target in [name.text for name in image.removable_references] or [image.id]
-                if self.truth.must_go(image, target) and not self._has_children(image.id)
+                if self.model.must_be_removed(image, target) and not self._has_children(image.id)
             ]
 
     def _perhaps_mounted_by(self, mounts: dict[str, tuple[str, ...]], bearers: dict[str, set[ImageId]]) -> set[ImageId]:
@@ -495,7 +497,7 @@ class SimulatedNode:
             container: {
                 *known.get(container, self._without_a_tag() if names else ()),
                 *(image for name in names for image in bearers.get(_familiar(name), ())),
-                *self.truth.perhaps_named([_familiar(name) for name in names]),
+                *self.model.perhaps_named([_familiar(name) for name in names]),
             }
             for container, names in mounts.items()
         }
@@ -505,7 +507,7 @@ class SimulatedNode:
         return {image.id for image in self._images.values() if not image.tags}
 
     def _built_upon(self) -> set[ImageId]:
-        new = [image for image in self._images if image not in self.truth.lives]
+        new = [image for image in self._images if image not in self.model.states]
         here = self.engine.images_now()
         layers = {image: self.engine.layers_now(image) for image in self._images if image in here} if new else {}
         return {
@@ -518,7 +520,7 @@ class SimulatedNode:
     def _perhaps_of_a_build(self, containers: Iterable[Container]) -> set[ImageId]:
         """Images without a name, and those below them, while a container runs that was created from an ID."""
         is_step = any(each.state != "exited" and is_image_id(each.created_from) for each in containers)
-        if not is_step and not any(_starts_from_an_id(row) for row in self.truth.taken_rows):
+        if not is_step and not any(_starts_from_an_id(row) for row in self.model.taken_rows):
             return set()
         here = self.engine.images_now()
         layers = {image: self.engine.layers_now(image) for image in self._images if image in here}
@@ -526,13 +528,13 @@ class SimulatedNode:
         return {image for image in layers for other in nameless if layers_begin_with(layers[other], layers[image])}
 
     def _downloads(self, by_agent: set[ImageId], bearers: dict[str, set[ImageId]]) -> None:
-        self.truth.downloaded |= by_agent
-        self.truth.surely_downloaded |= by_agent
-        named = {_familiar(name) for name in (self.truth.heard or NO_AGENT).named}
+        self.model.downloaded |= by_agent
+        self.model.surely_downloaded |= by_agent
+        named = {_familiar(name) for name in (self.model.last_answer or NO_AGENT).named}
         recorded = map(_familiar, self._recorded)
-        self.truth.downloaded |= {image for name in recorded for image in bearers.get(name, ())}
-        pulled = self.deeds.pulled
-        self.truth.downloaded |= {image for name in named for image in bearers.get(name, ()) if image in pulled}
+        self.model.downloaded |= {image for name in recorded for image in bearers.get(name, ())}
+        pulled = self.actions.pulled
+        self.model.downloaded |= {image for name in named for image in bearers.get(name, ()) if image in pulled}
 
     def _has_children(self, image: ImageId) -> bool:
         return any(other.parent == image for other in self._images.values())
@@ -545,28 +547,28 @@ class SimulatedNode:
             return
         image = self.engine.id_of(target)
         listed = self.engine.images_now()[image]
-        in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.deeds.mounted.values())
-        if why := self.truth.why_not(image, target, listed, in_use):
+        in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.actions.mounted.values())
+        if why := self.model.why_not(image, target, listed, in_use):
             self._violated(f"{target} was requested to be removed: {why}", image)
         if self.host.node.answer.is_without_agent and _familiar(target) in self._names_of_agent():
             self._violated(f"{target} was requested to be removed: the silent agent once named it", image)
-        if self.deal.most_removals is not None and len(self._asked) > self.deal.most_removals:
+        if self.conditions.most_removals is not None and len(self._asked) > self.conditions.most_removals:
             self._violated(f"{len(self._asked)} removals in one pass")
 
     def _names_of_agent(self) -> set[str]:
-        return {_familiar(name) for name in (self.truth.heard or NO_AGENT).named}
+        return {_familiar(name) for name in (self.model.last_answer or NO_AGENT).named}
 
     def _check(self, status: Status) -> None:
         for removal in status.removals:
-            if removal.outcome in (Outcome.REFUSED, Outcome.FAILED) and removal.intent.image in self.truth.lives:
-                life = self.truth.lives[removal.intent.image]
-                life.excused_until = self.truth.watched + LONGEST_BACKOFF_SECONDS
+            if removal.outcome in (Outcome.REFUSED, Outcome.FAILED) and removal.intent.image in self.model.states:
+                state = self.model.states[removal.intent.image]
+                state.excused_until = self.model.time + LONGEST_BACKOFF_SECONDS
         self._check_verdicts(status)
-        if status.trouble or self._was_interrupted or self.deal.most_removals is not None:
+        if status.trouble or self._was_interrupted or self.conditions.most_removals is not None:
             return
-        excused = {image for image, life in self.truth.lives.items() if life.excused_until > self.truth.watched}
+        excused = {image for image, state in self.model.states.items() if state.excused_until > self.model.time}
         if self.host.node.answer.is_without_agent:
-            excused |= set(self.truth.downloaded)
+            excused |= set(self.model.downloaded)
         for image, target in self._must_go:
             if target not in self._asked and image not in excused:
                 kept = [verdict for verdict in status.decision.plan.verdicts if verdict.target == target]
@@ -591,9 +593,9 @@ class SimulatedNode:
 
     def _violated(self, what: str, image: ImageId | None = None) -> None:
         memory = self.host.ledger.load()
-        lines = [f"seed {self.seed}, {self.host.kind}, {self.deal}: {what}"]
+        lines = [f"seed {self.seed}, {self.host.kind}, {self.conditions}: {what}"]
         if image:
-            lines.append(f"truth: {self.truth.watched:.1f} {self.truth.lives.get(image)}")
+            lines.append(f"model: {self.model.time:.1f} {self.model.states.get(image)}")
             lines.append(f"ledger: {memory.clock.seconds:.1f} {memory.records.get(image)} {memory.evidence.get(image)}")
         raise Violation("\n  ".join((*lines, "after", *self.story[-12:])))
 

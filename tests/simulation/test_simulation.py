@@ -49,7 +49,7 @@ def uses_are_forgotten(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(remember, "_with_event", lambda *_: NO_ACTIVITY)
 
 
-def time_that_nobody_watched_counts(patch: pytest.MonkeyPatch) -> None:
+def time_without_observation_counts(patch: pytest.MonkeyPatch) -> None:
     honest = LedgerClock.advanced
     patch.setattr(LedgerClock, "advanced", lambda clock, at, resync: honest(clock, at, float("inf")))
 
@@ -80,7 +80,7 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
     [
         nothing_settles,
         uses_are_forgotten,
-        time_that_nobody_watched_counts,
+        time_without_observation_counts,
         the_wall_clock_makes_older,
         everything_was_downloaded,
         due_images_are_left,

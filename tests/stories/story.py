@@ -1,4 +1,4 @@
-"""A story: the initial state, then its steps. The names of the steps are the methods of `Teller`."""
+"""A story: the initial state, then its steps. The names of the steps are the methods of `StoryRunner`."""
 
 from __future__ import annotations
 

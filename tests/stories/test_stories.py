@@ -9,8 +9,8 @@ import pytest
 
 from tests.fake_engine import Kind
 from tests.host import a_host
+from tests.stories.runner import StoryRunner
 from tests.stories.story import FOLDER, Story, stories
-from tests.stories.teller import Teller
 
 ROOT = FOLDER.parents[1]
 STORIES = list(stories())
@@ -23,7 +23,7 @@ SHOWN = re.findall(r"^\| ([A-Z]+-?\d+) \| (`[^|]+`) \|$", _TABLES, re.MULTILINE)
 @pytest.mark.parametrize(("story", "kind"), TELLINGS)
 def test_a_story_of_a_node(story: Story, kind: Kind) -> None:
     with a_host(kind, story.conditions) as host:
-        Teller(host, story).tell()
+        StoryRunner(host, story).run_story()
 
 
 def test_each_behaviour_of_other_tools_has_a_story_or_a_test_or_is_a_difference() -> None:

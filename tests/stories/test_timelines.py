@@ -46,7 +46,7 @@ def test_no_image_that_the_agent_needs_is_removed(timeline: str) -> None:
             for tag in tags(moment) - pulled:
                 host.engine.pull(tag)
             pulled |= tags(moment)
-            host.look()
+            host.run_pass()
             needed = {spelling for name in host.node.answer.agent.images_in_use for spelling in spellings(name)}
             assert needed & pulled <= set(host.engine.names)
             kept += len(needed & pulled)

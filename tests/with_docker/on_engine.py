@@ -68,7 +68,7 @@ class OnEngine:
     clock: PushedClock
     reconciler: Reconciler
     stopping: threading.Event
-    rang: threading.Event
+    woken: threading.Event
     last: Status = field(init=False)
     removals: tuple[Removal, ...] = ()
     """The requested removals of the last call, with their results."""
@@ -77,19 +77,19 @@ class OnEngine:
         """Replace the rules of the only policy document."""
         self.folder.files = {"doc.yaml": a_document(*rules)}
 
-    def look(self) -> Status:
+    def run_pass(self) -> Status:
         """One pass."""
         self.last = self.reconciler.reconcile()
         self.removals = self.last.removals
         assert not self.last.trouble, self.last.trouble
         return self.last
 
-    def look_later(self) -> Status:
+    def run_pass_later(self) -> Status:
         """A pass with all events, and one at a time at which everything idle is due."""
         self.catch_up()
-        at_once = self.look().removals
+        at_once = self.run_pass().removals
         self.clock.elapse(A_LONG_TIME_SECONDS)
-        status = self.look()
+        status = self.run_pass()
         self.removals = (*at_once, *status.removals)
         return status
 
@@ -103,8 +103,8 @@ class OnEngine:
     def hear_of_removals(self, of: set[ImageId], mark: int) -> None:
         """Wait until the event stream has reported the deletion of these images, after that position."""
         while of - {event.image for event in self.events.after(mark)[0] if event.kind is EventKind.DELETED}:
-            assert self.rang.wait(_PATIENCE_SECONDS), "no event arrives"
-            self.rang.clear()
+            assert self.woken.wait(_PATIENCE_SECONDS), "no event arrives"
+            self.woken.clear()
 
     @property
     def came_of(self) -> dict[str, str]:
@@ -149,17 +149,17 @@ def on_engine(
     parallel: int = 4,
 ) -> Iterator[OnEngine]:
     """A controller whose rules remove unused images after the settle time; `*` if no rule is given."""
-    address, clock, rang, stopping = Address(engine.host), PushedClock(), threading.Event(), threading.Event()
+    address, clock, woken, stopping = Address(engine.host), PushedClock(), threading.Event(), threading.Event()
     folder = FakeFolder()
     ledger = Ledger(tmp_path / "ledger.db")
-    events = EventStream(Connection(address), rang.set)
+    events = EventStream(Connection(address), woken.set)
     events.start(_PATIENCE_SECONDS)
     terms = Terms(settle_seconds, protected=tuple(map(parse_selector, protected)))
     conditions = Conditions(terms, limits, resync_seconds=10 * A_LONG_TIME_SECONDS, trust_new_texts=True)
     eye = port or DockerEngine(Connection(address), own_container)
     ports = Ports(clock, folder, FakeNode(), eye, events, ledger, lambda: 0.0, own_container)
     reconciler = Reconciler(ports, PassOptions(conditions, parallel_removals=parallel), stopping, lambda: None)
-    controller = OnEngine(api, ledger, events, folder, clock, reconciler, stopping, rang)
+    controller = OnEngine(api, ledger, events, folder, clock, reconciler, stopping, woken)
     controller.rules(*(rules or (a_removal(),)))
     try:
         yield controller

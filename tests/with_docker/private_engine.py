@@ -8,8 +8,8 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-from collections.abc import Callable
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -48,6 +48,11 @@ class PrivateEngine:
         return self.kind.startswith("podman")
 
     @property
+    def is_podman4(self) -> bool:
+        """Podman 4.3: it prunes parents, counts no bytes, and its events of pulls and loads name no image."""
+        return self.kind.startswith("podman4")
+
+    @property
     def is_rootless(self) -> bool:
         return self.kind.endswith("-rootless")
 
@@ -80,6 +85,23 @@ def start_engine(kind: str, registry: str) -> PrivateEngine:
     run_script("engine.sh", "down", name)
     host = run_script("engine.sh", "up", name, "--owner", str(os.getpid()), "--insecure-registry", registry)
     return PrivateEngine(kind, host, registry)
+
+
+@contextmanager
+def small_engine(like: PrivateEngine, mebibytes: int) -> Iterator[PrivateEngine]:
+    """Another engine of the same kind, with its data on a disk (tmpfs) of that size."""
+    name = f"{like.kind}.small-{os.getpid()}"
+    disk = like.folder.with_name(name)
+    run_script("engine.sh", "down", name)
+    disk.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", disk], check=True)
+    try:
+        host = run_script("engine.sh", "up", name, "--owner", str(os.getpid()))
+        yield PrivateEngine(like.kind, host, like.registry)
+        run_script("engine.sh", "stop", name)
+    finally:
+        subprocess.run(["umount", "--lazy", disk], check=True)
+        run_script("engine.sh", "down", name)
 
 
 def start_registry(address: str) -> None:

@@ -45,6 +45,7 @@ class RealEngine:
 
     def __init__(self, kind: Kind, host: str, api: docker.APIClient, registry: str) -> None:
         self.kind = kind
+        self.prunes_parents = False
         self.hub = registry
         self.calls: list[str] = []
         """The removals that were requested; `remove app:1` has the name of the image also where its ID is sent."""
@@ -117,7 +118,7 @@ class RealEngine:
 
     # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def told(self) -> list[Event]:
+    def take_events(self) -> list[Event]:
         """The events since the last call, equal events once; a tag event of our own marks the end."""
         self._marks += 1
         self._rang.clear()

@@ -20,15 +20,24 @@ class Result:
 
     engine: str
     passed: int = 0
-    skipped: int = 0
+    skipped: int | None = 0
+    """None: an earlier run did not count them."""
     failed: int = 0
     findings: dict[str, str] = field(default_factory=dict)
 
 
 def results(reports: Iterable[Path]) -> list[Result]:
-    """In the order in which the engines were run; tests that need no engine do not count."""
+    """In the order in which the engines were run; tests that need no engine do not count.
+
+    A test that was run again counts once, as in the later report.
+    """
     found: dict[str, Result] = {}
-    for case in (case for report in reports for case in ElementTree.parse(report).iter("testcase")):
+    cases = {
+        (case.attrib["classname"], case.attrib["name"]): case
+        for report in reports
+        for case in ElementTree.parse(report).iter("testcase")
+    }
+    for case in cases.values():
         told = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
         if not (engine := told.pop(ENGINE, None)):
             continue
@@ -36,11 +45,21 @@ def results(reports: Iterable[Path]) -> list[Result]:
         has_failed = case.find("failure") is not None or case.find("error") is not None
         result.failed += has_failed
         is_skipped = case.find("skipped") is not None
-        result.skipped += is_skipped
+        result.skipped = (result.skipped or 0) + is_skipped
         result.passed += not (has_failed or is_skipped)
         result.findings |= told
     return list(found.values())
 
 
+def _with_earlier(found: list[Result]) -> list[Result]:
+    """Engines that were not run now keep their earlier results."""
+    now = {result.engine: result for result in found}
+    stored = json.loads(RESULTS.read_text()) if RESULTS.exists() else []
+    earlier = [Result(**{"skipped": None} | values) for values in stored]
+    kept = [now.pop(result.engine, result) for result in earlier]
+    return [*kept, *now.values()]
+
+
 if __name__ == "__main__":
-    RESULTS.write_text(json.dumps([asdict(each) for each in results(map(Path, sys.argv[1:]))], indent=2) + "\n")
+    rows = [asdict(each) for each in _with_earlier(results(map(Path, sys.argv[1:])))]
+    RESULTS.write_text(json.dumps(rows, indent=2) + "\n")

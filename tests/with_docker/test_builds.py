@@ -40,13 +40,13 @@ def test_a_build_longer_than_the_settle_time_keeps_what_it_made_and_uses(
     images.load_image(docker_api, "base:1")
     images.load_image(docker_api, "other:1", layers=(images.Layer("other"),))
     with on_engine(engine, docker_api, tmp_path) as controller, ThreadPoolExecutor() as pool:
-        controller.look()
+        controller.run_pass()
         client = engine.client()
         started = client.events(decode=True, filters={"event": "start"})
         build = pool.submit(_build, engine.client())
         step = next(started)["id"]
 
-        controller.look_later()
+        controller.run_pass_later()
         containers.stop(docker_api, step)
 
         assert "errorDetail" not in build.result()

@@ -20,16 +20,28 @@ APP, ALSO, OTHER = "site.local/app:1", "site.local/app:2", "other.local/app:1"
 
 World = FakeEngine | RealEngine
 
+_NAMES_NO_IMAGE = "the event of Podman 4.3 names no image; an image that is new counts as used at its first observation"
+_NOT_ON_PODMAN_4 = {
+    "test_a_load_names_its_image": _NAMES_NO_IMAGE,
+    "test_a_pull_names_what_was_pulled_even_if_nothing_was_new": _NAMES_NO_IMAGE,
+    "test_an_import_names_its_image": "the API of Podman 4.3 cannot import an image under a name",
+}
+
 
 @pytest.fixture(params=["real", "fake"])
 def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[World]:
     kind = engine.fake_kind
+    if engine.is_podman4 and (reason := _NOT_ON_PODMAN_4.get(request.node.originalname)):
+        pytest.skip(reason)
     if request.param == "fake":
-        yield FakeEngine(FakeClock(), kind)
+        fake = FakeEngine(FakeClock(), kind)
+        fake.prunes_parents = engine.is_podman4
+        yield fake
         return
     api: docker.APIClient = request.getfixturevalue("docker_api")
     real = RealEngine(kind, engine.host, api, request.getfixturevalue("registry"))
-    real.told()
+    real.prunes_parents = engine.is_podman4
+    real.take_events()
     yield real
     real.close()
 
@@ -152,7 +164,7 @@ def test_a_graph_driver_lists_each_deleted_layer(world: World) -> None:
     going = world.load(APP, "base", "one")
     world.load(ALSO, "base", "two")
     *shared, own = world.port.layers(going)
-    before = world.port.store_bytes()
+    before = world.port.store_bytes() if is_graph_driver(world) else 0
 
     deleted = world.port.remove(APP)
 
@@ -216,6 +228,20 @@ def test_by_id_an_image_of_two_tags_is_refused(world: World) -> None:
         world.port.remove(image)
 
 
+def test_the_containerd_store_removes_a_tag_with_a_digest_only_while_it_means_that_image(world: World) -> None:
+    if world.kind.store is not Store.CONTAINERD:
+        pytest.skip("graph drivers ignore the tag, and Podman refuses it")
+    old, new = world.load(APP), world.load(OTHER)
+    world.tag(APP, ALSO)
+
+    with pytest.raises(ImageGone):
+        world.port.remove(f"{ALSO}@{new}")
+    assert ALSO in {tag.text for tag in world.port.images()[old].tags}
+
+    assert world.port.remove(f"{ALSO}@{old}") == ()
+    assert {tag.text for tag in world.port.images()[old].tags} == {APP}
+
+
 def test_no_graph_driver_removes_a_parent_before_its_children(world: World) -> None:
     world.load(APP)
     child = world.build(OTHER, APP, "first", "second")
@@ -266,7 +292,7 @@ def test_parents_are_kept_when_their_last_child_is_removed(world: World) -> None
 
     assert child not in world.port.images()
     assert base in world.port.images()
-    assert parent in world.port.images()
+    assert (parent in world.port.images()) is not world.prunes_parents
 
 
 def test_the_removal_of_the_last_tag_removes_the_digest(world: World) -> None:
@@ -325,7 +351,7 @@ def kinds(events: list[Event]) -> list[EventKind]:
 def test_a_load_names_its_image(world: World) -> None:
     image = world.load(APP)
 
-    (event,) = world.told()
+    (event,) = world.take_events()
 
     assert (event.kind, event.image) == (EventKind.LOADED, image)
 
@@ -333,7 +359,7 @@ def test_a_load_names_its_image(world: World) -> None:
 def test_an_import_names_its_image(world: World) -> None:
     image = world.import_(APP)
 
-    events = world.told()
+    events = world.take_events()
 
     assert {event.image for event in events} == {image}
     assert {
@@ -345,10 +371,10 @@ def test_an_import_names_its_image(world: World) -> None:
 def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> None:
     name = f"{world.hub}/app:1"
     world.pull(name)
-    first = world.told()
+    first = world.take_events()
     image = world.pull(name)
 
-    again = world.told()
+    again = world.take_events()
 
     assert again == first
     assert [(event.kind, event.name) for event in again] == [(EventKind.PULLED, name)]
@@ -358,25 +384,25 @@ def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> N
 def test_a_pull_by_digest_names_the_digest(world: World) -> None:
     image = world.pull(f"{world.hub}/app@content")
 
-    (event,) = world.told()
+    (event,) = world.take_events()
 
     assert event.name in {name.text for name in world.port.images()[image].digests}
 
 
 def test_a_tag_names_image_and_tag(world: World) -> None:
     image = world.load(APP)
-    world.told()
+    world.take_events()
     world.tag(APP, OTHER)
 
-    assert world.told() == [Event(EventKind.TAGGED, image, OTHER)]
+    assert world.take_events() == [Event(EventKind.TAGGED, image, OTHER)]
 
 
 def test_a_build_names_what_was_built(world: World) -> None:
     world.load(APP)
-    world.told()
+    world.take_events()
     image = world.build(OTHER, APP, "first")
 
-    events = world.told()
+    events = world.take_events()
 
     if world.kind is Kind.PODMAN:
         assert events == [Event(EventKind.BUILT, None, image.removeprefix("sha256:"))]
@@ -386,13 +412,13 @@ def test_a_build_names_what_was_built(world: World) -> None:
 
 def test_a_container_names_its_image_by_what_it_was_created_from(world: World) -> None:
     world.load(APP)
-    world.told()
+    world.take_events()
     container = world.create(APP, labels=AGENT_LABELS)
     world.start(container)
-    at_first = world.told()
+    at_first = world.take_events()
     world.stop(container)
     world.rm(container)
-    at_last = world.told()
+    at_last = world.take_events()
 
     assert at_first == [
         Event(EventKind.USED, None, APP, by_agent=True, is_creation=True),
@@ -403,10 +429,10 @@ def test_a_container_names_its_image_by_what_it_was_created_from(world: World) -
 
 def test_a_container_created_from_an_id_names_it(world: World) -> None:
     image = world.load(APP)
-    world.told()
+    world.take_events()
     world.create(image)
 
-    (event,) = world.told()
+    (event,) = world.take_events()
 
     assert event.name == (APP if world.kind is Kind.PODMAN else image)
 
@@ -414,10 +440,10 @@ def test_a_container_created_from_an_id_names_it(world: World) -> None:
 def test_an_untag_is_not_activity(world: World) -> None:
     image = world.load(APP)
     world.tag(APP, OTHER)
-    world.told()
+    world.take_events()
     world.rmi(OTHER)
 
-    events = world.told()
+    events = world.take_events()
 
     assert {event.image for event in events} == {image}
     assert not any(event.kind.is_activity for event in events)
@@ -426,21 +452,21 @@ def test_an_untag_is_not_activity(world: World) -> None:
 def test_a_refused_removal_is_not_activity(world: World) -> None:
     world.load(APP)
     world.create(APP)
-    world.told()
+    world.take_events()
     with pytest.raises(RemovalRefused):
         world.port.remove(APP)
 
-    events = world.told()
+    events = world.take_events()
 
     assert kinds(events) == ([EventKind.DELETED] if world.kind is Kind.PODMAN else [])
 
 
 def test_a_removal_is_an_event(world: World) -> None:
     image = world.load(APP)
-    world.told()
+    world.take_events()
     world.port.remove(APP)
 
-    events = world.told()
+    events = world.take_events()
 
     assert {event.image for event in events} == {image}
     assert EventKind.DELETED in kinds(events)

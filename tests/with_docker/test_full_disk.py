@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import os
-import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +13,7 @@ from controller.plan.verdict.removal import Outcome
 from tests.with_docker import images
 from tests.with_docker.images import Layer, Recipe
 from tests.with_docker.on_engine import on_engine
-from tests.with_docker.private_engine import PrivateEngine, run_script
+from tests.with_docker.private_engine import PrivateEngine, small_engine
 
 _MEBIBYTE = 2**20
 
@@ -22,18 +21,8 @@ _MEBIBYTE = 2**20
 @pytest.fixture
 def small(engine: PrivateEngine) -> Iterator[PrivateEngine]:
     """Another engine of the kind, with its data on a disk of its own of 96 MiB."""
-    name = f"{engine.kind}.small-{os.getpid()}"
-    disk = engine.folder.with_name(name)
-    run_script("engine.sh", "down", name)
-    disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", "size=96m", "tmpfs", disk], check=True)
-    try:
-        host = run_script("engine.sh", "up", name, "--owner", str(os.getpid()))
-        yield PrivateEngine(engine.kind, host, engine.registry)
-        run_script("engine.sh", "stop", name)
-    finally:
-        subprocess.run(["umount", "--lazy", disk], check=True)
-        run_script("engine.sh", "down", name)
+    with small_engine(engine, 96) as small:
+        yield small
 
 
 def test_a_full_disk_is_cleaned_and_the_history_has_it(small: PrivateEngine) -> None:
@@ -43,10 +32,10 @@ def test_a_full_disk_is_cleaned_and_the_history_has_it(small: PrivateEngine) -> 
     images.load(api, recipes, images_per_archive=1)
     with on_engine(small, api, _folder(disk / "controller")) as controller:
         controller.catch_up()
-        controller.look()
+        controller.run_pass()
         _fill(disk)
         controller.clock.elapse(3600)
-        controller.look()
+        controller.run_pass()
     assert set(controller.came_of.values()) == {Outcome.REMOVED}
     assert images.names_of(api) == set()
     assert _free_bytes(disk) > 8 * 2 * _MEBIBYTE

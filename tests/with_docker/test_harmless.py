@@ -49,7 +49,7 @@ def test_an_image_in_use_keeps_all_its_names(controller: OnEngine, use: Callable
     images.load_image(controller.api, APP, ALSO, OTHER)
     use(controller.api)
 
-    controller.look_later()
+    controller.run_pass_later()
 
     assert controller.reasons(APP, ALSO, OTHER) == ["IN_USE"] * 3
     assert controller.left == {APP, ALSO, OTHER}
@@ -58,10 +58,10 @@ def test_an_image_in_use_keeps_all_its_names(controller: OnEngine, use: Callable
 def test_an_image_is_removed_after_its_last_container(controller: OnEngine) -> None:
     images.load_image(controller.api, APP, ALSO)
     container = containers.run(controller.api, APP)
-    controller.look_later()
+    controller.run_pass_later()
     containers.remove(controller.api, container)
 
-    controller.look_later()
+    controller.run_pass_later()
 
     assert controller.left == set()
 
@@ -69,12 +69,12 @@ def test_an_image_is_removed_after_its_last_container(controller: OnEngine) -> N
 def test_an_image_is_removed_only_after_the_settle_time(controller: OnEngine) -> None:
     images.load_image(controller.api, APP)
     controller.catch_up()
-    controller.look()
+    controller.run_pass()
     controller.clock.elapse(590)
-    controller.look()
+    controller.run_pass()
     assert controller.reasons(APP) == ["SETTLING"]
     controller.clock.elapse(11)
-    controller.look()
+    controller.run_pass()
     assert controller.came_of == {APP: "removed"}
 
 
@@ -84,7 +84,7 @@ def test_a_dead_container_counts_as_use(controller: OnEngine, engine: PrivateEng
     if engine.is_podman:
         pytest.skip("Podman has no dead containers")
     with containers.dead(controller.api, container, engine.folder / "data"):
-        controller.look_later()
+        controller.run_pass_later()
     assert controller.left == {APP, ALSO}
 
 
@@ -95,7 +95,7 @@ def test_an_image_that_is_mounted_keeps_all_its_names(controller: OnEngine) -> N
         pytest.skip("this engine cannot mount images")
     controller.api.start(containers.create(controller.api, APP, mounted_image=OTHER))
 
-    controller.look_later()
+    controller.run_pass_later()
 
     assert controller.reasons(OTHER, ALSO) == ["IN_USE"] * 2
     assert controller.left == {APP, OTHER, ALSO}
@@ -108,10 +108,10 @@ def test_a_mounted_image_whose_tag_moves_is_kept(controller: OnEngine) -> None:
     if not containers.can_mount_images(controller.api):
         pytest.skip("this engine cannot mount images")
     containers.create(controller.api, APP, mounted_image=OTHER)
-    controller.look_later()
+    controller.run_pass_later()
     images.load_image(controller.api, OTHER, variant="newer")
 
-    controller.look_later()
+    controller.run_pass_later()
 
     assert controller.has(mounted)
 
@@ -121,7 +121,7 @@ def test_an_image_in_use_whose_tag_has_moved_is_kept(controller: OnEngine) -> No
     container = containers.run(controller.api, APP)
     images.load_image(controller.api, APP, variant="new")
 
-    controller.look_later()
+    controller.run_pass_later()
 
     assert controller.left == set()
     containers.stop(controller.api, container)
@@ -134,7 +134,7 @@ def test_the_parent_of_an_image_in_use_says_that_it_has_children(controller: OnE
     images.build(controller.api, APP, "parent.local/base:1", Layer("two"), Layer("three"))
     containers.create(controller.api, APP)
 
-    controller.look_later()
+    controller.run_pass_later()
 
     assert controller.left >= {APP}
     if not controller.is_graph_driver:
@@ -150,7 +150,7 @@ def test_children_are_removed_before_their_parents_in_one_pass(controller: OnEng
             controller.api, f"site.local/app:{number}", "parent.local/base:1", Layer("two"), Layer(f"{number}")
         )
 
-    controller.look_later()
+    controller.run_pass_later()
 
     assert set(controller.came_of.values()) == {"removed"}
     assert controller.api.images(all=True) == []
@@ -160,8 +160,10 @@ def test_no_parent_is_pruned_with_a_child(engine: PrivateEngine, docker_api: doc
     """A bare parent is removed by a rule that covers it (`*`), or it is kept."""
     images.build(docker_api, "parent.local/base:1", "scratch", Layer("one"))
     child = images.build(docker_api, APP, "parent.local/base:1", Layer("two"), Layer("three"))
-    others = image_ids(docker_api) - {image_id(child)}
+    kept = image_ids(docker_api)
+    if not engine.is_podman4:  # it would delete the bare parent too, so the child waits
+        kept -= {image_id(child)}
     with on_engine(engine, docker_api, tmp_path, a_removal("site.local/app:*")) as controller:
-        controller.look_later()
-        controller.look_later()
-    assert image_ids(docker_api) == others
+        controller.run_pass_later()
+        controller.run_pass_later()
+    assert image_ids(docker_api) == kept

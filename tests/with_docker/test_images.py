@@ -41,7 +41,9 @@ def test_a_tag_that_is_loaded_again_moves_to_the_new_image(docker_api: docker.AP
     assert images.image_id(docker_api, "app:1") == new != old
 
 
-def test_an_imported_image_runs(docker_api: docker.APIClient) -> None:
+def test_an_imported_image_runs(docker_api: docker.APIClient, engine: PrivateEngine) -> None:
+    if engine.is_podman4:
+        pytest.skip("the API of Podman 4.3 cannot import an image under a name")
     images.import_image(docker_api, "imported:1", Layer("own"))
     assert containers.state_of(docker_api, containers.run(docker_api, "imported:1")) == "running"
 

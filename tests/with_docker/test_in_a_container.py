@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import docker
+import pytest
 
 from tests.fakes import a_document, a_removal
 from tests.with_docker import images
@@ -17,7 +18,7 @@ OURS, OLDER, OTHER = "us.local/imagectl:2", "us.local/imagectl:1", "site.local/a
 def test_the_controller_in_a_container_removes_others_and_never_its_own_repository(
     docker_api: docker.APIClient, engine: PrivateEngine
 ) -> None:
-    import_controller(docker_api, OURS)
+    _import_controller(docker_api, engine)
     images.load_image(docker_api, OLDER, variant="older")
     images.load_image(docker_api, OTHER, variant="other")
 
@@ -31,13 +32,19 @@ def test_the_controller_in_a_container_removes_others_and_never_its_own_reposito
 def test_the_controller_in_a_container_says_why_its_own_repository_is_kept(
     docker_api: docker.APIClient, engine: PrivateEngine
 ) -> None:
-    import_controller(docker_api, OURS)
+    _import_controller(docker_api, engine)
     images.load_image(docker_api, OLDER, variant="older")
 
     said = _run(docker_api, engine, "explain", OLDER)
 
     assert "PROTECTED" in said
     assert "us.local/imagectl is the repository of this controller's own image" in said
+
+
+def _import_controller(api: docker.APIClient, engine: PrivateEngine) -> None:
+    if engine.is_podman4:
+        pytest.skip("the API of Podman 4.3 cannot import an image under a name")
+    import_controller(api, OURS)
 
 
 def _run(api: docker.APIClient, engine: PrivateEngine, *command: str) -> str:
@@ -47,7 +54,7 @@ def _run(api: docker.APIClient, engine: PrivateEngine, *command: str) -> str:
     options = ["--policies", "/policies", "--docker-host", "unix:///engine.sock", "--ledger", "/state/ledger.db"]
     container = api.create_container(OURS, [*command, *options], host_config=host_config)["Id"]
     policy = json.dumps(a_document(a_removal())).encode()
-    api.put_archive(container, "/", images.tar_of({"policies/all.yaml": policy}))
+    api.put_archive(container, "/", images.tar_of({"policies/all.yaml": policy, "state/ledger.db.note": b"the folder"}))
     api.start(container)
     api.wait(container)
     said = api.logs(container).decode()

@@ -20,7 +20,7 @@ def test_the_operators_pattern_protects_all_names_of_an_image(
     images.load_image(docker_api, APP, "also.local/app:1")
     images.load_image(docker_api, OTHER, variant="other")
     with on_engine(engine, docker_api, tmp_path, protected=("site.local/*:*",)) as controller:
-        controller.look_later()
+        controller.run_pass_later()
     assert controller.left == {APP, "also.local/app:1"}
     assert controller.verdicts["also.local/app:1"].detail == "protected by --protect site.local/*:*"
 
@@ -29,7 +29,7 @@ def test_the_label_protects(engine: PrivateEngine, docker_api: docker.APIClient,
     images.load_image(docker_api, APP, labels={"image-controller.keep": "true"})
     images.load_image(docker_api, OTHER, labels={"image-controller.keep": "false"})
     with on_engine(engine, docker_api, tmp_path) as controller:
-        controller.look_later()
+        controller.run_pass_later()
     assert controller.left == {APP}
     assert controller.reasons(APP) == ["PROTECTED"]
 
@@ -47,7 +47,7 @@ def test_the_agents_own_images_are_protected(
 ) -> None:
     images.load_image(docker_api, name)
     with on_engine(engine, docker_api, tmp_path) as controller:
-        controller.look_later()
+        controller.run_pass_later()
     assert {verdict.reason.value for verdict in controller.verdicts.values()} == {"PROTECTED"}
     assert len(controller.left) == 1
 
@@ -60,7 +60,7 @@ def test_the_whole_repository_of_our_own_container_is_protected(
     images.load_image(docker_api, APP, variant="other")
     own = containers.run(docker_api, "us.local/imagectl:2")
     with on_engine(engine, docker_api, tmp_path, own_container=own) as controller:
-        controller.look_later()
+        controller.run_pass_later()
     assert controller.left == {"us.local/imagectl:1", "us.local/imagectl:2"}
     assert controller.reasons("us.local/imagectl:1") == ["PROTECTED"]
 
@@ -72,7 +72,7 @@ def test_our_own_image_is_protected_after_its_tag_has_moved(
     own = containers.run(docker_api, "us.local/imagectl:1")
     images.load_image(docker_api, "us.local/imagectl:1", variant="newer")
     with on_engine(engine, docker_api, tmp_path, own_container=own) as controller:
-        controller.look_later()
+        controller.run_pass_later()
     assert controller.left == {"us.local/imagectl:1"}
 
 
@@ -89,7 +89,7 @@ def test_a_swarm_managers_service_images_are_protected(
         scale = docker.types.ServiceMode("replicated", replicas=0)
         service = docker_api.create_service(template, name="one", mode=scale)  # type: ignore[no-untyped-call]
         with on_engine(engine, docker_api, tmp_path) as controller:
-            controller.look_later()
+            controller.run_pass_later()
         docker_api.remove_service(service["ID"])  # type: ignore[no-untyped-call]
     finally:
         docker_api.leave_swarm(force=True)

@@ -21,6 +21,7 @@ from docker.errors import APIError
 from controller.adapters.engine.connection import Address, Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.image.image import Container
+from controller.image.reference import ImageId
 from tests.with_docker import containers, images
 from tests.with_docker.images import Layer, Recipe
 from tests.with_docker.on_engine import OnEngine, on_engine
@@ -47,7 +48,9 @@ class Watched(DockerEngine):
         return listed
 
     def remove(self, target: str) -> tuple[str, ...]:
-        self.asked_at[target] = time.monotonic()
+        image = self._images.get(ImageId(target))  # The last name of an image is removed by its ID.
+        for name in (tag.text for tag in image.tags) if image else (target.partition("@")[0],):
+            self.asked_at[name] = time.monotonic()
         return super().remove(target)
 
 
@@ -94,7 +97,7 @@ def test_a_container_that_appears_between_observation_and_removal_keeps_its_imag
     for number in range(ROUNDS):
         _fill(controller, number)
         eye.after_lists = [lambda: _create_all(controller.api)]
-        controller.look()
+        controller.run_pass()
         assert set(SECOND_NAMES) <= controller.left
         survived += len(set(NAMES) & controller.left)
         _remove_all_containers(controller.api)
@@ -112,7 +115,7 @@ def test_a_container_that_appears_during_a_batch_keeps_its_image_unless_the_engi
         _fill(controller, number)
         rivals = Rivals(engine.host, dice.sample(NAMES, len(NAMES)))
         eye.after_lists, eye.asked_at = [rivals.start], {}
-        controller.look()
+        controller.run_pass()
         rivals.join()
         left = controller.left
         first = {name for name, at in rivals.created_at.items() if at < eye.asked_at.get(name, at + 1)}
@@ -135,7 +138,7 @@ def _fill(controller: OnEngine, number: int) -> None:
     for name in SECOND_NAMES:
         images.tag(controller.api, name.replace("again", "app"), name)
     controller.catch_up()
-    controller.look()
+    controller.run_pass()
     controller.clock.elapse(3600)
 
 

@@ -28,7 +28,7 @@ def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Pa
 def _by(controller: OnEngine, *rules: Plain) -> dict[str, str]:
     """The removals by these rules."""
     controller.rules(*rules)
-    controller.look_later()
+    controller.run_pass_later()
     return controller.came_of
 
 
@@ -124,10 +124,10 @@ def test_an_image_whose_tag_has_moved_is_removed_by_the_rule_for_the_tag(
     controller: OnEngine, engine: PrivateEngine
 ) -> None:
     old = images.load_image(controller.api, APP, variant="old")
-    controller.look()
+    controller.run_pass()
     images.load_image(controller.api, APP, variant="new")
     controller.rules(a_removal("site.local/app:*", minutes=30), a_removal(APP, minutes=120))
-    controller.look_later()
+    controller.run_pass_later()
     assert not controller.has(old)
     if engine.kind != "d26-c8d":  # it drops the old image by itself
         assert controller.came_of == {old if old.startswith("sha256:") else f"sha256:{old}": "removed"} | {
@@ -153,6 +153,6 @@ def test_an_image_that_an_old_api_names_none_is_removed(
     images.load(docker_api, [Recipe((APP,), variant="new")])
     old_api = DockerEngine(Connection(Address(engine.host), api_version="1.41"))
     with on_engine(engine, docker_api, tmp_path, port=old_api) as controller:
-        controller.look_later()
+        controller.run_pass_later()
     assert set(controller.came_of.values()) == {"removed"}
     assert docker_api.images(all=True) == []

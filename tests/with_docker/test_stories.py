@@ -16,8 +16,8 @@ from controller.daemon.reconcile import PassOptions
 from controller.image.reference import image_id
 from controller.plan.memory.event import Event, EventKind
 from tests.host import Host
+from tests.stories.runner import ONLY_FAKE, StoryRunner
 from tests.stories.story import Story, stories
-from tests.stories.teller import ONLY_FAKE, Teller
 from tests.with_docker import images
 from tests.with_docker.private_engine import PrivateEngine
 from tests.with_docker.real_engine import RealEngine
@@ -74,7 +74,7 @@ def test_a_story_of_a_node(
     options = PassOptions(story.conditions, parallel_removals=1)
     host = RealHost(tmp_path / "ledger.db", kind, options, world=world, api=docker_api, address=engine.host)
     try:
-        Teller(host, story).tell()
+        StoryRunner(host, story).run_story()
     finally:
         host.stop()
         world.close()

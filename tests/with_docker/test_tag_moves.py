@@ -80,7 +80,9 @@ def test_a_tag_that_moves_during_its_removal_keeps_its_new_image(
     port = Moved(engine.host, move_if_alive)
     rule = a_removal("move.local/*:*")
     with on_engine(engine, docker_api, tmp_path, rule, port=port, settle_seconds=0.0) as controller:
-        controller.look()
+        trouble = controller.reconciler.reconcile().trouble
+    # Podman 4 fails to list images while one of them changes; then the pass ends early.
+    assert not trouble or engine.is_podman4, trouble
     there = {image_id(row["Id"]) for row in docker_api.images(all=True)}
     assert moved, "no tag moved"
     lost = [name for name, image in moved.items() if not image or image_id(image) not in there]

@@ -53,16 +53,16 @@ _log = logging.getLogger(__name__)
 
 
 class EventStream:
-    """Events since the last `take`; calls `ring` when a pass should run."""
+    """Events since the last `take`; calls `wake` when a pass should run."""
 
-    def __init__(self, connection: Connection, ring: Callable[[], None], cursor: int = 0, run: str = "") -> None:
+    def __init__(self, connection: Connection, wake: Callable[[], None], cursor: int = 0, run: str = "") -> None:
         """`cursor` is the engine's time (ns) up to which a pass used its events; 0: none. `run` is the engine's
         process, if that is a time without an event.
         """
         self.generation = 0
         """Counts reconnects: after one, another engine may answer and events may be missing."""
         self._connection = connection
-        self._ring = ring
+        self._wake = wake
         self._cursor = cursor
         self._run_of_cursor = run
         self._cursor_at_beat = cursor
@@ -121,12 +121,12 @@ class EventStream:
 
     @property
     def is_up(self) -> bool:
-        """Is the stream connected, and is it read?"""
+        """True if the stream is connected and read."""
         return self._up.is_set() and not self._is_late(time.monotonic())
 
     @property
     def is_alive(self) -> bool:
-        """Is the reading thread alive?"""
+        """True while the reading thread runs."""
         return self._thread.is_alive()
 
     def take(self) -> ReceivedEvents:
@@ -185,7 +185,7 @@ class EventStream:
                 broken = {"event": LogEvent.ENGINE_EVENTS_BROKEN}
                 _log.warning("the engine's event stream broke (%r); reconnecting", error, extra=broken)
             self._up.clear()
-            self._ring()
+            self._wake()
             empty_streams = empty_streams + 1 if self._count == known else 0
             self._stopping.wait(min(_SHORTEST_PAUSE_SECONDS * 2**empty_streams, _LONGEST_PAUSE_SECONDS))
 
@@ -220,7 +220,7 @@ class EventStream:
             had_missed, self._has_missed = self._has_missed, self._has_missed or not self._is_complete
         self._up.set()
         self._tried.set()
-        self._ring()
+        self._wake()
         last_read, replays, last = self._cursor, bool(self._cursor), time.monotonic()
         for line in _lines_of(stream):
             now = time.monotonic()
@@ -244,7 +244,7 @@ class EventStream:
                     self._arrived.pop(event, None)
                     self._arrived[event] = self._count
             if event is not None:
-                self._ring()
+                self._wake()
 
     def _skip(self, line: bytes, error: ValueError) -> None:
         """An invalid event may be any event: from now on some are missing."""
@@ -253,7 +253,7 @@ class EventStream:
         with self._lock:
             self._has_missed = True
             self._count += 1
-        self._ring()
+        self._wake()
 
     def _move_cursor(self, at: int) -> None:
         cursor = cursor_after(self._cursor, at)

@@ -29,9 +29,9 @@ class Family:
         return f"{PREFIX}_{self.name}"
 
 
-_SLOW = (0.1, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300)
+_SLOW = (0.5, 2.5, 10, 30, 120, 300)
 """Seconds. Lists and removals on SD cards and on the containerd store take longer than the usual ten."""
-_REQUESTS = (0.01, 0.1, 0.5, 2, 10, 60)
+_REQUESTS = (0.01, 0.1, 1, 10, 60)
 
 _DECLARED = (
     Family(

@@ -255,6 +255,7 @@ def policies(picture: Picture, published: Published) -> Html:
         if rows
         else el("p", "No policy is in force, so nothing is removed.", class_="nothing"),
         _problems(others),
+        _information(published.report.summary.information),
         id="policies",
         aria_labelledby="policies-title",
         data_live=True,
@@ -277,6 +278,10 @@ def _policy(row: ShownDocument) -> Html:
         el("p", f"{rules}; {row.why}{since}{begins}", class_="aside"),
         _problems(row.problems),
     )
+
+
+def _information(lines: Sequence[str]) -> Html | None:
+    return el("ul", (el("li", line) for line in lines), class_="aside") if lines else None
 
 
 def _problems(problems: Sequence[str]) -> Html | None:

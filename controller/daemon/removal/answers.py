@@ -34,11 +34,17 @@ class RemovalRequest:
 
     intent: Intent
     is_last_name: bool
+    is_compare_and_swap: bool = False
+    """The containerd store removes `repo:tag@digest` only while that tag means that image."""
 
     @property
     def target(self) -> str:
         """The name or ID in the request."""
-        return self.intent.image if self.is_last_name else self.intent.target
+        intent = self.intent
+        if self.is_last_name:
+            return intent.image
+        is_tag = "@" not in intent.target
+        return f"{intent.target}@{intent.image}" if self.is_compare_and_swap and is_tag else intent.target
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,7 +17,7 @@ from controller.daemon.removal.answers import Expectation, RemovalAnswer, Remova
 from controller.daemon.removal.checks import Checks
 from controller.errors import EngineUnavailable, ExternalError, ImageGone, ObservationOutdated
 from controller.image.reference import ImageId
-from controller.plan.memory.observation import Engine
+from controller.plan.memory.observation import Engine, Store
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
 
 IN_FLIGHT_GETS_SECONDS = 8.0
@@ -37,7 +37,7 @@ class Task:
 
     @property
     def is_under_pressure(self) -> bool:
-        """Is a removal due only because the disk is under pressure?"""
+        """True if a removal is due only because the disk is under pressure."""
         return any(intent.pressure for intent in self.intents)
 
 
@@ -99,14 +99,17 @@ class Execution:
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Send all requests that the checks permit."""
-        pool = ThreadPoolExecutor(self.context.parallel, thread_name_prefix="removal")
+        # Where images are listed before each request, a list beside a removal fails (Podman 4).
+        is_alone = self.expectation.observation.engine.prunes_parents
+        parallel = 1 if is_alone else self.context.parallel
+        pool = ThreadPoolExecutor(parallel, thread_name_prefix="removal")
         try:
             for wave in waves_of(tasks):
                 if self._must_stop():
                     break
                 self.checks.before_batch()
                 ahead = iter(wave)
-                self._await([pool.submit(self._remove_images, ahead) for _ in range(self.context.parallel)])
+                self._await([pool.submit(self._remove_images, ahead) for _ in range(parallel)])
         except (EngineUnavailable, ObservationOutdated) as error:
             self.trouble = error
         finally:
@@ -148,7 +151,8 @@ class Execution:
         for intent in task.intents:
             if self._must_stop() or not task.removed_before <= self._removed:
                 return
-            answer = self._answer(RemovalRequest(intent, is_last_name=names_left <= 1))
+            is_containerd = self.expectation.observation.engine.store is Store.CONTAINERD
+            answer = self._answer(RemovalRequest(intent, names_left <= 1, is_compare_and_swap=is_containerd))
             names_left -= 1
             if answer is None or not answer.outcome.is_success:
                 return

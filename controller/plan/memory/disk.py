@@ -16,6 +16,9 @@ PAUSE_SECONDS = 30.0
 _TOLERATED_FALL = 0.01
 """Share of the size by which free space may fall during the pause; a larger fall ends it."""
 
+_VISIBLE_SHARE = 0.5
+"""Of the bytes that removals should have freed, by estimate: if so much more is available, their effect is visible."""
+
 
 @dataclass(frozen=True, slots=True)
 class DiskUsage:
@@ -70,7 +73,7 @@ class DiskMark:
         return max(0, ceil(usage.files * (1 - self.used_share)) - usage.files_free)
 
     def is_reached(self, usage: DiskUsage) -> bool:
-        """Is at least as much used as the mark says, in bytes or in inodes?"""
+        """True if the used bytes or inodes have reached the mark."""
         if self.used_share is None:
             return usage.available_bytes <= (self.free_bytes or 0)
         return usage.used_share >= self.used_share or (
@@ -97,7 +100,7 @@ class PressureMarks:
     stop: DiskMark
 
     def is_relieved(self, usage: DiskUsage) -> bool:
-        """Is the stop mark reached, in bytes and in inodes?"""
+        """True if the stop mark is reached, in bytes and in inodes."""
         return not (self.stop.missing_bytes(usage) or self.stop.missing_files(usage))
 
 
@@ -110,12 +113,14 @@ class Pressure:
     usage: DiskUsage
     """As measured last."""
     pause_ends: float = 0.0
-    """Ledger time until which no removal is due only because of the pressure."""
+    """Ledger time until which no removal is due only because of the pressure, unless the pause ends before."""
     pause_from_bytes: int = 0
     """Available bytes before the removals after which the pause began."""
+    pause_until_bytes: int = 0
+    """Available bytes that show the effect of these removals, and end the pause."""
 
     def pauses(self, now: float) -> bool:
-        """Do removals wait until their effect can be measured?"""
+        """True if removals wait until their effect can be measured."""
         return now < self.pause_ends
 
 
@@ -130,17 +135,20 @@ def pressure_after(
     if marks.is_relieved(usage):
         return None
     fell = before.pause_from_bytes - usage.available_bytes
-    is_over = not before.pauses(now) or fell > usage.size_bytes * _TOLERATED_FALL
+    is_over = fell > usage.size_bytes * _TOLERATED_FALL or usage.available_bytes >= before.pause_until_bytes
+    is_over |= not before.pauses(now)
     return replace(before, usage=usage, pause_ends=0.0 if is_over else before.pause_ends)
 
 
-def paused(pressure: Pressure, now: float) -> Pressure:
-    """The state after removals under pressure, which began with its measurement."""
-    return replace(pressure, pause_ends=now + PAUSE_SECONDS, pause_from_bytes=pressure.usage.available_bytes)
+def paused(pressure: Pressure, freed_bytes: int, now: float) -> Pressure:
+    """The state after removals under pressure, which began with its measurement and should have freed that much."""
+    available = pressure.usage.available_bytes
+    until = available + max(1, int(freed_bytes * _VISIBLE_SHARE))
+    return replace(pressure, pause_ends=now + PAUSE_SECONDS, pause_from_bytes=available, pause_until_bytes=until)
 
 
 def calls_for_pass(before: Pressure | None, after: Pressure | None, now: float) -> bool:
-    """Does a new measurement call for a pass: has the pressure begun or ended, or has the pause?"""
+    """True if a new measurement requires a pass: the pressure has started or ended, or the pause has ended."""
     if before is None or after is None:
         return before is not after
     return before.pauses(now) and not after.pauses(now)

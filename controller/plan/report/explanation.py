@@ -2,16 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 
 from controller.image.image import Image
-from controller.plan.memory.memory import Memory
+from controller.plan.memory.memory import Memory, Record
 from controller.plan.memory.observation import Observation
 from controller.plan.report.meaning import matching_rows
 from controller.plan.report.report import reference_row
 from controller.plan.report.rows import ExplanationRow, FindingRow, ReferenceRow
 from controller.plan.verdict.decision import Decision
-from controller.plan.verdict.planner import Judge, Terms, decisive
+from controller.plan.verdict.planner import Judge, Terms, decisive, names_of
 from controller.plan.verdict.reclaim import layer_tree
 from controller.plan.verdict.verdict import Finding, Verdict
 from controller.quantity import times
@@ -20,13 +20,18 @@ Explained = tuple[ReferenceRow, ExplanationRow]
 """Both rows of one reference."""
 
 
-def explained(decision: Decision, terms: Terms, text: str) -> list[Explained]:
+def explained(
+    decision: Decision,
+    terms: Terms,
+    text: str,
+    matching: Callable[[Iterator[ExplanationRow], str], list[ExplanationRow]] = matching_rows,
+) -> list[Explained]:
     """Explanations of all references of the images that `text` matches: a name, an ID, or the start of an ID."""
     memory, tree = decision.memory, layer_tree(decision.memory)
     verdicts = {(each.image, each.reference): each for each in decision.plan.verdicts}
     return [
         (reference_row(verdicts[row.image, row.reference], memory, terms.usage, tree), row)  # type: ignore[index]
-        for row in matching_rows(explanation_rows(decision, terms), text)
+        for row in matching(explanation_rows(decision, terms), text)
     ]
 
 
@@ -41,8 +46,10 @@ def explanation_rows(decision: Decision, terms: Terms) -> Iterator[ExplanationRo
             yield _explanation(verdict, memory, memory.seen, judges[verdict.is_under_pressure])
 
 
-def _names(image: Image) -> tuple[str, ...]:
-    return tuple(name.familiar for name in (*image.tags, *image.digests))
+def _names(image: Image, record: Record) -> tuple[str, ...]:
+    """Its names, and tags that are known only from containers and pulls (`repo:tag@digest`)."""
+    pinned = (f"{name.familiar_repository}:{name.tag}" for name in names_of(image, record) if name.tag and name.digest)
+    return tuple(dict.fromkeys((*(name.familiar for name in (*image.tags, *image.digests)), *pinned)))
 
 
 def _explanation(verdict: Verdict, memory: Memory, seen: Observation, judge: Judge) -> ExplanationRow:
@@ -54,7 +61,7 @@ def _explanation(verdict: Verdict, memory: Memory, seen: Observation, judge: Jud
     return ExplanationRow(
         reference=verdict.reference,
         image=verdict.image,
-        names=_names(image),
+        names=_names(image, record),
         rules=tuple(_rule(finding, finding is decides) for finding in findings),
         containers=tuple(f"{user.name} ({user.state})" for user in seen.users.get(image.id, ())),
         children=tuple(seen.children.get(image.id, ())),

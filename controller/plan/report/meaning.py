@@ -32,6 +32,19 @@ def matching_rows(rows: Iterable[N], text: str) -> list[N]:
     return [row for row in rows if is_meant(row.image, row.names)]
 
 
+def rows_without_a_tag(rows: Iterable[N], text: str) -> list[N]:
+    """References of images that have only digests in the repository of `text`: any of their tags may be meant."""
+    if "@" in text:
+        return []
+    repositories = {reference_from_engine(spelling).familiar_repository for spelling in spellings(text)}
+    return [row for row in rows if row.names and all(_is_digest_in(repositories, name) for name in row.names)]
+
+
+def _is_digest_in(repositories: set[str], name: str) -> bool:
+    repository, at, _ = name.partition("@")
+    return bool(at) and repository in repositories
+
+
 def matching_removals(rows: Iterable[RemovalRow], text: str) -> list[RemovalRow]:
     """All removals of the reference or the image that `text` matches."""
     is_meant = _meaning_of(text)
@@ -39,7 +52,7 @@ def matching_removals(rows: Iterable[RemovalRow], text: str) -> list[RemovalRow]
 
 
 def _meaning_of(text: str) -> Callable[[str, Sequence[str]], bool]:
-    """Tells of an image with these names whether the text means it."""
+    """A function that decides whether the text matches an image with these names."""
     named = {reference_from_engine(spelling).familiar for spelling in spellings(text)}
     identity = text.removeprefix("sha256:")
     is_id = len(identity) >= _SHORTEST_ID and _HEX.issuperset(identity)

@@ -39,6 +39,8 @@ class PlanFrame:
     at: str | None
     without_events: str = ""
     """Why engine events are not available; empty if they are."""
+    information: tuple[str, ...] = ()
+    """Patterns that match nothing, and other things that are no trouble."""
     disk_pressure: str = ""
     """In words; empty without pressure."""
 
@@ -54,6 +56,7 @@ def plan_frame(decision: Decision, reading: FolderReading, marks: PressureMarks 
         at=wall_moment(clock.seconds, clock),
         disk_pressure=disk_pressure(decision, marks),
         without_events=without_events(decision),
+        information=decision.information,
     )
 
 

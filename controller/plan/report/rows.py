@@ -289,6 +289,8 @@ class SummaryRow:
     """What `image_store_bytes` leaves out, in words."""
     without_events: str = ""
     """Why engine events are not available; empty if they are."""
+    information: tuple[str, ...] = ()
+    """Patterns that match nothing, and other things that are no trouble."""
 
 
 @dataclass(frozen=True, slots=True)

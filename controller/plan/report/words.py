@@ -52,7 +52,7 @@ _WHAT_REMOVES: Mapping[str, str] = {
     "PARENT_NOT_DUE": "will be removed once its parent without a name is due too: a rule for * covers such images",
     "HELD_BACK": "will be removed once the limit of the operator allows it",
 }
-_KEEP = "start or create a container, use --protect, set the label image-controller.keep=true, or change the policy"
+_KEEP = "start or create a container, use --protect, set the label image-controller.keep, or change the policy"
 _WHAT_KEEPS: Mapping[str, str] = {
     "NO_RULE": "no rule covers it, so it is kept",
     "PROTECTED": "kept by its protection",

@@ -14,6 +14,7 @@ from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import NodeAnswer, believed, without_new_text
 from controller.plan.scope.in_force import Circumstances, DocumentDecisions, decide_documents, texts_after
 from controller.plan.scope.stability import TextStability
+from controller.plan.verdict.information import information
 from controller.plan.verdict.limits import Limits, within
 from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
 from controller.policy.document.document import NodeManagementPolicy
@@ -54,6 +55,8 @@ class Decision:
     """Of the node file, by its path."""
     book: RuleBook = RuleBook()
     """Built again only when the rules change."""
+    information: tuple[str, ...] = ()
+    """Lines for display that are no trouble; determined again only when rules or verdicts change."""
 
 
 def decide(before: Decision, desired: DesiredState, seen: Observation, news: News, conditions: Conditions) -> Decision:
@@ -100,9 +103,12 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))
     book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
     plan = within(conditions.limits, make_plan(book, memory, conditions.terms, before.node), memory, removals_made)
-    if plan.verdicts == before.plan.verdicts:
+    lines = before.information
+    if plan.verdicts == before.plan.verdicts and book is before.book:
         plan = replace(plan, verdicts=before.plan.verdicts)
-    return replace(before, memory=memory, scope=scope, plan=plan, stability=stability, book=book)
+    else:
+        lines = information(book, memory, conditions.terms)
+    return replace(before, memory=memory, scope=scope, plan=plan, stability=stability, book=book, information=lines)
 
 
 def _key(policy: NodeManagementPolicy) -> TextKey:

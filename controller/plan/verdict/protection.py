@@ -35,6 +35,8 @@ class Protection:
 
     def reason_for(self, image: Image, names: Sequence[Reference]) -> str:
         """Why the image is protected, for display; empty if it is not. One protected name protects all."""
+        if image.held:
+            return image.held
         if image.keep:
             return "label image-controller.keep"
         if image.id in self.swarm:
@@ -50,10 +52,10 @@ class Protection:
     def _reason_under_any_registry(self, names: Sequence[Reference]) -> str:
         if self.under_any_registry is None:
             return ""
-        return next((why for name in names for why in self.under_any_registry.matching(_on_docker_hub(name))), "")
+        return next((why for name in names for why in self.under_any_registry.matching(on_docker_hub(name))), "")
 
 
-def _on_docker_hub(name: Reference) -> Reference:
+def on_docker_hub(name: Reference) -> Reference:
     """The same name without its registry, as a pattern without a registry is compared."""
     path = name.path if "/" in name.path else f"library/{name.path}"
     return replace(name, domain=DOCKER_HUB, path=path)
@@ -69,7 +71,8 @@ def protection_on(seen: Observation, protected: Iterable[Selector], swarm: Colle
     return Protection(_patterns(patterns), of_swarm, own, anywhere, on_worker)
 
 
-def _has_registry(pattern: str) -> bool:
+def has_registry(pattern: str) -> bool:
+    """True if the pattern starts with a registry."""
     first, slash, _ = pattern.partition("/")
     return bool(slash) and looks_like_registry(first)
 
@@ -77,7 +80,7 @@ def _has_registry(pattern: str) -> bool:
 @lru_cache(maxsize=1)
 def _patterns_without_registry(protected: tuple[Selector, ...]) -> SelectorIndex[str]:
     """Cached: the operator's patterns never change."""
-    patterns = (selector for selector in protected if selector.repository and not _has_registry(selector.text))
+    patterns = (selector for selector in protected if selector.repository and not has_registry(selector.text))
     return SelectorIndex([(selector, f"protected by --protect {selector.text}") for selector in patterns])
 
 

@@ -208,33 +208,33 @@ def teller(tmp_path: Path) -> Iterator[Teller]:
         teller.hang_up()
 
 
-class Bell:
+class WakeUps:
     """Counts wake-ups."""
 
     def __init__(self) -> None:
-        self.rings = threading.Semaphore(0)
+        self.wake_ups = threading.Semaphore(0)
 
     def __call__(self) -> None:
-        self.rings.release()
+        self.wake_ups.release()
 
 
 @pytest.fixture
-def bell() -> Bell:
-    return Bell()
+def wake_up() -> WakeUps:
+    return WakeUps()
 
 
 @pytest.fixture
-def stream(teller: Teller, bell: Bell, tmp_path: Path) -> Iterator[EventStream]:
-    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+def stream(teller: Teller, wake_up: WakeUps, tmp_path: Path) -> Iterator[EventStream]:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
     stream.start(10)
     yield stream
     stream.stop()
 
 
-def heard(stream: EventStream, bell: Bell, number: int) -> list[str]:
+def heard(stream: EventStream, wake_up: WakeUps, number: int) -> list[str]:
     """Wait for `number` events; return their names."""
     while len(stream.after(0)[0]) < number:
-        assert bell.rings.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=10)
     return sorted(names(stream.after(0)[0]))
 
 
@@ -246,47 +246,47 @@ def test_only_relevant_events_are_requested(stream: EventStream, teller: Teller)
     assert "since" not in asked
 
 
-def test_every_event_wakes_the_loop(stream: EventStream, teller: Teller, bell: Bell) -> None:
-    assert bell.rings.acquire(timeout=10)  # for the stream itself
+def test_every_event_wakes_the_loop(stream: EventStream, teller: Teller, wake_up: WakeUps) -> None:
+    assert wake_up.wake_ups.acquire(timeout=10)  # for the stream itself
     teller.tell(a_line("app:1", SECOND))
-    assert bell.rings.acquire(timeout=10)
-    assert heard(stream, bell, 1) == ["app:1"]
+    assert wake_up.wake_ups.acquire(timeout=10)
+    assert heard(stream, wake_up, 1) == ["app:1"]
 
 
-def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, teller: Teller, bell: Bell) -> None:
+def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, teller: Teller, wake_up: WakeUps) -> None:
     lines = a_line("app:1", SECOND) + a_line("app:2", 2 * SECOND) + a_line("app:3", 3 * SECOND)
     teller.tell(lines[:10], lines[10:200], lines[200:])
-    assert heard(stream, bell, 3) == ["app:1", "app:2", "app:3"]
+    assert heard(stream, wake_up, 3) == ["app:1", "app:2", "app:3"]
 
 
 @pytest.mark.parametrize(
     "nonsense",
     [b"garbage\n", b"[]\n", b"null\n", b'{"Actor": 5}\n', b'{"Actor": {"Attributes": []}}\n', b"\n\n", b"{}\n"],
 )
-def test_an_invalid_line_is_skipped(stream: EventStream, teller: Teller, bell: Bell, nonsense: bytes) -> None:
+def test_an_invalid_line_is_skipped(stream: EventStream, teller: Teller, wake_up: WakeUps, nonsense: bytes) -> None:
     teller.tell(a_line("app:1", SECOND), nonsense, a_line("app:2", 2 * SECOND))
-    assert heard(stream, bell, 2) == ["app:1", "app:2"]
+    assert heard(stream, wake_up, 2) == ["app:1", "app:2"]
     assert stream.generation == 1
 
 
 def test_after_the_stream_broke_it_continues_from_the_last_event(
-    stream: EventStream, teller: Teller, bell: Bell
+    stream: EventStream, teller: Teller, wake_up: WakeUps
 ) -> None:
     teller.tell(a_line("app:1", SECOND + 5))
-    heard(stream, bell, 1)
+    heard(stream, wake_up, 1)
     assert teller.subscribed.acquire(timeout=10)
     teller.hang_up()
     assert teller.subscribed.acquire(timeout=10)
     teller.tell(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
-    assert heard(stream, bell, 2) == ["app:1", "app:2"]
+    assert heard(stream, wake_up, 2) == ["app:1", "app:2"]
     assert teller.subscriptions[1]["since"] == ["0.999999005"]
     assert stream.generation == 2
 
 
 def test_an_endless_replay_does_not_block_the_start(
-    tmp_path: Path, bell: Bell, monkeypatch: pytest.MonkeyPatch
+    tmp_path: Path, wake_up: WakeUps, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), bell, cursor=5)
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), wake_up, cursor=5)
     pauses: list[float] = []
 
     def one_more_event(seconds: float) -> bool:
@@ -301,53 +301,55 @@ def test_an_endless_replay_does_not_block_the_start(
     assert len(pauses) == 10
 
 
-def test_a_start_without_an_engine_ends_when_the_program_stops(tmp_path: Path, bell: Bell) -> None:
-    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), bell)
+def test_a_start_without_an_engine_ends_when_the_program_stops(tmp_path: Path, wake_up: WakeUps) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), wake_up)
     stream.start(1e6, lambda: True)
     stream.stop()
     assert not stream.is_up
 
 
-def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, bell: Bell) -> None:
-    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, wake_up: WakeUps) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
     stream.start(0)
     was_up = [stream.is_up]
     teller = Teller()
     with serving(tmp_path / "s", teller):
-        assert bell.rings.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=10)
         was_up.append(stream.is_up)
         teller.hang_up()
-        assert bell.rings.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=10)
     was_up.append(stream.is_up)
     stream.stop()
     assert was_up == [False, True, False]
 
 
-def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, bell: Bell) -> None:
+def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, wake_up: WakeUps) -> None:
     teller, refusals = Teller(), [500, 404]
 
     def respond(handler: Handler) -> None:
         handler.answer({"message": "not yet"}, refusals.pop()) if refusals else teller(handler)
 
     with serving(tmp_path / "s", respond):
-        stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+        stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
         stream.start(10)
-        assert bell.rings.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=10)
         assert stream.is_up
         stream.stop()
         teller.hang_up()
 
 
-def test_the_stream_is_read_although_its_events_are_not_used(stream: EventStream, teller: Teller, bell: Bell) -> None:
+def test_the_stream_is_read_although_its_events_are_not_used(
+    stream: EventStream, teller: Teller, wake_up: WakeUps
+) -> None:
     """An unread stream slows every client of the engine; repeated events need no memory."""
     teller.tell(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
     while stream.mark() < 20_000:
-        assert bell.rings.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=10)
     assert len(stream.take().events) == 10
 
 
-def test_stopping_closes_the_stream_at_once(teller: Teller, bell: Bell, tmp_path: Path) -> None:
-    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+def test_stopping_closes_the_stream_at_once(teller: Teller, wake_up: WakeUps, tmp_path: Path) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
     stream.start(10)
     stream.stop()
     stream.join(10)
@@ -358,16 +360,16 @@ def test_stopping_closes_the_stream_at_once(teller: Teller, bell: Bell, tmp_path
 
 
 def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_received_in_time(
-    stream: EventStream, teller: Teller, bell: Bell
+    stream: EventStream, teller: Teller, wake_up: WakeUps
 ) -> None:
     """Docker drops events of a client that does not read, and keeps the connection open."""
     teller.tell(a_line("app:1", SECOND))
-    heard(stream, bell, 1)
+    heard(stream, wake_up, 1)
     assert teller.subscribed.acquire(timeout=10)
     now = time.monotonic()
     stream.beat(now)
     teller.tell(a_line("app:9", 9 * SECOND))
-    heard(stream, bell, 2)
+    heard(stream, wake_up, 2)
     stream.beat(now + 6.5)
     assert not stream.is_up
     teller.hang_up()
@@ -382,9 +384,9 @@ def test_a_stream_that_was_not_read_for_seconds_is_not_up(stream: EventStream, m
     assert not stream.is_up
 
 
-def test_an_engine_that_refuses_its_events_is_shown_with_its_answer(tmp_path: Path, bell: Bell) -> None:
+def test_an_engine_that_refuses_its_events_is_shown_with_its_answer(tmp_path: Path, wake_up: WakeUps) -> None:
     with serving(tmp_path / "s", lambda handler: handler.answer({"message": "Forbidden"}, 403)):
-        stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), bell)
+        stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
         stream.start(10)
         received = stream.take()
         stream.stop()
@@ -392,12 +394,12 @@ def test_an_engine_that_refuses_its_events_is_shown_with_its_answer(tmp_path: Pa
 
 
 def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
-    stream: EventStream, teller: Teller, bell: Bell
+    stream: EventStream, teller: Teller, wake_up: WakeUps
 ) -> None:
     """A measurement of the store starts at a mark; a pass takes events meanwhile, and the measurement must see them."""
     mark = stream.mark()
     teller.tell(a_line("app:1", SECOND))
-    heard(stream, bell, 1)
+    heard(stream, wake_up, 1)
     stream.take()
     assert names(stream.after(mark)[0]) == ["app:1"]
 

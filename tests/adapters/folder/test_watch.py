@@ -31,40 +31,40 @@ class Listener:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
-        self.watch = PolicyWatch(folder, self._ring)
-        self._rings = 0
+        self.watch = PolicyWatch(folder, self._wake)
+        self._wake_ups = 0
         self._marks = 0
         self._events: Queue[tuple[str, bool]] = Queue()
         self._handle = self.watch.handle
         self.watch.handle = self._note  # type: ignore[method-assign]
         self.watch.follow()
 
-    def _ring(self) -> None:
-        self._rings += 1
+    def _wake(self) -> None:
+        self._wake_ups += 1
 
     def _note(self, event: FileSystemEvent, place: Any) -> None:
-        before = self._rings
+        before = self._wake_ups
         self._handle(event, place)
-        self._events.put((str(event.dest_path or event.src_path), self._rings > before))
+        self._events.put((str(event.dest_path or event.src_path), self._wake_ups > before))
 
-    def rings_for(self, wanted: Path) -> bool:
+    def notices(self, wanted: Path) -> bool:
         """Wait for an event of that path; does it count as a change?"""
         while True:
-            path, rang = self._events.get(timeout=PATIENCE_SECONDS)
+            path, woken = self._events.get(timeout=PATIENCE_SECONDS)
             if path == str(wanted):
-                return rang
+                return woken
 
-    def rang_for(self) -> set[str]:
+    def noticed_names(self) -> set[str]:
         """The names that have counted as a change up to now."""
         self._marks += 1
         mark = self.folder / f"mark-{self._marks}.yaml"
         mark.write_text("")
         names = set[str]()
         while True:
-            path, rang = self._events.get(timeout=PATIENCE_SECONDS)
+            path, woken = self._events.get(timeout=PATIENCE_SECONDS)
             if path == str(mark):
                 return {name for name in names if not name.startswith("mark-")}
-            names |= {Path(path).name} if rang else set()
+            names |= {Path(path).name} if woken else set()
 
 
 @pytest.fixture
@@ -118,36 +118,36 @@ def test_every_change_of_a_file_is_noticed(top: Path, listen: Listen) -> None:
         lambda: (top / "link.yaml").symlink_to("nowhere"),
     ):
         change()
-        assert listener.rang_for()
+        assert listener.noticed_names()
 
 
 def test_changes_in_old_and_new_subfolders_are_noticed(top: Path, listen: Listen) -> None:
     made(top / "old/deep")
     listener = listen(top)
     (top / "old/deep/a.yaml").write_text("")
-    assert "a.yaml" in listener.rang_for()
+    assert "a.yaml" in listener.noticed_names()
     made(top / "new/deep")
-    assert "new" in listener.rang_for()
+    assert "new" in listener.noticed_names()
     listener.watch.follow()
     (top / "new/deep/b.yaml").write_text("")
-    assert "b.yaml" in listener.rang_for()
+    assert "b.yaml" in listener.noticed_names()
 
 
 def test_a_folder_that_appears_later_and_its_files_are_noticed(top: Path, listen: Listen) -> None:
     listener = listen(top / "policies")
     assert is_up(listener.watch)
     made(top / "policies")
-    assert listener.rings_for(top / "policies")
+    assert listener.notices(top / "policies")
     listener.watch.follow()
     (top / "policies/a.yaml").write_text("")
-    assert listener.rings_for(top / "policies/a.yaml")
+    assert listener.notices(top / "policies/a.yaml")
 
 
 def test_parents_that_appear_one_after_the_other_are_noticed(top: Path, listen: Listen) -> None:
     listener = listen(top / "etc/images/policies")
     for name in ("etc", "etc/images", "etc/images/policies", "etc/images/policies/team"):
         (top / name).mkdir()
-        assert listener.rings_for(top / name)
+        assert listener.notices(top / name)
         listener.watch.follow()
 
 
@@ -155,10 +155,10 @@ def test_the_removal_and_the_return_of_the_folder_are_noticed(top: Path, listen:
     listener = listen(made(top / "policies"))
     for _ in range(3):
         (top / "policies").rmdir()
-        assert listener.rings_for(top / "policies")
+        assert listener.notices(top / "policies")
         listener.watch.follow()
         (top / "policies").mkdir()
-        assert listener.rings_for(top / "policies")
+        assert listener.notices(top / "policies")
         listener.watch.follow()
         assert is_up(listener.watch)
 
@@ -169,27 +169,27 @@ def test_a_replaced_folder_is_no_longer_watched(top: Path, listen: Listen) -> No
     listener = listen(old)
     old.rename(top / "policies.old")
     new.rename(top / "policies")
-    assert listener.rings_for(top / "policies")
+    assert listener.notices(top / "policies")
     listener.watch.follow()
     (top / "policies/a.yaml").write_text("")
-    assert listener.rings_for(top / "policies/a.yaml")
+    assert listener.notices(top / "policies/a.yaml")
     (top / "policies.old/b.yaml").write_text("")
-    assert "b.yaml" not in listener.rang_for()
+    assert "b.yaml" not in listener.noticed_names()
 
 
 def test_a_folder_may_become_a_file_and_a_folder_again(top: Path, listen: Listen) -> None:
     listener = listen(made(top / "policies"))
     (top / "policies").rmdir()
     (top / "policies").write_text("label: a\n")
-    assert listener.rings_for(top / "policies")
+    assert listener.notices(top / "policies")
     listener.watch.follow()
     assert is_up(listener.watch)
     (top / "policies").unlink()
     made(top / "policies")
-    assert listener.rings_for(top / "policies")
+    assert listener.notices(top / "policies")
     listener.watch.follow()
     (top / "policies/a.yaml").write_text("")
-    assert listener.rings_for(top / "policies/a.yaml")
+    assert listener.notices(top / "policies/a.yaml")
 
 
 # --- Links ---
@@ -203,10 +203,10 @@ def test_a_swapped_link_anywhere_on_the_path_is_noticed(top: Path, listen: Liste
     listener = listen(top / "git/current" / below)
     for version in ("v2", "v3"):
         swapped(top / "git/current", version)
-        assert listener.rings_for(top / "git/current")
+        assert listener.notices(top / "git/current")
         listener.watch.follow()
         (top / "git" / version / below / "a.yaml").write_text("")
-        assert listener.rings_for(top / "git" / version / below / "a.yaml")
+        assert listener.notices(top / "git" / version / below / "a.yaml")
 
 
 def test_each_of_two_links_in_a_row_is_noticed(top: Path, listen: Listen) -> None:
@@ -216,9 +216,9 @@ def test_each_of_two_links_in_a_row_is_noticed(top: Path, listen: Listen) -> Non
     swapped(top / "b/policies", "../a/current")
     listener = listen(top / "b/policies")
     swapped(top / "a/current", "v2")
-    assert listener.rings_for(top / "a/current")
+    assert listener.notices(top / "a/current")
     swapped(top / "b/policies", "../a/v1")
-    assert listener.rings_for(top / "b/policies")
+    assert listener.notices(top / "b/policies")
 
 
 def test_the_target_of_a_link_that_appears_later_is_noticed(top: Path, listen: Listen) -> None:
@@ -226,10 +226,10 @@ def test_the_target_of_a_link_that_appears_later_is_noticed(top: Path, listen: L
     listener = listen(top / "current")
     assert is_up(listener.watch)
     made(top / "trees")
-    assert listener.rings_for(top / "trees")
+    assert listener.notices(top / "trees")
     listener.watch.follow()
     made(top / "trees/v1")
-    assert listener.rings_for(top / "trees/v1")
+    assert listener.notices(top / "trees/v1")
 
 
 # --- What does not count ---
@@ -241,7 +241,7 @@ def test_our_own_reading_is_not_a_change(top: Path, listen: Listen) -> None:
     for _ in range(3):
         assert [path.read_text() for path in top.rglob("a.yaml")] == ["label: a\n"]
         listener.watch.follow()
-    assert listener.rang_for() == set()
+    assert listener.noticed_names() == set()
 
 
 def test_changes_beside_the_folder_do_not_count(top: Path, listen: Listen) -> None:
@@ -252,7 +252,7 @@ def test_changes_beside_the_folder_do_not_count(top: Path, listen: Listen) -> No
     (top / "ledger.sqlite-journal").write_text("")
     (top / "ledger.sqlite-journal").unlink()
     made(top / "policies.new").rename(top / "policies.old")
-    assert listener.rang_for() == set()
+    assert listener.noticed_names() == set()
 
 
 def test_permissions_and_times_count_only_while_they_matter(top: Path, listen: Listen) -> None:
@@ -261,10 +261,10 @@ def test_permissions_and_times_count_only_while_they_matter(top: Path, listen: L
     (top / "a.yaml").chmod(0o600)
     os.utime(top / "a.yaml", (0, 0))
     top.chmod(0o750)
-    assert listener.rang_for() == set()
+    assert listener.noticed_names() == set()
     listener.watch.permissions_matter = True
     (top / "a.yaml").chmod(0o644)
-    assert "a.yaml" in listener.rang_for()
+    assert "a.yaml" in listener.noticed_names()
 
 
 # --- Being up, and coming up again ---
@@ -294,7 +294,7 @@ def test_the_end_of_any_of_its_threads_is_noticed_and_repaired(top: Path, listen
     listener.watch.follow()
     assert is_up(listener.watch)
     (top / "policies/a.yaml").write_text("")
-    assert listener.rings_for(top / "policies/a.yaml")
+    assert listener.notices(top / "policies/a.yaml")
 
 
 def test_a_handler_that_fails_is_noticed_too(top: Path, listen: Listen, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -378,7 +378,7 @@ def test_a_file_system_without_remote_events_is_not_shown_as_watched(
     assert not is_up(listener.watch)
     assert "file system type nfs4 does not report changes made on other hosts" in caplog.text
     (top / "a.yaml").write_text("")
-    assert "a.yaml" in listener.rang_for()
+    assert "a.yaml" in listener.noticed_names()
 
 
 def test_a_swap_while_the_watch_is_set_is_not_missed(
@@ -397,7 +397,7 @@ def test_a_swap_while_the_watch_is_set_is_not_missed(
     monkeypatch.setattr(BaseObserver, "schedule", swap_before_it)
     listener = listen(top / "current")
     (top / "v2/a.yaml").write_text("")
-    assert listener.rings_for(top / "v2/a.yaml")
+    assert listener.notices(top / "v2/a.yaml")
 
 
 def test_following_a_folder_that_changes_all_the_time_ends(top: Path, monkeypatch: pytest.MonkeyPatch) -> None:

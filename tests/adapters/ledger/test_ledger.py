@@ -94,7 +94,7 @@ def a_full_memory() -> Memory:
         event_cursor=123,
         event_run="process 7",
         swarm={app.id: 3.0},
-        pressure=Pressure(9.0, DiskUsage(100, 5, 10, 1), 12.0, 4),
+        pressure=Pressure(9.0, DiskUsage(100, 5, 10, 1), 12.0, 4, 6),
         away={"another": AwayEngine(2.0, an_observation([app]), {app.id: a_record(1.0)}, {app.id: ("app:0",)})},
         texts={("doc", "hash"): TextRecord(1.0, 2.0, None, "{}")},
     )

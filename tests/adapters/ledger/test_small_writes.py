@@ -58,7 +58,7 @@ def test_a_quiet_host_writes_at_most_a_mebibyte_a_day(host: QuietHost) -> None:
         before = written_bytes()
         for _ in range(int(HOUR / RESYNC)):
             host.clock.elapse(RESYNC)
-            host.look()
+            host.run_pass()
             report = host.publish(report)
         hours.append(written_bytes() - before)
     print(f"an idle hour writes {max(hours):,} bytes at most, an idle day {sum(hours):,}")

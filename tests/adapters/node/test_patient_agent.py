@@ -45,13 +45,13 @@ def slow() -> Iterator[SlowAgent]:
 class Watch:
     def __init__(self) -> None:
         self.now = 1000.0
-        self.rings = threading.Semaphore(0)
+        self.wake_ups = threading.Semaphore(0)
 
     def uptime(self) -> float:
         return self.now
 
     def patient(self, slow: SlowAgent, waits: float = 10.0) -> PatientAgent:
-        return PatientAgent(slow, self.rings.release, self.uptime, waits, removal_waits_seconds=30.0)
+        return PatientAgent(slow, self.wake_ups.release, self.uptime, waits, removal_waits_seconds=30.0)
 
 
 @pytest.fixture
@@ -141,7 +141,7 @@ def test_a_late_answer_rings_and_is_reported_once(
     assert (first.is_silence, first.why) == (True, f"the agent at {URL} has not answered within 0 s yet")
     assert patient.ask().is_silence
     slow.may_answer.set()
-    assert watch.rings.acquire(timeout=60)
+    assert watch.wake_ups.acquire(timeout=60)
     assert not patient.ask().is_silence
     assert slow.asked == 1
     watch.now += ANSWERS_LAST_SECONDS
@@ -159,3 +159,24 @@ def test_an_agent_that_does_not_answer_gives_no_answer(slow: SlowAgent, watch: W
     slow.is_silent = False
     watch.now += ANSWERS_LAST_SECONDS
     assert not patient.ask().is_silence
+
+
+def test_a_request_that_fails_has_no_answer_and_the_next_one_is_sent(
+    watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(threading, "excepthook", lambda _: None)
+
+    class Broken(SlowAgent):
+        def ask(self) -> NodeAnswer:
+            if self.is_silent:
+                raise ZeroDivisionError
+            return super().ask()
+
+    broken = Broken()
+    patient = watch.patient(broken)
+    patient.ask()
+    broken.is_silent = True
+    watch.now += ANSWERS_LAST_SECONDS
+    assert patient.ask().is_without_agent
+    broken.is_silent = False
+    assert not patient.ask_again(always).is_silence

@@ -26,17 +26,17 @@ def no_waiting(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(time, "sleep", lambda seconds: None)
 
 
-def watched(form: str, *looks: list[ShownReference] | ControllerError, names: Sequence[str] = ()) -> None:
+def watched(form: str, *reads: list[ShownReference] | ControllerError, names: Sequence[str] = ()) -> None:
     """Watch until all reads are used; then press Ctrl-C."""
-    ahead: Iterator[list[ShownReference] | ControllerError] = iter(looks)
+    ahead: Iterator[list[ShownReference] | ControllerError] = iter(reads)
 
     def read() -> Rows[ShownReference]:
-        look = next(ahead, None)
-        if look is None:
+        read_now = next(ahead, None)
+        if read_now is None:
             raise KeyboardInterrupt
-        if isinstance(look, ControllerError):
-            raise look
-        return Rows(look)
+        if isinstance(read_now, ControllerError):
+            raise read_now
+        return Rows(read_now)
 
     Listing(IMAGES, form, watch=True, names=names).show(read)
 
@@ -73,13 +73,13 @@ def test_a_row_that_returns_is_printed_again(form: str, capsys: pytest.CaptureFi
 
 def test_every_kind_of_list_reports_rows_that_disappeared(capsys: pytest.CaptureFixture[str]) -> None:
     row = ListedDocument("all", "", "in_force", "", 1, None, "all.yaml", 1, "0" * 64, (), None)
-    looks = iter([Rows([row]), Rows([])])
+    reads = iter([Rows([row]), Rows([])])
 
     def read() -> Rows[ListedDocument]:
-        look = next(looks, None)
-        if look is None:
+        read_now = next(reads, None)
+        if read_now is None:
             raise KeyboardInterrupt
-        return look
+        return read_now
 
     Listing(POLICIES, watch=True).show(read)
     assert capsys.readouterr().out.splitlines()[-1].split() == ["all", "gone", "-", "-", "-"]

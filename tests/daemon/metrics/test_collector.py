@@ -169,6 +169,12 @@ class TestBounds:
         metrics.publish(busy)
         assert value_of(metrics, "reclaimed_bytes_total", document="gone") is None
 
+    def test_a_busy_node_has_fewer_than_200_series(self, busy: Status) -> None:
+        """10,000 nodes are 2,000,000 series for one Prometheus."""
+        metrics = Metrics(StillDisk())
+        metrics.publish(busy)
+        assert len(samples_of(metrics)) < 200
+
     def test_no_label_names_an_image(self, busy: Status) -> None:
         metrics = Metrics()
         metrics.publish(busy)

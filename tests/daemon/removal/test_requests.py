@@ -139,7 +139,7 @@ def test_a_container_that_was_created_since_the_observation_keeps_its_image(scen
 def test_a_container_without_an_event_keeps_its_image(scene: Scene) -> None:
     scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
-    scene.events.is_deaf = True
+    scene.events.loses_events = True
     assert scene.run(before=lambda: scene.engine.create("app:2")).answers == []
 
 
@@ -147,7 +147,7 @@ def test_containers_are_listed_again_before_one_of_several_names_is_removed(scen
     scene.engine.load("app:1")
     scene.engine.tag("app:1", "app:2")
     scene.engine.tag("app:1", "app:3")
-    scene.events.is_deaf = True
+    scene.events.loses_events = True
     _when(scene.engine, "remove app:1", lambda: scene.engine.create("app:2"))
     assert list(outcomes(scene.run())) == ["app:1"]
     assert scene.engine.names == ["app:2", "app:3"]
@@ -293,7 +293,7 @@ def test_a_name_that_moved_without_an_event_keeps_its_new_image(scene: Scene) ->
     scene.engine.load("app:1", content="old")
     scene.engine.tag("app:1", "app:2")
     scene.engine.load("base:1", content="new")
-    scene.events.is_deaf = True
+    scene.events.loses_events = True
     only = lambda intent: intent.reference == "app:1"  # noqa: E731
     assert outcomes(scene.run(before=lambda: scene.engine.tag("base:1", "app:1"), only=only)) == {}
     assert scene.engine.names == ["app:1", "app:2", "base:1"]
@@ -442,3 +442,30 @@ def _when(engine: FakeEngine, call: str, *deeds: Callable[[], object]) -> None:
             left.pop(0)()
 
     engine.on_call = on_call
+
+
+# ── how many requests are in flight ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("prunes_parents", "most"), [(False, 3), (True, 1)])
+def test_where_images_are_listed_before_each_request_one_is_in_flight(prunes_parents: bool, most: int) -> None:
+    """Podman 4.3 answers 500 to a list of images while it removes one."""
+    scene = Scene(Kind.PODMAN, parallel=3)
+    scene.engine.prunes_parents = prunes_parents
+    for number in range(6):
+        scene.engine.load(f"app:{number}", content=f"{number}")
+    meeting, now, highest, lock = threading.Barrier(most, timeout=10), [0], [0], threading.Lock()
+
+    def remove(what: str) -> None:
+        if not what.startswith("remove"):
+            return
+        with lock:
+            now[0] += 1
+            highest[0] = max(highest[0], now[0])
+        meeting.wait()
+        with lock:
+            now[0] -= 1
+
+    scene.engine.on_call = remove
+    assert set(outcomes(scene.run()).values()) == {Outcome.REMOVED}
+    assert highest[0] == most

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from controller.image.reference import ImageId
+from controller.plan.memory.observation import Store
 from controller.plan.verdict.removal import Outcome
 from tests.builders import HOUR, MINUTE
 from tests.daemon.removal.test_requests import Scene, outcomes
@@ -47,7 +48,9 @@ def test_an_image_that_gets_a_name_during_the_batch_is_kept(kind: Kind, move: st
 def test_a_tag_that_moves_at_any_moment_keeps_its_new_image(
     kind: Kind, moment: int, move: str, is_late: bool, names: int
 ) -> None:
-    """With one name always. With two names, a move between the inspection and the request is possible and reported."""
+    """With one name always, and on the containerd store with two names too. Elsewhere a move between the inspection and
+    the request is possible and reported.
+    """
     scene = Scene(kind)
     scene.engine.load("base:1")
     scene.engine.load("there:1", content="there")
@@ -65,7 +68,8 @@ def test_a_tag_that_moves_at_any_moment_keeps_its_new_image(
     scene.engine.on_call = on_call
     execution = scene.run(only=lambda intent: intent.reference.startswith("app"))
     is_kept = all(map(scene.engine.has, moved))
-    assert is_kept or (names == 2 and Outcome.UNEXPECTED in outcomes(execution).values())
+    has_moment = names == 2 and kind.store is not Store.CONTAINERD
+    assert is_kept or (has_moment and Outcome.UNEXPECTED in outcomes(execution).values())
 
 
 @pytest.mark.parametrize("kind", KINDS)
@@ -103,7 +107,7 @@ def test_a_use_before_the_observation_by_a_name_that_was_lost_counts() -> None:
 
         host.clock.elapse(2 * MINUTE)
         host.engine.on_call = meanwhile
-        host.look()
+        host.run_pass()
         assert host.engine.has(old)
 
 

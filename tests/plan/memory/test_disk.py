@@ -90,7 +90,7 @@ def test_a_disk_that_cannot_be_measured_and_a_controller_without_marks_know_no_p
 
 
 def test_after_removals_the_pressure_pauses_until_their_effect_can_be_measured() -> None:
-    pressure = paused(Pressure(1.0, used(90)), 100.0)
+    pressure = paused(Pressure(1.0, used(90)), 1_000, 100.0)
     same = pressure_after(pressure, used(90), MARKS, 101.0)
     assert same is not None
     assert same.pauses(101.0)
@@ -98,8 +98,17 @@ def test_after_removals_the_pressure_pauses_until_their_effect_can_be_measured()
     assert not calls_for_pass(pressure, same, 101.0)
 
 
+@pytest.mark.parametrize(("percent", "waits"), [(89, True), (85.1, True), (85, False), (80, False)])
+def test_the_pause_ends_when_half_of_the_estimate_is_visible(percent: float, waits: bool) -> None:
+    pressure = paused(Pressure(1.0, used(90)), 1_000, 100.0)
+    after = pressure_after(pressure, used(percent), MARKS, 101.0)
+    assert after is not None
+    assert after.pauses(101.0) == waits
+    assert calls_for_pass(pressure, after, 101.0) != waits
+
+
 def test_a_disk_that_fills_up_further_ends_the_pause() -> None:
-    pressure = paused(Pressure(1.0, used(90)), 100.0)
+    pressure = paused(Pressure(1.0, used(90)), 1_000, 100.0)
     fuller = pressure_after(pressure, used(92), MARKS, 101.0)
     assert fuller is not None
     assert not fuller.pauses(101.0)

@@ -22,7 +22,7 @@ APP, OLD, NEW = an_image("app:1"), an_image("app:1", id="old"), an_image("app:1"
 
 def names(*images: Image, before: tuple[Image, ...] = ()) -> Names:
     """Names of one observation, and of one before it."""
-    return Names(*({image.id: image for image in look} for look in (before, images)))
+    return Names(*({image.id: image for image in observed} for observed in (before, images)))
 
 
 # ── containers ────────────────────────────────────────────────────────────────────────────────────────────────────────

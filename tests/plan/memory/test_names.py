@@ -13,7 +13,7 @@ from tests.builders import an_event, an_id, an_image
 DIGEST = "sha256:" + "d" * 64
 
 
-def look(*images: Image) -> dict[ImageId, Image]:
+def observed(*images: Image) -> dict[ImageId, Image]:
     return {image.id: image for image in images}
 
 
@@ -25,36 +25,36 @@ OLD, NEW = an_image("app:1", id="old"), an_image("app:1", id="new")
     ["app:1", "docker.io/app:1", "docker.io/library/app:1", "index.docker.io/library/app:1"],
 )
 def test_a_name_in_any_spelling_means_its_image(text: str) -> None:
-    assert Names(look(OLD)).images_named(text) == {OLD.id}
+    assert Names(observed(OLD)).images_named(text) == {OLD.id}
 
 
 def test_a_name_without_a_tag_is_latest() -> None:
     latest = an_image("app:latest")
-    assert Names(look(OLD, latest)).images_named("app") == {latest.id}
+    assert Names(observed(OLD, latest)).images_named("app") == {latest.id}
 
 
 def test_a_name_means_every_image_that_had_it_in_any_observation() -> None:
-    assert Names(look(OLD), look(NEW)).images_named("app:1") == {OLD.id, NEW.id}
+    assert Names(observed(OLD), observed(NEW)).images_named("app:1") == {OLD.id, NEW.id}
 
 
 def test_a_recently_lost_name_still_means_the_image_that_lost_it() -> None:
     lost = {OLD.id: ("docker.io/library/app:1",)}
-    assert Names(look(an_image(id="old")), lost=lost).images_named("app:1") == {OLD.id}
+    assert Names(observed(an_image(id="old")), lost=lost).images_named("app:1") == {OLD.id}
 
 
 def test_an_event_with_id_and_name_shows_a_meaning_between_observations() -> None:
     tagged = an_event(EventKind.TAGGED, "other:1", image=OLD)
-    assert Names(look(OLD), events=[tagged]).images_named("other:1") == {OLD.id}
+    assert Names(observed(OLD), events=[tagged]).images_named("other:1") == {OLD.id}
 
 
 @pytest.mark.parametrize("text", [an_id("old"), an_id("old").removeprefix("sha256:"), an_id("old")[7:19]])
 def test_an_id_or_the_start_of_one_means_its_image(text: str) -> None:
-    assert Names(look(OLD, NEW)).images_named(text) == {OLD.id}
+    assert Names(observed(OLD, NEW)).images_named(text) == {OLD.id}
 
 
 def test_a_name_by_digest_means_the_image_with_that_digest() -> None:
     image = an_image("app:1", digests=[f"app@{DIGEST}"])
-    names = Names(look(image))
+    names = Names(observed(image))
     assert (
         names.images_named(f"app@{DIGEST}")
         == names.images_named(f"app:9@{DIGEST}")
@@ -64,30 +64,30 @@ def test_a_name_by_digest_means_the_image_with_that_digest() -> None:
 
 
 def test_on_the_containerd_store_a_digest_is_an_id() -> None:
-    assert Names(look(OLD)).images_named(f"elsewhere@{OLD.id}") == {OLD.id}
+    assert Names(observed(OLD)).images_named(f"elsewhere@{OLD.id}") == {OLD.id}
 
 
 @pytest.mark.parametrize(
     "text", ["", "<none>:<none>", "<none>@<none>", "none:1", "abc", "app:2", "registry.local/app:1"]
 )
 def test_what_names_nothing_means_nothing(text: str) -> None:
-    assert Names(look(OLD)).images_named(text) == frozenset()
+    assert Names(observed(OLD)).images_named(text) == frozenset()
 
 
 # ── events ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_an_event_with_an_id_is_about_that_image() -> None:
-    assert Names(look(OLD, NEW)).images_of(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {NEW.id}
+    assert Names(observed(OLD, NEW)).images_of(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {NEW.id}
 
 
 def test_a_use_of_an_unknown_name_counts_for_every_image_that_lost_a_name() -> None:
     use, untag = an_event(name="gone:1"), an_event(EventKind.UNTAGGED, OLD.id, image=OLD)
-    assert Names(look(OLD, NEW), events=[use, untag]).images_of(use) == {OLD.id}
+    assert Names(observed(OLD, NEW), events=[use, untag]).images_of(use) == {OLD.id}
 
 
 def test_an_event_also_affects_the_image_that_loses_the_name() -> None:
-    assert Names(look(OLD)).affected_by(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {OLD.id, NEW.id}
+    assert Names(observed(OLD)).affected_by(an_event(EventKind.TAGGED, "app:1", image=an_id("new"))) == {OLD.id, NEW.id}
 
 
 @pytest.mark.parametrize(
@@ -103,27 +103,27 @@ def test_an_event_also_affects_the_image_that_loses_the_name() -> None:
     ],
 )
 def test_some_events_move_names_that_they_do_not_contain(kind: EventKind, name: str, moves: bool) -> None:
-    assert Names(look(OLD)).may_move_others(an_event(kind, name)) is moves
+    assert Names(observed(OLD)).may_move_others(an_event(kind, name)) is moves
 
 
 # ── images that have a name ───────────────────────────────────────────────────────────────────────────────────────────
 
 
 def test_only_the_latest_observation_shows_which_image_has_a_name() -> None:
-    assert Names(look(OLD), look(NEW)).bearers_of("app:1") == {NEW.id}
-    assert Names(look(OLD), look()).bearers_of("app:1") == frozenset()
+    assert Names(observed(OLD), observed(NEW)).images_now_named("app:1") == {NEW.id}
+    assert Names(observed(OLD), observed()).images_now_named("app:1") == frozenset()
 
 
 def test_the_start_of_an_id_is_not_a_name() -> None:
     """A repository may be called `cafe`."""
-    names = Names(look(OLD))
-    assert names.bearers_of(OLD.id[7:19]) == frozenset()
-    assert names.bearers_of(OLD.id) == names.bearers_of(OLD.id[7:]) == {OLD.id}
+    names = Names(observed(OLD))
+    assert names.images_now_named(OLD.id[7:19]) == frozenset()
+    assert names.images_now_named(OLD.id) == names.images_now_named(OLD.id[7:]) == {OLD.id}
 
 
 def test_of_tag_and_digest_the_digest_decides() -> None:
     other = an_image("app:2", digests=[f"app@{DIGEST}"])
-    assert Names(look(OLD, other)).bearers_of(f"app:1@{DIGEST}") == {other.id}
+    assert Names(observed(OLD, other)).images_now_named(f"app:1@{DIGEST}") == {other.id}
 
 
 def test_spellings_of_an_id_are_none() -> None:
@@ -134,20 +134,20 @@ def test_spellings_of_an_id_are_none() -> None:
 
 
 def test_an_image_whose_name_moved_is_renamed() -> None:
-    assert renamed(look(OLD), look(an_image(id="old"), NEW)) == {OLD.id}
+    assert renamed(observed(OLD), observed(an_image(id="old"), NEW)) == {OLD.id}
 
 
 def test_an_image_that_has_gained_a_name_is_renamed() -> None:
-    assert renamed(look(OLD), look(an_image("app:1", "app:2", id="old"))) == {OLD.id}
+    assert renamed(observed(OLD), observed(an_image("app:1", "app:2", id="old"))) == {OLD.id}
 
 
 def test_an_image_that_has_only_lost_a_name_is_not() -> None:
-    assert renamed(look(an_image("app:1", "app:2", id="old")), look(OLD)) == set()
+    assert renamed(observed(an_image("app:1", "app:2", id="old")), observed(OLD)) == set()
 
 
 def test_the_parent_of_a_new_image_counts_as_renamed() -> None:
-    assert renamed(look(OLD), look(OLD, an_image("child:1", parent="old"))) == {OLD.id}
+    assert renamed(observed(OLD), observed(OLD, an_image("child:1", parent="old"))) == {OLD.id}
 
 
 def test_an_image_that_is_gone_or_new_is_not_renamed() -> None:
-    assert renamed(look(OLD), look(an_image("other:1"))) == set()
+    assert renamed(observed(OLD), observed(an_image("other:1"))) == set()

@@ -17,6 +17,7 @@ from controller.plan.memory.memory import IN_USE, Attempt, Evidence, Memory, Rec
 from controller.plan.memory.observation import Store, situation_of
 from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import Beginning, KeptAnswer, NodeAnswer, NodeSource
+from controller.plan.verdict.planner import has_lost_tag
 from tests.builders import (
     DAY,
     HOUR,
@@ -544,7 +545,7 @@ def test_the_cursor_follows_the_stream_even_backwards() -> None:
 
 
 @given(st.lists(st.sampled_from(["used", "free", "gone", "moved"]), max_size=8))
-def test_remembering_uses_only_its_arguments(looks: list[str]) -> None:
+def test_remembering_uses_only_its_arguments(observations: list[str]) -> None:
     """Equal observations give equal memories, and a repeated observation changes no age."""
     shows: dict[str, tuple[list[Image], list[Container]]] = {
         "used": ([APP], [a_container(APP)]),
@@ -553,9 +554,9 @@ def test_remembering_uses_only_its_arguments(looks: list[str]) -> None:
         "moved": ([NAMELESS, an_image("app:1", id="new")], []),
     }
     memory = KNOWN
-    for look in looks:
-        once = after(memory, *shows[look])
-        again = after(once, *shows[look], seconds=0.0)
+    for each in observations:
+        once = after(memory, *shows[each])
+        again = after(once, *shows[each], seconds=0.0)
         assert {i: r.last_used for i, r in again.records.items()} == {i: r.last_used for i, r in once.records.items()}
         memory = once
 
@@ -594,6 +595,20 @@ def test_the_tag_of_a_pinned_name_is_known_from_events(kind: EventKind) -> None:
 def test_the_tag_of_a_pinned_name_is_kept_after_its_container() -> None:
     used = after(Memory(), [PINNED], [a_container(PINNED, created_from=f"app:1.2@{DIGEST}")])
     assert PINNED_NAME in record_of(after(used, [replace(PINNED, size_bytes=2)]), PINNED).names
+
+
+@given(st.lists(st.sampled_from(["pulled", "used", "container", "nothing"]), min_size=1, max_size=6))
+def test_a_pinned_name_is_never_a_tag_that_the_image_lost(history: list[str]) -> None:
+    """An image that only ever had a digest is not one for `lost_tag_only`, however its name was written."""
+    memory, name = Memory(), f"app:1.2@{DIGEST}"
+    for what in history:
+        users = [a_container(PINNED, created_from=name)] if what == "container" else []
+        kinds = {"pulled": EventKind.PULLED, "used": EventKind.USED}
+        news = heard(an_event(kinds[what], name)) if what in kinds else QUIET
+        memory = after(memory, [PINNED], users, news=news)
+    assert not has_lost_tag(PINNED, record_of(memory, PINNED))
+    tagged = after(memory, [replace(PINNED, tags=an_image("app:1.2").tags)])
+    assert has_lost_tag(PINNED, record_of(after(tagged, [PINNED]), PINNED))
 
 
 def test_a_keep_label_that_the_engine_no_longer_shows_is_remembered() -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from controller.plan.report.meaning import matching_rows
+from controller.plan.report.meaning import matching_rows, rows_without_a_tag
 from tests.rows import an_explanation
 
 DIGEST = "sha256:" + "ab" * 32
@@ -35,3 +35,18 @@ ROWS = [
 )
 def test_a_row_is_found_by_name_digest_id_or_start_of_an_id(text: str, references: list[str]) -> None:
     assert [row.reference for row in matching_rows(ROWS, text)] == references
+
+
+@pytest.mark.parametrize(
+    ("text", "references"),
+    [
+        ("pinned:1.2", [f"pinned@{DIGEST}"]),
+        ("docker.io/library/pinned:1.2", [f"pinned@{DIGEST}"]),
+        ("other:1.2", []),
+        ("nginx:9", []),
+        (f"pinned@{DIGEST}", []),
+    ],
+)
+def test_of_a_name_that_no_image_has_the_images_without_a_tag_are_found(text: str, references: list[str]) -> None:
+    pinned = an_explanation(f"pinned@{DIGEST}", "sha256:" + "77" * 32, f"pinned@{DIGEST}")
+    assert [row.reference for row in rows_without_a_tag([*ROWS, pinned], text)] == references

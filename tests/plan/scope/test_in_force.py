@@ -64,14 +64,14 @@ class Life:
         self.clock = self.clock.advanced(self._instant(), math.inf)
         return self
 
-    def look(self, *documents: Document) -> DocumentDecisions:
+    def run_pass(self, *documents: Document) -> DocumentDecisions:
         """One pass with stable documents."""
         policies = [document.policy for document in documents if document.policy]
         self.texts = texts_after(self.texts, policies, self.clock)
         return decide_documents(documents, Circumstances(self.who, self.clock, self.texts))
 
     def sees(self, document: Document) -> DocumentStatus:
-        (status,) = self.look(document).documents
+        (status,) = self.run_pass(document).documents
         return status
 
 
@@ -88,9 +88,9 @@ def test_a_document_that_applies_is_in_force_from_when_it_was_first_seen() -> No
 
 def test_it_ends_when_the_node_policy_changes_and_says_why() -> None:
     life, document = Life(LYON), a_document(constraints=["site == lyon"])
-    assert life.look(document).rules
+    assert life.run_pass(document).rules
     life.who = NodeAnswer(PARIS)
-    scope = life.passes(60).look(document)
+    scope = life.passes(60).run_pass(document)
     assert scope.rules == ()
     assert scope.documents[0].state is NOT_APPLICABLE
     assert scope.documents[0].why == ("constraint 'site == lyon' is not satisfied: the node has site = \"paris\"")
@@ -107,7 +107,7 @@ def test_of_two_documents_one_is_for_nodes_with_a_pattern_and_one_for_the_others
     by_pattern = a_document("by-pattern", patterns=["gateway"])
     by_policy = a_document("by-policy", constraints=["site == lyon"])
     for node, expected in ((GATEWAY, [IN_FORCE, NOT_APPLICABLE]), (LYON, [NOT_APPLICABLE, IN_FORCE])):
-        scope = Life(node).look(by_pattern, by_policy)
+        scope = Life(node).run_pass(by_pattern, by_policy)
         assert [status.state for status in scope.documents] == expected
         assert {rule.document for rule in scope.rules} == {("by-pattern", "by-policy")[expected.index(IN_FORCE)]}
 
@@ -122,7 +122,7 @@ def test_documents_with_constraints_never_apply_to_a_node_with_a_pattern(constra
 def test_no_document_applies_to_an_unknown_node() -> None:
     life = Life()
     life.who = NodeAnswer(None, "the agent is silent", is_silence=True)
-    scope = life.look(a_document())
+    scope = life.run_pass(a_document())
     assert scope.rules == ()
     assert (scope.documents[0].state, scope.documents[0].why) == (NOT_APPLICABLE, "the agent is silent")
 
@@ -144,21 +144,21 @@ def test_no_document_applies_to_an_unknown_node() -> None:
 def test_documents_that_are_disabled_or_without_image_policy_give_no_rules(
     changes: dict[str, object], state: DocumentState, why: str
 ) -> None:
-    scope = Life().look(a_document(**changes))
+    scope = Life().run_pass(a_document(**changes))
     assert scope.rules == ()
     assert (scope.documents[0].state, scope.documents[0].why) == (state, why)
 
 
 def test_a_bad_document_does_not_affect_the_others() -> None:
-    scope = Life().look(a_document("bad", enabled=7), a_document("good"))
+    scope = Life().run_pass(a_document("bad", enabled=7), a_document("good"))
     assert [status.state for status in scope.documents] == [DocumentState.INVALID, IN_FORCE]
     assert {rule.document for rule in scope.rules} == {"good"}
 
 
 def test_a_document_that_is_gone_gives_no_rules_at_once() -> None:
     life = Life()
-    assert life.look(a_document()).rules
-    assert life.passes(60).look() == DocumentDecisions()
+    assert life.run_pass(a_document()).rules
+    assert life.passes(60).run_pass() == DocumentDecisions()
 
 
 def test_a_text_that_is_not_stable_waits() -> None:
@@ -192,7 +192,7 @@ def test_now_is_the_first_seen_time_plus_the_offset_of_the_node() -> None:
 
 def test_the_rules_of_a_document_that_waits_are_known_and_say_from_when() -> None:
     life, document = Life(), a_document(startWindow=DAY)
-    scope = life.look(document)
+    scope = life.run_pass(document)
     assert [rule.in_force_from for rule in scope.rules] == [scope.documents[0].in_force_from]
 
 
@@ -246,7 +246,7 @@ def test_nodes_and_documents_start_at_different_times() -> None:
     starts = {
         status.in_force_from
         for name in ("gw-1", "gw-2", "gw-3")
-        for status in Life(Node("myorg", name)).look(one, other).documents
+        for status in Life(Node("myorg", name)).run_pass(one, other).documents
     }
     assert len(starts) == 6
 
@@ -273,19 +273,19 @@ def test_a_written_start_is_reached_when_the_wall_clock_has_passed_it() -> None:
     assert (status.state, status.why) == (WAITING, "waiting for its start")
     assert status.in_force_from == pytest.approx(life.clock.seconds + 2700)
     assert life.passes(2699).sees(document).state is WAITING
-    scope = life.passes(1).look(document)
+    scope = life.passes(1).run_pass(document)
     assert scope.documents[0].state is IN_FORCE
     assert scope.rules[0].in_force_from == life.clock.seconds
 
 
 def test_the_rules_of_a_future_written_start_have_only_an_estimate() -> None:
-    (rule,) = Life(wall=TEN_O_CLOCK - HOUR).look(a_document(start=AT_TEN)).rules
+    (rule,) = Life(wall=TEN_O_CLOCK - HOUR).run_pass(a_document(start=AT_TEN)).rules
     assert rule.in_force_from is None
 
 
 def test_a_written_start_is_a_time_for_a_pass() -> None:
     life = Life(wall=TEN_O_CLOCK - HOUR).passes(900)
-    scope = life.look(a_document(start=AT_TEN))
+    scope = life.run_pass(a_document(start=AT_TEN))
     assert scope.documents[0].state is WAITING
     assert scope.next_change_at == life.clock.seconds + HOUR - 900
     assert scope.rules[0].expected_from == pytest.approx(life.clock.seconds + HOUR - 900, abs=60)
@@ -338,9 +338,9 @@ def test_now_needs_no_wall_clock() -> None:
 def test_a_text_is_kept_for_thirty_days_after_its_document_has_gone() -> None:
     life, document = Life(), a_document(startWindow=DAY)
     life.sees(document)
-    life.passes(29 * DAY).look()
+    life.passes(29 * DAY).run_pass()
     assert life.sees(document).state is IN_FORCE
-    life.passes(31 * DAY).look()
+    life.passes(31 * DAY).run_pass()
     assert life.texts == {}
     assert life.sees(document).state is WAITING
 
@@ -354,18 +354,18 @@ def test_a_text_that_is_present_is_never_forgotten() -> None:
 
 def test_passes_in_which_nothing_changes_write_nothing() -> None:
     life, document = Life(), a_document()
-    life.look(document)
+    life.run_pass(document)
     before = life.texts
     for _ in range(11):
-        life.passes(300).look(document)
+        life.passes(300).run_pass(document)
     assert life.texts is before
-    life.passes(300).look(document)
+    life.passes(300).run_pass(document)
     assert life.texts is not before
 
 
 def test_the_content_of_an_old_text_can_be_read_later() -> None:
     life, document = Life(), a_document()
-    life.look(document)
+    life.run_pass(document)
     assert document.policy
     kept = json.loads(life.texts["sweep", document.policy.text_hash].text)
     assert kept["image_policy"]["removal"][0]["image_name"] == "old:*"

@@ -160,7 +160,7 @@ def test_images_that_free_space_only_later_are_due_when_their_limit_is_reached()
 def test_during_the_pause_nothing_more_is_due_and_its_end_is_the_next_change() -> None:
     memory = a_node(*THREE, missing=3_000)
     assert memory.pressure is not None
-    waiting = replace(memory, pressure=paused(memory.pressure, NOW))
+    waiting = replace(memory, pressure=paused(memory.pressure, 1_000, NOW))
     assert removed(plan_of(waiting)) == []
     assert plan_of(waiting).next_change_at == NOW + 30.0
 

@@ -14,8 +14,8 @@ from controller.plan.verdict.protection import protection_on
 from tests.builders import a_container, an_engine, an_image, an_observation
 
 
-def why(image: Image, *protected: str, names: tuple[Reference, ...] | None = None, **look: object) -> str:
-    seen = an_observation([image], **look)  # type: ignore[arg-type]
+def why(image: Image, *protected: str, names: tuple[Reference, ...] | None = None, **observed: object) -> str:
+    seen = an_observation([image], **observed)  # type: ignore[arg-type]
     protection = protection_on(seen, map(parse_selector, protected))
     return protection.reason_for(image, (*image.tags, *image.digests) if names is None else names)
 

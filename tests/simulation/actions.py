@@ -16,7 +16,7 @@ from controller.plan.node.agent import AgentAnswer, Agreement, NodeAnswer, NodeS
 from tests.builders import A_NODE
 from tests.fake_engine import AGENT_LABELS, DEV_LABELS, FakeEngine, Kind, Row
 from tests.fakes import FakeNode
-from tests.simulation.truth import Truth
+from tests.simulation.model import Model
 
 AGENT = "http://agent"
 HUB = "registry.local:5000"
@@ -27,14 +27,14 @@ KEEP = {"image-controller.keep": "true"}
 
 
 @dataclass
-class Deeds:
+class Actions:
     """All actors but the controller."""
 
     random: Random
     clock: Clock
     engine: FakeEngine
     node: FakeNode
-    truth: Truth
+    model: Model
     pulled: set[ImageId] = field(default_factory=set)
     """Images that were ever pulled from a registry."""
     mounted: dict[str, set[ImageId]] = field(default_factory=dict)
@@ -44,14 +44,14 @@ class Deeds:
 
     def __post_init__(self) -> None:
         self._rows: list[Row] = []
-        self._said, self._speaks = AgentAnswer(), True
+        self._agent_answer, self._answers = AgentAnswer(), True
         self._focus = ""
-        self.look_elsewhere()
+        self.choose_another_name()
         self.engine.listeners.append(self._rows.append)
 
     def one(self) -> None:
         """Run one random action."""
-        deeds: Sequence[tuple[int, Callable[[], None]]] = (
+        weighted: Sequence[tuple[int, Callable[[], None]]] = (
             (8, self.pull),
             (3, self.pull_by_digest),
             (2, self.load),
@@ -68,10 +68,10 @@ class Deeds:
             (2, self.replace),
             (3, self.agree),
             (3, self.end_an_agreement),
-            (1, self.agent_falls_silent),
+            (1, self.agent_stops_or_resumes),
             (1, self.record_a_download),
         )
-        weights, actions = zip(*deeds, strict=True)
+        weights, actions = zip(*weighted, strict=True)
         with suppress(ImageGone, RemovalRefused):
             self.random.choices(actions, weights)[0]()
 
@@ -89,28 +89,28 @@ class Deeds:
         at, first = self.clock.now(), len(self._rows)
         image = self.engine.pull(name, *layers, content=content)
         asked = "" if self.engine.kind is Kind.PODMAN else _short(self._rows[-1]["Actor"]["ID"])
-        self.truth.deed(image, at, self._rows[first:], asked, birth=True)
+        self.model.record(image, at, self._rows[first:], asked, birth=True)
         self.pulled.add(image)
 
     def load(self) -> None:
         name, labels = self.random.choice((self._name(), "")), self.random.choice(({}, {}, {}, KEEP))
         content = f"loaded {self.random.choice(CONTENTS)}"
-        with self._told("", birth=True) as concerned:
+        with self._recorded("", birth=True) as concerned:
             concerned.append(self.engine.load(name, *self._layers(name, content), labels=labels, content=content))
 
     def import_(self) -> None:
-        with self._told("", birth=True) as concerned:
+        with self._recorded("", birth=True) as concerned:
             concerned.append(self.engine.import_(self._name(), f"imported {self.random.choice(CONTENTS)}"))
 
     def build(self) -> None:
         base = self._existing()
-        with self._told("", birth=True) as concerned:
+        with self._recorded("", birth=True) as concerned:
             steps = [f"step {self.random.choice(CONTENTS)}" for _ in range(self.random.randint(1, 2))]
             concerned.append(self.engine.build(self._name(), base, *steps))
 
     def tag(self) -> None:
         image = self._existing()
-        with self._told("", birth=False) as concerned:
+        with self._recorded("", birth=False) as concerned:
             concerned.append(self.engine.id_of(image))
             self.engine.tag(image, self._name())
 
@@ -133,7 +133,7 @@ class Deeds:
         if is_image_id(mounted):
             return
         image, user = self.engine.id_of(mounted), self._existing()
-        with self._told("" if is_image_id(user) else _short(user), birth=False) as concerned:
+        with self._recorded("" if is_image_id(user) else _short(user), birth=False) as concerned:
             concerned.append(self.engine.id_of(user))
             container = self.engine.create(user, mounts=mounted)
         self.mounted[container] = {image}
@@ -141,7 +141,7 @@ class Deeds:
     def stop(self) -> None:
         if running := [each for each in self.engine.containers_now() if each.state == "running"]:
             container = self.random.choice(running)
-            with self._told(_name_of(container), birth=False, by_agent=_is_of_agent(container)) as concerned:
+            with self._recorded(_name_of(container), birth=False, by_agent=_is_of_agent(container)) as concerned:
                 concerned.append(container.image)
                 self.engine.stop(container.id)
 
@@ -166,15 +166,15 @@ class Deeds:
         name = name or self._existing()
         labels = labels or self.random.choice(({}, {}, AGENT_LABELS, DEV_LABELS))
         by_agent = labels is AGENT_LABELS
-        with self._told("" if is_image_id(name) else _short(name), birth=False, by_agent=by_agent) as concerned:
+        with self._recorded("" if is_image_id(name) else _short(name), birth=False, by_agent=by_agent) as concerned:
             image = self.engine.id_of(name)
             concerned.append(image)
             how(name, labels)
         if by_agent:
-            self.truth.downloaded.add(image)
+            self.model.downloaded.add(image)
 
     def _remove(self, container: Container) -> None:
-        with self._told(_name_of(container), birth=False, by_agent=_is_of_agent(container)) as concerned:
+        with self._recorded(_name_of(container), birth=False, by_agent=_is_of_agent(container)) as concerned:
             concerned.append(container.image)
             self.engine.rm(container.id)
         self.mounted.pop(container.id, None)
@@ -183,7 +183,7 @@ class Deeds:
 
     def agree(self) -> None:
         """An agreement starts without images, or a started one names its images."""
-        agreements = list(self._said.agreements)
+        agreements = list(self._agent_answer.agreements)
         imageless = [each for each in agreements if not each.images]
         if imageless and self.random.random() < 0.7:
             agreements.remove(imageless[0])
@@ -193,15 +193,15 @@ class Deeds:
         self._say(agreements)
 
     def end_an_agreement(self) -> None:
-        agreements = list(self._said.agreements)
+        agreements = list(self._agent_answer.agreements)
         if agreements:
             agreements.pop(self.random.randrange(len(agreements)))
             self._say(agreements)
 
-    def agent_falls_silent(self) -> None:
+    def agent_stops_or_resumes(self) -> None:
         """The agent stops answering, or answers again."""
         if self.node.answer.source:
-            self._speaks = not self._speaks
+            self._answers = not self._answers
             self._answer()
 
     def record_a_download(self) -> None:
@@ -211,26 +211,26 @@ class Deeds:
         named = {name: NodeSource.AGREEMENT for each in agreements for name in each.images}
         if self.random.random() < 0.2:
             named[self._name()] = NodeSource.SERVICE
-        self._said = AgentAnswer(tuple(agreements), {**self._said.named, **named})
+        self._agent_answer = AgentAnswer(tuple(agreements), {**self._agent_answer.named, **named})
         self._answer()
 
     def _answer(self) -> None:
         if self.node.answer.source:
             says, silence = (
-                NodeAnswer(A_NODE, "", AGENT, agent=self._said, has_agent=True),
+                NodeAnswer(A_NODE, "", AGENT, agent=self._agent_answer, has_agent=True),
                 NodeAnswer(None, "", AGENT, is_silence=True, has_agent=True),
             )
-            self.node.answer = says if self._speaks else silence
+            self.node.answer = says if self._answers else silence
 
     # ── names ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def look_elsewhere(self) -> None:
+    def choose_another_name(self) -> None:
         """The next actions use another name."""
         self._focus = f"{self.random.choice(REPOSITORIES)}:{self.random.choice(TAGS)}"
 
     def _name(self) -> str:
         if self.random.random() < 0.4:
-            self.look_elsewhere()
+            self.choose_another_name()
         return self._focus
 
     def _existing(self) -> str:
@@ -245,13 +245,13 @@ class Deeds:
         return ("base", *([f"{name} below"] * self.random.randint(0, 1)), f"{name} {content}")
 
     @contextmanager
-    def _told(self, name: str, *, birth: bool, by_agent: bool = False) -> Iterator[list[ImageId]]:
+    def _recorded(self, name: str, *, birth: bool, by_agent: bool = False) -> Iterator[list[ImageId]]:
         """Record in the model what happens in the block to the image that the block adds to the list."""
         concerned: list[ImageId] = []
         at, first = self.clock.now(), len(self._rows)
         yield concerned
         for image in concerned:
-            self.truth.deed(image, at, self._rows[first:], name, by_agent=by_agent, birth=birth)
+            self.model.record(image, at, self._rows[first:], name, by_agent=by_agent, birth=birth)
         self._rows.clear()
 
 

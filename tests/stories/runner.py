@@ -33,7 +33,7 @@ Labels = Mapping[str, str]
 _LABELS: dict[str, Labels] = {"agent": AGENT_LABELS, "hzn dev": DEV_LABELS}
 
 
-class Teller:
+class StoryRunner:
     """One run. Every removal must be in a step `removed`, in its order; there must be no other removal."""
 
     def __init__(self, host: Host, story: Story) -> None:
@@ -46,7 +46,7 @@ class Teller:
         self._removed: list[Intent] = []
         self._said = AgentAnswer()
 
-    def tell(self) -> None:
+    def run_story(self) -> None:
         for word, value in self._story.moments:
             method = getattr(self, word.replace(" ", "_"))
             method(value) if value is not None else method()
@@ -54,9 +54,9 @@ class Teller:
 
     # ── time ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def look(self) -> None:
+    def one_pass(self) -> None:
         """One pass."""
-        self._take_down(self._host.look())
+        self._take_down(self._host.run_pass())
 
     def after(self, span: str) -> None:
         """Advance the time, with a pass whenever one is due."""
@@ -266,7 +266,7 @@ class Teller:
         self._fake.generation += 1
 
     def events_are_lost(self, yes: bool) -> None:
-        self._host.events.is_deaf = yes
+        self._host.events.loses_events = yes
 
     def next_removals(self, what: dict[str, list[str]]) -> None:
         """The next answers to the removal of a name: `refused`, `failed`, or `lies` (success without a removal)."""

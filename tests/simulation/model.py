@@ -21,7 +21,7 @@ from tests.fake_engine import Row
 
 EPSILON_SECONDS = 1e-3
 AN_HOUR_SECONDS = 3600.0
-A_ROW_OF_PULLS_ENDS_SECONDS = 600.0
+PULLS_END_SECONDS = 600.0
 LONGEST_BACKOFF_SECONDS = 1800.0 * 1.2
 
 
@@ -35,7 +35,7 @@ class Rule:
 
 
 @dataclass(frozen=True)
-class Deal:
+class ModelSettings:
     """The settings of the controller."""
 
     store: Store
@@ -46,7 +46,7 @@ class Deal:
 
 
 @dataclass
-class Sign:
+class ModelActivity:
     """An action that is activity of an image."""
 
     image: ImageId
@@ -57,15 +57,15 @@ class Sign:
     """The image name in these events; empty if they have the image's ID."""
     by_agent: bool
     is_birth: bool
-    is_told: bool = False
+    is_received: bool = False
     is_taken: bool = False
     """A pass has started since it was reported."""
-    watched: float | None = None
+    time: float | None = None
     """Its time in observed time; known from the first observation after it."""
 
 
 @dataclass
-class Life:
+class ImageState:
     """One image of the engine, at the last observation."""
 
     since: float
@@ -85,7 +85,7 @@ class Life:
 
 
 @dataclass
-class Look:
+class ObservedState:
     """The images and uses of one observation."""
 
     images: Mapping[ImageId, Image]
@@ -100,23 +100,23 @@ class Look:
 
 
 @dataclass
-class Truth:
+class Model:
     """The model of one node."""
 
-    deal: Deal
-    watched: float = 1.0
-    lives: dict[ImageId, Life] = field(default_factory=dict)
-    signs: list[Sign] = field(default_factory=list)
+    conditions: ModelSettings
+    time: float = 1.0
+    states: dict[ImageId, ImageState] = field(default_factory=dict)
+    activities: list[ModelActivity] = field(default_factory=list)
     downloaded: set[ImageId] = field(default_factory=set)
     """Images that the agent may have downloaded."""
     surely_downloaded: set[ImageId] = field(default_factory=set)
-    heard: AgentAnswer | None = None
+    last_answer: AgentAnswer | None = None
     """The last answer of the agent or the node file."""
     rules: tuple[Rule, ...] = ()
     """Rules that may act."""
     sure_rules: tuple[Rule, ...] = ()
     """Rules that must act."""
-    watch_began: float = -1e9
+    observing_since: float = -1e9
     has_hole: bool = False
     """The event stream was reconnected, and the engine had dropped events meanwhile."""
     has_taken_hole: bool = False
@@ -124,89 +124,93 @@ class Truth:
     hold_began: dict[str, float] = field(default_factory=dict)
     """Time of the first observation of each agreement without an image."""
     last_pull: float = -1e9
-    row_of_pulls_began: float = -1e9
-    is_in_row: bool = False
+    series_of_pulls_began: float = -1e9
+    is_in_series: bool = False
     unknowable: int = 0
-    looks: int = 0
-    told_rows: list[Row] = field(default_factory=list)
+    observations: int = 0
+    received_rows: list[Row] = field(default_factory=list)
     """Since the start of the last pass."""
     taken_rows: list[Row] = field(default_factory=list)
     """Before the start of the last pass."""
-    bore: list[dict[str, set[ImageId]]] = field(default_factory=list)
+    names_seen: list[dict[str, set[ImageId]]] = field(default_factory=list)
     """Images by name, at each observation since the one before the last pass."""
     last: Instant | None = None
     identity: str = ""
-    away: dict[str, tuple[float, dict[ImageId, Life], set[ImageId]]] = field(default_factory=dict)
+    away: dict[str, tuple[float, dict[ImageId, ImageState], set[ImageId]]] = field(default_factory=dict)
     """By engine: when it was left, what was known of its images, and which of them the agent surely downloaded."""
 
-    # ── actions ────────────────────────────────────────────────────────────────────────────────────────────────── ─
+    # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def deed(
+    def record(
         self, image: ImageId, at: Instant, rows: Iterable[Row], name: str = "", *, by_agent: bool = False, birth: bool
     ) -> None:
         """Record activity of an image."""
         numbers = frozenset(row["serial"] for row in rows)
-        told = {row["serial"] for row in self.told_rows}
-        self.signs.append(Sign(image, at, numbers, name, by_agent, birth, bool(numbers & told)))
+        received = {row["serial"] for row in self.received_rows}
+        self.activities.append(ModelActivity(image, at, numbers, name, by_agent, birth, bool(numbers & received)))
 
-    def told(self, row: Row) -> None:
+    def received(self, row: Row) -> None:
         """The controller receives an event."""
-        self.told_rows.append(row)
-        for sign in self.signs:
-            sign.is_told |= row["serial"] in sign.rows
+        self.received_rows.append(row)
+        for activity in self.activities:
+            activity.is_received |= row["serial"] in activity.rows
 
     def taken(self) -> None:
         """A pass starts; it uses the events so far."""
-        self.taken_rows += self.told_rows
-        self.told_rows = []
+        self.taken_rows += self.received_rows
+        self.received_rows = []
         self.has_taken_hole |= self.has_hole
         self.has_hole = False
-        for sign in self.signs:
-            sign.is_taken |= sign.is_told
+        for activity in self.activities:
+            activity.is_taken |= activity.is_received
 
     def forgotten(self) -> None:
         """The controller's process ended before it stored its events."""
-        self.told_rows, self.taken_rows = [], []
+        self.received_rows, self.taken_rows = [], []
         self.has_hole = self.has_taken_hole = False
-        for sign in self.signs:
-            sign.is_told = sign.is_taken = False
+        for activity in self.activities:
+            activity.is_received = activity.is_taken = False
 
-    # ── looks ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+    # ── observations ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    def look(self, at: Instant, look: Look, imageless: Collection[str], *, opens_pass: bool, is_up: bool) -> None:
+    def observe(
+        self, at: Instant, observed: ObservedState, imageless: Collection[str], *, opens_pass: bool, is_up: bool
+    ) -> None:
         """The controller has observed; `imageless` are the agreements that name no image yet."""
         is_up &= not self.has_taken_hole
-        left_at = self.watched
+        left_at = self.time
         if self._watch(at, is_up or not opens_pass):
-            self.watch_began = self.watched
-        if look.identity != self.identity:
-            self._change_engine(look.identity, left_at)
-        self.bore.append(_bearers(look.images))
-        before = self.lives
-        self.lives = {image: self._life(image, before.get(image), listed) for image, listed in look.images.items()}
-        for image in look.used:  # Hidden images in use remain.
+            self.observing_since = self.time
+        if observed.identity != self.identity:
+            self._change_engine(observed.identity, left_at)
+        self.names_seen.append(_bearers(observed.images))
+        before = self.states
+        self.states = {
+            image: self._state(image, before.get(image), listed) for image, listed in observed.images.items()
+        }
+        for image in observed.used:  # Hidden images in use remain.
             if image in before:
-                self.lives.setdefault(image, before[image])
-        self._use(look)
+                self.states.setdefault(image, before[image])
+        self._use(observed)
         self._count(before)
         self._touch()
-        self.hold_began = {name: self.hold_began.get(name, self.watched) for name in imageless}
+        self.hold_began = {name: self.hold_began.get(name, self.time) for name in imageless}
         if opens_pass:
             self.taken_rows, self.has_taken_hole = [], False
         if opens_pass and is_up:
-            self.bore = self.bore[-2:]
-        self.looks += 1
+            self.names_seen = self.names_seen[-2:]
+        self.observations += 1
 
     def _change_engine(self, identity: str, left_at: float) -> None:
-        """Its images are as idle as when it was left, and nothing was watched meanwhile."""
-        self.away[self.identity] = (left_at, self.lives, self.surely_downloaded)
-        since, self.lives, self.surely_downloaded = self.away.pop(identity, (self.watched, {}, set()))
-        for life in self.lives.values():
-            life.since += self.watched - since
-            life.since_agent += self.watched - since
-            life.latest += self.watched - since
-            life.latest_agent += self.watched - since
-            self.watch_began = self.watched
+        """Its images are as idle as when it was left, and nothing was time meanwhile."""
+        self.away[self.identity] = (left_at, self.states, self.surely_downloaded)
+        since, self.states, self.surely_downloaded = self.away.pop(identity, (self.time, {}, set()))
+        for state in self.states.values():
+            state.since += self.time - since
+            state.since_agent += self.time - since
+            state.latest += self.time - since
+            state.latest_agent += self.time - since
+            self.observing_since = self.time
         self.identity = identity
 
     def _watch(self, at: Instant, stream_stood: bool) -> bool:
@@ -215,68 +219,72 @@ class Truth:
         gained, gap = 0.0, not stream_stood
         if last is not None and last.boot == at.boot:
             away = max(at.uptime_seconds - last.uptime_seconds, 0.0)
-            gained = min(away, self.deal.resync)
-            gap |= away > 2 * self.deal.resync
+            gained = min(away, self.conditions.resync)
+            gap |= away > 2 * self.conditions.resync
         elif last is not None:
             gap = True
-        self.watched += gained
-        for sign in self.signs:
-            if sign.watched is None:
-                after = at.uptime_seconds - sign.at.uptime_seconds if sign.at.boot == at.boot else 0.0
-                sign.watched = self.watched - min(gained, max(after, 0.0))
+        self.time += gained
+        for activity in self.activities:
+            if activity.time is None:
+                after = at.uptime_seconds - activity.at.uptime_seconds if activity.at.boot == at.boot else 0.0
+                activity.time = self.time - min(gained, max(after, 0.0))
         return gap
 
-    def _life(self, image: ImageId, before: Life | None, listed: Image) -> Life:
-        births = [sign.watched or self.watched for sign in self.signs if sign.image == image and sign.is_birth]
+    def _state(self, image: ImageId, before: ImageState | None, listed: Image) -> ImageState:
+        births = [
+            activity.time or self.time for activity in self.activities if activity.image == image and activity.is_birth
+        ]
         if before is None:
-            born = max(births, default=self.watched)
-            before = Life(born, born, self.watched, self.watched, ())
+            born = max(births, default=self.time)
+            before = ImageState(born, born, self.time, self.time, ())
         tags = listed.tags or tuple(name for name in before.names if not name.is_digest)
         digests = listed.digests or tuple(name for name in before.names if name.is_digest)
         before.names = (*tags, *digests)
         return before
 
-    def _use(self, look: Look) -> None:
-        perhaps = {*look.perhaps_used, *self.perhaps_named(look.named)}
-        for image, life in self.lives.items():
-            if life.is_used or life.is_perhaps_used or image in {*look.used, *perhaps, *look.built_upon}:
-                life.latest = self.watched
-            if image in look.used:
-                life.since = self.watched
-            if life.is_used_by_agent or life.is_perhaps_used or image in {*look.used_by_agent, *perhaps}:
-                life.latest_agent = self.watched
-            if image in look.used_by_agent:
-                life.since_agent = self.watched
-            life.is_used, life.is_used_by_agent = image in look.used, image in look.used_by_agent
-            life.is_perhaps_used = image in perhaps
+    def _use(self, observed: ObservedState) -> None:
+        perhaps = {*observed.perhaps_used, *self.perhaps_named(observed.named)}
+        for image, state in self.states.items():
+            if state.is_used or state.is_perhaps_used or image in {*observed.used, *perhaps, *observed.built_upon}:
+                state.latest = self.time
+            if image in observed.used:
+                state.since = self.time
+            if state.is_used_by_agent or state.is_perhaps_used or image in {*observed.used_by_agent, *perhaps}:
+                state.latest_agent = self.time
+            if image in observed.used_by_agent:
+                state.since_agent = self.time
+            state.is_used, state.is_used_by_agent = image in observed.used, image in observed.used_by_agent
+            state.is_perhaps_used = image in perhaps
 
     def perhaps_named(self, names: Collection[str]) -> set[ImageId]:
         """Images that had one of these names recently, also between two observations, as far as known."""
-        borne = {image for bore in self.bore for name in names for image in bore.get(name, ())}
+        had_names = {image for names_seen in self.names_seen for name in names for image in names_seen.get(name, ())}
         given = {
             row["Actor"]["ID"] for row in self.taken_rows if _plain(row["Actor"]["Attributes"].get("name", "")) in names
         }
-        return {*borne, *(image_id(text) for text in given)}
+        return {*had_names, *(image_id(text) for text in given)}
 
-    def _count(self, before: Mapping[ImageId, Life]) -> None:
+    def _count(self, before: Mapping[ImageId, ImageState]) -> None:
         """All activity that could be known now counts from its real time."""
-        waiting: list[Sign] = []
-        for sign in self.signs:
-            life = self.lives.get(sign.image)
-            if life is None or sign.image not in before:
+        waiting: list[ModelActivity] = []
+        for activity in self.activities:
+            state = self.states.get(activity.image)
+            if state is None or activity.image not in before:
                 continue
-            if not sign.is_taken:
-                waiting.append(sign)
-            elif self._could_be_known(sign):
-                life.since = max(life.since, sign.watched or 0.0)
-                if sign.by_agent:
-                    life.since_agent = max(life.since_agent, sign.watched or 0.0)
+            if not activity.is_taken:
+                waiting.append(activity)
+            elif self._could_be_known(activity):
+                state.since = max(state.since, activity.time or 0.0)
+                if activity.by_agent:
+                    state.since_agent = max(state.since_agent, activity.time or 0.0)
             else:
                 self.unknowable += 1
-        self.signs = [sign for sign in waiting if sign.watched is None or self.watched - sign.watched < 1e6]
+        self.activities = [activity for activity in waiting if activity.time is None or self.time - activity.time < 1e6]
 
-    def _could_be_known(self, sign: Sign) -> bool:
-        return not sign.name or any(sign.image in bore.get(sign.name, ()) for bore in self.bore)
+    def _could_be_known(self, activity: ModelActivity) -> bool:
+        return not activity.name or any(
+            activity.image in names_seen.get(activity.name, ()) for names_seen in self.names_seen
+        )
 
     def _touch(self) -> None:
         """All activity that an event may have meant may count from now."""
@@ -285,72 +293,75 @@ class Truth:
         for row in self.taken_rows:
             actor, attributes = row["Actor"]["ID"], row["Actor"]["Attributes"]
             texts = {actor, f"sha256:{actor}", attributes.get("name", ""), attributes.get("image", "")}
-            meant = {image for text in texts for bore in self.bore for image in bore.get(_plain(text), ())}
-            meant |= {image for image in self.lives if image in texts or image.removeprefix("sha256:") in texts}
+            meant = {image for text in texts for names in self.names_seen for image in names.get(_plain(text), ())}
+            meant |= {image for image in self.states if image in texts or image.removeprefix("sha256:") in texts}
             if not meant:
-                meant = {image for image in self.lives if {image, image.removeprefix("sha256:")} & untagged}
-            for image in meant & self.lives.keys():
-                self.lives[image].latest = self.watched
-                self.lives[image].latest_agent = self.watched
+                meant = {image for image in self.states if {image, image.removeprefix("sha256:")} & untagged}
+            for image in meant & self.states.keys():
+                self.states[image].latest = self.time
+                self.states[image].latest_agent = self.time
 
     def _count_pulls(self) -> None:
-        goes_on = self.watched - self.last_pull < A_ROW_OF_PULLS_ENDS_SECONDS
+        continues = self.time - self.last_pull < PULLS_END_SECONDS
         is_pulled = any(row["Action"] == "pull" for row in self.taken_rows)
-        if self.is_in_row and goes_on and self.watched - self.row_of_pulls_began >= A_ROW_OF_PULLS_ENDS_SECONDS:
-            self.is_in_row = False
-        elif is_pulled and not (self.is_in_row and goes_on):
-            self.is_in_row, self.row_of_pulls_began = True, self.watched
+        if self.is_in_series and continues and self.time - self.series_of_pulls_began >= PULLS_END_SECONDS:
+            self.is_in_series = False
+        elif is_pulled and not (self.is_in_series and continues):
+            self.is_in_series, self.series_of_pulls_began = True, self.time
         if is_pulled:
-            self.last_pull = self.watched
+            self.last_pull = self.time
 
     # ── verdicts ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def why_not(self, image: ImageId, target: str, listed: Image, in_use: bool) -> str:
         """Why the requested removal is wrong; empty if it is right."""
-        life = self.lives.get(image)
-        if life is None:
-            return "no look has found it"
+        state = self.states.get(image)
+        if state is None:
+            return "no observation has found it"
         if listed.keep:
             return "its label says keep"
-        if in_use or life.is_used:
+        if in_use or state.is_used:
             return "it is in use"
-        if any(sign.image == image and sign.is_told and self._could_be_known(sign) for sign in self.signs):
+        if any(
+            activity.image == image and activity.is_received and self._could_be_known(activity)
+            for activity in self.activities
+        ):
             return "it had recent activity"
-        idle, idle_agent = self.watched - life.since, self.watched - life.since_agent
-        if idle + EPSILON_SECONDS < self.deal.settle:
+        idle, idle_agent = self.time - state.since, self.time - state.since_agent
+        if idle + EPSILON_SECONDS < self.conditions.settle:
             return f"it was wanted {idle:.1f} s ago and has not settled"
-        if self.watched - self.watch_began + EPSILON_SECONDS < self.deal.settle:
+        if self.time - self.observing_since + EPSILON_SECONDS < self.conditions.settle:
             return "there was a recent gap in observation"
-        if self._is_held(life.since):
+        if self._is_held(state.since):
             return "a young agreement may need it"
-        if self.deal.store is Store.PODMAN and self._pauses():
+        if self.conditions.store is Store.PODMAN and self._pauses():
             return "a pull was seen just now"
-        names = _names_for_rules(listed, life, target)
-        counted = idle_agent if self.deal.by_agent_only else idle
+        names = _names_for_rules(listed, state, target)
+        counted = idle_agent if self.conditions.by_agent_only else idle
         covering = [rule for rule in self.rules if any(_covers(rule.pattern, name) for name in names)]
         allowed = [rule for rule in covering if not rule.agent_only or image in self.downloaded]
         if not any(counted + EPSILON_SECONDS >= rule.seconds for rule in allowed):
             return f"it was idle for {counted:.1f} s, and of its rules {covering} none lets it go"
         return ""
 
-    def must_go(self, image: Image, target: str) -> bool:
+    def must_be_removed(self, image: Image, target: str) -> bool:
         """True if a cautious controller has no reason to keep it in this pass, at the observation."""
-        life = self.lives[image.id]
-        idle = self.watched - life.latest
+        state = self.states[image.id]
+        idle = self.time - state.latest
         if (
             image.keep
-            or life.is_used
-            or life.is_perhaps_used
-            or idle < self.deal.settle
-            or self.watched < life.excused_until
+            or state.is_used
+            or state.is_perhaps_used
+            or idle < self.conditions.settle
+            or self.time < state.excused_until
         ):
             return False
-        if self.watched - self.watch_began < self.deal.settle or self._is_held(self.watched):
+        if self.time - self.observing_since < self.conditions.settle or self._is_held(self.time):
             return False
-        if self.deal.store is Store.PODMAN and self.watched - self.last_pull < self.deal.settle:
+        if self.conditions.store is Store.PODMAN and self.time - self.last_pull < self.conditions.settle:
             return False
-        counted = self.watched - life.latest_agent if self.deal.by_agent_only else idle
-        names = _names_for_rules(image, life, target)
+        counted = self.time - state.latest_agent if self.conditions.by_agent_only else idle
+        names = _names_for_rules(image, state, target)
         return any(
             counted - EPSILON_SECONDS >= rule.seconds and (not rule.agent_only or image.id in self.surely_downloaded)
             for rule in self.sure_rules
@@ -358,11 +369,11 @@ class Truth:
         )
 
     def _pauses(self) -> bool:
-        row_goes_on = self.watched < self.row_of_pulls_began + A_ROW_OF_PULLS_ENDS_SECONDS
-        return self.is_in_row and row_goes_on and self.watched < self.last_pull + self.deal.settle
+        series_continues = self.time < self.series_of_pulls_began + PULLS_END_SECONDS
+        return self.is_in_series and series_continues and self.time < self.last_pull + self.conditions.settle
 
     def _is_held(self, since: float) -> bool:
-        young = (began for began in self.hold_began.values() if self.watched - began < AN_HOUR_SECONDS)
+        young = (began for began in self.hold_began.values() if self.time - began < AN_HOUR_SECONDS)
         return any(since >= began - EPSILON_SECONDS for began in young)
 
 
@@ -378,11 +389,11 @@ def _plain(name: str) -> str:
     return name.removeprefix("docker.io/").removeprefix("library/")
 
 
-def _names_for_rules(listed: Image, life: Life, target: str) -> list[Reference | None]:
+def _names_for_rules(listed: Image, state: ImageState, target: str) -> list[Reference | None]:
     own = [name for name in (*listed.tags, *listed.digests) if name.text == target]
     if not own:
-        return [None, *life.names]
-    lost = [] if listed.tags else [name for name in life.names if name.tag and name.repository == own[0].repository]
+        return [None, *state.names]
+    lost = [] if listed.tags else [name for name in state.names if name.tag and name.repository == own[0].repository]
     return [*own, *lost]
 
 

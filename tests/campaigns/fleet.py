@@ -1,0 +1,235 @@
+"""How long every query of the dashboards and every alert takes for a large fleet, on a real Prometheus.
+
+`python -m tests.campaigns.fleet [NODES...]` (default: 100 300 1000) makes the metrics of so many simulated controllers
+over 24 h, one sample each 5 min, loads them with `promtool tsdb create-blocks-from openmetrics`, adds the recorded
+series with `create-blocks-from rules`, and times each query, three times. Names and labels are those of the program;
+each node has values of its own. HOURS=6 makes a shorter history. It needs prometheus, promtool, 2 GB in the temporary
+folder and some minutes.
+"""
+
+from __future__ import annotations
+
+import os
+import random
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+
+import yaml
+from prometheus_client.parser import text_string_to_metric_families
+
+from tests.manifests.dashboards import FLEET, NODE, Query, queries
+from tests.manifests.fleet import JOB, Prometheus
+from tests.manifests.test_rules import ALERTS, RECORDS
+from tests.page.site import Site, busy_status
+
+_HOURS, _STEP = 24, 300
+_BLOCK = 7_200
+"""Seconds of one block: promtool reads a file once for each block in it."""
+_RATE_INTERVAL = "20m"
+_AT_MOST_SECONDS = 1.0
+_FIXED = frozenset({"build_info", "policy_revision_info", "engine_up", "engine_event_stream_up", "watcher_up"})
+"""Gauges that have the same value on every node."""
+
+
+@dataclass(frozen=True, slots=True)
+class Series:
+    """One series of a controller."""
+
+    family: str
+    kind: str
+    name: str
+    labels: str
+    value: float
+
+
+@dataclass(frozen=True, slots=True)
+class Timing:
+    """The median time of one query."""
+
+    name: str
+    seconds: float
+    series: int
+
+
+def series_of_one_node() -> list[Series]:
+    """What a scrape of a busy controller has."""
+    with TemporaryDirectory() as folder:
+        site = Site()
+        site.publish(busy_status(60, Path(folder)))
+        text = site.metrics.exposition()[0].decode()
+    return [
+        Series(family.name, family.type, sample.name, _labels(sample.labels), sample.value)
+        for family in text_string_to_metric_families(text)
+        for sample in family.samples
+    ]
+
+
+def _labels(labels: dict[str, str]) -> str:
+    return "".join(f'{name}="{value}",' for name, value in labels.items())
+
+
+def write_samples(file: Path, series: Sequence[Series], nodes: int, begin: int, stamps: Sequence[int]) -> None:
+    """OpenMetrics text with the samples of these times. Counters grow; gauges differ by node and time."""
+    chance = random.Random(begin)
+    with file.open("w", buffering=2**22) as out:
+        for family, members in _by_family(series):
+            kind = members[0].kind
+            out.write(f"# TYPE {family} {kind}\n")
+            for node in range(nodes):
+                for each in members:
+                    out.writelines(_lines(each, node, begin, stamps, chance))
+        out.write("# TYPE up gauge\n")
+        for node in range(nodes):
+            out.writelines(f"up{{{_of_node(node)}}} 1 {at}\n" for at in stamps)
+        out.write("# EOF\n")
+
+
+def _by_family(series: Iterable[Series]) -> Iterator[tuple[str, list[Series]]]:
+    families: dict[str, list[Series]] = {}
+    for each in series:
+        families.setdefault(each.family, []).append(each)
+    return iter(families.items())
+
+
+def _of_node(node: int) -> str:
+    return f'instance="edge-{node:05}:9847",job="{JOB}"'
+
+
+def _lines(series: Series, node: int, begin: int, stamps: Sequence[int], chance: random.Random) -> Iterator[str]:
+    head = f"{series.name}{{{series.labels}{_of_node(node)}}} "
+    if series.kind != "gauge":
+        growth = (1 + node % 7) * series.value / 288
+        return (f"{head}{series.value + growth * (at - begin) / _STEP:.6g} {at}\n" for at in stamps)
+    if any(series.name == f"image_controller_{name}" for name in _FIXED):
+        return (f"{head}{series.value:g} {at}\n" for at in stamps)
+    if series.name.endswith("timestamp_seconds"):
+        return (f"{head}{at - 30} {at}\n" for at in stamps)
+    factor = 0.5 + (node * 7919 % 1000) / 1000
+    return (f"{head}{series.value * factor * (1 + chance.random() / 50):.6g} {at}\n" for at in stamps)
+
+
+def load(folder: Path, series: Sequence[Series], nodes: int, end: int, hours: int) -> Path:
+    """The folder of a Prometheus with the samples of all nodes."""
+    data, text = folder / "data", folder / "samples.txt"
+    begin = end - hours * 3600
+    for block in range(begin, end, _BLOCK):
+        write_samples(text, series, nodes, begin, range(block, block + _BLOCK, _STEP))
+        _promtool("tsdb", "create-blocks-from", "openmetrics", str(text), str(data))
+    text.unlink()
+    return data
+
+
+@contextmanager
+def prometheus_on(data: Path) -> Iterator[Prometheus]:
+    """A Prometheus that scrapes nothing and evaluates no rule."""
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = int(free.getsockname()[1])
+    configuration = data.parent / "prometheus.yaml"
+    configuration.write_text("scrape_configs: []\n")
+    options = [
+        f"--config.file={configuration}",
+        f"--storage.tsdb.path={data}",
+        f"--web.listen-address=127.0.0.1:{port}",
+    ]
+    limits = ["--query.max-samples=500000000", "--query.timeout=10m", "--storage.tsdb.retention.time=10y"]
+    with (data.parent / "log").open("w") as log:
+        process = subprocess.Popen(["prometheus", *options, *limits], stderr=log)
+    try:
+        running = Prometheus(port, timeout=600)
+        _wait_for(running)
+        yield running
+    finally:
+        process.terminate()
+        process.wait(60)
+
+
+def _wait_for(prometheus: Prometheus) -> None:
+    for _ in range(600):
+        try:
+            prometheus.query("vector(1)")
+        except (OSError, AssertionError):
+            time.sleep(0.2)
+        else:
+            return
+    raise AssertionError("Prometheus does not start")
+
+
+def record(data: Path, end: int, hours: int) -> None:
+    """Add the recorded series; those of rules on other recorded series in a second run."""
+    on_records = [rule for rule in RECORDS if "instance:" in rule["expr"]]
+    for rules in ([rule for rule in RECORDS if rule not in on_records], on_records):
+        file = data.parent / "rules.yaml"
+        file.write_text(yaml.safe_dump({"groups": [{"name": "records", "rules": rules}]}))
+        with prometheus_on(data) as prometheus:
+            where = ["--output-dir", str(data), "--url", f"http://127.0.0.1:{prometheus.port}"]
+            when = ["--start", str(end - hours * 3600), "--end", str(end), "--eval-interval", f"{_STEP}s"]
+            _promtool("tsdb", "create-blocks-from", "rules", *when, *where, str(file))
+
+
+def _promtool(*arguments: str) -> None:
+    done = subprocess.run(["promtool", *arguments], capture_output=True, text=True, check=False)
+    if done.returncode:
+        raise AssertionError(done.stdout[-2000:] + done.stderr[-2000:])
+
+
+def timed(prometheus: Prometheus, end: int) -> list[Timing]:
+    """Every query of the dashboards over 24 h, and every alert."""
+    node = "edge-00007:9847"
+    made = [_timing(prometheus, query, query.filled_in(JOB, node, _RATE_INTERVAL), end) for query in queries()]
+    alerts = [_measured(f"alert {alert['alert']}", prometheus, alert["expr"], end) for alert in ALERTS]
+    return [*made, *alerts]
+
+
+def _timing(prometheus: Prometheus, query: Query, expr: str, end: int) -> Timing:
+    level = {FLEET: "fleet", NODE: "node"}[query.dashboard]
+    return _measured(f"{level}: {query.panel}", prometheus, expr, end, not query.is_instant)
+
+
+def _measured(name: str, prometheus: Prometheus, expr: str, end: int, is_range: bool = False) -> Timing:
+    taken, rows = [], 0
+    for _ in range(3):
+        began = time.perf_counter()
+        found = prometheus.query_range(expr, _HOURS * 3600, _STEP, end) if is_range else prometheus.query(expr, end)
+        taken.append(time.perf_counter() - began)
+        rows = len(found)
+    return Timing(name, statistics.median(taken), rows)
+
+
+def run(nodes: int, series: Sequence[Series], hours: int) -> list[Timing]:
+    """All timings for so many nodes."""
+    end = 1_800_000_000 // _BLOCK * _BLOCK
+    with TemporaryDirectory(prefix="imagectl-fleet-") as folder:
+        data = load(Path(folder), series, nodes, end, hours)
+        record(data, end, hours)
+        with prometheus_on(data) as prometheus:
+            return timed(prometheus, end - _STEP)
+
+
+def main() -> int:
+    """Measure, print the slowest of each kind, and one closing line."""
+    hours = int(os.environ.get("HOURS", _HOURS))
+    sizes = [int(text) for text in sys.argv[1:]] or [100, 300, 1_000]
+    series = series_of_one_node()
+    results = {nodes: {timing.name: timing for timing in run(nodes, series, hours)} for nodes in sizes}
+    for name in results[sizes[-1]]:
+        figures = " ".join(f"{results[nodes][name].seconds * 1000:9.1f} ms" for nodes in sizes)
+        print(f"{figures}  {results[sizes[-1]][name].series:6} series  {name}")
+    most = {nodes: max(timings.values(), key=lambda timing: timing.seconds) for nodes, timings in results.items()}
+    print(
+        f"{len(series)} series a node; the slowest query: "
+        + "; ".join(f"{nodes} nodes {slowest.seconds:.2f} s ({slowest.name})" for nodes, slowest in most.items())
+    )
+    return int(most[sizes[-1]].seconds * 10_000 / sizes[-1] > _AT_MOST_SECONDS * 10 or len(series) >= 200)
+
+
+if __name__ == "__main__":
+    sys.exit(main())

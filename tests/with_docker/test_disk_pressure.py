@@ -1,0 +1,102 @@
+"""A real disk that fills up while the controller runs: it never gets full, and no image too many is removed."""
+
+from __future__ import annotations
+
+import json
+import os
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from functools import partial
+from pathlib import Path
+
+import docker
+import pytest
+
+from tests.deploy.program import rows, running
+from tests.deploy.waiting import eventually
+from tests.with_docker import containers, images
+from tests.with_docker.images import Layer
+from tests.with_docker.private_engine import PrivateEngine, small_engine
+
+_MEBIBYTE = 2**20
+_SIZE_MEBIBYTES = 160
+_START, _STOP = 0.70, 0.60
+_IDLE = [f"site.local/app:{number}" for number in range(7)]
+_KEPT = ["site.local/kept:1", "site.local/used:1"]
+
+
+def _rule(image_name: str, **optional: int) -> dict[str, object]:
+    """Without pressure it removes nothing for a week."""
+    required = {"image_name": image_name, "delete_after_minutes": 10_080, "agent_downloaded_only": False}
+    return {**required, "delete_after_minutes_under_pressure": 0, **optional}
+
+
+@pytest.fixture
+def small(engine: PrivateEngine) -> Iterator[PrivateEngine]:
+    """Another engine of the kind, with its data on a disk of its own."""
+    with small_engine(engine, _SIZE_MEBIBYTES) as small:
+        yield small
+
+
+@dataclass
+class Disk:
+    """The disk, and other data on it that grows at 2 MiB a second."""
+
+    folder: Path
+    most_used: float = 0.0
+
+    def used(self) -> float:
+        """Share of the disk."""
+        status = os.statvfs(self.folder)
+        used = 1 - status.f_bavail / status.f_blocks
+        self.most_used = max(self.most_used, used)
+        return used
+
+    def fill(self, share: float) -> None:
+        """Write other data until that share is used."""
+        with (self.folder / "other").open("ab", buffering=0) as other:
+            while self.used() < share:
+                other.write(os.urandom(_MEBIBYTE))
+                time.sleep(0.5)
+
+
+def test_a_disk_that_fills_up_loses_the_longest_idle_images_and_no_more(small: PrivateEngine, tmp_path: Path) -> None:
+    policies, ledger = tmp_path / "policies", tmp_path / "ledger.db"
+    policies.mkdir()
+    rules = [_rule("site.local/app:*"), _rule("site.local/used:*"), _rule("site.local/kept:*", keep_last=1)]
+    document = {"label": "pressure", "enabled": True, "image_policy": {"removal": rules}}
+    (policies / "pressure.json").write_text(json.dumps(document))
+    disk, api = Disk(small.folder), small.client()
+    marks = ("--disk-pressure-start", f"{_START:.0%}", "--disk-pressure-stop", f"{_STOP:.0%}")
+    options = ("--docker-host", small.host, "--disk", str(disk.folder), "--listen", "127.0.0.1:0", "--settle", "2s")
+    with running("--ledger", str(ledger), "--policies", str(policies), *options, *marks, environment={}):
+        before = disk.used()
+        _load_one_after_the_other(api, [*_IDLE, *_KEPT], ledger)
+        containers.create(api, "site.local/used:1")
+        of_an_image = (disk.used() - before) / len([*_IDLE, *_KEPT])
+        left = _IDLE
+        for _ in range(2):
+            disk.fill(_START)
+            eventually(lambda: disk.used() <= _STOP)
+            names = images.names_of(api)
+            left = [name for name in left if name in names]
+            assert left == _IDLE[len(_IDLE) - len(left) :]
+            assert disk.used() > _STOP - of_an_image
+            assert set(_KEPT) <= names
+        assert disk.most_used < 0.9
+    removals = rows("get", "removals", "--ledger", str(ledger))
+    assert {row["reference"] for row in removals} == {*_IDLE} - {*left}
+    assert all(row["message"].startswith("disk pressure: ") for row in removals), removals
+    api.close()
+
+
+def _load_one_after_the_other(api: docker.APIClient, names: list[str], ledger: Path) -> None:
+    """Each is idle for longer than the next one: the controller has seen it before the next is loaded."""
+    for name in names:
+        images.load_image(api, name, layers=(Layer(name, 6 * _MEBIBYTE),))
+        eventually(partial(_is_seen, name, ledger))
+
+
+def _is_seen(name: str, ledger: Path) -> bool:
+    return name in {row["reference"] for row in rows("get", "images", "--ledger", str(ledger))}
