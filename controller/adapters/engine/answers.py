@@ -472,7 +472,7 @@ def written_total(usage: Row) -> int:
 
 
 def has_build_cache(usage: Row) -> bool:
-    """Does BuildKit hold layers, in `GET /system/df?type=build-cache`? Raises ValueError."""
+    """True if BuildKit holds layers, in `GET /system/df?type=build-cache`. Raises ValueError."""
     return bool(_list(usage, "BuildCache") or _mapping(usage, "BuildCacheUsage").get("TotalCount"))
 
 
@@ -526,7 +526,7 @@ EVENT_FILTER = {"type": ["container", "image"], "event": sorted(_CONTAINER_EVENT
 
 
 def _is_of_development(labels: Row) -> bool:
-    """Was the container started by `hzn dev`, and not by the agent?"""
+    """True if the container was started by `hzn dev` and not by the agent."""
     return AGENT_DEV_LABEL in labels or any(label.startswith(_DEV_LABELS) for label in labels)
 
 

@@ -1,6 +1,4 @@
-"""Which engine this program uses: the one that is named, else the one that the ledger knows, else the first whose
-socket exists. It is chosen once per start.
-"""
+"""Chooses the engine once per start: the configured one, else that of the ledger, else the first existing socket."""
 
 from __future__ import annotations
 
@@ -28,11 +26,11 @@ class EngineChoice:
     address: Address
     why: str
     warning: str = ""
-    """What else could have been meant; empty if nothing."""
+    """Other engines that the user may mean; empty if there are none."""
 
     @property
     def text(self) -> str:
-        """The address with the reason, for people."""
+        """The address with the reason, for display."""
         return f"{self.address.url} ({self.why})"
 
 
@@ -101,7 +99,7 @@ def _require_known(variable: str, url: str, known: str) -> None:
 
 
 def _require_default_context(environment: Mapping[str, str]) -> None:
-    """The `docker` command of this user would ask another engine."""
+    """Raises InvalidSettings if the `docker` command of this user has another engine."""
     context = environment.get("DOCKER_CONTEXT") or _current_context(environment)
     if context not in ("", "default"):
         raise InvalidSettings(
@@ -124,6 +122,6 @@ def _others(chosen: str, found: Iterable[str]) -> str:
 
 
 def _place(url: str) -> str:
-    """Two paths may lead to one socket."""
+    """The address with a resolved path: two paths may lead to one socket."""
     path = url.removeprefix("unix://")
     return os.path.realpath(path) if path != url else url

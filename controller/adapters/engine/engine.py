@@ -135,7 +135,7 @@ class DockerEngine:
         return self._disk_usage("container", written_total)
 
     def has_build_cache(self) -> bool:
-        """Does BuildKit hold layers of its own?"""
+        """True if BuildKit holds layers of its own."""
         return self._disk_usage("build-cache", has_build_cache)
 
     def _disk_usage(self, of: str, read: Callable[[Row], T]) -> T:

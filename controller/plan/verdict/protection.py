@@ -72,7 +72,7 @@ def protection_on(seen: Observation, protected: Iterable[Selector], swarm: Colle
 
 
 def has_registry(pattern: str) -> bool:
-    """Does the pattern begin with a registry?"""
+    """True if the pattern starts with a registry."""
     first, slash, _ = pattern.partition("/")
     return bool(slash) and looks_like_registry(first)
 
