@@ -165,7 +165,7 @@ class Connection:
         self.generation = 0
         """Counts reconnects: after one, another engine may answer."""
         self.has_stale_socket = False
-        """Was the socket file replaced after it was mounted into this container? Then only a restart helps."""
+        """True if the socket file was replaced after it was mounted into this container: only a restart helps then."""
         self._api_version = api_version
         self._observe = observe
         self._lock = threading.Lock()

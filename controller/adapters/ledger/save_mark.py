@@ -39,7 +39,7 @@ class SaveMark:
         self._file = None if folder is None else folder / f"{name}.json"
 
     def write(self, last: Instant | None) -> None:
-        """Note a save. An error costs only the mark."""
+        """Record a save. An error loses only the mark."""
         if self._file is None or last is None:
             return
         new = self._file.with_suffix(".new")
@@ -50,7 +50,7 @@ class SaveMark:
             new.replace(self._file)
 
     def is_later_than(self, last: Instant | None) -> bool:
-        """Was a later instant saved than the last one in the ledger? False if the ledger is new."""
+        """True if a later instant was saved than the last one in the ledger; false for a new ledger."""
         if self._file is None or last is None:
             return False
         try:

@@ -442,3 +442,30 @@ def _when(engine: FakeEngine, call: str, *deeds: Callable[[], object]) -> None:
             left.pop(0)()
 
     engine.on_call = on_call
+
+
+# ── how many requests are in flight ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("prunes_parents", "most"), [(False, 3), (True, 1)])
+def test_where_images_are_listed_before_each_request_one_is_in_flight(prunes_parents: bool, most: int) -> None:
+    """Podman 4.3 answers 500 to a list of images while it removes one."""
+    scene = Scene(Kind.PODMAN, parallel=3)
+    scene.engine.prunes_parents = prunes_parents
+    for number in range(6):
+        scene.engine.load(f"app:{number}", content=f"{number}")
+    meeting, now, highest, lock = threading.Barrier(most, timeout=10), [0], [0], threading.Lock()
+
+    def remove(what: str) -> None:
+        if not what.startswith("remove"):
+            return
+        with lock:
+            now[0] += 1
+            highest[0] = max(highest[0], now[0])
+        meeting.wait()
+        with lock:
+            now[0] -= 1
+
+    scene.engine.on_call = remove
+    assert set(outcomes(scene.run()).values()) == {Outcome.REMOVED}
+    assert highest[0] == most
