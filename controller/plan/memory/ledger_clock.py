@@ -26,7 +26,7 @@ _TOLERATED_DRIFT = 0.001
 
 @dataclass(frozen=True, slots=True)
 class Anchor:
-    """The date of one moment of the ledger's clock; from it both go on together until the next anchor."""
+    """The date of one ledger time; from it both advance together until the next anchor."""
 
     seconds: float
     wall_seconds: float
