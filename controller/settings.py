@@ -86,7 +86,7 @@ def switch(text: str) -> bool:
 
 
 @dataclass(frozen=True, slots=True)
-class OneOf:
+class Choice:
     """A parser for a choice; it raises ValueError."""
 
     choices: tuple[str, ...]
@@ -166,7 +166,7 @@ class Settings:
         600.0, duration, "TIME", "Minimum time since an image was last pulled, used or built before it can be removed."
     )
     resync: float = _setting(300.0, duration, "TIME", "Run a pass at least this often.")
-    usage: str = _setting("any", OneOf(("any", "agent")), "any|agent", "Which containers count as use.")
+    usage: str = _setting("any", Choice(("any", "agent")), "any|agent", "Which containers count as use.")
     protect: tuple[str, ...] = _setting((), str, "PATTERN", "Never remove these images. May be given several times.")
     protect_local: bool = _setting(
         False, switch, "", "Never remove images that were built, loaded or imported here, or whose origin is unknown."
@@ -176,9 +176,9 @@ class Settings:
     max_bytes_per_hour: int | None = _setting(None, size, "SIZE", "Maximum number of bytes freed in any hour.")
     dry_run: bool = _setting(False, switch, "", "Show what would be removed; remove nothing.")
     once: bool = _setting(False, switch, "", "Run one pass and exit, for timers and cron.")
-    log_format: str = _setting("auto", OneOf(("auto", "text", "json")), "text|json", "Default: text on a terminal.")
+    log_format: str = _setting("auto", Choice(("auto", "text", "json")), "text|json", "Default: text on a terminal.")
     log_level: str = _setting(
-        "info", OneOf(("debug", "info", "warning", "error")), "LEVEL", "Minimum level of log messages."
+        "info", Choice(("debug", "info", "warning", "error")), "LEVEL", "Minimum level of log messages."
     )
 
 

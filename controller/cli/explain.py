@@ -18,7 +18,7 @@ from controller.errors import NotFound
 from controller.plan.report.history import RemovalRow, removal_rows
 from controller.plan.report.meaning import matching_removals, matching_rows, rows_without_a_tag
 from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
-from controller.plan.report.words import NO_EVIDENCE, bounded_bytes
+from controller.plan.report.words import NO_EVIDENCE, about, bounded_bytes
 from controller.printable import printable
 from controller.quantity import bytes_in_words, moment, seconds_in_words, short_id
 from controller.settings import Settings
@@ -192,11 +192,11 @@ def _idle(row: ShownExplanation) -> str:
 
 
 def _evidence(row: ShownExplanation) -> Iterator[str]:
-    yield _said("evidence", f"first seen about {row.first_seen}{_origin(row)}")
+    yield _said("evidence", f"first seen {about(row.first_seen)}{_origin(row)}")
     used = row.last_used
-    yield _said("", f"last used about {used}" if used and used != "in use" else used or "never seen in use")
+    yield _said("", f"last used {about(used)}" if used and used != "in use" else used or "never seen in use")
     if row.last_sign:
-        yield _said("", f"last activity: {row.last_sign} about {row.last_sign_at}")
+        yield _said("", f"last activity: {row.last_sign} {about(row.last_sign_at)}")
     yield _said("", f"agent: {row.agent_downloaded or NO_EVIDENCE}")
     for name in row.names_remembered:
         yield _said("", f"earlier name: {name}")

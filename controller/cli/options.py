@@ -12,7 +12,7 @@ from click.shell_completion import CompletionItem
 from controller import settings
 from controller.printable import printable
 from controller.quantity import seconds_in_words
-from controller.settings import DECLARED, REPEATABLE, SWITCHES, OneOf, Settings
+from controller.settings import DECLARED, REPEATABLE, SWITCHES, Choice, Settings
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -95,7 +95,7 @@ def _option(name: str) -> Callable[[F], F]:
 
 def _completes(parse: object) -> Callable[..., list[str] | list[CompletionItem]] | None:
     """Completes a choice; None: as click does."""
-    if not isinstance(parse, OneOf):
+    if not isinstance(parse, Choice):
         return None
     choices = parse.choices
     return lambda context, parameter, incomplete: [word for word in choices if word.startswith(incomplete)]

@@ -12,7 +12,7 @@ from controller.cli.options import READING, settings_from, with_settings
 from controller.cli.output.columns import PLAN
 from controller.cli.output.listing import Listing, Rows, listing
 from controller.cli.reported import last_report
-from controller.cli.view import later_view, live_view
+from controller.cli.view import View, later_view, live_view
 from controller.daemon.conditions import deciding_settings
 from controller.plan.memory.idleness import Usage
 from controller.plan.report.report import PlanFrame, plan_frame, shown_references
@@ -57,8 +57,8 @@ def plan(context: click.Context, /, wanted: Listing[ShownReference], at: float, 
     VERDICT is the reason why a reference is removed, waits or is kept; `imagectl explain REF` shows more. REMOVAL is
     the time of its removal if nothing happens until then. -o name prints the references that are due.
 
-    Exit code: 0 good, 1 a removal is due and --exit-code was given, 2 invalid settings or usage, 3 engine or ledger not
-    available.
+    Exit code: 0 good, 1 a removal is due and --exit-code was given, 2 invalid settings or usage, 3 the engine, its
+    events, the ledger, the policy folder or the node file is not available.
 
     \b
     Examples:
@@ -68,13 +68,18 @@ def plan(context: click.Context, /, wanted: Listing[ShownReference], at: float, 
       imagectl plan --exit-code -o name || echo "something is due"
       imagectl plan -o json | jq '.reclaimable'
     """
-    settings = settings_from(given)
-    rows = wanted.show(lambda: _rows(settings, at, wanted.form))
-    context.exit(1 if exit_code and any(row.action == "remove" for row in rows) else 0)
+    settings, views = settings_from(given), list[View]()
+
+    def read() -> Rows[ShownReference]:
+        views[:] = [live_view(settings)]
+        return _rows(settings, views[0], at, wanted.form)
+
+    rows = wanted.show(read)
+    is_due = exit_code and any(row.action == "remove" for row in rows)
+    context.exit(3 if views[0].cannot_work else int(is_due))
 
 
-def _rows(settings: Settings, at: float, form: str) -> Rows[ShownReference]:
-    now = live_view(settings)
+def _rows(settings: Settings, now: View, at: float, form: str) -> Rows[ShownReference]:
     seen = later_view(settings, now, at) if at else now
     frame = plan_frame(seen.decision, seen.reading, seen.marks)
     shown = shown_references(seen.decision, Usage(settings.usage))

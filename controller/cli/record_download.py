@@ -61,7 +61,7 @@ def _without_image(names: Iterable[str], memory: Memory) -> list[str]:
     if memory.seen is None:
         return []
     known = Names(memory.seen.images)
-    return [name for name in dict.fromkeys(names) if not known.bearers_of(name)]
+    return [name for name in dict.fromkeys(names) if not known.images_now_named(name)]
 
 
 def _names_in(file: TextIO | None) -> Iterator[str]:

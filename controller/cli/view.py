@@ -19,6 +19,7 @@ from controller.plan.memory.disk import ImageDisk, PressureMarks
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.remember import News
 from controller.plan.node.agent import NodeAnswer
+from controller.plan.report.report import without_events
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.foresight import foreseen
 from controller.policy.document.parse import FolderReading
@@ -36,6 +37,13 @@ class View:
     """The engine that was asked; empty if none was."""
     disk: ImageDisk = ImageDisk()
     marks: PressureMarks | None = None
+
+    @property
+    def cannot_work(self) -> bool:
+        """True if a controller could not work now: no events, no policy folder or no node (design §11)."""
+        node, reading = self.decision.node, self.reading
+        is_lost = bool(reading.lost) and not reading.is_empty
+        return is_lost or (node.is_silence and node.node is None) or bool(without_events(self.decision))
 
 
 def live_view(settings: Settings) -> View:

@@ -90,7 +90,7 @@ class Loop:
     stopping: threading.Event
     resync_seconds: float
     notices_pressure: Callable[[], bool] = lambda: False
-    """Does a new measurement of the disk call for a pass at once?"""
+    """True if a new measurement of the disk requires a pass at once."""
     _failed: int = 0
     """Consecutive passes that failed or stopped early."""
 

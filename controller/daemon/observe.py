@@ -53,7 +53,7 @@ class Observer:
         raise EngineUnavailable("the connection to the engine broke while images and containers were listed")
 
     def _with_build_cache(self, engine: Engine, images: Mapping[ImageId, Image]) -> bool:
-        """May BuildKit hold layers? Asked where a build may have ended since. True if the engine does not answer."""
+        """True if BuildKit may hold layers; also if the engine does not answer. Read again after a build."""
         has_new_image = any(image not in self._images for image in images)
         self._images = images
         if engine.store is Store.PODMAN:

@@ -60,7 +60,7 @@ class EnginePort(Protocol):
         ...
 
     def has_build_cache(self) -> bool:
-        """Does the engine's builder hold layers, which then are not freed with their images?"""
+        """True if the engine's builder holds layers, which are then not freed with their images."""
         ...
 
     def remove(self, target: str) -> tuple[str, ...]:
@@ -82,7 +82,7 @@ class EventsPort(Protocol):
 
     @property
     def is_up(self) -> bool:
-        """Is the stream connected, and is it read?"""
+        """True if the stream is connected and read."""
         ...
 
     @property
@@ -150,7 +150,7 @@ class FolderPort(Protocol):
 
     @property
     def is_stopped(self) -> bool:
-        """Is there a file STOP in the folder now?"""
+        """True if there is a file STOP in the folder now."""
         ...
 
     def read(self) -> FolderReading:

@@ -119,7 +119,7 @@ class Reconciler:
         )
 
     def notices_disk_pressure(self) -> bool:
-        """Has disk pressure begun or ended since the last pass?"""
+        """True if disk pressure has started or ended since the last pass."""
         memory, marks = self._state.memory, self._options.conditions.terms.pressure
         if marks is None or memory.seen is None:
             return False
@@ -128,7 +128,7 @@ class Reconciler:
         return calls_for_pass(memory.pressure, after, now)
 
     def _is_relieved(self, engine: Engine) -> bool:
-        """Is the disk no longer under pressure? Asked before each removal that pressure made due."""
+        """True if the disk is no longer under pressure. Checked before each removal that pressure made due."""
         usage, marks = self._measured(engine).usage, self._options.conditions.terms.pressure
         return usage is None or marks is None or marks.is_relieved(usage)
 

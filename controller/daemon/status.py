@@ -100,12 +100,12 @@ class Status:
 
     @property
     def has_no_policies_yet(self) -> bool:
-        """Is the folder empty, and was nothing ever delivered into it, as far as the ledger knows?"""
+        """True if the folder is empty and, as far as the ledger knows, nothing was ever delivered into it."""
         return bool(self.reading.lost) and self.reading.is_empty and not self.decision.memory.texts
 
     @property
     def is_folder_lost(self) -> bool:
-        """Does the folder give no documents, without a delivery that emptied it?"""
+        """True if the folder gives no documents, without a delivery that emptied it."""
         return bool(self.reading.lost) and not self.has_no_policies_yet
 
     @property

@@ -23,6 +23,8 @@ class Image:
     """Has the label `image-controller.keep`, with any value but an explicit false."""
     created: float = 0.0
     """Build date in Unix time, as the engine reports it; 0 if it does not. It makes no image older."""
+    held: str = ""
+    """Why the engine's store needs it, for display: Podman does not list that with the images. Empty: it does not."""
 
     @property
     def removable_references(self) -> tuple[Reference, ...]:

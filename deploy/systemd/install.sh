@@ -142,7 +142,7 @@ uninstall() {
     ! is_running_system || systemctl daemon-reload
     if [[ -n $purge ]]; then
         rm -rf "$root"/etc/image-controller "$root"/etc/default/image-controller \
-            "$root"/var/lib/{,private/}image-controller "$root"/var/lib/image-controller-policies
+            "$root"/var/lib/{,private/}image-controller "$root"/var/lib/image-controller-policies "$root"/run/image-controller
         ! is_running_system || userdel image-controller-policies 2>/dev/null || true
     fi
     echo "uninstalled${purge:+, with the settings, the policies and the ledger}"

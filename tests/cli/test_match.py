@@ -12,7 +12,7 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from controller.cli.match import match
+from controller.cli.main import imagectl
 from controller.errors import InvalidSettings
 from tests.fake_agent import FakeAgent
 from tests.policy.drafts import a_draft
@@ -51,7 +51,7 @@ def a_file(path: str, content: Mapping[str, object] | str) -> None:
 
 
 def run(*arguments: str, **environment: str) -> Result:
-    return CliRunner(env=environment).invoke(match, arguments)
+    return CliRunner(env=environment).invoke(imagectl, ["nmp", "match", *arguments])
 
 
 def values(*arguments: str) -> dict[str, Any]:

@@ -10,8 +10,8 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
+from controller.cli.main import imagectl
 from controller.cli.main import run as run_imagectl
-from controller.cli.nmp import nmp
 
 DOCUMENTS = Path(__file__).parents[1] / "data" / "documents"
 GOOD = """\
@@ -29,7 +29,7 @@ WARNED = GOOD.replace("label", "lable")
 
 
 def run(*arguments: str | Path, stdin: str | bytes | None = None) -> Result:
-    return CliRunner().invoke(nmp, [str(argument) for argument in arguments], input=stdin)
+    return CliRunner().invoke(imagectl, ["nmp", *map(str, arguments)], input=stdin)
 
 
 def a_file(folder: Path, name: str, text: str) -> Path:

@@ -9,9 +9,9 @@ import pytest
 import yaml
 from click.testing import CliRunner, Result
 
-from controller.cli.nmp import nmp
-from controller.cli.nmp_export import STOCK_AGENTS, export
-from controller.cli.sync import AUTH_VARIABLE, sync
+from controller.cli.main import imagectl
+from controller.cli.nmp_export import STOCK_AGENTS
+from controller.cli.sync import AUTH_VARIABLE
 from controller.policy.document.parse import parse_documents
 from tests.fake_exchange import CREDENTIALS, ORGANISATION, FakeExchange
 
@@ -35,7 +35,7 @@ def sweep(tmp_path: Path) -> Path:
 
 
 def run(*arguments: object) -> Result:
-    return CliRunner().invoke(export, ["--exchange", *map(str, arguments)], catch_exceptions=False)
+    return CliRunner().invoke(imagectl, ["nmp", "export", "--exchange", *map(str, arguments)], catch_exceptions=False)
 
 
 def test_the_image_policy_becomes_json_text_in_a_property(sweep: Path) -> None:
@@ -74,7 +74,7 @@ def test_what_is_posted_can_be_checked_before(sweep: Path, tmp_path: Path, comma
     broken = tmp_path / "broken.json"
     broken.write_text(exported.read_text().replace("delete_after_minutes", "delete_after_minute"))
     options = ["--exchange"] if command == "export" else []
-    results = [CliRunner().invoke(nmp, [command, *options, str(file)]) for file in (exported, broken)]
+    results = [CliRunner().invoke(imagectl, ["nmp", command, *options, str(file)]) for file in (exported, broken)]
     assert [result.exit_code for result in results] == [0, 1]
     assert "unknown field" in results[1].output
 
@@ -103,7 +103,9 @@ def test_an_exported_policy_is_read_by_sync(sweep: Path, tmp_path: Path) -> None
     with FakeExchange() as exchange:
         exchange.put("sweep", json.loads(run(sweep).stdout))
         options = ["--exchange-url", exchange.url, "--org", ORGANISATION, "--into", str(folder)]
-        CliRunner().invoke(sync, ["exchange", *options], env={AUTH_VARIABLE: CREDENTIALS}, catch_exceptions=False)
+        CliRunner().invoke(
+            imagectl, ["sync", "exchange", *options], env={AUTH_VARIABLE: CREDENTIALS}, catch_exceptions=False
+        )
     (went,) = parse_documents(sweep.read_bytes(), "sweep.yaml").policies
     (came,) = parse_documents((folder / "exchange/myorg/sweep.json").read_bytes(), "sweep.json").policies
     assert came.name == "myorg/sweep"
@@ -160,6 +162,6 @@ def test_a_duplicate_name_is_an_error(sweep: Path, tmp_path: Path) -> None:
 
 
 def test_without_the_flag_it_says_what_is_missing(sweep: Path) -> None:
-    result = CliRunner().invoke(export, [str(sweep)])
+    result = CliRunner().invoke(imagectl, ["nmp", "export", str(sweep)])
     assert result.exit_code == 2
     assert "--exchange" in result.stderr

@@ -20,7 +20,9 @@ from controller.cli.view import View
 from controller.daemon.conditions import deciding_settings
 from controller.daemon.report import StatusReport
 from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, Pressure, PressureMarks
+from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict.planner import Terms
+from controller.policy.document.parse import FolderReading
 from controller.settings import Settings
 from tests import sample_node
 from tests.cli.conftest import Imagectl, Said
@@ -77,6 +79,30 @@ def test_a_disk_that_cannot_be_measured_is_named_only_with_marks(
 
 def test_names_are_those_of_due_references(imagectl: Imagectl) -> None:
     assert len(imagectl("plan", "-o", "name").out.splitlines()) == 10
+
+
+@pytest.mark.parametrize(
+    ("reading", "code"),
+    [
+        (FolderReading("/policies", lost="/policies cannot be read: Permission denied"), 3),
+        (FolderReading("/policies", lost="/policies holds no policy documents", is_empty=True), 0),
+    ],
+)
+def test_a_policy_folder_that_is_not_available_is_exit_code_3(
+    imagectl: Imagectl, observed: View, monkeypatch: pytest.MonkeyPatch, reading: FolderReading, code: int
+) -> None:
+    monkeypatch.setattr(plan_command, "live_view", lambda settings: replace(observed, reading=reading))
+    said = imagectl("plan")
+    assert (said.code, f"! {reading.lost}" in said.out) == (code, True)
+
+
+def test_a_node_that_is_not_available_is_exit_code_3(
+    imagectl: Imagectl, observed: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    unknown = NodeAnswer(None, "node.yaml:1:1: error: does not exist", is_silence=True)
+    view = replace(observed, decision=replace(observed.decision, node=unknown))
+    monkeypatch.setattr(plan_command, "live_view", lambda settings: view)
+    assert imagectl("plan", "--exit-code").code == 3
 
 
 def test_the_exit_code_says_that_something_is_due_only_with_exit_code(imagectl: Imagectl) -> None:

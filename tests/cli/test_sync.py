@@ -407,3 +407,25 @@ def test_the_token_is_not_among_the_arguments_of_the_process(exchange: FakeExcha
 def test_the_http_library_is_not_imported_before_it_is_needed(run: Run) -> None:
     program = "import sys, controller.cli.main, controller.cli.sync; sys.exit('requests' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", program], check=False).returncode == 0
+
+
+def test_the_closing_line_says_how_many_policies_are_invalid(run: Run, exchange: FakeExchange) -> None:
+    broken = {"name": "image_policy", "type": "string", "value": '{"removal": [{"image_name": "nginx"}]}'}
+    exchange.put("bad", {**SWEEP, "properties": [broken]})
+    exchange.put("worse", {**SWEEP, "constraints": ["a == == b"]})
+    summary = run().stdout.splitlines()[-1]
+    assert summary.endswith("4 added; 2 are invalid and not in force (imagectl nmp validate shows why)")
+    del exchange.policies["worse"]
+    assert (
+        run()
+        .stdout.splitlines()[-1]
+        .endswith("1 removed; 1 is invalid and not in force (imagectl nmp validate shows why)")
+    )
+
+
+def test_an_empty_delivery_is_named(run: Run, exchange: FakeExchange, policies: Path) -> None:
+    run()
+    exchange.policies.clear()
+    result = run()
+    assert result.exit_code == 0
+    assert result.stdout.splitlines()[-1] == f"delivered: no policies in {policies}/exchange/myorg: 2 removed"

@@ -169,3 +169,33 @@ def test_explain_says_which_record_named_an_image(host: Host) -> None:
     ]
     (row,) = reference_rows(host.last.decision, Usage.ANY)
     assert row.agent_downloaded == "named by a service of the agent: dep:1 (service svc.dep 1.0.0 of 2026-11-29)"
+
+
+# ── the age of an answer ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("first_after", "is_evidence"), [(needs("dep:1"), True), (once_named("dep:1"), False)])
+def test_the_first_answer_after_a_pull_is_the_first_that_was_given_after_it(
+    host: Host, first_after: NodeAnswer, is_evidence: bool
+) -> None:
+    host.rules(a_removal(agent_only=True, minutes=60))
+    host.clock.elapse(30.0)
+    host.engine.pull("dep:1")
+    for age in (31.0, 36.0, 41.0):
+        host.node.answer = replace(GOOD, age_seconds=age)
+        host.run_pass()
+        host.clock.elapse(5.0)
+    assert host.last.decision.memory.evidence == {}
+    host.node.answer = first_after
+    host.run_pass()
+    assert bool(host.last.decision.memory.evidence) is is_evidence
+
+
+def test_an_old_answer_makes_a_new_agreement_as_old_as_the_answer_before(host: Host) -> None:
+    """The age is that of the answer, not of the pass."""
+    host.clock.elapse(100.0)
+    host.node.answer = replace(GOOD, age_seconds=40.0)
+    host.run_pass()
+    memory = host.last.decision.memory
+    assert memory.node is not None
+    assert (memory.clock.seconds - memory.node.at, memory.node.answer.age_seconds) == (40.0, 0.0)

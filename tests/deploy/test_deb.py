@@ -79,21 +79,15 @@ def built(folder: Path, **environment: str) -> Path:
 
 
 @pytest.fixture
-def root(request: pytest.FixtureRequest, tmp_path: Path) -> Root:
-    """Debian 12, or the one that the test names."""
+def root(tmp_path: Path) -> Root:
+    """Debian 12."""
+    return root_on(run_script("root.sh", "systemd"), tmp_path)
+
+
+def root_on(lower: str, folder: Path) -> Root:
     for name in ("upper", "work", "root"):
-        (tmp_path / name).mkdir()
-    return Root(run_script("root.sh", getattr(request, "param", "systemd")), tmp_path)
-
-
-@pytest.fixture
-def installed(root: Root, package: Path) -> Root:
-    """With the package, freshly installed."""
-    root.sh(f"dpkg --install {root.put(package)}")
-    return root
-
-
-both = pytest.mark.parametrize("root", ["systemd", "python"], ids=["debian12", "debian13"], indirect=True)
+        (folder / name).mkdir()
+    return Root(lower, folder)
 
 
 # ── content ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -165,12 +159,42 @@ def test_lintian_has_no_errors(package: Path) -> None:
 # ── life ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@both
-def test_it_runs_with_python_alone(installed: Root) -> None:
-    assert installed.sh("imagectl version").startswith("imagectl ")
-    assert installed.sh("imagectl nmp validate /usr/share/image-controller/policies").endswith("0 warnings")
-    assert "could not" not in installed.sh("imagectl run --once --policies /etc/image-controller/policies 2>&1 || true")
-    assert installed.sh("imagectl plan 2>&1 || true").startswith("imagectl: cannot connect to the engine")
+class TestLife:
+    """One package from its installation to its purge; the tests are one story and build on each other."""
+
+    @pytest.fixture(scope="class", params=["systemd", "python"], ids=["debian12", "debian13"])
+    def host(self, request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Root:
+        return root_on(run_script("root.sh", request.param), tmp_path_factory.mktemp(request.param))
+
+    def test_the_service_is_enabled_and_nothing_is_removed(self, host: Root, package: Path) -> None:
+        said = host.sh(f"dpkg --install {host.put(package)}")
+        assert "the service is enabled. /etc/image-controller/policies is empty, so nothing is removed." in said
+        assert "image-controller.service" in host.sh(_ENABLED)
+        assert host.sh("id --groups --name image-controller") == "image-controller"
+
+    def test_it_runs_with_python_alone(self, host: Root) -> None:
+        assert host.sh("imagectl version").startswith("imagectl ")
+        assert host.sh("imagectl nmp validate /usr/share/image-controller/policies").endswith("0 warnings")
+        assert "Traceback" not in host.sh("imagectl run --once 2>&1 || true")
+
+    def test_an_upgrade_keeps_settings_ledger_and_the_choice_of_units(self, host: Root, package: Path) -> None:
+        files = "/etc/image-controller/config.toml /var/lib/image-controller/ledger.db"
+        host.sh("echo '# mine' >>/etc/image-controller/config.toml; imagectl record-download app:1")
+        host.sh("rm /etc/systemd/system/multi-user.target.wants/image-controller.service")
+        before = host.sh(f"sha256sum {files}")
+        host.sh(f"dpkg --install {host.put(package)}")
+        assert host.sh(f"sha256sum {files}") == before
+        assert "image-controller.service" not in host.sh(_ENABLED)
+
+    def test_a_removal_keeps_settings_policies_and_ledger(self, host: Root) -> None:
+        host.sh("echo 'label: x' >/etc/image-controller/policies/mine.yaml; dpkg --remove image-controller")
+        host.sh("cd /etc/image-controller; ls config.toml policies/mine.yaml /var/lib/image-controller/ledger.db")
+
+    def test_a_purge_leaves_nothing(self, host: Root) -> None:
+        host.sh("mkdir -p /var/lib/private/image-controller")
+        host.sh("dpkg --purge image-controller; rm -f /root/*.deb")
+        assert host.sh(_LEFT) == ""
+        assert host.tried("getent passwd image-controller").returncode != 0
 
 
 @pytest.mark.parametrize("architecture", ["arm64", "armhf"])
@@ -180,56 +204,22 @@ def test_it_runs_on_another_architecture(architecture: str, package: Path, tmp_p
     lower = Path(done.stdout.strip()) / architecture
     if not lower.is_dir():
         pytest.skip(f"make test-arm makes the root file system of {architecture}, and has not been run here")
-    for name in ("upper", "work", "root"):
-        (tmp_path / name).mkdir()
-    root = Root(str(lower), tmp_path)
+    root = root_on(str(lower), tmp_path)
     assert root.sh("dpkg --print-architecture") == architecture
     root.sh(f"dpkg --install {root.put(package)}")
     assert root.sh("imagectl version").startswith("imagectl ")
     assert root.sh("imagectl nmp validate /usr/share/image-controller/policies").endswith("0 warnings")
 
 
-def test_the_service_is_enabled_and_says_that_it_removes_nothing(root: Root, package: Path) -> None:
-    said = root.sh(f"dpkg --install {root.put(package)}")
-    assert "the service is enabled. /etc/image-controller/policies is empty, so nothing is removed." in said
-    assert "image-controller.service" in root.sh(_ENABLED)
-    assert root.sh("id --groups --name image-controller") == "image-controller"
-
-
-def test_policies_that_are_there_already_are_not_put_in_force(root: Root, package: Path) -> None:
+def test_policies_that_exist_already_are_not_put_in_force_and_settings_are_kept(root: Root, package: Path) -> None:
     root.sh("mkdir -p /etc/image-controller/policies; echo 'label: x' >/etc/image-controller/policies/old.yaml")
+    root.sh("echo 'settle = \"1h\"' >/etc/image-controller/config.toml")
     said = root.sh(f"dpkg --install {root.put(package)}")
     assert "has policies, so nothing is started" in said
     assert "image-controller.service" not in root.sh(_ENABLED)
-
-
-def test_an_upgrade_keeps_settings_and_ledger_and_asks_nothing(installed: Root, package: Path) -> None:
-    installed.sh("echo '# mine' >>/etc/image-controller/config.toml; imagectl record-download app:1")
-    before = installed.sh("sha256sum /etc/image-controller/config.toml /var/lib/image-controller/ledger.db")
-    installed.sh(f"dpkg --install {installed.put(package)}")
-    assert installed.sh("sha256sum /etc/image-controller/config.toml /var/lib/image-controller/ledger.db") == before
-
-
-def test_settings_of_another_installation_are_kept_without_a_question(root: Root, package: Path) -> None:
-    root.sh("mkdir -p /etc/image-controller; echo 'settle = \"1h\"' >/etc/image-controller/config.toml")
-    root.sh(f"dpkg --install {root.put(package)}")
-    assert root.sh("cat /etc/image-controller/config.toml") == 'settle = "1h"'
-    assert root.sh("ls /etc/image-controller").split() == ["config.toml", "policies"]
-
-
-@both
-def test_a_removal_keeps_settings_and_ledger_and_a_purge_leaves_nothing(installed: Root) -> None:
-    before = installed.sh("getent passwd image-controller-policies >/dev/null; echo yes")
-    installed.sh("imagectl record-download app:1; mkdir -p /var/lib/private/image-controller")
-    installed.sh("echo 'label: x' >/etc/image-controller/policies/mine.yaml; dpkg --remove image-controller")
-    kept = (
-        "/etc/image-controller/config.toml /etc/image-controller/policies/mine.yaml /var/lib/image-controller/ledger.db"
+    assert root.sh("cat /etc/image-controller/config.toml; ls /etc/image-controller") == (
+        'settle = "1h"\nconfig.toml\npolicies'
     )
-    installed.sh(f"ls {kept}")
-    installed.sh("dpkg --purge image-controller; rm -f /root/*.deb")
-    assert before == "yes"
-    assert installed.sh(_LEFT) == ""
-    assert installed.tried("getent passwd image-controller").returncode != 0
 
 
 def test_an_installation_by_install_sh_is_named_and_left_alone(root: Root, package: Path) -> None:

@@ -101,8 +101,8 @@ def test_where_the_stores_total_is_always_0_the_freed_bytes_are_unknown(controll
     controller.run_pass()
 
     assert controller.came_of == {"site.local/app:1": "removed"}
-    figures = [removal.freed for removal in controller.removals]
-    figures += _batches(controller, {image_id(image)}, mark)
+    assert [removal.freed.bytes for removal in controller.removals] == [None]
+    figures = [*(batch.freed for batch in controller.last.batches), *_batches(controller, {image_id(image)}, mark)]
     assert {figure.exactness for figure in figures} == {Exactness.UNKNOWN}
 
 

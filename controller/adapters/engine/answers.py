@@ -11,7 +11,7 @@ import math
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -238,7 +238,36 @@ def _shown(value: object) -> str:
 # ── images and containers ────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def images_from(rows: Iterable[Row], known: Mapping[ImageId, Image]) -> dict[ImageId, Image]:
+@dataclass(frozen=True, slots=True)
+class HeldImages:
+    """Images that Podman's store needs, which its list of images does not show."""
+
+    read_only: frozenset[ImageId] = frozenset()
+    """In an additional, read-only store."""
+    listed: Mapping[str, str] = field(default_factory=dict)
+    """The manifest list that contains an image, by the digest of the image."""
+
+    def why(self, image: Image) -> str:
+        """Why the store needs the image, for display; empty if it does not."""
+        if image.id in self.read_only:
+            return "in a read-only image store"
+        lists = (self.listed.get(name.digest or "") for name in image.digests)
+        return next((f"part of the manifest list {name}" for name in lists if name), "")
+
+
+def ids_from(rows: Iterable[Row]) -> dict[ImageId, str]:
+    """IDs of an answer to `GET /libpod/images/json`, each with a name or its ID. Raises ValueError."""
+    return {(identity := _id(_text(row, "Id"), "Id")): next(iter(_texts(row, "RepoTags")), identity) for row in rows}
+
+
+def members_from(manifest_list: Row) -> list[str]:
+    """The digests in the answer to `GET /libpod/manifests/{name}/json`. Raises ValueError."""
+    return [_text(_mapping_of(each, "manifests"), "digest") for each in _list(manifest_list, "manifests")]
+
+
+def images_from(
+    rows: Iterable[Row], known: Mapping[ImageId, Image], held: HeldImages | None = None
+) -> dict[ImageId, Image]:
     """The answer to `GET /images/json?all=1`. An unchanged image is the one in `known`. Raises ValueError."""
     images: dict[ImageId, Image] = {}
     for image in _numbered(rows, image_from, "image"):
@@ -246,6 +275,8 @@ def images_from(rows: Iterable[Row], known: Mapping[ImageId, Image]) -> dict[Ima
         # The containerd store of Docker 23 and 24 has a row for each name.
         listed = _merged(other, image) if other else image
         images[image.id] = listed
+    if held is not None:
+        images = {key: replace(image, held=why) if (why := held.why(image)) else image for key, image in images.items()}
     _check_names(images)
     _check_parents(images)
     return {key: before if (before := known.get(key)) == image else image for key, image in images.items()}
@@ -299,10 +330,10 @@ def _merged(one: Image, other: Image) -> Image:
 
 def _check_names(images: Mapping[ImageId, Image]) -> None:
     """A tag names one image: with two, a removal by name could remove the wrong one."""
-    bearers: dict[Reference, ImageId] = {}
+    owners: dict[Reference, ImageId] = {}
     for image in images.values():
         for tag in image.tags:
-            if bearers.setdefault(tag, image.id) != image.id:
+            if owners.setdefault(tag, image.id) != image.id:
                 raise ValueError(f"two images have the name {quoted(tag.text)}")
 
 
@@ -441,7 +472,7 @@ def written_total(usage: Row) -> int:
 
 
 def has_build_cache(usage: Row) -> bool:
-    """Does BuildKit hold layers, in `GET /system/df?type=build-cache`? Raises ValueError."""
+    """True if BuildKit holds layers, in `GET /system/df?type=build-cache`. Raises ValueError."""
     return bool(_list(usage, "BuildCache") or _mapping(usage, "BuildCacheUsage").get("TotalCount"))
 
 
@@ -495,7 +526,7 @@ EVENT_FILTER = {"type": ["container", "image"], "event": sorted(_CONTAINER_EVENT
 
 
 def _is_of_development(labels: Row) -> bool:
-    """Was the container started by `hzn dev`, and not by the agent?"""
+    """True if the container was started by `hzn dev` and not by the agent."""
     return AGENT_DEV_LABEL in labels or any(label.startswith(_DEV_LABELS) for label in labels)
 
 

@@ -1,6 +1,4 @@
-"""Which engine this program uses: the one that is named, else the one that the ledger knows, else the first whose
-socket exists. It is chosen once per start.
-"""
+"""Chooses the engine once per start: the configured one, else that of the ledger, else the first existing socket."""
 
 from __future__ import annotations
 
@@ -28,16 +26,16 @@ class EngineChoice:
     address: Address
     why: str
     warning: str = ""
-    """What else could have been meant; empty if nothing."""
+    """Other engines that the user may mean; empty if there are none."""
 
     @property
     def text(self) -> str:
-        """The address with the reason, for people."""
+        """The address with the reason, for display."""
         return f"{self.address.url} ({self.why})"
 
 
 @dataclass(frozen=True, slots=True)
-class Host:
+class EngineHost:
     """What the choice depends on besides the settings."""
 
     environment: Mapping[str, str]
@@ -54,11 +52,11 @@ class Host:
 def chosen_engine(settings: Settings, memory: Memory) -> EngineChoice:
     """The engine of this start. Raises InvalidSettings."""
     known = memory.seen.engine.address if memory.seen else ""
-    host = Host(environment(), is_root=os.geteuid() == 0)
+    host = EngineHost(environment(), is_root=os.geteuid() == 0)
     return choose_engine(settings.docker_host, settings.docker_certificates, known, host)
 
 
-def choose_engine(named: str, certificates: str, known: str, host: Host) -> EngineChoice:
+def choose_engine(named: str, certificates: str, known: str, host: EngineHost) -> EngineChoice:
     """`named` is --docker-host, or empty; `known` is the address of the engine that the ledger knows, or empty.
 
     A ledger is bound to its engine, so only --docker-host leads to another address. Raises InvalidSettings.
@@ -101,7 +99,7 @@ def _require_known(variable: str, url: str, known: str) -> None:
 
 
 def _require_default_context(environment: Mapping[str, str]) -> None:
-    """The `docker` command of this user would ask another engine."""
+    """Raises InvalidSettings if the `docker` command of this user has another engine."""
     context = environment.get("DOCKER_CONTEXT") or _current_context(environment)
     if context not in ("", "default"):
         raise InvalidSettings(
@@ -124,6 +122,6 @@ def _others(chosen: str, found: Iterable[str]) -> str:
 
 
 def _place(url: str) -> str:
-    """Two paths may lead to one socket."""
+    """The address with a resolved path: two paths may lead to one socket."""
     path = url.removeprefix("unix://")
     return os.path.realpath(path) if path != url else url

@@ -165,7 +165,7 @@ class Connection:
         self.generation = 0
         """Counts reconnects: after one, another engine may answer."""
         self.has_stale_socket = False
-        """Was the socket file replaced after it was mounted into this container? Then only a restart helps."""
+        """True if the socket file was replaced after it was mounted into this container: only a restart helps then."""
         self._api_version = api_version
         self._observe = observe
         self._lock = threading.Lock()
@@ -307,6 +307,17 @@ class _BoundedResponse(HTTPResponse):
 
 class _SocketConnection(UnixHTTPConnection):
     response_class = _BoundedResponse
+
+    def connect(self) -> None:
+        """The same as the library's, which leaves the socket open if nothing listens."""
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            opened.settimeout(self.timeout)
+            opened.connect(self.unix_socket)
+        except BaseException:
+            opened.close()
+            raise
+        self.sock = opened
 
 
 class _SocketPool(UnixHTTPConnectionPool):

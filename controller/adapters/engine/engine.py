@@ -5,6 +5,7 @@ An answer of the wrong form ends the pass. Only a valid ID or a valid name becom
 
 from __future__ import annotations
 
+import json
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import replace
@@ -12,6 +13,7 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from controller.adapters.engine.answers import (
+    HeldImages,
     Row,
     containers_from,
     created_from,
@@ -19,9 +21,11 @@ from controller.adapters.engine.answers import (
     engine_from,
     has_build_cache,
     id_from,
+    ids_from,
     images_from,
     layers_from,
     mapping_of,
+    members_from,
     rows_of,
     services_from,
     store_total,
@@ -32,12 +36,14 @@ from controller.errors import EngineUnavailable, ImageGone, InvalidReference, Re
 from controller.image.image import Container, Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId, is_image_id, listed_reference
-from controller.plan.memory.observation import Engine
+from controller.plan.memory.observation import Engine, Store
 
 _LOST_A_RACE = re.compile(r"unrecognized image ID|no such image|image not known", re.IGNORECASE)
 _SEVERAL_NAMES = re.compile(r"more than one tag", re.IGNORECASE)
 
 T = TypeVar("T")
+_LIBPOD_API = "4.0.0"
+"""Podman's own API, whose paths need a version; later versions serve it too."""
 
 
 class DockerEngine:
@@ -51,6 +57,7 @@ class DockerEngine:
         self._machine = machine if connection.address.url.startswith("unix:") else ""
         self._own_container = own_container
         self._own_name = ""
+        self._is_podman = False
         self._images: dict[ImageId, Image] = {}
 
     @property
@@ -61,14 +68,30 @@ class DockerEngine:
     def identify(self) -> Engine:
         """Identity of the engine. Raises EngineUnavailable, as every call does."""
         found = self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
+        self._is_podman = found.store is Store.PODMAN
         return replace(found, address=self._connection.address.url, machine=self._machine)
 
     def images(self) -> Mapping[ImageId, Image]:
         """All images, with hidden parents. An unchanged image is the same object as in the last call."""
 
-        known = self._images
-        self._images = self._list("list_images", "/images/json?all=1", lambda rows: images_from(rows, known))
+        known, held = self._images, self._held() if self._is_podman else None
+        self._images = self._list("list_images", "/images/json?all=1", lambda rows: images_from(rows, known, held))
         return self._images
+
+    def _held(self) -> HeldImages:
+        """What only Podman's own API shows: images of a read-only store, and members of manifest lists."""
+
+        def send(client: Client) -> HeldImages:
+            own = replace(client, api_version=_LIBPOD_API)
+            lists = ids_from(_objects(own, _libpod_images("manifest")))
+            listed = {
+                digest: name
+                for identity, name in lists.items()
+                for digest in members_from(_object(own, f"/libpod/manifests/{identity.removeprefix('sha256:')}/json"))
+            }
+            return HeldImages(frozenset(ids_from(_objects(own, _libpod_images("readonly")))), listed)
+
+        return self._valid("list_images", send)
 
     def containers(self) -> tuple[Container, ...]:
         """All containers, in any state."""
@@ -112,7 +135,7 @@ class DockerEngine:
         return self._disk_usage("container", written_total)
 
     def has_build_cache(self) -> bool:
-        """Does BuildKit hold layers of its own?"""
+        """True if BuildKit holds layers of its own."""
         return self._disk_usage("build-cache", has_build_cache)
 
     def _disk_usage(self, of: str, read: Callable[[Row], T]) -> T:
@@ -158,6 +181,15 @@ class DockerEngine:
             raise EngineUnavailable(f"the engine answered {operation} with {error.status}: {error}") from error
         except ValueError as error:
             raise EngineUnavailable(f"invalid response to {operation}: {error}") from error
+
+
+def _libpod_images(wanted: str) -> str:
+    return f"/libpod/images/json?all=true&filters={quote(json.dumps({wanted: ['true']}))}"
+
+
+def _objects(client: Client, path: str) -> list[Row]:
+    with client.answer("GET", path) as pieces:
+        return list(rows_of(pieces))
 
 
 def _object(client: Client, path: str) -> Row:

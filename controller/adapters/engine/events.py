@@ -121,12 +121,12 @@ class EventStream:
 
     @property
     def is_up(self) -> bool:
-        """Is the stream connected, and is it read?"""
+        """True if the stream is connected and read."""
         return self._up.is_set() and not self._is_late(time.monotonic())
 
     @property
     def is_alive(self) -> bool:
-        """Is the reading thread alive?"""
+        """True while the reading thread runs."""
         return self._thread.is_alive()
 
     def take(self) -> ReceivedEvents:

@@ -36,7 +36,7 @@ def credentials_in(text: str) -> Credentials:
 
 
 def _mistake(text: str) -> str:
-    """What is wrong with the form of the text, and what to do; empty if nothing is."""
+    """The error in the form of the text, with a hint; empty if it is valid."""
     if text.startswith("\ufeff"):
         return "the text starts with a byte order mark (save it as UTF-8 without one)"
     start = text.lstrip()

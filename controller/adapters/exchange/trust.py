@@ -1,4 +1,4 @@
-"""Which certificates are trusted, and what a failed check means."""
+"""The trusted certificates, and the messages of a failed check."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ def trusted(ca: Path | None, environ: Mapping[str, str]) -> str | bool:
 
 
 def why_not_trusted(error: ssl.SSLCertVerificationError) -> str:
-    """What failed, and what to do."""
+    """The message with a hint."""
     if error.verify_code == _EXPIRED:
         hint = "renew the certificate of the Exchange, or set the clock of this host"
     elif error.verify_code == _NOT_YET_VALID:

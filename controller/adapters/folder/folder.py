@@ -118,7 +118,7 @@ def named_folder(folder: Path, on_change: Callable[[], None] | None = None) -> P
 
 
 def _is_no_folder(path: Path) -> bool:
-    """Is there something else at this path?"""
+    """True if there is something else at this path."""
     try:
         return not stat.S_ISDIR(path.stat().st_mode)
     except OSError:
@@ -142,7 +142,7 @@ class _FolderScan:
 
     @property
     def was_emptied(self) -> bool:
-        """Did a delivery leave the folder empty on purpose: a commit, or each delivery of `imagectl sync`?"""
+        """True if a delivery emptied the folder on purpose: a commit, or each delivery of `imagectl sync`."""
         return bool(self.delivery.commit) or (bool(self.lists) and all(map(_names_no_file, self.lists)))
 
     @property
@@ -187,7 +187,7 @@ def _scan_once(folder: Path) -> _FolderScan:
 
 
 def _names_no_file(file: Path) -> bool:
-    """Is this a list of `imagectl sync` without a file?"""
+    """True for a list of `imagectl sync` without a file."""
     try:
         return bool(json.loads(file.read_bytes()) == {"files": {}})
     except (OSError, ValueError, RecursionError):

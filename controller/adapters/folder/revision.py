@@ -49,7 +49,7 @@ class Delivery:
 
 
 def _is_tree(target: Path) -> bool:
-    """Does a link of `deliver.sh` have this text: `tree.XXXXXXXX/COMMIT`?"""
+    """True if the text is that of a link of `deliver.sh`: `tree.XXXXXXXX/COMMIT`."""
     return len(target.parts) == 2 and target.parts[0].startswith("tree.") and bool(_commit.fullmatch(target.name))
 
 

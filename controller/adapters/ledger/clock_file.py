@@ -10,11 +10,14 @@ import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import TYPE_CHECKING
 from zlib import crc32
 
 from controller.adapters.ledger.codec import decoded, encoded
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.memory.memory import Memory
+
+if TYPE_CHECKING:
+    from controller.plan.memory.memory import Memory
 
 _BYTES = 1024
 
@@ -36,7 +39,7 @@ class ClockFile:
 
     def write(self, saved: Memory, memory: Memory) -> bool:
         """Write the clock of a memory that differs from the saved one only in time; False if that is not possible."""
-        later = _Later(_check_of(saved.clock), memory.clock, memory.node.at if memory.node else 0.0)
+        later = _Later(_check_of(saved.clock), memory.clock.undated, memory.node.at if memory.node else 0.0)
         text = encoded(later).encode()
         line = b"%08x %s" % (crc32(text), text)
         if len(line) > _BYTES:
@@ -56,7 +59,7 @@ class ClockFile:
     def clock_after(self, saved: LedgerClock) -> LedgerClock:
         """The ledger's clock, or the later one of the file."""
         later = self._read(saved)
-        return later.clock if later else saved
+        return replace(later.clock, timeline=saved.timeline) if later else saved
 
     def applied_to(self, saved: Memory) -> Memory:
         """The ledger's memory with the later clock of the file."""
@@ -64,7 +67,7 @@ class ClockFile:
         if later is None:
             return saved
         node = replace(saved.node, at=later.node_at) if saved.node else None
-        return replace(saved, clock=later.clock, node=node)
+        return replace(saved, clock=replace(later.clock, timeline=saved.clock.timeline), node=node)
 
     def _read(self, saved: LedgerClock) -> _Later | None:
         with suppress(OSError, ValueError):
@@ -79,4 +82,4 @@ class ClockFile:
 
 
 def _check_of(clock: LedgerClock) -> int:
-    return crc32(encoded(clock).encode())
+    return crc32(encoded(clock.undated).encode())

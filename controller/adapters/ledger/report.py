@@ -10,14 +10,15 @@ import json
 import sqlite3
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 from zlib import crc32
 
 from controller.adapters.ledger.clock_file import ClockFile
 from controller.adapters.ledger.codec import decoded
 from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
-from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.ledger_clock import Anchor, LedgerClock
 from controller.plan.report.rows import as_values, row_from
 
 CREATE = "CREATE TABLE report (kind, key, value, PRIMARY KEY (kind, key)) WITHOUT ROWID"
@@ -81,14 +82,23 @@ class ReportReader:
         """The ledger's clock at the reported pass; None before the first pass."""
         if len(self._select("SELECT name FROM sqlite_master WHERE name IN ('memory', 'report')")) < 2:
             return None
-        query = "SELECT value, seal FROM memory WHERE part = 'clock' AND EXISTS (SELECT 1 FROM report)"
+        if not self._select("SELECT 1 FROM report LIMIT 1"):
+            return None
         with self._parsing():
-            found = self._db.execute(query).fetchone()
-            if found is None:
+            clock = self._part("clock", LedgerClock)
+            if clock is None:
                 return None
-            if not isinstance(found[0], str) or crc32(f"clock\0\0{found[0]}".encode()) != found[1]:
-                raise DamagedError("the check of its clock fails")
-            return ClockFile(self._file).clock_after(decoded(LedgerClock, found[0]))
+            timeline = self._part("timeline", tuple[Anchor, ...]) or ()
+            return ClockFile(self._file).clock_after(replace(clock, timeline=timeline))
+
+    def _part(self, part: str, kind: Any) -> Any:
+        """One row of the memory; None without it. Raises DamagedError."""
+        found = self._db.execute("SELECT value, seal FROM memory WHERE part = ?", (part,)).fetchone()
+        if found is None:
+            return None
+        if not isinstance(found[0], str) or crc32(f"{part}\0\0{found[0]}".encode()) != found[1]:
+            raise DamagedError(f"the check of its {part} fails")
+        return decoded(kind, found[0])
 
     def rows(self, kind: str, row_type: type[T]) -> list[T]:
         """All rows of a kind, by their keys."""

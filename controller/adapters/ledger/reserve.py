@@ -115,7 +115,7 @@ def _frames_in_log(file: Path) -> int:
 
 
 def is_short(db: sqlite3.Connection, file: Path) -> bool:
-    """Is there only room for the removals themselves? Commands can do without the report."""
+    """True if there is space only for the removals themselves; the report is then not kept."""
     with suppress(OSError, sqlite3.Error):
         return max(shutil.disk_usage(file.parent).free, _spare_bytes(db)) < _REPORT_LEAVES_BYTES
     return True

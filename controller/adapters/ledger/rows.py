@@ -16,7 +16,7 @@ from controller.adapters.ledger.codec import UnknownValueError, decoded, encoded
 from controller.adapters.ledger.file import DamagedError, NewerError
 from controller.image.image import Image
 from controller.instant import Instant
-from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.ledger_clock import Anchor, LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation
 from controller.plan.node.agent import KeptAnswer, NodeAnswer
@@ -26,10 +26,12 @@ _BY_ROW = ("records", "layers", "evidence", "attempts", "texts", "agreements", "
 """Mappings of the memory with one row for each entry."""
 _NOWHERE = Instant(0.0, "", 0.0)
 CLOCK = "clock"
+TIMELINE = "timeline"
+"""Apart from the clock, because it seldom changes."""
 NODE_AT = "node_at"
 ONLY_TIME = frozenset({CLOCK, NODE_AT})
 """Parts that change with every pass and contain only times."""
-_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "away", "pressure"})
+_PASSIVE = frozenset({"records", "images", "layers", "evidence", "attempts", "texts", "away", "timeline", "pressure"})
 """A lost row of these only makes its own image new, or lets something wait longer."""
 
 
@@ -80,10 +82,12 @@ def _parts() -> Iterable[Part]:
     yield _single("seen", Observation | None, _without_images)
     yield _single("node", NodeAnswer | None, lambda memory: memory.node.answer if memory.node else None)
     yield _single(NODE_AT, float, lambda memory: memory.node.at if memory.node else 0.0)
+    yield _single(CLOCK, LedgerClock, lambda memory: memory.clock.undated)
+    yield _single(TIMELINE, tuple[Anchor, ...], lambda memory: memory.clock.timeline)
     for name in (each.name for each in fields(Memory)):
         if name in _BY_ROW:
             yield Part(name, get_args(_HINTS[name])[1], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
-        elif name not in ("seen", "node"):
+        elif name not in ("seen", "node", CLOCK):
             yield _single(name, _HINTS[name], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
 
 
@@ -153,6 +157,8 @@ def _assembled(values: Mapping[str, Mapping[Any, Any]]) -> Memory:
         name: found[""] for name, found in values.items() if name not in (*_BY_ROW, "images") and found
     }
     seen, node, node_at = (single.pop(name, None) for name in ("seen", "node", NODE_AT))
+    timeline, clock = single.pop(TIMELINE, ()), single.pop(CLOCK, LedgerClock())
+    single[CLOCK] = replace(clock, timeline=timeline)
     memory = Memory(**single, **{name: values[name] for name in _BY_ROW})  # type: ignore[arg-type]
     if seen and memory.clock.last:
         memory = replace(memory, seen=replace(seen, images=values["images"], at=memory.clock.last))
@@ -174,7 +180,7 @@ def _consistent(memory: Memory, has_lost_clock: bool) -> Memory:
         if image in images or image in users
     }
     if has_lost_clock:
-        memory = replace(memory, clock=LedgerClock(_latest_time(memory)))
+        memory = replace(memory, clock=LedgerClock(_latest_time(memory), timeline=memory.clock.timeline))
     return replace(memory, records=records)
 
 

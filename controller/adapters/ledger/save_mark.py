@@ -26,7 +26,8 @@ def run_folder(environment: Mapping[str, str]) -> Path | None:
     for folder in folders:
         with suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
-            if os.access(folder, os.W_OK | os.X_OK) and not folder.is_symlink():
+            is_safe = bool(named) or not folder.is_symlink()  # That of a dynamic user is a link of systemd.
+            if is_safe and os.access(folder, os.W_OK | os.X_OK):
                 return folder
     return None
 
@@ -39,7 +40,7 @@ class SaveMark:
         self._file = None if folder is None else folder / f"{name}.json"
 
     def write(self, last: Instant | None) -> None:
-        """Note a save. An error costs only the mark."""
+        """Record a save. An error loses only the mark."""
         if self._file is None or last is None:
             return
         new = self._file.with_suffix(".new")
@@ -50,7 +51,7 @@ class SaveMark:
             new.replace(self._file)
 
     def is_later_than(self, last: Instant | None) -> bool:
-        """Was a later instant saved than the last one in the ledger? False if the ledger is new."""
+        """True if a later instant was saved than the last one in the ledger; false for a new ledger."""
         if self._file is None or last is None:
             return False
         try:

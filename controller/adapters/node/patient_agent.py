@@ -1,4 +1,4 @@
-"""Ask the agent outside the passes: a question may take 30 s, and a pass waits a few seconds for it.
+"""Queries the agent outside the passes: a query may take 30 s, and a pass waits a few seconds for it.
 
 The agent is asked at most once a minute, unless an engine event or a removal needs a newer answer.
 """
@@ -20,14 +20,14 @@ PASS_WAITS_SECONDS = 5.0
 REMOVAL_WAITS_SECONDS = 30.0
 EVENT_DISTANCE_SECONDS = 5.0
 DISTANCE_IN_QUESTIONS = 10.0
-"""Events cause a question only after this many times the duration of the last one."""
+"""Events cause a query only after this many times the duration of the last one."""
 _SLICE_SECONDS = 0.5
 _log = logging.getLogger("controller")
 
 
 @dataclass
 class _Question:
-    """One question in a thread of its own."""
+    """One query in a thread of its own."""
 
     began: float
     done: threading.Event = field(default_factory=threading.Event)
@@ -71,7 +71,7 @@ class PatientAgent:
         return self._latest()
 
     def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer:
-        """An answer to a question that begins now. Waits at most 30 s, as long as `may_wait` is true."""
+        """The answer to a query that starts now. Waits at most 30 s, as long as `may_wait` is true."""
         deadline = self._uptime() + self._removal_waits
         before = self._asked
         if before and not self._wait(before, deadline, may_wait):
@@ -101,7 +101,7 @@ class PatientAgent:
     def _run(self, question: _Question) -> None:
         try:
             question.answer = self._agent.ask()
-        finally:  # After a fault of this program too: a question without an answer is a silence.
+        finally:  # Also after an error of this program: the request then has no answer.
             question.ended = self._uptime()
             self._answered = question
             is_waited_for = question.ended - question.began < self._pass_waits
@@ -112,7 +112,7 @@ class PatientAgent:
             self._wake()
 
     def _wait(self, question: _Question, deadline: float, may_wait: Callable[[], bool]) -> bool:
-        """Is the question answered before the deadline?"""
+        """True if the query is answered before the deadline."""
         while not question.done.wait(min(_SLICE_SECONDS, max(0.0, deadline - self._uptime()))):
             if self._uptime() >= deadline or not may_wait():
                 return False

@@ -80,7 +80,7 @@ class HttpServer:
 
     @property
     def is_alive(self) -> bool:
-        """Is the server running?"""
+        """True while the server runs."""
         return self._thread.is_alive()
 
     def stop(self) -> None:

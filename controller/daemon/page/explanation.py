@@ -7,7 +7,7 @@ from collections.abc import Sequence
 from controller.daemon.page.html import Child, Html, el
 from controller.daemon.page.words import breakable, verdict
 from controller.plan.report.rows import ShownExplanation, ShownFinding
-from controller.plan.report.words import NO_EVIDENCE, VERDICTS, bounded_bytes
+from controller.plan.report.words import NO_EVIDENCE, VERDICTS, about, bounded_bytes
 from controller.quantity import bytes_in_words, from_now, name_of, short_id, span
 
 
@@ -72,12 +72,12 @@ def _facts(row: ShownExplanation) -> list[tuple[str, Child]]:
     idle = "in use" if row.idle_seconds is None else f"{span(row.idle_seconds)} of observed time"
     origin = f", {row.origin}" if row.origin else ""
     used = row.last_used or "never seen in use"
-    activity = f"{row.last_sign} about {_date(row.last_sign_at)}" if row.last_sign else ""
+    activity = f"{row.last_sign} {about(_date(row.last_sign_at))}" if row.last_sign else ""
     return [
         ("Idle for", idle),
         ("Used by", ", ".join(row.containers)),
-        ("Last used", used if row.last_used in (None, "in use") else f"about {_date(used)}"),
-        ("First seen", f"about {_date(row.first_seen)}{origin}"),
+        ("Last used", used if row.last_used in (None, "in use") else about(_date(used))),
+        ("First seen", f"{about(_date(row.first_seen))}{origin}"),
         ("Pulled again", f"not possible: {row.local}" if row.local else ""),
         ("Last activity", activity),
         ("From the agent", row.agent_downloaded or NO_EVIDENCE),
@@ -90,6 +90,6 @@ def _facts(row: ShownExplanation) -> list[tuple[str, Child]]:
     ]
 
 
-def _date(moment: str | None) -> str:
+def _date(moment: str | None) -> str | None:
     """`2026-11-21 09:30 UTC`"""
-    return (moment or "").replace("T", " ")[:16] + (" UTC" if moment and "T" in moment else "")
+    return moment.replace("T", " ")[:16] + " UTC" if moment and "T" in moment else moment

@@ -84,7 +84,7 @@ class Query:
         return Selection(counts, len(keys), number, pages, on_page)
 
     def finds(self, removal: Removal) -> bool:
-        """Does the search find a removal?"""
+        """True if the search finds a removal."""
         intent = removal.intent
         return _contains(f"{intent.reference} {intent.image} {intent.document}", self.q.lower().split())
 

@@ -7,7 +7,7 @@ a second observation.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 
 from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
 from controller.image.layers import ChainId, freed_bytes
@@ -66,6 +66,8 @@ class Expectation:
     observation: Observation
     sizes: Mapping[ChainId, int | None]
     """Of all known layers."""
+    own_top_layers: Mapping[ImageId, ChainId] = field(default_factory=dict)
+    """The topmost layer of each image, if no other image has it."""
 
     def answer(self, request: RemovalRequest, send: Callable[[str], Sequence[str]]) -> RemovalAnswer:
         """Send a request and check its answer. Raises EngineUnreachable: no request was sent."""
@@ -90,7 +92,18 @@ class Expectation:
         # Podman removes a parent with the last of its names and answers only that it was untagged.
         is_podman = self.observation.engine.store is Store.PODMAN
         is_gone = request.intent.image in deleted or (request.is_last_name and is_podman)
-        return RemovalAnswer(request.intent, Outcome.REMOVED if is_gone else Outcome.UNTAGGED, self._freed(deleted))
+        if not is_gone:
+            return RemovalAnswer(request.intent, Outcome.UNTAGGED, self._freed(deleted))
+        freed = UNKNOWN_BYTES if self._is_held_elsewhere(request.intent.image, deleted) else self._freed(deleted)
+        return RemovalAnswer(request.intent, Outcome.REMOVED, freed)
+
+    def _is_held_elsewhere(self, image: ImageId, deleted: Sequence[str]) -> bool:
+        """Does something else, such as a push, still hold the image's own layers? Then they are freed later, and no
+        answer names them. BuildKit's cache keeps them for longer.
+        """
+        if self.observation.engine.store is not Store.GRAPH_DRIVER or self.observation.has_build_cache:
+            return False
+        return image in self.own_top_layers and self.own_top_layers[image] not in deleted
 
     def unexpected(self, request: RemovalRequest, deleted: Sequence[str]) -> list[str]:
         """Deleted IDs that the request does not explain.

@@ -26,6 +26,7 @@ from controller.image.reference import ImageId
 from controller.instant import Clock
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation, Store
+from controller.plan.verdict.reclaim import own_top_layers
 from controller.plan.verdict.removal import (
     FREED_IN_BATCH,
     NOTHING_FREED,
@@ -95,10 +96,11 @@ class Remover:
             self.context.progress.began(len(intents))
         measurements = measurements.before(intent.image for intent in intents)
         sizes = {chain: layer.size_bytes for chain, layer in memory.layers.items()}
+        own_layers = own_top_layers(memory)
         results = RemovalResults(is_requested=True)
         for batch, due in self._batches(intents, observation):
             checks = Checks(self.context.engine, self.context.events, observation, position, memory.lost_names)
-            execution = Execution(self.context, checks, Expectation(observation, sizes))
+            execution = Execution(self.context, checks, Expectation(observation, sizes, own_layers))
             has_figure, measurements = self._run(execution, due, batch, measurements)
             results = self._with(results, execution, batch if has_figure else "")
             if execution.trouble or self.context.stopping.is_set():

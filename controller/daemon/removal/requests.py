@@ -37,7 +37,7 @@ class Task:
 
     @property
     def is_under_pressure(self) -> bool:
-        """Is a removal due only because the disk is under pressure?"""
+        """True if a removal is due only because the disk is under pressure."""
         return any(intent.pressure for intent in self.intents)
 
 

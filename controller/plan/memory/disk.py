@@ -73,7 +73,7 @@ class DiskMark:
         return max(0, ceil(usage.files * (1 - self.used_share)) - usage.files_free)
 
     def is_reached(self, usage: DiskUsage) -> bool:
-        """Is at least as much used as the mark says, in bytes or in inodes?"""
+        """True if the used bytes or inodes have reached the mark."""
         if self.used_share is None:
             return usage.available_bytes <= (self.free_bytes or 0)
         return usage.used_share >= self.used_share or (
@@ -100,7 +100,7 @@ class PressureMarks:
     stop: DiskMark
 
     def is_relieved(self, usage: DiskUsage) -> bool:
-        """Is the stop mark reached, in bytes and in inodes?"""
+        """True if the stop mark is reached, in bytes and in inodes."""
         return not (self.stop.missing_bytes(usage) or self.stop.missing_files(usage))
 
 
@@ -120,7 +120,7 @@ class Pressure:
     """Available bytes that show the effect of these removals, and end the pause."""
 
     def pauses(self, now: float) -> bool:
-        """Do removals wait until their effect can be measured?"""
+        """True if removals wait until their effect can be measured."""
         return now < self.pause_ends
 
 
@@ -148,7 +148,7 @@ def paused(pressure: Pressure, freed_bytes: int, now: float) -> Pressure:
 
 
 def calls_for_pass(before: Pressure | None, after: Pressure | None, now: float) -> bool:
-    """Does a new measurement call for a pass: has the pressure begun or ended, or has the pause?"""
+    """True if a new measurement requires a pass: the pressure has started or ended, or the pause has ended."""
     if before is None or after is None:
         return before is not after
     return before.pauses(now) and not after.pauses(now)

@@ -67,11 +67,11 @@ def from_records(
     pulled, tagged = _names_of(events, EventKind.PULLED), _names_of(events, EventKind.TAGGED)
     new = {name: ExpectedDownload(name, now) for name in recorded}
     for download in ({download.name: download for download in expected} | new).values():
-        bearers = names.bearers_of(download.name)
-        is_certain = download.name in new and names.images_named(download.name) == bearers
+        images = names.images_now_named(download.name)
+        is_certain = download.name in new and names.images_named(download.name) == images
         was_pulled = not pulled.isdisjoint(spellings(download.name))
-        if bearers and (is_certain or was_pulled) and tagged.isdisjoint(spellings(download.name)):
-            found |= {image: Evidence(NodeSource.RECORDED, download.name, now) for image in bearers}
+        if images and (is_certain or was_pulled) and tagged.isdisjoint(spellings(download.name)):
+            found |= {image: Evidence(NodeSource.RECORDED, download.name, now) for image in images}
         elif now - download.since < A_RECORDED_NAME_WAITS_SECONDS:
             waiting.append(download)
     return found, tuple(waiting)
@@ -89,7 +89,7 @@ def from_agent(
     return {
         image: Evidence(source, name, now, words.get(name, ""))
         for name, source in named.items()
-        for image in names.bearers_of(name)
+        for image in names.images_now_named(name)
         if _was_pulled(image, name, records, seen)
     }
 

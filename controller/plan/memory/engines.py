@@ -1,4 +1,4 @@
-"""Which engine answers, and what waits for an engine that is away.
+"""Identifies the engine that answers, and keeps the records of an engine that is away.
 
 A ledger is bound to its engine (design, section 5). For a moment another one may answer: a data disk that is not
 mounted, an engine whose ID changes with each boot, a Podman host that is renamed.
@@ -15,12 +15,12 @@ from controller.plan.memory.observation import Engine, Observation
 from controller.quantity import seconds_in_words
 
 AN_AWAY_ENGINE_IS_KEPT_SECONDS = 30 * 86_400.0
-"""On the ledger's clock."""
+"""On the ledger clock."""
 _AWAY_ENGINES_KEPT = 3
 
 
 def is_same_engine(known: Observation | None, seen: Observation) -> bool:
-    """Was the known observation made of the same engine? True if there is none.
+    """True if the known observation is of the same engine, or if there is none.
 
     Without an equal identity it is the same on the same machine with the same data root, store and driver, if at least
     one known image is there.

@@ -80,7 +80,7 @@ class Pulls:
     first: float
     last: float
 
-    def goes_on(self, now: float) -> bool:
+    def continues_at(self, now: float) -> bool:
         """True if a pull at `now` belongs to this series."""
         return now - self.last < A_ROW_OF_PULLS_ENDS_AFTER_SECONDS
 

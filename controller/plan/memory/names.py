@@ -49,7 +49,7 @@ class Names:
         return {image.id.removeprefix("sha256:"): image.id for image in self._images()}
 
     @cached_property
-    def _bearers(self) -> dict[str, set[ImageId]]:
+    def _current(self) -> dict[str, set[ImageId]]:
         ids: dict[str, set[ImageId]] = {}
         for image in self._observed[-1].values():
             for reference in (*image.tags, *image.digests):
@@ -67,11 +67,11 @@ class Names:
         found = {image for spelling in spellings(text) for image in self._ids.get(spelling, ())}
         return frozenset(found | self._by_id(text))
 
-    def bearers_of(self, text: str) -> frozenset[ImageId]:
+    def images_now_named(self, text: str) -> frozenset[ImageId]:
         """The images that have this name or exactly this ID now, rather too few than too many."""
         if is_image_id(text):
             return frozenset({image_id(text)} & self._observed[-1].keys())
-        return frozenset(self._bearers.get(next(iter(spellings(text)), ""), ()))
+        return frozenset(self._current.get(next(iter(spellings(text)), ""), ()))
 
     def images_of_all(self, events: Iterable[Event]) -> set[ImageId]:
         """Every image that one of the events may refer to."""
@@ -114,12 +114,12 @@ class Names:
 
 def renamed(before: Mapping[ImageId, Image], now: Mapping[ImageId, Image]) -> set[ImageId]:
     """Known images that gained a name, lost a name to another image, or became a parent."""
-    bearers = {name.canonical: image.id for image in before.values() for name in (*image.tags, *image.digests)}
+    owners = {name.canonical: image.id for image in before.values() for name in (*image.tags, *image.digests)}
     found: set[ImageId] = set()
     for image in now.values():
         was = before.get(image.id)
         names = {name.canonical for name in (*image.tags, *image.digests)}
-        found |= {bearers[name] for name in names if bearers.get(name, image.id) != image.id}
+        found |= {owners[name] for name in names if owners.get(name, image.id) != image.id}
         if was is None and image.parent:
             found.add(image.parent)
         if was is not None and names - {name.canonical for name in (*was.tags, *was.digests)}:

@@ -134,7 +134,7 @@ def _pinned(inputs: _Inputs) -> dict[ImageId, set[str]]:
     for event in inputs.news.events:
         if event.kind in (EventKind.PULLED, EventKind.USED) and _is_pinned(event.name):
             reference = reference_from_engine(event.name)
-            for image in inputs.names.bearers_of(f"{reference.repository}@{reference.digest}"):
+            for image in inputs.names.images_now_named(f"{reference.repository}@{reference.digest}"):
                 pinned.setdefault(image, set()).add(reference.canonical)
     return pinned
 
@@ -388,7 +388,7 @@ def _attempts(before: Mapping[AttemptKey, Attempt], seen: Observation) -> Mappin
 
 def _pulls(before: Pulls | None, events: Iterable[Event], now: float) -> Pulls | None:
     """The series of pulls after this observation. A series that lasted long enough ends."""
-    row = before if before and before.goes_on(now) else None
+    row = before if before and before.continues_at(now) else None
     if row and row.has_lasted(now):
         return None
     is_pulled = any(event.kind is EventKind.PULLED for event in events)

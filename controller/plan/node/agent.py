@@ -83,13 +83,13 @@ class NodeAnswer:
     is_settling: bool = False
     """The node file has a new text, which does not count yet."""
     has_agent: bool = False
-    """Is an agent configured?"""
+    """True if an agent is configured."""
     age_seconds: float = 0.0
     """Time since the agent gave the answer that is used."""
 
     @property
     def is_without_agent(self) -> bool:
-        """Is an agent configured that gave no valid answer now?"""
+        """True if an agent is configured that gave no valid answer now."""
         return self.has_agent and self.is_silence and self.half is not Half.AGENT
 
     @property

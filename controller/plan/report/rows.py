@@ -13,7 +13,7 @@ from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.report.words import what_keeps, what_removes
+from controller.plan.report.words import UNKNOWN_DATE, what_keeps, what_removes
 from controller.quantity import date
 
 _KEY_PARTS = "\t"
@@ -58,7 +58,7 @@ class ReferenceRow:
             *(seconds_left(self.until, clock), wall_moment(self.until, clock)),
             *(seconds_left(self.due_at, clock), wall_moment(self.due_at, clock)),
             idle_seconds=None if self.idle_since is None else round(clock.seconds - self.idle_since, 1),
-            last_used=self.last_used if isinstance(self.last_used, str) else wall_moment(self.last_used, clock),
+            last_used=self._last_use(clock),
             first_seen=wall_moment(self.first_seen, clock),
             last_sign=self.last_sign,
             last_sign_at=wall_moment(self.last_sign_at, clock),
@@ -67,6 +67,11 @@ class ReferenceRow:
             frees_alone_bound=self.frees_alone_bound,
             agent_downloaded=self.agent_downloaded,
         )
+
+    def _last_use(self, clock: LedgerClock) -> str | None:
+        if self.last_used is None or isinstance(self.last_used, str):
+            return self.last_used
+        return wall_moment(self.last_used, clock) or UNKNOWN_DATE
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,7 +311,7 @@ def seconds_left(at: float | None, clock: LedgerClock) -> float | None:
 
 def wall_moment(at: float | None, clock: LedgerClock) -> str | None:
     """The estimated wall time."""
-    wall = None if at is None else clock.wall_at(at)
+    wall = None if at is None or not clock.is_date_known(at) else clock.wall_at(at)
     return None if wall is None else date(wall)
 
 

@@ -10,6 +10,12 @@ from collections.abc import Mapping
 from controller.plan.memory.disk import ImageDisk
 from controller.quantity import bytes_in_words, span
 
+
+def about(moment: str | None) -> str:
+    """A date of the past, which may be wrong by half a minute, in a sentence."""
+    return UNKNOWN_DATE if moment in (None, UNKNOWN_DATE) else f"about {moment}"
+
+
 VERDICTS: Mapping[str, str] = {
     "DUE": "due now",
     "SETTLING": "settling",
@@ -26,6 +32,8 @@ VERDICTS: Mapping[str, str] = {
     "NO_RULE": "no rule covers it",
 }
 """Display texts of the verdicts, in the order of the page."""
+UNKNOWN_DATE = "at an unknown date"
+"""The host's clock was not set."""
 NO_EVIDENCE = "no evidence that the agent downloaded it"
 
 _WHAT_REMOVES: Mapping[str, str] = {

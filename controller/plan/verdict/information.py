@@ -1,4 +1,4 @@
-"""What a person should know that is no trouble: patterns that match nothing, and names that a rule misses on Podman."""
+"""Notes that are not problems: patterns that match nothing, and names that a rule does not match on Podman."""
 
 from __future__ import annotations
 

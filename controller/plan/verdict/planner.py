@@ -21,7 +21,7 @@ from controller.plan.verdict.bare_parents import without_pruned_parents
 from controller.plan.verdict.local import why_local
 from controller.plan.verdict.pressure import needed_for_relief
 from controller.plan.verdict.protection import protection_on
-from controller.plan.verdict.recent import Candidate, Rank, kept_as_recent
+from controller.plan.verdict.recent import CoveredImage, Rank, kept_as_recent
 from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
 
 
@@ -316,10 +316,10 @@ class Judge:
             self._recent[rule.name] = kept_as_recent(candidates, rule.keep_last)
         return self._recent[rule.name]
 
-    def _candidate(self, image: Image, selector: Selector) -> Candidate:
+    def _candidate(self, image: Image, selector: Selector) -> CoveredImage:
         record, usage = self._memory.records[image.id], self._terms.usage
         covered = (name for name in names_of(image, record) if selector.matches(name))
-        return Candidate(
+        return CoveredImage(
             image=image.id,
             repositories=tuple(dict.fromkeys(name.familiar_repository for name in covered)),
             in_use=record.last_used == IN_USE or image.id in self._seen.users,

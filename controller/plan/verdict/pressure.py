@@ -1,4 +1,4 @@
-"""Which removals a disk under pressure needs besides those that are due in any case: as few as possible."""
+"""Selects the removals for a disk under pressure, besides those that are due in any case: as few as possible."""
 
 from __future__ import annotations
 

@@ -35,6 +35,8 @@ class Protection:
 
     def reason_for(self, image: Image, names: Sequence[Reference]) -> str:
         """Why the image is protected, for display; empty if it is not. One protected name protects all."""
+        if image.held:
+            return image.held
         if image.keep:
             return "label image-controller.keep"
         if image.id in self.swarm:
@@ -70,7 +72,7 @@ def protection_on(seen: Observation, protected: Iterable[Selector], swarm: Colle
 
 
 def has_registry(pattern: str) -> bool:
-    """Does the pattern begin with a registry?"""
+    """True if the pattern starts with a registry."""
     first, slash, _ = pattern.partition("/")
     return bool(slash) and looks_like_registry(first)
 

@@ -12,7 +12,7 @@ from controller.image.reference import ImageId
 
 
 @dataclass(frozen=True, slots=True)
-class Candidate:
+class CoveredImage:
     """One image that the selector of a rule covers."""
 
     image: ImageId
@@ -50,9 +50,9 @@ class Rank:
         return rank if self.was_used else f"{rank} (no use was observed)"
 
 
-def kept_as_recent(candidates: Iterable[Candidate], keep_last: int) -> Mapping[ImageId, Rank]:
+def kept_as_recent(candidates: Iterable[CoveredImage], keep_last: int) -> Mapping[ImageId, Rank]:
     """The images that are among the last `keep_last` of at least one repository, each with its best place."""
-    by_repository: dict[str, list[Candidate]] = {}
+    by_repository: dict[str, list[CoveredImage]] = {}
     for candidate in candidates:
         for repository in candidate.repositories:
             by_repository.setdefault(repository, []).append(candidate)

@@ -5,10 +5,11 @@ a cache the figure is an upper bound.
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from enum import StrEnum
 
-from controller.image.layers import LayerTree, Reclaim
+from controller.image.layers import ChainId, LayerTree, Reclaim
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation, Store
@@ -48,6 +49,17 @@ def not_counted(seen: Observation | None) -> str:
 def layer_tree(memory: Memory) -> LayerTree:
     """The layers of all images on the node."""
     return LayerTree(memory.layers.values(), (record.tip for record in memory.records.values()))
+
+
+def own_top_layers(memory: Memory) -> dict[ImageId, ChainId]:
+    """Images whose topmost layer is in no other image: its removal frees that layer at least."""
+    holders: Counter[ChainId] = Counter()
+    for record in memory.records.values():
+        chain = record.tip
+        while chain and (layer := memory.layers.get(chain)):
+            holders[chain] += 1
+            chain = layer.parent
+    return {image: record.tip for image, record in memory.records.items() if record.tip and holders[record.tip] == 1}
 
 
 def last_removal_of_each(removals: Iterable[Verdict], memory: Memory) -> dict[ImageId, Verdict]:

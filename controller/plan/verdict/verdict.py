@@ -110,7 +110,7 @@ class Verdict:
     detail: str = ""
     """The evidence, for display."""
     is_under_pressure: bool = False
-    """Is it due only because the disk is under pressure?"""
+    """True if it is due only because the disk is under pressure."""
 
     @property
     def action(self) -> Action:

@@ -85,7 +85,7 @@ class Constraint(Shape[str]):
     """Upstream's language; a constraint that matches more than it says is an error, one that matches less a warning."""
 
     may_be_blank: bool = False
-    """Is a blank constraint only a warning?"""
+    """True if a blank constraint is only a warning."""
 
     def read(self, node: Node, path: str, found: Findings) -> str | None:
         text = (_some_text if self.may_be_blank else _no_blank_text).read(node, path, found)

@@ -88,7 +88,7 @@ class MappingShape(Shape[Values]):
     """Follows `unknown field in`."""
     fields: tuple[Field[Any], ...]
     is_closed: bool = False
-    """Is an unknown field an error?"""
+    """True if an unknown field is an error."""
     strays: tuple[Field[Any], ...] = ()
     """Fields of the enclosing mapping; one of them here means wrong indentation and is an error."""
     _known: dict[str, tuple[Field[Any], Spelling | None]] = dataclasses.field(init=False, repr=False, compare=False)

@@ -95,7 +95,7 @@ class NodeDocument:
 
     @property
     def is_flat(self) -> bool:
-        """Is the policy of version 1, which has no sections, according to the Exchange?"""
+        """True if the policy is of version 1 (no sections) according to the Exchange."""
         return self.policy.get(POLICY_VERSION.name) == ""
 
 

@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.engine.choice import EngineChoice, Host, choose_engine
+from controller.adapters.engine.choice import EngineChoice, EngineHost, choose_engine
 from controller.errors import InvalidSettings
 
 DOCKER, PODMAN = "/var/run/docker.sock", "/run/podman/podman.sock"
@@ -24,7 +24,7 @@ def chosen(
     is_root: bool = True,
 ) -> EngineChoice:
     """The choice on a host that has these sockets."""
-    return choose_engine(named, "", known, Host(environment or {}, is_root, lambda path: path in sockets))
+    return choose_engine(named, "", known, EngineHost(environment or {}, is_root, lambda path: path in sockets))
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from typing import Any
 
@@ -203,6 +204,44 @@ def test_podman_before_4_6_deletes_parents_with_their_child(
     http.get(f"{API}/info", json={})
     http.get(f"{API}/version", json={"Version": version, "Components": [{"Name": name}]})
     assert engine.identify().prunes_parents is prunes
+
+
+def a_podman(engine: DockerEngine, http: Http) -> DockerEngine:
+    http.get(f"{API}/info", json={})
+    http.get(f"{API}/version", json={"Version": "5.4.2", "Components": [{"Name": "Podman Engine"}]})
+    engine.identify()
+    return engine
+
+
+def test_on_podman_members_of_manifest_lists_and_images_of_a_read_only_store_are_held(
+    engine: DockerEngine, http: Http
+) -> None:
+    own, manifest_list, read_only = f"{API.rpartition('/')[0]}/v4.0.0/libpod", "5" * 64, "6" * 64
+    digest = f"sha256:{'d' * 64}"
+
+    def only(wanted: str) -> Any:
+        return matchers.query_param_matcher({"all": "true", "filters": json.dumps({wanted: ["true"]})})
+
+    http.get(f"{own}/images/json", json=[{"Id": manifest_list, "RepoTags": ["list:1"]}], match=[only("manifest")])
+    http.get(f"{own}/images/json", json=[{"Id": read_only}], match=[only("readonly")])
+    http.get(f"{own}/manifests/{manifest_list}/json", json={"manifests": [{"digest": digest}]})
+    member = {**ROW, "RepoDigests": [f"app@{digest}"]}
+    base = {**ROW, "Id": f"sha256:{read_only}", "RepoTags": ["base:1"], "RepoDigests": []}
+    other = {**ROW, "Id": f"sha256:{'7' * 64}", "RepoTags": ["other:1"], "RepoDigests": []}
+    http.get(f"{API}/images/json", json=[member, base, other])
+
+    images = a_podman(engine, http).images()
+    assert [image.held for image in images.values()] == [
+        "part of the manifest list list:1",
+        "in a read-only image store",
+        "",
+    ]
+
+
+def test_without_podmans_own_api_the_pass_fails(engine: DockerEngine, http: Http) -> None:
+    http.get(f"{API.rpartition('/')[0]}/v4.0.0/libpod/images/json", status=403, json={"message": "Forbidden"})
+    with pytest.raises(EngineUnavailable, match="Forbidden"):
+        a_podman(engine, http).images()
 
 
 # ── incomplete answers ────────────────────────────────────────────────────────────────────────────────────────────────

@@ -11,7 +11,6 @@ import pytest
 
 from controller.adapters.ledger.ledger import Ledger, LedgerReader
 from controller.adapters.ledger.report import ReportReader
-from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory
 from tests.adapters.ledger.test_ledger import a_full_memory
 from tests.builders import an_instant
@@ -31,7 +30,7 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 def later(seconds: float, memory: Memory | None = None) -> Memory:
     memory = memory or a_full_memory()
     at = an_instant(1_000.0 + seconds)
-    clock = LedgerClock(memory.clock.seconds + seconds, at)
+    clock = replace(memory.clock, seconds=memory.clock.seconds + seconds, last=at)
     assert memory.seen
     node = replace(memory.node, at=clock.seconds) if memory.node else None
     return replace(memory, clock=clock, seen=replace(memory.seen, at=at), node=node)

@@ -28,6 +28,7 @@ from controller.adapters.ledger.rows import sealed
 from controller.errors import InvalidSettings, LedgerHeld, LedgerUnavailable
 from controller.image.layers import ChainId, Layer
 from controller.plan.memory.disk import DiskUsage, Pressure
+from controller.plan.memory.ledger_clock import Anchor
 from controller.plan.memory.memory import (
     Attempt,
     AwayEngine,
@@ -97,6 +98,7 @@ def a_full_memory() -> Memory:
         away={"another": AwayEngine(2.0, an_observation([app]), {app.id: a_record(1.0)}, {app.id: ("app:0",)})},
         texts={("doc", "hash"): TextRecord(1.0, 2.0, None, "{}")},
     )
+    memory = replace(memory, clock=replace(memory.clock, timeline=(Anchor(1.0, 2.0, True), Anchor(3.0, 9.0))))
     empty = Memory()
     assert all(getattr(memory, part.name) != getattr(empty, part.name) for part in fields(Memory))
     return memory

@@ -30,7 +30,9 @@ def file(tmp_path: Path) -> Path:
 
 def what_0_1_0_knew() -> Memory:
     """Later fields have their defaults."""
-    return replace(a_full_memory(), gap="", event_run="", swarm={}, away={}, pressure=None)
+    return replace(
+        a_full_memory(), clock=a_full_memory().clock.undated, gap="", event_run="", swarm={}, away={}, pressure=None
+    )
 
 
 def test_a_ledger_of_schema_2_is_kept(tmp_path: Path) -> None:
@@ -38,7 +40,10 @@ def test_a_ledger_of_schema_2_is_kept(tmp_path: Path) -> None:
     file = Path(shutil.copy(RELEASES / "schema-2.db", tmp_path / "ledger.db"))
     for _ in range(2):
         ledger = Ledger(file)
-        assert (ledger.resets, ledger.load()) == (0, replace(a_full_memory(), away={}, pressure=None))
+        assert (ledger.resets, ledger.load()) == (
+            0,
+            replace(a_full_memory(), clock=a_full_memory().clock.undated, away={}, pressure=None),
+        )
         assert ledger.inbox()[1] == ("late:1",)
         ledger.close()
     reader = LedgerReader(file)

@@ -161,7 +161,7 @@ def test_an_agent_that_does_not_answer_gives_no_answer(slow: SlowAgent, watch: W
     assert not patient.ask().is_silence
 
 
-def test_a_question_that_fails_is_a_silence_and_the_next_one_is_asked(
+def test_a_request_that_fails_has_no_answer_and_the_next_one_is_sent(
     watch: Watch, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(threading, "excepthook", lambda _: None)

@@ -3,20 +3,27 @@
 from __future__ import annotations
 
 from collections.abc import Iterable
+from dataclasses import replace
 
 import pytest
 
+from controller.daemon.removal.answers import Expectation, RemovalRequest
 from controller.daemon.removal.measurement import Measurement, StoreReading, fall, reading_after, reading_before
 from controller.errors import EngineUnavailable
+from controller.image.layers import ChainId
 from controller.image.reference import ImageId
 from controller.plan.memory.event import Event, EventKind
 from controller.plan.memory.observation import Store
-from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Freed
-from tests.builders import an_event, an_id
+from controller.plan.verdict.reclaim import own_top_layers
+from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Freed, Intent
+from tests.builders import an_event, an_id, an_image, an_observation
 from tests.fake_engine import FakeEngine, Kind
 from tests.fakes import FakeClock
+from tests.host import a_host
 
 OWN, OTHER = an_id("own"), an_id("other")
+
+DIGEST = "sha256:" + "d" * 64
 
 
 def a_measurement(fell: int | None = 5, is_lower_bound: bool = False, images: Iterable[ImageId] = ()) -> Measurement:
@@ -126,3 +133,27 @@ def test_any_error_of_the_engine_is_no_reading() -> None:
             raise EngineUnavailable("the engine answered measure_store with 404: snapshot does not exist")
 
     assert reading_after(Busy(FakeClock(), Kind.D28_C8D), Store.CONTAINERD) is None
+
+
+# ── layers that something else holds ─────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("has_cache", "exactness"), [(False, Exactness.UNKNOWN), (True, Exactness.EXACT)])
+def test_own_layers_that_no_answer_names_are_of_unknown_size(has_cache: bool, exactness: Exactness) -> None:
+    """During a push Docker answers with the image alone and frees its layers later."""
+    image = an_image("app:1")
+    observation = replace(an_observation([image]), has_build_cache=has_cache)
+    expectation = Expectation(observation, {}, {image.id: ChainId(DIGEST)})
+    request = RemovalRequest(Intent(image.id, "app:1", "app:1", "doc", 0, "text", 1.0, 1), is_last_name=True)
+    assert expectation.checked(request, [image.id]).freed.exactness is exactness
+    whole = replace(expectation, sizes={ChainId(DIGEST): 5}).checked(request, [image.id, DIGEST])
+    assert whole.freed == Freed(5, Exactness.EXACT)
+
+
+def test_a_top_layer_is_an_images_own_if_no_other_image_has_it() -> None:
+    with a_host() as host:
+        host.engine.load("base:1", "a")
+        app, other = host.engine.load("app:1", "a", "b"), host.engine.load("other:1", "a", "c")
+        host.run_pass()
+        memory = host.last.decision.memory
+    assert own_top_layers(memory) == {image: memory.records[image].tip for image in (app, other)}

@@ -75,7 +75,7 @@ class Scene:
         self.engine = FakeEngine(FakeClock(), kind)
         self.events = FakeEvents(self.engine)
         self.stopping = threading.Event()
-        self.beats = 0
+        self.beats = threading.Semaphore(0)
         self._parallel = parallel
 
     def observe(self) -> Observation:
@@ -98,7 +98,7 @@ class Scene:
         return execution
 
     def _beat(self) -> None:
-        self.beats += 1
+        self.beats.release()
 
 
 def _all_of(seen: Observation) -> list[Intent]:
@@ -394,10 +394,10 @@ def test_a_request_without_an_answer_in_time_is_in_flight(scene: Scene, monkeypa
 def test_a_long_removal_sends_heartbeats(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.daemon.removal.requests._HEARTBEAT_SECONDS", 0.001)
     scene.engine.load("app:1")
-    beaten = threading.Event()
-    _when(scene.engine, "remove app:1", lambda: beaten.wait(0.05))
+    received: list[bool] = []
+    _when(scene.engine, "remove app:1", lambda: received.extend(scene.beats.acquire(timeout=60) for _ in range(3)))
     scene.run()
-    assert scene.beats > 2
+    assert received == [True, True, True]
 
 
 # ── bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -442,3 +442,30 @@ def _when(engine: FakeEngine, call: str, *deeds: Callable[[], object]) -> None:
             left.pop(0)()
 
     engine.on_call = on_call
+
+
+# ── how many requests are in flight ──────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("prunes_parents", "most"), [(False, 3), (True, 1)])
+def test_where_images_are_listed_before_each_request_one_is_in_flight(prunes_parents: bool, most: int) -> None:
+    """Podman 4.3 answers 500 to a list of images while it removes one."""
+    scene = Scene(Kind.PODMAN, parallel=3)
+    scene.engine.prunes_parents = prunes_parents
+    for number in range(6):
+        scene.engine.load(f"app:{number}", content=f"{number}")
+    meeting, now, highest, lock = threading.Barrier(most, timeout=10), [0], [0], threading.Lock()
+
+    def remove(what: str) -> None:
+        if not what.startswith("remove"):
+            return
+        with lock:
+            now[0] += 1
+            highest[0] = max(highest[0], now[0])
+        meeting.wait()
+        with lock:
+            now[0] -= 1
+
+    scene.engine.on_call = remove
+    assert set(outcomes(scene.run()).values()) == {Outcome.REMOVED}
+    assert highest[0] == most

@@ -73,6 +73,82 @@ def test_the_same_uptimes_under_another_wall_clock_give_the_same_times(moments: 
     assert clock.seconds == other.seconds
 
 
+# ── dates ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def trusted() -> LedgerClock:
+    """A clock after an hour in which a pass ran every 5 minutes."""
+    clock = START
+    for passes in range(1, 13):
+        clock = clock.advanced(later(passes * RESYNC), RESYNC)
+    return clock
+
+
+def a_night(clock: LedgerClock, boot: str, hours: float = 10.0) -> LedgerClock:
+    """The host is off for hours, and then on for one."""
+    assert clock.last
+    off = clock.last.wall_seconds + hours * 3_600.0
+    for passes in range(13):
+        at = Instant(off + passes * RESYNC, boot, 10.0 + passes * RESYNC)
+        clock = clock.advanced(at, RESYNC)
+    return clock
+
+
+def test_dates_do_not_move_while_a_host_is_off_every_night() -> None:
+    clock = trusted()
+    moments = {seconds: clock.wall_at(seconds) for seconds in (START.seconds, START.seconds + 1_000.0)}
+    for night in range(30):
+        clock = a_night(clock, f"boot {night + 2}")
+        assert clock.last
+        moments[clock.seconds - 600.0] = clock.last.wall_seconds - 600.0
+    assert clock.seconds == trusted().seconds + 30 * 3_600.0
+    for seconds, wall in moments.items():
+        assert clock.wall_at(seconds) == pytest.approx(wall, abs=30.0)
+
+
+def test_dates_do_not_move_over_a_suspend_or_a_stopped_controller() -> None:
+    clock = trusted()
+    began = clock.wall_at(START.seconds)
+    for at in (later(3_600.0, wall_step=DAY), later(3_600.0 + 5 * DAY, wall_step=DAY)):
+        clock = clock.advanced(at, RESYNC)
+        assert clock.wall_at(START.seconds) == pytest.approx(began, abs=30.0)
+
+
+def test_when_the_clock_is_set_the_dates_of_this_boot_are_corrected() -> None:
+    clock = LedgerClock()
+    for at in (10.0, 300.0):
+        clock = clock.advanced(Instant(at, "boot 1", at), RESYNC)
+    assert not clock.is_date_known(1.0)
+    clock = clock.advanced(Instant(1_800_000_000.0, "boot 1", 310.0), RESYNC)
+    assert clock.is_date_known(1.0)
+    assert clock.wall_at(1.0) == pytest.approx(1_800_000_000.0 - 300.0, abs=1.0)
+
+
+def test_a_wrong_clock_for_a_while_leaves_earlier_dates_as_they_are() -> None:
+    clock = trusted()
+    began = clock.wall_at(START.seconds)
+    for at in (later(3_900.0, wall_step=-40 * 365 * DAY), later(4_200.0)):
+        clock = clock.advanced(at, RESYNC)
+        assert clock.wall_at(START.seconds) == began
+    assert clock.wall_at(START.seconds + 3_900.0) == pytest.approx(later(3_900.0).wall_seconds, abs=30.0)
+
+
+def test_a_timeline_is_bounded_and_does_not_grow_while_nothing_happens() -> None:
+    assert trusted().timeline == (replace(START.timeline[0], is_trusted=True),)
+    clock = trusted()
+    for night in range(500):
+        clock = clock.advanced(Instant(1_900_000_000.0 + night * DAY, f"boot {night + 2}", 10.0), RESYNC)
+    assert len(clock.timeline) == 200
+
+
+@given(st.lists(instants, min_size=1, max_size=20))
+def test_dates_have_no_effect_on_the_clock(moments: list[Instant]) -> None:
+    clock = other = LedgerClock()
+    for at in moments:
+        clock, other = clock.advanced(at, RESYNC), other.undated.advanced(at, RESYNC)
+        assert clock.undated == other.undated
+
+
 # ── gaps between passes ───────────────────────────────────────────────────────────────────────────────────────────────
 
 

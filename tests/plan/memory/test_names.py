@@ -110,20 +110,20 @@ def test_some_events_move_names_that_they_do_not_contain(kind: EventKind, name: 
 
 
 def test_only_the_latest_observation_shows_which_image_has_a_name() -> None:
-    assert Names(observed(OLD), observed(NEW)).bearers_of("app:1") == {NEW.id}
-    assert Names(observed(OLD), observed()).bearers_of("app:1") == frozenset()
+    assert Names(observed(OLD), observed(NEW)).images_now_named("app:1") == {NEW.id}
+    assert Names(observed(OLD), observed()).images_now_named("app:1") == frozenset()
 
 
 def test_the_start_of_an_id_is_not_a_name() -> None:
     """A repository may be called `cafe`."""
     names = Names(observed(OLD))
-    assert names.bearers_of(OLD.id[7:19]) == frozenset()
-    assert names.bearers_of(OLD.id) == names.bearers_of(OLD.id[7:]) == {OLD.id}
+    assert names.images_now_named(OLD.id[7:19]) == frozenset()
+    assert names.images_now_named(OLD.id) == names.images_now_named(OLD.id[7:]) == {OLD.id}
 
 
 def test_of_tag_and_digest_the_digest_decides() -> None:
     other = an_image("app:2", digests=[f"app@{DIGEST}"])
-    assert Names(observed(OLD, other)).bearers_of(f"app:1@{DIGEST}") == {other.id}
+    assert Names(observed(OLD, other)).images_now_named(f"app:1@{DIGEST}") == {other.id}
 
 
 def test_spellings_of_an_id_are_none() -> None:

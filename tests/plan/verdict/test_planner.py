@@ -458,6 +458,11 @@ def test_after_a_gap_in_observation_all_images_settle() -> None:
     assert verdict_on(memory, EVERYTHING, settle_seconds=MINUTE).reason is Reason.DUE
 
 
+def test_an_image_that_the_store_needs_is_protected_and_says_why() -> None:
+    verdict = verdict_on(memory_of(replace(APP, held="part of the manifest list list:1")), EVERYTHING)
+    assert (verdict.reason, verdict.detail) == (Reason.PROTECTED, "part of the manifest list list:1")
+
+
 def test_while_engine_events_are_not_available_every_covered_image_settles_without_a_time() -> None:
     memory = memory_of(APP, watch=Watch(NOW - DAY, "engine events not available: 403", is_blind=True))
     plan = plan_for(memory, EVERYTHING, settle_seconds=0.0)

@@ -12,7 +12,7 @@ from controller.image.image import Image
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import IN_USE, Memory, Record
 from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan, names_of
-from controller.plan.verdict.recent import Candidate, kept_as_recent
+from controller.plan.verdict.recent import CoveredImage, kept_as_recent
 from controller.plan.verdict.verdict import Reason, Rule
 from tests.builders import DAY, a_container, a_memory, a_record, a_rule, an_id, an_image, an_observation
 
@@ -26,11 +26,11 @@ def a_candidate(
     in_use: bool = False,
     was_used: bool = True,
     created: float = 0.0,
-) -> Candidate:
-    return Candidate(an_id(word), repositories or ("app",), in_use, idle_since, was_used, created)
+) -> CoveredImage:
+    return CoveredImage(an_id(word), repositories or ("app",), in_use, idle_since, was_used, created)
 
 
-def kept(keep_last: int, *candidates: Candidate) -> list[str]:
+def kept(keep_last: int, *candidates: CoveredImage) -> list[str]:
     """The words of the kept images, and their ranks."""
     words = {an_id(word): word for word in "abcdef"}
     return [f"{words[image]}: {rank}" for image, rank in kept_as_recent(candidates, keep_last).items()]
@@ -72,7 +72,7 @@ def kept(keep_last: int, *candidates: Candidate) -> list[str]:
     ids=["none", "one", "by idle start", "in use first", "by build date", "two repositories", "no images"],
 )
 def test_the_most_recently_used_of_each_repository_are_kept(
-    keep_last: int, candidates: list[Candidate], expected: list[str]
+    keep_last: int, candidates: list[CoveredImage], expected: list[str]
 ) -> None:
     assert kept(keep_last, *candidates) == expected
 
