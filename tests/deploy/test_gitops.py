@@ -17,6 +17,7 @@ from click.testing import CliRunner
 
 from controller.adapters.folder.folder import PolicyFolder
 from controller.cli.main import imagectl
+from tests.campaigns import deliveries
 from tests.deploy.git import DELIVER, PERSON, Delivery, Repository
 
 POLICY = """
@@ -180,6 +181,10 @@ def test_a_clone_that_a_killed_fetch_left_is_created_again(
     done = delivery.run()
     assert (done.returncode, delivery.commit) == (0, commit), done.stderr
     assert delivery.run().stderr == ""
+
+
+def test_a_delivery_that_is_killed_at_any_moment_is_mended_by_the_next_run(tmp_path: Path) -> None:
+    assert deliveries.run(3, seed=7, folder=tmp_path) == (3, [])
 
 
 def test_every_success_is_dated(delivery: Delivery) -> None:
