@@ -260,7 +260,7 @@ clean() {
     local dir
     for dir in "$services"/*/; do [[ ! -d $dir ]] || drop_service "${dir%/}"; done
     tell_packages
-    rm -rf "$services" "$home"/{roots,install.log,lock}
+    rm -rf "$services" "$home"/{roots,bare,install.log,lock}
     rmdir "$home" 2>/dev/null || true
 }
 

@@ -26,7 +26,8 @@ def run_folder(environment: Mapping[str, str]) -> Path | None:
     for folder in folders:
         with suppress(OSError):
             folder.mkdir(mode=0o700, exist_ok=True)
-            if os.access(folder, os.W_OK | os.X_OK) and not folder.is_symlink():
+            is_safe = bool(named) or not folder.is_symlink()  # That of a dynamic user is a link of systemd.
+            if is_safe and os.access(folder, os.W_OK | os.X_OK):
                 return folder
     return None
 

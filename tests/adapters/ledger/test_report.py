@@ -65,6 +65,14 @@ def test_the_next_report_replaces_the_last(ledger: Ledger, reader: ReportReader)
     assert reader.rows("summary", Row) == [Row("images 1")]
 
 
+def test_a_reader_sees_one_report_however_many_follow(ledger: Ledger, reader: ReportReader) -> None:
+    ledger.report(Row(), ROWS)
+    assert len(reader.rows("reference", Row)) == 2
+    ledger.report(Row("images 1"), [(("reference", "c\t3"), A_ROW)])
+    assert reader.keys("reference") == ["a\t1", "b\t2"]
+    assert reader.rows("summary", Row) == [Row()]
+
+
 def test_if_no_row_differs_only_the_summary_is_written(ledger: Ledger, reader: ReportReader) -> None:
     ledger.report(Row(), ROWS)
     ledger.report(Row("images 2"))

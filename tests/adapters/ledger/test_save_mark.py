@@ -98,3 +98,6 @@ def test_the_folder_is_that_of_systemd_or_of_the_user(tmp_path: Path) -> None:
     user.mkdir()
     assert run_folder({"RUNTIME_DIRECTORY": f"{named}:{tmp_path}"}) == named
     assert run_folder({"RUNTIME_DIRECTORY": str(tmp_path / "missing" / "folder")}) is None
+    link = tmp_path / "link"  # as systemd makes it for a dynamic user
+    link.symlink_to(named)
+    assert run_folder({"RUNTIME_DIRECTORY": str(link)}) == link
