@@ -67,6 +67,18 @@ def everything_was_downloaded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(downloads, "_was_pulled", lambda *_: True)
 
 
+def evidence_never_ends(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(remember, "_evidence_before", lambda inputs: inputs.known.evidence)
+
+
+def missing_events_are_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(remember, "_watch", lambda inputs, _: inputs.known.watch)
+
+
+def a_silent_agent_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planner, "named_by_agent", lambda *_: frozenset())
+
+
 def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
     def forgetful(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer) -> Plan:
         plan = make_plan(rules, memory, terms, node)
@@ -83,6 +95,9 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         time_without_observation_counts,
         the_wall_clock_makes_older,
         everything_was_downloaded,
+        evidence_never_ends,
+        missing_events_are_ignored,
+        a_silent_agent_is_ignored,
         due_images_are_left,
     ],
 )
