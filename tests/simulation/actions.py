@@ -68,7 +68,7 @@ class Actions:
             (2, self.replace),
             (3, self.agree),
             (3, self.end_an_agreement),
-            (1, self.agent_stops_or_resumes),
+            (3, self.agent_stops_or_resumes),
             (1, self.record_a_download),
         )
         weights, actions = zip(*weighted, strict=True)

@@ -21,6 +21,7 @@ from tests.fake_engine import Row
 
 EPSILON_SECONDS = 1e-3
 AN_HOUR_SECONDS = 3600.0
+A_DAY_SECONDS = 24 * AN_HOUR_SECONDS
 PULLS_END_SECONDS = 600.0
 LONGEST_BACKOFF_SECONDS = 1800.0 * 1.2
 
@@ -87,6 +88,15 @@ class ImageState:
 
 
 @dataclass
+class Heard:
+    """The names that the agent needs by its answers in one pass."""
+
+    active: frozenset[str]
+    at: float | None = None
+    """The time of the first observation after it."""
+
+
+@dataclass
 class ObservedState:
     """The images and uses of one observation."""
 
@@ -123,6 +133,14 @@ class Model:
     """Images that the agent may have downloaded."""
     surely_downloaded: set[ImageId] = field(default_factory=set)
     """Images that an agent container used at an observation, and that were not gone since."""
+    arrived: set[ImageId] = field(default_factory=set)
+    """Images whose arrival the controller surely observed."""
+    pulled_at: dict[ImageId, float] = field(default_factory=dict)
+    """The time at which the last pull was observed."""
+    heard: list[Heard] = field(default_factory=list)
+    """The last two answers of the agent."""
+    recorded: dict[str, float | None] = field(default_factory=dict)
+    """Names from `record-download`, with the time of the first observation after it."""
     last_answer: AgentAnswer | None = None
     """The last answer of the agent or the node file."""
     is_without_agent: bool = False
@@ -185,11 +203,16 @@ class Model:
         for activity in self.activities:
             activity.is_received |= row["serial"] in activity.rows
 
-    def answered(self, answer: NodeAnswer) -> None:
-        """A pass asks for the node."""
+    def asks(self, answer: NodeAnswer, *, again: bool = False) -> None:
+        """A pass asks for the node; some ask again before a removal."""
         self.is_without_agent = answer.is_without_agent
-        if not answer.is_silence:
-            self.last_answer = answer.agent
+        if answer.is_silence:
+            return
+        self.last_answer, active = answer.agent, frozenset(map(_plain, answer.agent.images_in_use))
+        if self.heard and (again or self.heard[-1].at is None):
+            self.heard[-1] = Heard(self.heard[-1].active | active, self.heard[-1].at)
+        else:
+            self.heard = [*self.heard[-1:], Heard(active)]
 
     def taken(self) -> None:
         """A pass starts; it uses the events so far."""
@@ -234,6 +257,7 @@ class Model:
                 self.states.setdefault(image, before[image])
         self._use(observed)
         self._end_evidence(before)
+        self.heard = [Heard(each.active, self.time if each.at is None else each.at) for each in self.heard]
         self._count(before)
         self._touch()
         self.hold_began = {name: self.hold_began.get(name, self.time) for name in imageless}
@@ -272,6 +296,7 @@ class Model:
             for activity in self.activities
             if activity.is_return and activity.is_taken and self._could_be_known(activity)
         }
+        self.arrived = self.arrived - back | back & observed
         self.surely_downloaded -= back
         self.downloaded -= back & observed - self._used_by_agent_meanwhile()
 
@@ -303,6 +328,20 @@ class Model:
         digests = listed.digests or tuple(name for name in before.names if name.is_digest)
         before.names = (*tags, *digests)
         return before
+
+    def active_lately(self) -> frozenset[str]:
+        """Names that the agent needed by one of its last two answers."""
+        return frozenset(name for each in self.heard for name in each.active)
+
+    def was_pulled_lately(self, image: ImageId) -> bool:
+        """True if its last pull was observed at the earlier of the last two answers, or later."""
+        since = next((each.at for each in self.heard if each.at is not None), 0.0)
+        return self.pulled_at.get(image, 0.0) >= since - EPSILON_SECONDS
+
+    def recorded_names(self) -> list[str]:
+        """The recorded names that an image may still have, or get by a pull (design, section 6)."""
+        self.recorded = {name: self.time if at is None else at for name, at in self.recorded.items()}
+        return [name for name, at in self.recorded.items() if at is None or self.time - at <= A_DAY_SECONDS]
 
     def _use(self, observed: ObservedState) -> None:
         perhaps = {*observed.perhaps_used, *self.perhaps_named(observed.named)}
@@ -359,6 +398,8 @@ class Model:
             meant |= {image for image in self.states if image in texts or image.removeprefix("sha256:") in texts}
             if not meant:
                 meant = {image for image in self.states if {image, image.removeprefix("sha256:")} & untagged}
+            if row["Action"] == "pull":
+                self.pulled_at |= dict.fromkeys(meant, self.time)
             for image in meant & self.states.keys():
                 self.states[image].latest = self.time
                 self.states[image].latest_agent = self.time

@@ -96,14 +96,14 @@ class RecordedNode(FakeNode):
     model: Model = None  # type: ignore[assignment]
 
     def ask(self) -> NodeAnswer:
-        return self._recorded(super().ask())
+        answer = super().ask()
+        self.model.asks(answer)
+        return answer
 
     def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer | None:
         answer = super().ask_again(may_wait)
-        return answer and self._recorded(answer)
-
-    def _recorded(self, answer: NodeAnswer) -> NodeAnswer:
-        self.model.answered(answer)
+        if answer is not None:
+            self.model.asks(answer, again=True)
         return answer
 
 
@@ -134,6 +134,7 @@ class SimulatedNode:
         self.random = Random(seed)
         self.story: list[str] = []
         kind = self.random.choice((*Kind, Kind.PODMAN))
+        self._part_of_agent_rules = self.random.choice((0.3, 0.3, 0.8))
         self.tally = Tally(nodes=Counter([kind]))
         conditions = self._conditions()
         self.conditions = ModelSettings(
@@ -171,7 +172,6 @@ class SimulatedNode:
         self._stood_last: dict[str, tuple[str, str]] = {}
         self._process = 0
         self._last_call = ""
-        self._recorded: list[str] = []
         self._stream_stood = True
         for _ in range(self.random.randint(1, 6)):
             self.actions.one()
@@ -274,7 +274,11 @@ class SimulatedNode:
 
     def _document(self) -> Plain:
         rules = [
-            a_removal(self.random.choice(_PATTERNS), self.random.choice(_MINUTES), self.random.random() < 0.3)
+            a_removal(
+                self.random.choice(_PATTERNS),
+                self.random.choice(_MINUTES),
+                self.random.random() < self._part_of_agent_rules,
+            )
             for _ in range(self.random.randint(1, 3))
         ]
         return a_document(*rules)
@@ -416,7 +420,7 @@ class SimulatedNode:
     def _record_downloads(self) -> None:
         names, self.actions.recorded = self.actions.recorded, []
         record_downloads(self.host.ledger_file, names)
-        self._recorded = [*self._recorded, *names]
+        self.model.recorded |= dict.fromkeys(map(_familiar, names))
 
     # ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -555,10 +559,16 @@ class SimulatedNode:
         self.model.downloaded |= by_agent
         self.model.surely_downloaded |= by_agent
         named = {_familiar(name) for name in (self.model.last_answer or NO_AGENT).named}
-        recorded = map(_familiar, self._recorded)
+        active = self.model.active_lately()
+        recorded = self.model.recorded_names()
         self.model.downloaded |= {image for name in recorded for image in bearers.get(name, ())}
-        pulled = self.actions.pulled
-        self.model.downloaded |= {image for name in named for image in bearers.get(name, ()) if image in pulled}
+        self.model.downloaded |= {
+            image
+            for name in named
+            for image in bearers.get(name, ())
+            if image in self.actions.pulled
+            if image not in self.model.arrived or (name in active and self.model.was_pulled_lately(image))
+        }
 
     def _has_children(self, image: ImageId) -> bool:
         return any(other.parent == image for other in self._images.values())
@@ -585,6 +595,10 @@ class SimulatedNode:
         """True if the last answer names it as in use; the answer may be newer than the observation."""
         needed = {_familiar(name) for name in (self.model.last_answer or NO_AGENT).images_in_use}
         return not needed.isdisjoint(name.familiar for name in (*listed.tags, *listed.digests))
+
+    @property
+    def has_agent(self) -> bool:
+        return bool(self.host.node.answer.source)
 
     def _named_by_agent(self) -> set[ImageId]:
         """Images that the agent ever named, by a name of now or a last one."""
