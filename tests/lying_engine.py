@@ -65,7 +65,7 @@ class LyingEngine:
         path = path if path == "/version" else "/" + path.removeprefix("/v").partition("/")[2]
         operation = f"{handler.command} {path}"
         if self.lie and self.lie.is_about(operation):
-            self.lie.tell(handler, self)
+            self.lie.reply(handler, self)
         elif path == "/events" and "until=" in handler.path:
             says("")(handler, self)
         elif path == "/events":
@@ -120,7 +120,7 @@ def a_container(**fields: Any) -> dict[str, Any]:
     return {**row, "Mounts": [], **fields}
 
 
-Tell = Callable[[Handler, LyingEngine], None]
+Reply = Callable[[Handler, LyingEngine], None]
 
 
 @dataclass(frozen=True)
@@ -130,7 +130,7 @@ class Lie:
     name: str
     about: str
     """The operation, as `GET /images/json`; the path may end with `*`."""
-    tell: Tell
+    reply: Reply
     effect: Effect = Effect.FAILS
     is_swarm: bool = False
     is_containerd: bool = False
@@ -153,11 +153,11 @@ class Lie:
 # ── ways to answer ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def says(body: str | bytes, status: int = 200, **headers: str) -> Tell:
+def says(body: str | bytes, status: int = 200, **headers: str) -> Reply:
     """These bytes, for any request."""
     data = body if isinstance(body, bytes) else body.encode(errors="surrogatepass")
 
-    def tell(handler: Handler, engine: LyingEngine) -> None:
+    def reply(handler: Handler, engine: LyingEngine) -> None:
         handler.send_response(status)
         for name, value in headers.items():
             handler.send_header(name.replace("_", "-"), value)
@@ -165,53 +165,53 @@ def says(body: str | bytes, status: int = 200, **headers: str) -> Tell:
         handler.end_headers()
         handler.wfile.write(data)
 
-    return tell
+    return reply
 
 
-def row_with(honest: dict[str, Any], **fields: Any) -> Tell:
+def row_with(honest: dict[str, Any], **fields: Any) -> Reply:
     """A list whose first row has these fields."""
     return says(json.dumps([{**honest, **fields}]))
 
 
-def image_with(**fields: Any) -> Tell:
+def image_with(**fields: Any) -> Reply:
     return says(json.dumps([an_image(USED, "used:1"), an_image(APP, "app:1", **fields)]))
 
 
-def image_written(field: str, text: str) -> Tell:
+def image_written(field: str, text: str) -> Reply:
     """A field in JSON that Python would not write."""
     rows = json.dumps([an_image(USED, "used:1"), an_image(APP, "app:1", **{field: 424242})])
     return says(rows.replace("424242", text))
 
 
-def without(field: str) -> Tell:
+def without(field: str) -> Reply:
     row = an_image(APP, "app:1")
     del row[field]
     return says(json.dumps([an_image(USED, "used:1"), row]))
 
 
-def cut(body: str) -> Tell:
+def cut(body: str) -> Reply:
     """The connection ends before the length that was announced."""
 
-    def tell(handler: Handler, engine: LyingEngine) -> None:
+    def reply(handler: Handler, engine: LyingEngine) -> None:
         handler.send_response(200)
         handler.send_header("Content-Length", str(len(body) + 100))
         handler.end_headers()
         handler.wfile.write(body.encode())
         handler.hang_up()
 
-    return tell
+    return reply
 
 
-def endless(piece: bytes, begin: bytes = b"") -> Tell:
+def endless(piece: bytes, begin: bytes = b"") -> Reply:
     """Bytes without end."""
 
-    def tell(handler: Handler, engine: LyingEngine) -> None:
+    def reply(handler: Handler, engine: LyingEngine) -> None:
         handler.begin_stream()
         handler.send_chunk(begin) if begin else None
         while True:  # Until the client disconnects.
             handler.send_chunk(piece)
 
-    return tell
+    return reply
 
 
 def dripping(handler: Handler, engine: LyingEngine) -> None:
@@ -242,27 +242,27 @@ def hangs_up(handler: Handler, engine: LyingEngine) -> None:
     handler.hang_up()
 
 
-def done_and(tell: Tell) -> Tell:
+def done_and(reply: Reply) -> Reply:
     """The engine removes the image, and then gives this answer."""
 
     def tell_all(handler: Handler, engine: LyingEngine) -> None:
         engine.images.pop(APP, None)
-        tell(handler, engine)
+        reply(handler, engine)
 
     return tell_all
 
 
-def streams(*lines: str | bytes) -> Tell:
+def streams(*lines: str | bytes) -> Reply:
     """Events, and then nothing."""
 
-    def tell(handler: Handler, engine: LyingEngine) -> None:
+    def reply(handler: Handler, engine: LyingEngine) -> None:
         handler.begin_stream()
         for line in lines:
             handler.send_chunk((line if isinstance(line, bytes) else line.encode(errors="surrogatepass")) + b"\n")
         engine.ended.wait()
         handler.hang_up()
 
-    return tell
+    return reply
 
 
 def an_event(**fields: Any) -> str:
@@ -273,7 +273,7 @@ def an_event(**fields: Any) -> str:
 # ── the table ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 _LIST = json.dumps([an_image(USED, "used:1")])
-_NOT_LISTS: dict[str, Tell] = {
+_NOT_LISTS: dict[str, Reply] = {
     "an empty body": says(""),
     "null": says("null"),
     "an object": says("{}"),
@@ -352,8 +352,8 @@ _CONTAINERS = "GET /containers/json"
 _PARENTS = [an_image(APP, "app:1", ParentId=an_id("other")), an_image(an_id("other"), ParentId=APP)]
 
 LIES: tuple[Lie, ...] = (
-    *(Lie(name, _IMAGES, tell) for name, tell in _NOT_LISTS.items()),
-    *(Lie(name, _CONTAINERS, tell) for name, tell in _NOT_LISTS.items()),
+    *(Lie(name, _IMAGES, reply) for name, reply in _NOT_LISTS.items()),
+    *(Lie(name, _CONTAINERS, reply) for name, reply in _NOT_LISTS.items()),
     Lie("no Id", _IMAGES, without("Id")),
     *(Lie(f"Id is {name}", _IMAGES, image_with(Id=value)) for name, value in _IDS.items()),
     *(Lie(f"RepoTags is {name}", _IMAGES, image_with(RepoTags=value)) for name, value in _NAMES.items()),
@@ -468,8 +468,8 @@ LIES: tuple[Lie, ...] = (
     Lie("BuildCacheUsage is a list", "GET /system/df", says('{"BuildCacheUsage": []}'), Effect.NOTHING),
     Lie("HTML", "GET /system/df", says("<html>"), Effect.NOTHING),
     *(
-        Lie(f"{name}, asked by name", "GET /images/app:1/json", tell, Effect.KEEPS, is_named_twice=True)
-        for name, tell in {
+        Lie(f"{name}, asked by name", "GET /images/app:1/json", reply, Effect.KEEPS, is_named_twice=True)
+        for name, reply in {
             "null": says("null"),
             "a list": says("[]"),
             "Id is a number": says('{"Id": 5}'),

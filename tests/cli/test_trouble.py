@@ -101,11 +101,12 @@ class Place:
         self._stack.callback(process.kill)
         return Process(process, log)
 
-    def plan(self) -> str:
-        """What `imagectl plan` says."""
+    def plan(self) -> tuple[int, str]:
+        """The exit code and the output of `imagectl plan`."""
         settings = ["--policies", str(self.policies), "--docker-host", f"unix://{self.folder}/s", "--settle", "0"]
         command = [sys.executable, "-m", "controller", "plan", *settings, "--ledger", str(self.folder / "ledger.db")]
-        return subprocess.run(command, capture_output=True, text=True, check=True).stdout
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        return done.returncode, done.stdout
 
     def history(self) -> list[tuple[str, str]]:
         """The output of `imagectl get removals`."""
@@ -191,7 +192,8 @@ def test_an_engine_that_refuses_its_events_is_reported_and_nothing_is_removed(pl
     once.says("WARNING", "engine events not available: 403: Forbidden")
     run = place.run()
     run.says("engine events not available: 403: Forbidden")
-    plan = place.plan()
+    code, plan = place.plan()
+    assert code == 3
     assert "! engine events not available: 403: Forbidden; nothing is removed" in plan
     assert "SETTLING" in plan
     assert place.docker.tags == ["app:1"]

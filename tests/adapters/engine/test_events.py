@@ -168,7 +168,7 @@ def test_events_after_a_mark_are_returned_and_not_consumed(listen: Listen) -> No
 # ── single events ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Teller:
+class LineSender:
     """An engine that sends the lines of a test to each subscriber, from its subscription on."""
 
     def __init__(self) -> None:
@@ -176,7 +176,7 @@ class Teller:
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self.subscribed = threading.Semaphore(0)
 
-    def tell(self, *lines: bytes) -> None:
+    def send(self, *lines: bytes) -> None:
         for line in lines:
             self._lines.put(line)
 
@@ -201,11 +201,11 @@ def a_line(of: str, at: int) -> bytes:
 
 
 @pytest.fixture
-def teller(tmp_path: Path) -> Iterator[Teller]:
-    teller = Teller()
-    with serving(tmp_path / "s", teller):
-        yield teller
-        teller.hang_up()
+def sender(tmp_path: Path) -> Iterator[LineSender]:
+    sender = LineSender()
+    with serving(tmp_path / "s", sender):
+        yield sender
+        sender.hang_up()
 
 
 class WakeUps:
@@ -224,7 +224,7 @@ def wake_up() -> WakeUps:
 
 
 @pytest.fixture
-def stream(teller: Teller, wake_up: WakeUps, tmp_path: Path) -> Iterator[EventStream]:
+def stream(sender: LineSender, wake_up: WakeUps, tmp_path: Path) -> Iterator[EventStream]:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
     stream.start(10)
     yield stream
@@ -238,24 +238,24 @@ def heard(stream: EventStream, wake_up: WakeUps, number: int) -> list[str]:
     return sorted(names(stream.after(0)[0]))
 
 
-def test_only_relevant_events_are_requested(stream: EventStream, teller: Teller) -> None:
-    (asked,) = teller.subscriptions
+def test_only_relevant_events_are_requested(stream: EventStream, sender: LineSender) -> None:
+    (asked,) = sender.subscriptions
     wanted = json.loads(asked["filters"][0])
     assert wanted["type"] == ["container", "image"]
     assert not {"exec_start", "health_status", "top"} & set(wanted["event"])
     assert "since" not in asked
 
 
-def test_every_event_wakes_the_loop(stream: EventStream, teller: Teller, wake_up: WakeUps) -> None:
+def test_every_event_wakes_the_loop(stream: EventStream, sender: LineSender, wake_up: WakeUps) -> None:
     assert wake_up.wake_ups.acquire(timeout=10)  # for the stream itself
-    teller.tell(a_line("app:1", SECOND))
+    sender.send(a_line("app:1", SECOND))
     assert wake_up.wake_ups.acquire(timeout=10)
     assert heard(stream, wake_up, 1) == ["app:1"]
 
 
-def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, teller: Teller, wake_up: WakeUps) -> None:
+def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, sender: LineSender, wake_up: WakeUps) -> None:
     lines = a_line("app:1", SECOND) + a_line("app:2", 2 * SECOND) + a_line("app:3", 3 * SECOND)
-    teller.tell(lines[:10], lines[10:200], lines[200:])
+    sender.send(lines[:10], lines[10:200], lines[200:])
     assert heard(stream, wake_up, 3) == ["app:1", "app:2", "app:3"]
 
 
@@ -263,23 +263,23 @@ def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, teller:
     "nonsense",
     [b"garbage\n", b"[]\n", b"null\n", b'{"Actor": 5}\n', b'{"Actor": {"Attributes": []}}\n', b"\n\n", b"{}\n"],
 )
-def test_an_invalid_line_is_skipped(stream: EventStream, teller: Teller, wake_up: WakeUps, nonsense: bytes) -> None:
-    teller.tell(a_line("app:1", SECOND), nonsense, a_line("app:2", 2 * SECOND))
+def test_an_invalid_line_is_skipped(stream: EventStream, sender: LineSender, wake_up: WakeUps, nonsense: bytes) -> None:
+    sender.send(a_line("app:1", SECOND), nonsense, a_line("app:2", 2 * SECOND))
     assert heard(stream, wake_up, 2) == ["app:1", "app:2"]
     assert stream.generation == 1
 
 
 def test_after_the_stream_broke_it_continues_from_the_last_event(
-    stream: EventStream, teller: Teller, wake_up: WakeUps
+    stream: EventStream, sender: LineSender, wake_up: WakeUps
 ) -> None:
-    teller.tell(a_line("app:1", SECOND + 5))
+    sender.send(a_line("app:1", SECOND + 5))
     heard(stream, wake_up, 1)
-    assert teller.subscribed.acquire(timeout=10)
-    teller.hang_up()
-    assert teller.subscribed.acquire(timeout=10)
-    teller.tell(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
+    assert sender.subscribed.acquire(timeout=10)
+    sender.hang_up()
+    assert sender.subscribed.acquire(timeout=10)
+    sender.send(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
     assert heard(stream, wake_up, 2) == ["app:1", "app:2"]
-    assert teller.subscriptions[1]["since"] == ["0.999999005"]
+    assert sender.subscriptions[1]["since"] == ["0.999999005"]
     assert stream.generation == 2
 
 
@@ -312,11 +312,11 @@ def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, wa
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
     stream.start(0)
     was_up = [stream.is_up]
-    teller = Teller()
-    with serving(tmp_path / "s", teller):
+    sender = LineSender()
+    with serving(tmp_path / "s", sender):
         assert wake_up.wake_ups.acquire(timeout=10)
         was_up.append(stream.is_up)
-        teller.hang_up()
+        sender.hang_up()
         assert wake_up.wake_ups.acquire(timeout=10)
     was_up.append(stream.is_up)
     stream.stop()
@@ -324,10 +324,10 @@ def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, wa
 
 
 def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, wake_up: WakeUps) -> None:
-    teller, refusals = Teller(), [500, 404]
+    sender, refusals = LineSender(), [500, 404]
 
     def respond(handler: Handler) -> None:
-        handler.answer({"message": "not yet"}, refusals.pop()) if refusals else teller(handler)
+        handler.answer({"message": "not yet"}, refusals.pop()) if refusals else sender(handler)
 
     with serving(tmp_path / "s", respond):
         stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
@@ -335,20 +335,20 @@ def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, wake_up
         assert wake_up.wake_ups.acquire(timeout=10)
         assert stream.is_up
         stream.stop()
-        teller.hang_up()
+        sender.hang_up()
 
 
 def test_the_stream_is_read_although_its_events_are_not_used(
-    stream: EventStream, teller: Teller, wake_up: WakeUps
+    stream: EventStream, sender: LineSender, wake_up: WakeUps
 ) -> None:
     """An unread stream slows every client of the engine; repeated events need no memory."""
-    teller.tell(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
+    sender.send(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
     while stream.mark() < 20_000:
         assert wake_up.wake_ups.acquire(timeout=10)
     assert len(stream.take().events) == 10
 
 
-def test_stopping_closes_the_stream_at_once(teller: Teller, wake_up: WakeUps, tmp_path: Path) -> None:
+def test_stopping_closes_the_stream_at_once(sender: LineSender, wake_up: WakeUps, tmp_path: Path) -> None:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
     stream.start(10)
     stream.stop()
@@ -360,21 +360,21 @@ def test_stopping_closes_the_stream_at_once(teller: Teller, wake_up: WakeUps, tm
 
 
 def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_received_in_time(
-    stream: EventStream, teller: Teller, wake_up: WakeUps
+    stream: EventStream, sender: LineSender, wake_up: WakeUps
 ) -> None:
     """Docker drops events of a client that does not read, and keeps the connection open."""
-    teller.tell(a_line("app:1", SECOND))
+    sender.send(a_line("app:1", SECOND))
     heard(stream, wake_up, 1)
-    assert teller.subscribed.acquire(timeout=10)
+    assert sender.subscribed.acquire(timeout=10)
     now = time.monotonic()
     stream.beat(now)
-    teller.tell(a_line("app:9", 9 * SECOND))
+    sender.send(a_line("app:9", 9 * SECOND))
     heard(stream, wake_up, 2)
     stream.beat(now + 6.5)
     assert not stream.is_up
-    teller.hang_up()
-    assert teller.subscribed.acquire(timeout=10)
-    assert teller.subscriptions[1]["since"] == ["0.999999000"]
+    sender.hang_up()
+    assert sender.subscribed.acquire(timeout=10)
+    assert sender.subscriptions[1]["since"] == ["0.999999000"]
     assert not stream.take().is_all
 
 
@@ -394,11 +394,11 @@ def test_an_engine_that_refuses_its_events_is_shown_with_its_answer(tmp_path: Pa
 
 
 def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
-    stream: EventStream, teller: Teller, wake_up: WakeUps
+    stream: EventStream, sender: LineSender, wake_up: WakeUps
 ) -> None:
     """A measurement of the store starts at a mark; a pass takes events meanwhile, and the measurement must see them."""
     mark = stream.mark()
-    teller.tell(a_line("app:1", SECOND))
+    sender.send(a_line("app:1", SECOND))
     heard(stream, wake_up, 1)
     stream.take()
     assert names(stream.after(mark)[0]) == ["app:1"]

@@ -75,7 +75,7 @@ class Scene:
         self.engine = FakeEngine(FakeClock(), kind)
         self.events = FakeEvents(self.engine)
         self.stopping = threading.Event()
-        self.beats = 0
+        self.beats = threading.Semaphore(0)
         self._parallel = parallel
 
     def observe(self) -> Observation:
@@ -98,7 +98,7 @@ class Scene:
         return execution
 
     def _beat(self) -> None:
-        self.beats += 1
+        self.beats.release()
 
 
 def _all_of(seen: Observation) -> list[Intent]:
@@ -394,10 +394,10 @@ def test_a_request_without_an_answer_in_time_is_in_flight(scene: Scene, monkeypa
 def test_a_long_removal_sends_heartbeats(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("controller.daemon.removal.requests._HEARTBEAT_SECONDS", 0.001)
     scene.engine.load("app:1")
-    beaten = threading.Event()
-    _when(scene.engine, "remove app:1", lambda: beaten.wait(0.05))
+    received: list[bool] = []
+    _when(scene.engine, "remove app:1", lambda: received.extend(scene.beats.acquire(timeout=60) for _ in range(3)))
     scene.run()
-    assert scene.beats > 2
+    assert received == [True, True, True]
 
 
 # ── bytes ─────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -13,6 +13,8 @@ from controller.image.selector import parse_selector
 from controller.plan.memory.disk import DiskMark, DiskUsage, Pressure, PressureMarks, paused
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.memory import IN_USE, Memory, Record
+from controller.plan.report.explanation import explanation_rows
+from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.limits import Limits, within
 from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
 from controller.plan.verdict.reclaim import freed_together
@@ -279,3 +281,16 @@ def test_a_parent_is_never_removed_before_its_children(node: Node, missing: int)
     for verdict in plan.removals:
         assert done.issuperset(memory.seen.children.get(verdict.image, ()))
         done.add(verdict.image)
+
+
+def test_the_explanation_judges_by_the_limit_that_decided() -> None:
+    memory = a_node(*THREE, missing=1_000)
+    book = RuleBook((RULE,))
+    decision = Decision(memory=memory, plan=make_plan(book, memory, TERMS), book=book)
+    rules = {row.reference: row.rules[0] for row in explanation_rows(decision, TERMS)}
+    assert {name: rule.says for name, rule in rules.items()} == {
+        "a:1": "NOT_IDLE_LONG_ENOUGH",
+        "b:1": "DUE",
+        "c:1": "NOT_IDLE_LONG_ENOUGH",
+    }
+    assert {rule.delete_after_minutes_under_pressure for rule in rules.values()} == {60}
