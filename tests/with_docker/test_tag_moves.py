@@ -86,4 +86,5 @@ def test_a_tag_that_moves_during_its_removal_keeps_its_new_image(
     there = {image_id(row["Id"]) for row in docker_api.images(all=True)}
     assert moved, "no tag moved"
     lost = [name for name, image in moved.items() if not image or image_id(image) not in there]
-    assert not lost, f"{len(lost)} of {len(moved)} new images are lost"
+    not_loaded = sum(not moved[name] for name in lost)
+    assert not lost, f"{len(lost)} of {len(moved)} new images are lost, of which {not_loaded} could not be loaded"
