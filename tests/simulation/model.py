@@ -204,7 +204,7 @@ class Model:
             activity.is_received |= row["serial"] in activity.rows
 
     def asks(self, answer: NodeAnswer, *, again: bool = False) -> None:
-        """A pass asks for the node; some ask again before a removal."""
+        """A pass reads the node; some read it again before a removal."""
         self.is_without_agent = answer.is_without_agent
         if answer.is_silence:
             return
