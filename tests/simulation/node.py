@@ -546,14 +546,15 @@ class SimulatedNode:
         }
 
     def _perhaps_of_a_build(self, containers: Iterable[Container]) -> set[ImageId]:
-        """Images without a name, and those below them, while a container runs that was created from an ID."""
+        """New images without a name, and those below them, while a container runs that was created from an ID."""
         is_step = any(each.state != "exited" and is_image_id(each.created_from) for each in containers)
         if not is_step and not any(_starts_from_an_id(row) for row in self.model.taken_rows):
             return set()
         here = self.engine.images_now()
         layers = {image: self.engine.layers_now(image) for image in self._images if image in here}
-        nameless = [image for image in layers if not self._images[image].removable_references]
-        return {image for image in layers for other in nameless if layers_begin_with(layers[other], layers[image])}
+        nameless = (image for image in layers if not self._images[image].removable_references)
+        made = [image for image in nameless if self.model.may_be_of_build(image)]
+        return {image for image in layers for other in made if layers_begin_with(layers[other], layers[image])}
 
     def _downloads(self, by_agent: set[ImageId], bearers: dict[str, set[ImageId]]) -> None:
         self.model.downloaded |= by_agent
