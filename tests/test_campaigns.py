@@ -16,7 +16,11 @@ def ran(monkeypatch: pytest.MonkeyPatch) -> list[tuple[str, list[str]]]:
     ran: list[tuple[str, list[str]]] = []
 
     def imported(module: str) -> SimpleNamespace:
-        return SimpleNamespace(main=lambda: ran.append((module.rpartition(".")[2], sys.argv[1:])) or 0)
+        def main() -> int:
+            ran.append((module.rpartition(".")[2], sys.argv[1:]))
+            return 0
+
+        return SimpleNamespace(main=main)
 
     monkeypatch.setattr(campaigns, "import_module", imported)
     return ran
