@@ -16,7 +16,7 @@ ARM_OPTIONS := --numprocesses auto --dist worksteal
 needs := needs_root or needs_engine or needs_browser or needs_tools
 # How many examples the property-based tests try: quick or thorough.
 PROFILE := quick
-test: PROFILE := thorough
+campaign: PROFILE := thorough
 
 export TARGETS
 
@@ -57,10 +57,10 @@ test-arm: ## the pure tests on emulated arm64 and armv7, where the lock is insta
 rest: environment engines tools
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest -m "$(needs)"
 
-simulation: environment ## ten thousand days in the life of nodes, at random (a thousand of them are in `make test`)
+simulation: environment ## ten thousand days in the life of nodes, at random (two hundred of them are in `make test`)
 	@$(python) -m tests.simulation
 
-campaign: environment ## long runs over many faults: every bit of a ledger flipped, and others; hours on a small machine
+campaign: unit ## long runs over many faults: every bit of a ledger flipped, and others, after `unit` with five times the examples; hours on a small machine
 	@$(python) -m tests.campaigns
 
 bench: ENGINES := d26-gd d28-c8d podman

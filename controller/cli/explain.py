@@ -15,15 +15,14 @@ from controller.cli.output.render import FORMATS, dumped, output_option
 from controller.cli.output.selection import nearest
 from controller.cli.reported import last_report
 from controller.errors import NotFound
-from controller.plan.report.history import RemovalRow, removal_rows
-from controller.plan.report.meaning import matching_removals, matching_rows, rows_without_a_tag
+from controller.plan.report.history import RemovalRow, removal_in_words, removed_image_in_words
+from controller.plan.report.meaning import last_removals_of, matching_rows, rows_without_a_tag
 from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
 from controller.plan.report.words import NO_EVIDENCE, about, bounded_bytes
 from controller.printable import printable
 from controller.quantity import bytes_in_words, moment, seconds_in_words, short_id
 from controller.settings import Settings
 
-_LAST_REMOVALS = 5
 _FROM_HISTORY = "from the history of removals: the image is not on this node"
 
 
@@ -111,11 +110,10 @@ def _removed(settings: Settings, text: str, names: list[str]) -> list[RemovalRow
     found = list[RemovalRow]()
     if settings.ledger.exists():
         with closing(HistoryReader(settings.ledger)) as reader:
-            removals = [each for each in reader.removals() if each.outcome.is_success]
-            found = matching_removals(removal_rows(removals, reader.batches()), text)
+            found = last_removals_of(text, reader.removals(), reader.batches())
     if not found:
         raise NotFound(f"no image {text} on this node{nearest(text, names)}")
-    return found[-_LAST_REMOVALS:]
+    return found
 
 
 def _lines(row: ShownExplanation | RemovalRow) -> Iterator[str]:
@@ -123,20 +121,8 @@ def _lines(row: ShownExplanation | RemovalRow) -> Iterator[str]:
 
 
 def _lines_of_removal(row: RemovalRow) -> Iterator[str]:
-    size = "" if row.size_bytes is None else f", {bytes_in_words(row.size_bytes)}"
-    yield f"{row.reference}  (image {short_id(row.image)}{size}; not on this node)"
-    yield _said("removed", f"{row.at} ({row.outcome}) by {row.document}#{row.rule}, text {row.text_hash[:12]}")
-    yield _said("idle", f"for {seconds_in_words(row.idle_seconds)} of observed time before its removal")
-    yield _said("freed", _freed(row.freed_bytes, row.exactness))
-    if row.batch:
-        batch = _freed(row.batch_freed_bytes, row.batch_exactness or "")
-        yield _said("", f"{batch} by all removals that were measured together")
-    if row.message:
-        yield _said("", row.message)
-
-
-def _freed(freed: int | None, exactness: str) -> str:
-    return exactness if freed is None else f"{bytes_in_words(freed)} ({exactness})"
+    yield f"{row.reference}  ({removed_image_in_words(row)})"
+    yield from (_said(title, text) for title, text in removal_in_words(row))
 
 
 def _lines_of_image(row: ShownExplanation) -> Iterator[str]:

@@ -278,7 +278,8 @@ def headline(status: Status) -> str:
     in_force = sum(document.state is DocumentState.IN_FORCE for document in documents)
     counts = f"references: {len(verdicts)} ({waiting} waiting for removal); policies in force: {in_force}"
     at = f" (revision {status.reading.revision})" if status.reading.revision else ""
-    return "; ".join((*status.degraded, counts + at))
+    no_policies = (f"no policies yet: {status.reading.lost}",) if status.has_no_policies_yet else ()
+    return "; ".join((*status.degraded, *no_policies, counts + at))
 
 
 def freed_in_words(freed: Freed) -> str:

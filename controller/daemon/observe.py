@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import threading
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 
@@ -83,9 +83,13 @@ class Observer:
         unknown = [image for image in observation.images if image not in known or known[image].tip is None]
         if not unknown:
             return {}
+        ahead = iter(unknown)  # Shared by the threads: one task for each image would cost 1.6 KiB an image.
         with ThreadPoolExecutor(_INSPECTIONS_AT_ONCE, thread_name_prefix="inspection") as pool:
-            inspected = pool.map(self._layers, unknown)
-            return {image: layers for image, layers in zip(unknown, inspected, strict=True) if layers is not None}
+            parts = [pool.submit(self._inspected, ahead) for _ in range(_INSPECTIONS_AT_ONCE)]
+        return {image: layers for part in parts for image, layers in part.result().items()}
+
+    def _inspected(self, ahead: Iterator[ImageId]) -> dict[ImageId, tuple[Layer, ...]]:
+        return {image: layers for image in ahead if (layers := self._layers(image)) is not None}
 
     def _layers(self, image: ImageId) -> tuple[Layer, ...] | None:
         if self.stopping.is_set():

@@ -18,7 +18,8 @@ from controller.daemon.vitals import Liveness
 from controller.instant import Instant
 from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.report.history import Day, Today, day_by_day, removal_rows
+from controller.plan.report.history import Day, RemovalRow, Today, day_by_day, removal_rows
+from controller.plan.report.meaning import last_removals_of
 from controller.plan.report.rows import ShownExplanation, ShownReference, as_values, seconds_left, wall_moment
 from controller.plan.verdict.reclaim import freed_in_turn
 from controller.plan.verdict.removal import Batch, Removal
@@ -179,6 +180,13 @@ class Overview:
             return []
         found = picture.published.report.explained(image)
         return [explanation.shown(reference, picture.clock) for reference, explanation in found]
+
+    def removed(self, image: str) -> list[RemovalRow]:
+        """The last removals of an image, oldest first; of the whole history."""
+        if not image:
+            return []
+        history = self._readers.history(0.0)
+        return last_removals_of(image, history.removals, history.batches)
 
     def _health(self, published: Published | None) -> tuple[Health, tuple[str, ...]]:
         if trouble := self._vitals.health():

@@ -52,7 +52,7 @@ def test_it_is_ready_after_the_first_pass_and_shows_what_is_wrong(
     with running(environment=environment):
         said = hear(notices, "READY=1")
     (status,) = [line for line in said if line.startswith("STATUS=")]
-    assert status.startswith("STATUS=no policies: ")
+    assert status.startswith("STATUS=no policies yet: ")
     assert status.endswith("; policies in force: 0")
 
 

@@ -68,6 +68,14 @@ def test_every_metric_in_a_rule_exists(rule: dict[str, Any]) -> None:
     assert names <= {family.full_name for family in FAMILIES.values()}
 
 
+@pytest.mark.parametrize("rule", [*ALERTS, *RECORDS], ids=lambda rule: rule.get("alert") or rule["record"])
+def test_no_rule_compares_the_clocks_of_a_node_and_of_prometheus(rule: dict[str, Any]) -> None:
+    """A time of a node only shows that something happened: `changes`, or whether there is one."""
+    assert not re.search(r"(?<!\w)(time|timestamp)\(", rule["expr"])
+    comparisons = re.sub(r"changes\(\w+\[\w+\]\)|\w+ offset \w+( > 0)?|\w+ > 0(?!\d)", "", rule["expr"])
+    assert "_timestamp_seconds" not in comparisons
+
+
 def test_the_scrape_configuration_is_valid(tmp_path: Path) -> None:
     promtool("check", "config", "scrape.yaml")
     assert yaml.safe_load((FOLDER / "scrape.yaml").read_text())["scrape_configs"][0]["job_name"] == "image-controller"

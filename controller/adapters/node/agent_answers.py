@@ -202,15 +202,22 @@ def _images_of_active(definition: Json) -> tuple[str, ...]:
 
     An unknown image cannot be kept. An empty deployment, as of a cluster service, names no image.
     """
-    return _images_in(_text(definition.get("deployment") or "", _OF_DEFINITION, may_be_empty=True))
+    text = _text(definition.get("deployment") or "", _OF_DEFINITION, may_be_empty=True)
+    return _images_in_short(text) if len(text) <= _SHORT_CHARACTERS else _images_in(text)
 
 
 _OF_DEFINITION = "/service: the deployment of an active definition"
+_SHORT_CHARACTERS = 4_096
+"""Longer texts are not cached, so that the cache holds at most 256 texts of 16 KiB."""
 
 
 @lru_cache(maxsize=256)
-def _images_in(text: str) -> tuple[str, ...]:
+def _images_in_short(text: str) -> tuple[str, ...]:
     """Cached, because thousands of archived definitions have the same deployment."""
+    return _images_in(text)
+
+
+def _images_in(text: str) -> tuple[str, ...]:
     where = _OF_DEFINITION
     try:
         deployment = json.loads(text or "{}")

@@ -119,11 +119,13 @@ class HttpApp:
         return html(status_page(self._sources.overview.picture(), Query.parse(environ.get("QUERY_STRING", ""))))
 
     def _explanation(self, environ: Environ) -> Response:
-        found = self._sources.overview.explained(Query.parse(environ.get("QUERY_STRING", "")).image)
+        image = Query.parse(environ.get("QUERY_STRING", "")).image
+        overview = self._sources.overview
+        found = overview.explained(image) or overview.removed(image)
         from controller.daemon.page.page import explanation_page
 
         if not found:
-            return plain("404 Not Found", "this image is not on this node (removed?)")
+            return plain("404 Not Found", "this image is not on this node, and the history has no removal of it")
         return html(explanation_page(found))
 
     def _status(self, _: Environ) -> Response:

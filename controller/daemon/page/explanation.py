@@ -1,4 +1,4 @@
-"""Why one image is removed or kept: what `imagectl explain` prints, as an article."""
+"""Why one image is removed or kept, or was removed: what `imagectl explain` prints, as an article."""
 
 from __future__ import annotations
 
@@ -6,17 +6,32 @@ from collections.abc import Sequence
 
 from controller.daemon.page.html import Child, Html, el
 from controller.daemon.page.words import breakable, verdict
+from controller.plan.report.history import RemovalRow, removal_in_words, removed_image_in_words
 from controller.plan.report.rows import ShownExplanation, ShownFinding
 from controller.plan.report.words import NO_EVIDENCE, VERDICTS, about, bounded_bytes
 from controller.quantity import bytes_in_words, from_now, name_of, short_id, span
 
 
-def explanation(found: Sequence[ShownExplanation]) -> Html:
-    """One article for each reference of the image."""
+def explanation(found: Sequence[ShownExplanation] | Sequence[RemovalRow]) -> Html:
+    """One article for each reference of the image, or for each of its removals."""
     return el("div", map(_article, found), id="explanation")
 
 
-def _article(row: ShownExplanation) -> Html:
+def _article(row: ShownExplanation | RemovalRow) -> Html:
+    return _of_removal(row) if isinstance(row, RemovalRow) else _of_image(row)
+
+
+def _of_removal(row: RemovalRow) -> Html:
+    facts = [(el("dt", title.capitalize()) if title else None, el("dd", said)) for title, said in removal_in_words(row)]
+    return el(
+        "article",
+        el("h2", breakable(name_of(row.reference, row.image))),
+        el("p", removed_image_in_words(row), class_="aside"),
+        el("dl", facts),
+    )
+
+
+def _of_image(row: ShownExplanation) -> Html:
     frees = bounded_bytes(row.frees_alone_bytes, row.frees_alone_bound)
     size = bytes_in_words(row.size_bytes)
     facts = [_fact(title, said) for title, said in _facts(row) if said]

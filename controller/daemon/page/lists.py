@@ -222,13 +222,7 @@ def _why(reference: str, image: str) -> Html:
 
 
 def _moment_of(when: str, removals: Sequence[PlannedRemoval]) -> Html:
-    names = [
-        (
-            el("a", breakable(name_of(each.reference, each.image)), href=_address_of(each.image), data_explain=True),
-            el("br"),
-        )
-        for each in removals[:_NAMES_OF_A_MOMENT]
-    ]
+    names = [(_why(each.reference, each.image), el("br")) for each in removals[:_NAMES_OF_A_MOMENT]]
     more = len(removals) - len(names)
     return el(
         "li",
@@ -311,6 +305,11 @@ def _removal(removal: Removal, published: Published, now: float) -> Html:
     intent, batch = removal.intent, published.history.batches.get(removal.batch)
     figure = f"{_freed(batch.freed)} with its batch" if batch else _freed(removal.freed)
     came_of_it = (figure, "") if removal.outcome.is_success else (removal.outcome.value, f" {removal.outcome.value}")
+    name = (
+        _why(intent.reference, intent.image)
+        if removal.outcome.is_success
+        else breakable(name_of(intent.reference, intent.image))
+    )
     rule = rule_name(intent.document, intent.rule)
     why = (
         f"idle for {span(intent.idle_seconds)}, by {rule}, text {intent.text_hash[:12]}; image {short_id(intent.image)}"
@@ -318,7 +317,7 @@ def _removal(removal: Removal, published: Published, now: float) -> Html:
     return el(
         "li",
         el("span", ago(now - removal.wall_seconds), class_="when"),
-        el("span", breakable(name_of(intent.reference, intent.image)), class_="name"),
+        el("span", name, class_="name"),
         el("span", came_of_it[0], class_=f"frees{came_of_it[1]}"),
         el("p", why, class_="aside"),
         el("p", removal.message, class_="message") if removal.message else None,

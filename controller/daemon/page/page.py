@@ -17,6 +17,7 @@ from controller.daemon.page.lists import PROBLEMS, last_removals, next_to_go, po
 from controller.daemon.page.query import Query
 from controller.log_events import LogEvent
 from controller.plan.memory.disk import PressureMarks
+from controller.plan.report.history import RemovalRow
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
 from controller.plan.report.words import bounded_bytes
 from controller.quantity import ago, bytes_in_words, count_of, from_now, seconds_in_words
@@ -45,8 +46,8 @@ def status_page(picture: Picture, query: Query) -> str:
     )
 
 
-def explanation_page(found: Sequence[ShownExplanation]) -> str:
-    """Why one image is removed or kept, on a page of its own; the script shows the same in a window."""
+def explanation_page(found: Sequence[ShownExplanation] | Sequence[RemovalRow]) -> str:
+    """Why one image is removed or kept, or was removed, on a page of its own; the script shows the same in a window."""
     back = el("p", el("a", "All images", href="/"), class_="back")
     return _document("Why?", el("main", back, explanation(found)), script=False)
 

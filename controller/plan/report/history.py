@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Removal
-from controller.quantity import date
+from controller.quantity import bytes_in_words, date, seconds_in_words, short_id
 
 A_DAY_SECONDS = 86_400
 
@@ -57,6 +57,31 @@ def _removal(removal: Removal, batches: Mapping[str, Batch]) -> RemovalRow:
         text_hash=intent.text_hash,
         message=removal.message or None,
     )
+
+
+def removed_image_in_words(row: RemovalRow) -> str:
+    """The image of a removal, in an aside after its reference."""
+    size = "" if row.size_bytes is None else f", {bytes_in_words(row.size_bytes)}"
+    return f"image {short_id(row.image)}{size}; not on this node"
+
+
+def removal_in_words(row: RemovalRow) -> Iterator[tuple[str, str]]:
+    """When, by which rule and text, after how long idle, and what it freed: titles and sentences.
+
+    A sentence with an empty title continues the one before.
+    """
+    yield "removed", f"{row.at} ({row.outcome}) by {row.document}#{row.rule}, text {row.text_hash[:12]}"
+    yield "idle", f"for {seconds_in_words(row.idle_seconds)} of observed time before its removal"
+    yield "freed", _freed_in_words(row.freed_bytes, row.exactness)
+    if row.batch:
+        batch = _freed_in_words(row.batch_freed_bytes, row.batch_exactness or "")
+        yield "", f"{batch} by all removals that were measured together"
+    if row.message:
+        yield "", row.message
+
+
+def _freed_in_words(freed: int | None, exactness: str) -> str:
+    return exactness if freed is None else f"{bytes_in_words(freed)} ({exactness})"
 
 
 @dataclass(frozen=True, slots=True)

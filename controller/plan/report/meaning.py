@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Protocol, TypeVar
 
 from controller.image.reference import reference_from_engine
 from controller.plan.memory.names import spellings
-from controller.plan.report.history import RemovalRow
+from controller.plan.report.history import RemovalRow, removal_rows
+from controller.plan.verdict.removal import Batch, Removal
 
 _HEX = frozenset("0123456789abcdef")
 _SHORTEST_ID = 4
+_LAST_REMOVALS = 5
 
 
 class NamedRow(Protocol):
@@ -45,10 +47,13 @@ def _is_digest_in(repositories: set[str], name: str) -> bool:
     return bool(at) and repository in repositories
 
 
-def matching_removals(rows: Iterable[RemovalRow], text: str) -> list[RemovalRow]:
-    """All removals of the reference or the image that `text` matches."""
+def last_removals_of(text: str, removals: Iterable[Removal], batches: Mapping[str, Batch]) -> list[RemovalRow]:
+    """The last successful removals of the reference or the image that `text` matches, oldest first."""
     is_meant = _meaning_of(text)
-    return [row for row in rows if is_meant(row.image, (row.reference,))]
+    meant = [
+        each for each in removals if each.outcome.is_success and is_meant(each.intent.image, (each.intent.reference,))
+    ]
+    return removal_rows(meant[-_LAST_REMOVALS:], batches)
 
 
 def _meaning_of(text: str) -> Callable[[str, Sequence[str]], bool]:

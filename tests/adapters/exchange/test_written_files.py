@@ -32,6 +32,21 @@ def write(folder: Path, files: dict[str, bytes]) -> None:
         (folder / name).write_bytes(data)
 
 
+def as_written(folder: Path) -> dict[Path, tuple[object, ...]]:
+    """The content of each file, and what a write would change; reading changes none of it.
+
+    The date of the list is that of the last delivery that succeeded, so it is not part of this.
+    """
+    files = {file: (file.read_bytes(), *_marks_of_a_write(file)) for file in folder.iterdir() if file.name != LIST}
+    listed = folder / LIST
+    return {**files, listed: (listed.read_bytes(), listed.stat().st_ino), folder: _marks_of_a_write(folder)}
+
+
+def _marks_of_a_write(path: Path) -> tuple[object, ...]:
+    found = path.stat()
+    return found.st_ino, found.st_mode, found.st_mtime_ns, found.st_ctime_ns
+
+
 def test_the_folder_has_the_delivered_files_and_foreign_files(tmp_path: Path) -> None:
     write(tmp_path, FOREIGN)
     assert deliver(tmp_path, OLD).added == ["changed.json", "gone.json", "same.json"]
@@ -48,11 +63,9 @@ def test_the_folder_has_the_delivered_files_and_foreign_files(tmp_path: Path) ->
 
 def test_nothing_is_written_without_a_change(tmp_path: Path) -> None:
     deliver(tmp_path, OLD)
-    before = {file: file.stat() for file in tmp_path.iterdir()}
-    folder = tmp_path.stat().st_mtime_ns
+    before = as_written(tmp_path)
     assert deliver(tmp_path, OLD) == FolderDelivery(unchanged=sorted(OLD))
-    assert {file: file.stat() for file in tmp_path.iterdir()} == before
-    assert tmp_path.stat().st_mtime_ns == folder
+    assert as_written(tmp_path) == before
 
 
 @pytest.mark.parametrize("damage", [Path.unlink, lambda file: file.write_bytes(b"edited by hand")])

@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import json
+import tracemalloc
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from controller.adapters.node.agent import Agent, AgentLimits
+from controller.adapters.node.agent_answers import ServiceReader
+from controller.adapters.node.record_stream import Item
 from controller.constraint.property import Property
 from controller.errors import InvalidSettings
 from controller.plan.node.agent import NO_AGENT, AgentAnswer, Agreement, NodeAnswer, NodeSource
@@ -168,6 +171,23 @@ def test_an_active_definition_that_cannot_be_read_makes_the_answer_invalid(
 def test_an_archived_deployment_that_cannot_be_read_is_no_evidence(agent: FakeAgent, deployment: object) -> None:
     agent.definitions = [{"archived": True, "deployment": deployment}]
     assert answers(agent).named == {}
+
+
+def test_long_deployments_are_not_kept_in_memory() -> None:
+    """Each of 64 archived definitions has a deployment of 100,000 characters of its own."""
+    tracemalloc.start()
+    try:
+        reader = ServiceReader()
+        for number in range(64):
+            services = {"web": {"image": f"web:{number}", "options": f"{number:100000}"}}
+            record = {"archived": True, "deployment": json.dumps({"services": services})}
+            reader.take(Item(("definitions", "archived"), record, is_record=True))
+        del services, record
+        kept_bytes, _ = tracemalloc.get_traced_memory()
+    finally:
+        tracemalloc.stop()
+    assert len(reader.named) == 64
+    assert kept_bytes < 1_000_000
 
 
 # ── no valid answer ───────────────────────────────────────────────────────────────────────────────────────────────────

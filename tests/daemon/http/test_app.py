@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import gzip
 import json
+import re
 from base64 import b64encode
 from dataclasses import dataclass, replace
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from typing import Any
@@ -16,6 +18,8 @@ import pytest
 from controller.daemon.http.access import Access
 from controller.daemon.status import PassResult
 from controller.plan.memory.idleness import Usage
+from controller.plan.report.history import removal_in_words, removed_image_in_words
+from controller.plan.report.meaning import last_removals_of
 from controller.plan.report.report import plan_frame, shown_references
 from controller.plan.report.rows import as_values
 from tests.page.site import Site, busy_status
@@ -222,6 +226,11 @@ class _Links(HTMLParser):
         self.found |= {value for name, value in attrs if name in ("href", "src", "action") and value}
 
 
+def text_of(page: str) -> str:
+    """The text without markup."""
+    return unescape(re.sub(r"<[^>]*>", "", page))
+
+
 def links_of(page: str) -> set[str]:
     parser = _Links()
     parser.feed(page)
@@ -244,7 +253,19 @@ class TestPage:
         assert "immutable" in ask(site, address).headers["Cache-Control"]
         assert ask(site, "/").headers["Cache-Control"] == "no-store"
 
-    def test_a_removed_image_has_no_explanation(self, site: Site) -> None:
+    def test_a_removed_image_has_the_explanation_of_the_command(self, site: Site) -> None:
+        removal = next(each for each in site.history.removals if each.outcome.is_success)
+        answer = ask(site, f"/explain?image={removal.intent.image}")
+        assert answer.status == 200
+        (*_, row) = last_removals_of(removal.intent.image, site.history.removals, site.history.batches)
+        shown = text_of(answer.text)
+        assert removed_image_in_words(row) in shown
+        assert all(said in shown for _, said in removal_in_words(row))
+        assert answer.text.count("<article>") == len(
+            last_removals_of(removal.intent.image, site.history.removals, site.history.batches)
+        )
+
+    def test_an_image_that_never_was_here_has_no_explanation(self, site: Site) -> None:
         assert ask(site, "/explain?image=sha256:" + "0" * 64).status == 404
         assert ask(site, "/explain").status == 404
 
