@@ -68,7 +68,7 @@ class Actions:
             (2, self.replace),
             (3, self.agree),
             (3, self.end_an_agreement),
-            (1, self.agent_stops_or_resumes),
+            (3, self.agent_stops_or_resumes),
             (1, self.record_a_download),
         )
         weights, actions = zip(*weighted, strict=True)
@@ -86,10 +86,10 @@ class Actions:
         self._pull(name, "", *self._layers(name, ""))
 
     def _pull(self, name: str, content: str, *layers: str) -> None:
-        at, first = self.clock.now(), len(self._rows)
+        at, first, there = self.clock.now(), len(self._rows), self.engine.images_now()
         image = self.engine.pull(name, *layers, content=content)
         asked = "" if self.engine.kind is Kind.PODMAN else _short(self._rows[-1]["Actor"]["ID"])
-        self.model.record(image, at, self._rows[first:], asked, birth=True)
+        self.model.record(image, at, self._rows[first:], asked, birth=True, is_return=image not in there)
         self.pulled.add(image)
 
     def load(self) -> None:
@@ -248,10 +248,11 @@ class Actions:
     def _recorded(self, name: str, *, birth: bool, by_agent: bool = False) -> Iterator[list[ImageId]]:
         """Record in the model what happens in the block to the image that the block adds to the list."""
         concerned: list[ImageId] = []
-        at, first = self.clock.now(), len(self._rows)
+        at, first, there = self.clock.now(), len(self._rows), self.engine.images_now()
         yield concerned
         for image in concerned:
-            self.model.record(image, at, self._rows[first:], name, by_agent=by_agent, birth=birth)
+            rows, is_return = self._rows[first:], birth and image not in there
+            self.model.record(image, at, rows, name, by_agent=by_agent, birth=birth, is_return=is_return)
         self._rows.clear()
 
 

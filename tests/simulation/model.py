@@ -16,11 +16,12 @@ from controller.image.image import Image
 from controller.image.reference import ImageId, Reference, image_id
 from controller.instant import Instant
 from controller.plan.memory.observation import Store
-from controller.plan.node.agent import AgentAnswer
+from controller.plan.node.agent import AgentAnswer, NodeAnswer
 from tests.fake_engine import Row
 
 EPSILON_SECONDS = 1e-3
 AN_HOUR_SECONDS = 3600.0
+A_DAY_SECONDS = 24 * AN_HOUR_SECONDS
 PULLS_END_SECONDS = 600.0
 LONGEST_BACKOFF_SECONDS = 1800.0 * 1.2
 
@@ -57,6 +58,8 @@ class ModelActivity:
     """The image name in these events; empty if they have the image's ID."""
     by_agent: bool
     is_birth: bool
+    is_return: bool = False
+    """The engine did not have the image before."""
     is_received: bool = False
     is_taken: bool = False
     """A pass has started since it was reported."""
@@ -85,6 +88,15 @@ class ImageState:
 
 
 @dataclass
+class Heard:
+    """The names that the agent needs by its answers in one pass."""
+
+    active: frozenset[str]
+    at: float | None = None
+    """The time of the first observation after it."""
+
+
+@dataclass
 class ObservedState:
     """The images and uses of one observation."""
 
@@ -100,6 +112,16 @@ class ObservedState:
 
 
 @dataclass
+class EngineState:
+    """What was known of an engine when another one answered."""
+
+    left_at: float
+    states: dict[ImageId, ImageState]
+    downloaded: set[ImageId]
+    surely_downloaded: set[ImageId]
+
+
+@dataclass
 class Model:
     """The model of one node."""
 
@@ -110,13 +132,29 @@ class Model:
     downloaded: set[ImageId] = field(default_factory=set)
     """Images that the agent may have downloaded."""
     surely_downloaded: set[ImageId] = field(default_factory=set)
+    """Images that an agent container used at an observation, and that were not gone since."""
+    arrived: set[ImageId] = field(default_factory=set)
+    """Images whose arrival the controller surely observed."""
+    pulled_at: dict[ImageId, float] = field(default_factory=dict)
+    """The time at which the last pull was observed."""
+    heard: list[Heard] = field(default_factory=list)
+    """The last two answers of the agent."""
+    recorded: dict[str, float | None] = field(default_factory=dict)
+    """Names from `record-download`, with the time of the first observation after it."""
     last_answer: AgentAnswer | None = None
     """The last answer of the agent or the node file."""
+    is_without_agent: bool = False
+    """An agent is configured and did not answer the last question."""
     rules: tuple[Rule, ...] = ()
     """Rules that may act."""
     sure_rules: tuple[Rule, ...] = ()
     """Rules that must act."""
     observing_since: float = -1e9
+    """The end of the last gap in observation."""
+    cautious_since: float = -1e9
+    """The latest end of that gap for a cautious controller."""
+    is_blind: bool = False
+    """This pass has no engine events, so nothing may be removed."""
     has_hole: bool = False
     """The event stream was reconnected, and the engine had dropped events meanwhile."""
     has_taken_hole: bool = False
@@ -136,24 +174,45 @@ class Model:
     """Images by name, at each observation since the one before the last pass."""
     last: Instant | None = None
     identity: str = ""
-    away: dict[str, tuple[float, dict[ImageId, ImageState], set[ImageId]]] = field(default_factory=dict)
-    """By engine: when it was left, what was known of its images, and which of them the agent surely downloaded."""
+    away: dict[str, EngineState] = field(default_factory=dict)
+    """What was known of each engine when another one answered."""
 
     # ── actions ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def record(
-        self, image: ImageId, at: Instant, rows: Iterable[Row], name: str = "", *, by_agent: bool = False, birth: bool
+        self,
+        image: ImageId,
+        at: Instant,
+        rows: Iterable[Row],
+        name: str = "",
+        *,
+        by_agent: bool = False,
+        birth: bool,
+        is_return: bool = False,
     ) -> None:
         """Record activity of an image."""
         numbers = frozenset(row["serial"] for row in rows)
         received = {row["serial"] for row in self.received_rows}
-        self.activities.append(ModelActivity(image, at, numbers, name, by_agent, birth, bool(numbers & received)))
+        self.activities.append(
+            ModelActivity(image, at, numbers, name, by_agent, birth, is_return, bool(numbers & received))
+        )
 
     def received(self, row: Row) -> None:
         """The controller receives an event."""
         self.received_rows.append(row)
         for activity in self.activities:
             activity.is_received |= row["serial"] in activity.rows
+
+    def asks(self, answer: NodeAnswer, *, again: bool = False) -> None:
+        """A pass asks for the node; some ask again before a removal."""
+        self.is_without_agent = answer.is_without_agent
+        if answer.is_silence:
+            return
+        self.last_answer, active = answer.agent, frozenset(map(_plain, answer.agent.images_in_use))
+        if self.heard and (again or self.heard[-1].at is None):
+            self.heard[-1] = Heard(self.heard[-1].active | active, self.heard[-1].at)
+        else:
+            self.heard = [*self.heard[-1:], Heard(active)]
 
     def taken(self) -> None:
         """A pass starts; it uses the events so far."""
@@ -177,10 +236,15 @@ class Model:
         self, at: Instant, observed: ObservedState, imageless: Collection[str], *, opens_pass: bool, is_up: bool
     ) -> None:
         """The controller has observed; `imageless` are the agreements that name no image yet."""
+        was_blind = self.is_blind
+        if opens_pass:
+            self.is_blind = not is_up
         is_up &= not self.has_taken_hole
         left_at = self.time
         if self._watch(at, is_up or not opens_pass):
-            self.observing_since = self.time
+            self.observing_since = self.cautious_since = self.time
+        if was_blind:  # The settle time may start again when events are available again.
+            self.cautious_since = self.time
         if observed.identity != self.identity:
             self._change_engine(observed.identity, left_at)
         self.names_seen.append(_bearers(observed.images))
@@ -192,6 +256,8 @@ class Model:
             if image in before:
                 self.states.setdefault(image, before[image])
         self._use(observed)
+        self._end_evidence(before)
+        self.heard = [Heard(each.active, self.time if each.at is None else each.at) for each in self.heard]
         self._count(before)
         self._touch()
         self.hold_began = {name: self.hold_began.get(name, self.time) for name in imageless}
@@ -203,15 +269,36 @@ class Model:
 
     def _change_engine(self, identity: str, left_at: float) -> None:
         """Its images are as idle as when it was left, and nothing was time meanwhile."""
-        self.away[self.identity] = (left_at, self.states, self.surely_downloaded)
-        since, self.states, self.surely_downloaded = self.away.pop(identity, (self.time, {}, set()))
+        self.away[self.identity] = EngineState(left_at, self.states, self.downloaded, self.surely_downloaded)
+        known = self.away.pop(identity, EngineState(self.time, {}, set(), set()))
+        self.states, self.surely_downloaded = known.states, known.surely_downloaded
+        self.downloaded = known.downloaded | self._used_by_agent_meanwhile()
         for state in self.states.values():
-            state.since += self.time - since
-            state.since_agent += self.time - since
-            state.latest += self.time - since
-            state.latest_agent += self.time - since
-            self.observing_since = self.time
+            state.since += self.time - known.left_at
+            state.since_agent += self.time - known.left_at
+            state.latest += self.time - known.left_at
+            state.latest_agent += self.time - known.left_at
+            self.observing_since = self.cautious_since = self.time
         self.identity = identity
+
+    def _used_by_agent_meanwhile(self) -> set[ImageId]:
+        return {activity.image for activity in self.activities if activity.by_agent}
+
+    def _end_evidence(self, before: Mapping[ImageId, ImageState]) -> None:
+        """Evidence ends when an image that was gone is pulled, loaded, built or imported (design, section 6).
+
+        It surely ends if the controller observed both.
+        """
+        deleted = {image_id(row["Actor"]["ID"]) for row in self.taken_rows if row["Action"] == "delete"}
+        back = {image for image in self.states if image not in before or image in deleted}
+        observed = {
+            activity.image
+            for activity in self.activities
+            if activity.is_return and activity.is_taken and self._could_be_known(activity)
+        }
+        self.arrived = self.arrived - back | back & observed
+        self.surely_downloaded -= back
+        self.downloaded -= back & observed - self._used_by_agent_meanwhile()
 
     def _watch(self, at: Instant, stream_stood: bool) -> bool:
         """Advance the observed time; true if there was a gap in observation."""
@@ -241,6 +328,20 @@ class Model:
         digests = listed.digests or tuple(name for name in before.names if name.is_digest)
         before.names = (*tags, *digests)
         return before
+
+    def active_lately(self) -> frozenset[str]:
+        """Names that the agent needed by one of its last two answers."""
+        return frozenset(name for each in self.heard for name in each.active)
+
+    def was_pulled_lately(self, image: ImageId) -> bool:
+        """True if its last pull was observed at the earlier of the last two answers, or later."""
+        since = next((each.at for each in self.heard if each.at is not None), 0.0)
+        return self.pulled_at.get(image, 0.0) >= since - EPSILON_SECONDS
+
+    def recorded_names(self) -> list[str]:
+        """The recorded names that an image may still have, or get by a pull (design, section 6)."""
+        self.recorded = {name: self.time if at is None else at for name, at in self.recorded.items()}
+        return [name for name, at in self.recorded.items() if at is None or self.time - at <= A_DAY_SECONDS]
 
     def _use(self, observed: ObservedState) -> None:
         perhaps = {*observed.perhaps_used, *self.perhaps_named(observed.named)}
@@ -297,6 +398,8 @@ class Model:
             meant |= {image for image in self.states if image in texts or image.removeprefix("sha256:") in texts}
             if not meant:
                 meant = {image for image in self.states if {image, image.removeprefix("sha256:")} & untagged}
+            if row["Action"] == "pull":
+                self.pulled_at |= dict.fromkeys(meant, self.time)
             for image in meant & self.states.keys():
                 self.states[image].latest = self.time
                 self.states[image].latest_agent = self.time
@@ -322,6 +425,8 @@ class Model:
             return "its label says keep"
         if in_use or state.is_used:
             return "it is in use"
+        if self.is_blind:
+            return "engine events are not available"
         if any(
             activity.image == image and activity.is_received and self._could_be_known(activity)
             for activity in self.activities
@@ -338,7 +443,9 @@ class Model:
             return "a pull was seen just now"
         names = _names_for_rules(listed, state, target)
         counted = idle_agent if self.conditions.by_agent_only else idle
-        covering = [rule for rule in self.rules if any(_covers(rule.pattern, name) for name in names)]
+        covering = [
+            rule for rule in self.rules_in_force(self.rules) if any(_covers(rule.pattern, name) for name in names)
+        ]
         allowed = [rule for rule in covering if not rule.agent_only or image in self.downloaded]
         if not any(counted + EPSILON_SECONDS >= rule.seconds for rule in allowed):
             return f"it was idle for {counted:.1f} s, and of its rules {covering} none lets it go"
@@ -352,11 +459,12 @@ class Model:
             image.keep
             or state.is_used
             or state.is_perhaps_used
+            or self.is_blind
             or idle < self.conditions.settle
             or self.time < state.excused_until
         ):
             return False
-        if self.time - self.observing_since < self.conditions.settle or self._is_held(self.time):
+        if self.time - self.cautious_since < self.conditions.settle or self._is_held(self.time):
             return False
         if self.conditions.store is Store.PODMAN and self.time - self.last_pull < self.conditions.settle:
             return False
@@ -364,9 +472,13 @@ class Model:
         names = _names_for_rules(image, state, target)
         return any(
             counted - EPSILON_SECONDS >= rule.seconds and (not rule.agent_only or image.id in self.surely_downloaded)
-            for rule in self.sure_rules
+            for rule in self.rules_in_force(self.sure_rules)
             if any(_covers(rule.pattern, name) for name in names)
         )
+
+    def rules_in_force(self, rules: tuple[Rule, ...]) -> tuple[Rule, ...]:
+        """Of these rules, those that may act: none if the node is not known (design, section 4)."""
+        return () if self.last_answer is None else rules
 
     def _pauses(self) -> bool:
         series_continues = self.time < self.series_of_pulls_began + PULLS_END_SECONDS

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import copy
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from random import Random
 
@@ -22,10 +22,10 @@ from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.limits import Limits
 from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import Outcome
-from controller.plan.verdict.verdict import Action, Reason
+from controller.plan.verdict.verdict import Action, Reason, Verdict
 from tests.builders import A_NODE, DAY, HOUR, MINUTE
 from tests.fake_engine import FakeEngine, Kind, Row
-from tests.fakes import FakeEvents, Plain, a_document, a_removal
+from tests.fakes import FakeEvents, FakeNode, Plain, a_document, a_removal
 from tests.host import Host
 from tests.simulation.actions import AGENT, HUB, Actions, layers_begin_with
 from tests.simulation.model import LONGEST_BACKOFF_SECONDS, Model, ModelSettings, ObservedState, Rule
@@ -33,6 +33,8 @@ from tests.simulation.power import Cut, FragileLedger, PowerCut
 
 _PATTERNS = ("*", "*", "*:*", "app:*", "team/*:*", f"{HUB}/*:*", "app:1", "*/tool:latest")
 _MINUTES = (0, 0, 1, 10, 60, 60, 6 * 60, 24 * 60, 7 * 24 * 60)
+_WITHOUT_EVENTS = (Reason.NO_RULE, Reason.PROTECTED, Reason.IN_USE, Reason.HAS_CHILDREN, Reason.SETTLING)
+"""The reasons that are possible without engine events."""
 _YEARS = (0.0, 4_070_908_800.0, 1_800_000_000.0)
 """1970, 2099, 2027."""
 
@@ -56,6 +58,8 @@ class Tally:
     clock_steps: int = 0
     unknowable: int = 0
     """Uses that no event showed unambiguously."""
+    nodes: Counter[Kind] = field(default_factory=Counter)
+    """Number of nodes by kind of engine."""
 
     def __add__(self, other: Tally) -> Tally:
         return Tally(**{name: getattr(self, name) + getattr(other, name) for name in self.__dataclass_fields__})
@@ -64,7 +68,8 @@ class Tally:
         return (
             f"{self.seconds / DAY:,.0f} node-days, {self.events:,} events, {self.passes:,} passes "
             f"({self.failed_passes:,} failed), {self.removals:,} removals; {self.restarts:,} restarts, "
-            f"{self.power_cuts:,} power cuts, {self.reboots:,} reboots, {self.clock_steps:,} clock steps"
+            f"{self.power_cuts:,} power cuts, {self.reboots:,} reboots, {self.clock_steps:,} clock steps; nodes: "
+            f"{', '.join(f'{kind} {count}' for kind, count in sorted(self.nodes.items()))}"
         )
 
 
@@ -82,6 +87,24 @@ class RecordedEvents(FakeEvents):
     def take(self) -> ReceivedEvents:
         self._model.taken()
         return super().take()
+
+
+@dataclass
+class RecordedNode(FakeNode):
+    """The source of the node; the model records the answers that a pass gets."""
+
+    model: Model = None  # type: ignore[assignment]
+
+    def ask(self) -> NodeAnswer:
+        answer = super().ask()
+        self.model.asks(answer)
+        return answer
+
+    def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer | None:
+        answer = super().ask_again(may_wait)
+        if answer is not None:
+            self.model.asks(answer, again=True)
+        return answer
 
 
 @dataclass
@@ -109,9 +132,10 @@ class SimulatedNode:
     def __init__(self, seed: int, folder: Path) -> None:
         self.seed = seed
         self.random = Random(seed)
-        self.tally = Tally()
         self.story: list[str] = []
         kind = self.random.choice((*Kind, Kind.PODMAN))
+        self._part_of_agent_rules = self.random.choice((0.3, 0.3, 0.8))
+        self.tally = Tally(nodes=Counter([kind]))
         conditions = self._conditions()
         self.conditions = ModelSettings(
             kind.store,
@@ -122,7 +146,14 @@ class SimulatedNode:
         )
         self.model = Model(self.conditions)
         options = PassOptions(conditions, parallel_removals=1)
-        self.host = RecordedHost(folder / "ledger.sqlite", kind, options, random=self.random, model=self.model)
+        self.host = RecordedHost(
+            folder / "ledger.sqlite",
+            kind,
+            options,
+            node=RecordedNode(model=self.model),
+            random=self.random,
+            model=self.model,
+        )
         self.engine, self.clock = self.host.engine, self.host.clock
         self.actions = Actions(self.random, self.clock, self.engine, self.host.node, self.model)
         if self.random.random() < 0.4:
@@ -141,7 +172,6 @@ class SimulatedNode:
         self._stood_last: dict[str, tuple[str, str]] = {}
         self._process = 0
         self._last_call = ""
-        self._recorded: list[str] = []
         self._stream_stood = True
         for _ in range(self.random.randint(1, 6)):
             self.actions.one()
@@ -244,7 +274,11 @@ class SimulatedNode:
 
     def _document(self) -> Plain:
         rules = [
-            a_removal(self.random.choice(_PATTERNS), self.random.choice(_MINUTES), self.random.random() < 0.3)
+            a_removal(
+                self.random.choice(_PATTERNS),
+                self.random.choice(_MINUTES),
+                self.random.random() < self._part_of_agent_rules,
+            )
             for _ in range(self.random.randint(1, 3))
         ]
         return a_document(*rules)
@@ -386,7 +420,7 @@ class SimulatedNode:
     def _record_downloads(self) -> None:
         names, self.actions.recorded = self.actions.recorded, []
         record_downloads(self.host.ledger_file, names)
-        self._recorded = [*self._recorded, *names]
+        self.model.recorded |= dict.fromkeys(map(_familiar, names))
 
     # ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -395,7 +429,6 @@ class SimulatedNode:
             return
         self._observed, self._asked, self._must_go, self._was_interrupted = 0, [], [], False
         self._stream_stood = self.host.events.is_up
-        self._hear()
         self._read_documents()
         self._interrupts = 0.2 if not self._snapshots and self.random.random() < 0.1 else 0.0
         status = self.host.run_pass()
@@ -405,10 +438,6 @@ class SimulatedNode:
             return
         self._check(status)
         self.tally.removals += sum(removal.outcome.is_success for removal in status.removals)
-
-    def _hear(self) -> None:
-        if not self.host.node.answer.is_silence:
-            self.model.last_answer = self.host.node.answer.agent
 
     def _read_documents(self) -> None:
         """The rules that may act, and those that must: texts that were first read at least two seconds ago."""
@@ -428,8 +457,7 @@ class SimulatedNode:
             if has_stood:
                 self._stood_last[file] = key
         self._texts_read = texts
-        is_known = self.model.last_answer is not None
-        self.model.rules, self.model.sure_rules = (tuple(may), tuple(must)) if is_known else ((), ())
+        self.model.rules, self.model.sure_rules = tuple(may), tuple(must)
 
     def _on_call(self, what: str) -> None:
         if what.startswith("remove "):
@@ -531,10 +559,16 @@ class SimulatedNode:
         self.model.downloaded |= by_agent
         self.model.surely_downloaded |= by_agent
         named = {_familiar(name) for name in (self.model.last_answer or NO_AGENT).named}
-        recorded = map(_familiar, self._recorded)
+        active = self.model.active_lately()
+        recorded = self.model.recorded_names()
         self.model.downloaded |= {image for name in recorded for image in bearers.get(name, ())}
-        pulled = self.actions.pulled
-        self.model.downloaded |= {image for name in named for image in bearers.get(name, ()) if image in pulled}
+        self.model.downloaded |= {
+            image
+            for name in named
+            for image in bearers.get(name, ())
+            if image in self.actions.pulled
+            if image not in self.model.arrived or (name in active and self.model.was_pulled_lately(image))
+        }
 
     def _has_children(self, image: ImageId) -> bool:
         return any(other.parent == image for other in self._images.values())
@@ -550,13 +584,33 @@ class SimulatedNode:
         in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.actions.mounted.values())
         if why := self.model.why_not(image, target, listed, in_use):
             self._violated(f"{target} was requested to be removed: {why}", image)
-        if self.host.node.answer.is_without_agent and _familiar(target) in self._names_of_agent():
+        if self.model.is_without_agent and image in self._named_by_agent():
             self._violated(f"{target} was requested to be removed: the silent agent once named it", image)
+        if self._is_needed_by_agent(listed):
+            self._violated(f"{target} was requested to be removed: the agent needs it", image)
         if self.conditions.most_removals is not None and len(self._asked) > self.conditions.most_removals:
             self._violated(f"{len(self._asked)} removals in one pass")
 
-    def _names_of_agent(self) -> set[str]:
-        return {_familiar(name) for name in (self.model.last_answer or NO_AGENT).named}
+    def _is_needed_by_agent(self, listed: Image) -> bool:
+        """True if the last answer names it as in use; the answer may be newer than the observation."""
+        needed = {_familiar(name) for name in (self.model.last_answer or NO_AGENT).images_in_use}
+        return not needed.isdisjoint(name.familiar for name in (*listed.tags, *listed.digests))
+
+    @property
+    def has_agent(self) -> bool:
+        return bool(self.host.node.answer.source)
+
+    def _named_by_agent(self) -> set[ImageId]:
+        """Images that the agent ever named, by a name of now or a last one."""
+        return self._with_a_name_in((self.model.last_answer or NO_AGENT).named)
+
+    def _with_a_name_in(self, names: Iterable[str]) -> set[ImageId]:
+        named = {_familiar(name) for name in names}
+        return {
+            image
+            for image, state in self.model.states.items()
+            if not named.isdisjoint(name.familiar for name in state.names)
+        }
 
     def _check(self, status: Status) -> None:
         for removal in status.removals:
@@ -564,22 +618,34 @@ class SimulatedNode:
                 state = self.model.states[removal.intent.image]
                 state.excused_until = self.model.time + LONGEST_BACKOFF_SECONDS
         self._check_verdicts(status)
-        if status.trouble or self._was_interrupted or self.conditions.most_removals is not None:
+        if status.trouble or self._was_interrupted:
             return
-        if not status.event_stream_is_up:
+        if self.conditions.most_removals is not None and not self._is_below_cap(status):
             return
         excused = {image for image, state in self.model.states.items() if state.excused_until > self.model.time}
-        if self.host.node.answer.is_without_agent:
-            excused |= set(self.model.downloaded)
+        if self.model.is_without_agent:
+            excused |= self.model.downloaded | self._named_by_agent()
         for image, target in self._must_go:
             if target not in self._asked and image not in excused:
                 kept = [verdict for verdict in status.decision.plan.verdicts if verdict.target == target]
                 self._violated(f"{target} was not requested to be removed: {kept}", image)
 
-    def _waits_for_others(self, status: Status) -> bool:
-        """Without engine events, or an answer of the agent, images wait without a time."""
-        has_events = not status.decision.memory.watch.gap.startswith("engine events not available")
-        return not has_events or self.host.node.answer.is_without_agent
+    def _is_below_cap(self, status: Status) -> bool:
+        """True if the cap held nothing back. After a failure, the other planned removals may have been skipped."""
+        assert self.conditions.most_removals is not None
+        has_failed = any(not removal.outcome.is_success for removal in status.removals)
+        return len(self._asked) < self.conditions.most_removals and not has_failed
+
+    def _waits_for_others(self, verdict: Verdict) -> bool:
+        """True for an image that waits without a time, because engine events or the agent's answer are missing."""
+        if self.model.is_blind:
+            return verdict.detail.startswith("engine events not available")
+        return self.model.is_without_agent and verdict.image in self.model.downloaded | self._named_by_agent()
+
+    def _check_blind(self, verdict: Verdict) -> None:
+        """Without engine events every covered image waits without a time (design, section 7)."""
+        if verdict.reason not in _WITHOUT_EVENTS or (verdict.reason is Reason.SETTLING and verdict.until is not None):
+            self._violated(f"{verdict} without engine events")
 
     def _check_verdicts(self, status: Status) -> None:
         """Every reference has exactly one verdict, and no image is kept without a reason."""
@@ -595,7 +661,9 @@ class SimulatedNode:
             self._violated("not exactly one verdict for every reference")
         for verdict in verdicts:
             waits = verdict.action is Action.WAIT and verdict.reason not in (Reason.NOT_STARTED, Reason.HELD_BACK)
-            if verdict.until is None and verdict.reason is Reason.SETTLING and self._waits_for_others(status):
+            if self.model.is_blind:
+                self._check_blind(verdict)
+            if verdict.until is None and verdict.reason is Reason.SETTLING and self._waits_for_others(verdict):
                 continue
             if waits and (verdict.until is None or verdict.until <= status.decision.plan.now):
                 self._violated(f"{verdict} waits for nothing")

@@ -6,6 +6,8 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import replace
+from pathlib import Path
+from tempfile import TemporaryDirectory
 
 import pytest
 from hypothesis import settings
@@ -18,13 +20,15 @@ from controller.plan.memory.memory import Memory
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict import planner
 from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
+from tests.host import IN_MEMORY
 from tests.simulation.__main__ import live, simulate
-from tests.simulation.node import Violation
+from tests.simulation.node import SimulatedNode, Violation
 
 SEED = 1
 DAYS = 10 * settings().max_examples
 """A thousand, and with the quick profile of `make unit` 200."""
 MISTAKES_SHOW_WITHIN_NODES = 20
+AGENT_MISTAKES_SHOW_WITHIN_NODES = 40
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -67,6 +71,22 @@ def everything_was_downloaded(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(downloads, "_was_pulled", lambda *_: True)
 
 
+def evidence_never_ends(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(remember, "_evidence_before", lambda inputs: inputs.known.evidence)
+
+
+def missing_events_are_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(remember, "_watch", lambda inputs, _: inputs.known.watch)
+
+
+def archived_names_count(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(downloads, "without_earlier_pulls", lambda found, *_: found)
+
+
+def a_silent_agent_is_ignored(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(planner, "named_by_agent", lambda *_: frozenset())
+
+
 def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
     def forgetful(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer) -> Plan:
         plan = make_plan(rules, memory, terms, node)
@@ -82,7 +102,8 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         uses_are_forgotten,
         time_without_observation_counts,
         the_wall_clock_makes_older,
-        everything_was_downloaded,
+        evidence_never_ends,
+        missing_events_are_ignored,
         due_images_are_left,
     ],
 )
@@ -92,6 +113,22 @@ def test_a_controller_with_a_bug_is_detected(mistake: Patch, monkeypatch: pytest
         live_on_nodes(MISTAKES_SHOW_WITHIN_NODES)
 
 
+@pytest.mark.parametrize("mistake", [everything_was_downloaded, archived_names_count, a_silent_agent_is_ignored])
+def test_a_controller_with_a_bug_beside_an_agent_is_detected(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistake(monkeypatch)
+    with pytest.raises(Violation):
+        live_beside_agents(AGENT_MISTAKES_SHOW_WITHIN_NODES)
+
+
 def live_on_nodes(nodes: int) -> None:
     for seed in range(nodes):
         live(seed, days=10.0)
+
+
+def live_beside_agents(nodes: int) -> None:
+    """Only nodes with an agent: on others these mistakes have no effect."""
+    for seed in range(nodes):
+        with TemporaryDirectory(dir=IN_MEMORY) as folder:
+            node = SimulatedNode(seed, Path(folder))
+            if node.has_agent:
+                node.live(days=20.0)
