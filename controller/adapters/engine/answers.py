@@ -431,7 +431,7 @@ def engine_from(info: Row, version: Row) -> Engine:
         driver=_text(info, "Driver"),
         containerd_address=_text(_mapping(info, "Containerd"), "Address"),
         manages_swarm=_mapping(info, "Swarm").get("ControlAvailable") is True,
-        prunes_parents=podman and not _is_at_least(number, 4, 6),
+        prunes_parents=podman and not is_at_least(number, 4, 6),
         totals_are_lower_bounds=store is Store.CONTAINERD and number.partition(".")[0] in ("23", "24", "25", "26"),
     )
 
@@ -453,7 +453,7 @@ def _store(info: Row, is_podman: bool) -> Store:
     return Store.PODMAN if is_podman else Store.CONTAINERD if containerd else Store.GRAPH_DRIVER
 
 
-def _is_at_least(version: str, major: int, minor: int) -> bool:
+def is_at_least(version: str, major: int, minor: int) -> bool:
     """False if the version cannot be read."""
     numbers = re.match(r"(\d{1,9})\.(\d{1,9})", version)
     return numbers is not None and (int(numbers[1]), int(numbers[2])) >= (major, minor)
@@ -505,6 +505,18 @@ def deleted_from(answer: bytes) -> tuple[str, ...]:
         raise ValueError(f"not a list: {_shown(rows)}")
     deleted = (_text(_mapping_of(row, "the element"), "Deleted") for row in rows)
     return tuple(str(_id(each, "Deleted")) for each in deleted if each)
+
+
+def removed_by_podman_from(answer: bytes) -> tuple[tuple[str, ...], int, list[str]]:
+    """What Podman's own API deleted, its exit code, and its errors. Raises ValueError."""
+    row = mapping_of(answer)
+    code = row.get("ExitCode")
+    if not isinstance(code, int):
+        raise ValueError(f"ExitCode is not a number: {_shown(code)}")
+    errors = _texts(row, "Errors")
+    if code and not errors:
+        raise ValueError(f"exit code {code} without an error")
+    return tuple(str(_id(each, "Deleted")) for each in _texts(row, "Deleted")), code, errors
 
 
 # ── events ───────────────────────────────────────────────────────────────────────────────────────────────────────────
