@@ -131,7 +131,7 @@ class FakeEngine:
         self._called("identify")
         product = "Podman" if self.kind is Kind.PODMAN else "Docker"
         version = {Kind.D20: "20.10.24", Kind.DEBIAN: "20.10.24", Kind.PODMAN: "5.4.2"}.get(self.kind, "28.5.2")
-        version = "4.3.1" if self.prunes_parents else version
+        version = "4.2.1" if self.prunes_parents else version
         version = "26.1.5" if self.kind in (Kind.D26_C8D, Kind.D26_GD) else version
         store = self.kind.store
         return Engine(

@@ -20,7 +20,7 @@ from controller.errors import ControllerError, EngineUnavailable, LedgerUnavaila
 from controller.image.reference import ImageId
 from controller.instant import Instant
 from controller.plan.memory.disk import ImageDisk, calls_for_pass, paused, pressure_after
-from controller.plan.memory.engines import change_of_engine, is_same_engine
+from controller.plan.memory.engines import change_of_engine, event_cursors, is_same_engine
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import idle_since
 from controller.plan.memory.memory import Memory
@@ -151,6 +151,7 @@ class Reconciler:
 
     def _with_events(self, state: PassState) -> tuple[PassState, Position]:
         """Keep the events until a pass succeeds."""
+        self._ports.events.keep(event_cursors(state.memory))
         position = Position(self._ports.events.mark(), self._ports.events.generation, self._ports.engine.generation)
         return replace(state, received=state.received.followed_by(self._ports.events.take())), position
 

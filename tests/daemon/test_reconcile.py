@@ -18,6 +18,8 @@ from controller.daemon.status import PassResult
 from controller.errors import EngineUnavailable, EngineUnreachable, LedgerUnavailable, RemovalFailed, RemovalRefused
 from controller.log_events import LogEvent
 from controller.plan.memory.disk import DiskMark, PressureMarks
+from controller.plan.report.report import reclaimable
+from controller.plan.verdict.backoff import LONGEST_SECONDS
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.limits import Limits
 from controller.plan.verdict.planner import Terms
@@ -191,6 +193,21 @@ def test_a_reference_that_is_still_there_after_200_has_failed(host: Host) -> Non
     assert (removal.outcome, removal.freed) == (Outcome.FAILED, Freed(0, Exactness.EXACT))
     assert "still there" in removal.message
     assert host.reason("app:1") is Reason.BACKING_OFF
+
+
+def test_a_refused_removal_keeps_the_words_of_the_engine_and_its_bytes_are_not_due(host: Host) -> None:
+    """Podman does not list a container of `podman build`; only the refusal shows that it holds the image."""
+    words = "409: image used by 6f1b2c3d4e5f: image is in use by a container: consider listing external containers"
+    host.engine.load("held:1", "a layer")
+    host.engine.troubles["held:1"] = deque([RemovalRefused(words)] * 2)
+    host.run_pass()
+    for _ in range(2):
+        verdict = host.verdict("held:1")
+        assert (verdict.reason, verdict.detail) == (Reason.BACKING_OFF, f"refused: {words}")
+        figures = reclaimable(host.last.decision)
+        assert figures.due_bytes == 0 < figures.due_and_waiting_bytes
+        host.live(LONGEST_SECONDS + 1)
+    assert host.engine.names == []
 
 
 def test_an_image_that_was_brought_back_meanwhile_has_not_failed(host: Host) -> None:

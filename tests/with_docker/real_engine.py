@@ -45,11 +45,11 @@ class RealEngine:
 
     def __init__(self, kind: Kind, host: str, api: docker.APIClient, registry: str) -> None:
         self.kind = kind
-        self.prunes_parents = False
         self.hub = registry
         self.calls: list[str] = []
         """The removals that were requested; `remove app:1` has the name of the image also where its ID is sent."""
         self.port = _Noted(host, self.calls)
+        self.port.identify()
         self._api = api
         self._rang = threading.Event()
         self.stream = EventStream(Connection(Address(host)), self._rang.set)

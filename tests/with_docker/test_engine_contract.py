@@ -34,13 +34,10 @@ def world(request: pytest.FixtureRequest, engine: PrivateEngine) -> Iterator[Wor
     if engine.is_podman4 and (reason := _NOT_ON_PODMAN_4.get(request.node.originalname)):
         pytest.skip(reason)
     if request.param == "fake":
-        fake = FakeEngine(FakeClock(), kind)
-        fake.prunes_parents = engine.is_podman4
-        yield fake
+        yield FakeEngine(FakeClock(), kind)
         return
     api: docker.APIClient = request.getfixturevalue("docker_api")
     real = RealEngine(kind, engine.host, api, request.getfixturevalue("registry"))
-    real.prunes_parents = engine.is_podman4
     real.take_events()
     yield real
     real.close()
@@ -292,7 +289,7 @@ def test_parents_are_kept_when_their_last_child_is_removed(world: World) -> None
 
     assert child not in world.port.images()
     assert base in world.port.images()
-    assert (parent in world.port.images()) is not world.prunes_parents
+    assert parent in world.port.images()
 
 
 def test_the_removal_of_the_last_tag_removes_the_digest(world: World) -> None:

@@ -1,8 +1,9 @@
-"""Tags that move to a new image while the old one is removed, at random moments, on a real engine."""
+"""Images that are loaded while another one is removed, at random moments, on a real engine: none of them is lost."""
 
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
@@ -15,12 +16,16 @@ from controller.adapters.engine.connection import Address, Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.image.image import Container
 from controller.image.reference import image_id
+from controller.plan.memory.observation import Store
 from tests.fakes import a_removal
 from tests.with_docker import images
+from tests.with_docker.images import Layer, Recipe
 from tests.with_docker.on_engine import on_engine
 from tests.with_docker.private_engine import PrivateEngine
 
 TIMES = 40
+BASES = 60
+BASE, CHILD = "base.local/app:1", "child.local/app:1"
 
 
 class Moved(DockerEngine):
@@ -66,25 +71,73 @@ def test_a_tag_that_moves_during_its_removal_keeps_its_new_image(
     names = [f"move.local/app:{number}" for number in range(TIMES)]
     for name in names:
         images.load_image(docker_api, name, variant=f"old {name}", layers=())
-    moved: dict[str, str] = {}
+    moves: list[str] = []
+    failures: dict[str, Exception] = {}
 
     def move(name: str) -> None:
-        if name not in moved:
-            moved[name] = ""
-            moved[name] = images.load_image(docker_api, name, variant=f"new {name}", layers=())
+        if name not in moves:
+            moves.append(name)
+            # Not inspected here: Podman 4 fails to inspect any image while another one is removed.
+            try:
+                images.load(docker_api, [Recipe((name,), (), variant=f"new {name}")])
+            except (docker.errors.APIError, images.StreamError) as failure:
+                failures[name] = failure
 
-    def move_if_alive(name: str) -> None:
-        with suppress(docker.errors.APIError):
-            move(name)
-
-    port = Moved(engine.host, move_if_alive)
+    port = Moved(engine.host, move)
     rule = a_removal("move.local/*:*")
     with on_engine(engine, docker_api, tmp_path, rule, port=port, settle_seconds=0.0) as controller:
         trouble = controller.reconciler.reconcile().trouble
     # Podman 4 fails to list images while one of them changes; then the pass ends early.
     assert not trouble or engine.is_podman4, trouble
-    there = {image_id(row["Id"]) for row in docker_api.images(all=True)}
-    assert moved, "no tag moved"
-    lost = [name for name, image in moved.items() if not image or image_id(image) not in there]
-    not_loaded = sum(not moved[name] for name in lost)
-    assert not lost, f"{len(lost)} of {len(moved)} new images are lost, of which {not_loaded} could not be loaded"
+    assert moves, "no tag moved"
+    assert not failures, f"{len(failures)} of {len(moves)} new images could not be loaded: {failures}"
+    there = {_variant(docker_api, row["Id"]) for row in docker_api.images(all=True)}
+    lost = [name for name in moves if f"new {name}" not in there]
+    assert not lost, f"{len(lost)} of {len(moves)} new images were loaded and are lost: {lost}"
+    unnamed = [name for name in moves if _variant(docker_api, name) != f"new {name}"]
+    # A graph driver lists the names of an ID and removes them one by one, also one that has moved in between.
+    assert not unnamed or engine.fake_kind.store is Store.GRAPH_DRIVER, (
+        f"{len(unnamed)} of {len(moves)} new images lost their name"
+    )
+
+
+@pytest.mark.timeout(600)
+def test_a_base_that_is_loaded_during_the_removal_of_an_image_on_it_is_kept(
+    engine: PrivateEngine, docker_api: docker.APIClient
+) -> None:
+    """A new image gets its name last. Podman before 4.6 takes it for a parent without a name until then."""
+    port, chance, loaded, load_seconds = DockerEngine(Connection(Address(engine.host))), random.Random(7), 0, 0.06
+    port.identify()
+    for turn in range(BASES):
+        child = image_id(images.load_image(docker_api, CHILD, variant=f"child {turn}", layers=(Layer("own"),)))
+        failures: list[Exception] = []
+        thread = Thread(target=_load, args=(docker_api, BASE, f"base {turn}", failures))
+        began = time.monotonic()
+        thread.start()
+        thread.join(chance.uniform(0, load_seconds))
+        deleted = port.remove(child)
+        thread.join()
+        load_seconds = (load_seconds + time.monotonic() - began) / 2
+        if failures:  # The removed image was the last with the layer. Podman then fails the load, and reports it.
+            assert engine.is_podman, failures
+            continue
+        loaded += 1
+        assert _variant(docker_api, BASE) == f"base {turn}", f"the engine deleted {deleted} for {child}"
+        docker_api.remove_image(BASE)
+    assert loaded, "every load failed"
+
+
+def _load(api: docker.APIClient, name: str, variant: str, failures: list[Exception]) -> None:
+    try:
+        images.load(api, [Recipe((name,), (), variant=variant)])
+    except (docker.errors.APIError, images.StreamError) as failure:
+        failures.append(failure)
+
+
+def _variant(api: docker.APIClient, name: str) -> str:
+    """What distinguishes the image with this name or ID now; empty without one."""
+    with suppress(docker.errors.ImageNotFound):
+        for setting in images.inspect(api, name)["Config"]["Env"]:
+            if setting.startswith("VARIANT="):
+                return str(setting.removeprefix("VARIANT="))
+    return ""

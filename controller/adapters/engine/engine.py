@@ -23,9 +23,11 @@ from controller.adapters.engine.answers import (
     id_from,
     ids_from,
     images_from,
+    is_at_least,
     layers_from,
     mapping_of,
     members_from,
+    removed_by_podman_from,
     rows_of,
     services_from,
     store_total,
@@ -44,6 +46,13 @@ _SEVERAL_NAMES = re.compile(r"more than one tag", re.IGNORECASE)
 T = TypeVar("T")
 _LIBPOD_API = "4.0.0"
 """Podman's own API, whose paths need a version; later versions serve it too."""
+_PODMAN_WITH_NOPRUNE = 4, 3
+_NO_NOPRUNE = (
+    "no request was sent: Podman {} may also delete an image that this one is built on, while that is being pulled; "
+    "update Podman to 4.3 or newer"
+)
+_STATUS_OF_EXIT_CODE = {1: 404, 2: 409}
+"""Of Podman's own API: the image is not known; it is in use."""
 
 
 class DockerEngine:
@@ -58,6 +67,8 @@ class DockerEngine:
         self._own_container = own_container
         self._own_name = ""
         self._is_podman = False
+        self._old_podman = ""
+        """The version, if Docker's API of this Podman deletes parents too."""
         self._images: dict[ImageId, Image] = {}
 
     @property
@@ -69,6 +80,7 @@ class DockerEngine:
         """Identity of the engine. Raises EngineUnavailable, as every call does."""
         found = self._valid("info", lambda client: engine_from(_object(client, "/info"), _object(client, "/version")))
         self._is_podman = found.store is Store.PODMAN
+        self._old_podman = (found.version or "of an unknown version") if found.prunes_parents else ""
         return replace(found, address=self._connection.address.url, machine=self._machine)
 
     def images(self) -> Mapping[ImageId, Image]:
@@ -154,8 +166,17 @@ class DockerEngine:
             with client.answer("DELETE", path) as pieces:
                 return deleted_from(b"".join(pieces))
 
+        def send_to_podman(client: Client) -> tuple[str, ...]:
+            own = replace(client, api_version=_LIBPOD_API)
+            with own.answer("DELETE", _libpod_removal(target)) as pieces:
+                return _deleted_by_podman(b"".join(pieces))
+
+        if self._old_podman and not is_at_least(self._old_podman, *_PODMAN_WITH_NOPRUNE):
+            raise RemovalRefused(_NO_NOPRUNE.format(self._old_podman))
         try:
-            return self._connection.request("remove_image", send, sends_again=False)
+            return self._connection.request(
+                "remove_image", send_to_podman if self._old_podman else send, sends_again=False
+            )
         except ErrorAnswer as error:
             raise _refusal(error) from error
         except ValueError as error:
@@ -185,6 +206,22 @@ class DockerEngine:
 
 def _libpod_images(wanted: str) -> str:
     return f"/libpod/images/json?all=true&filters={quote(json.dumps({wanted: ['true']}))}"
+
+
+def _libpod_removal(target: str) -> str:
+    """Without `images` the request would remove every image, so the target was checked before. A name is sent in full:
+    Podman would look for a short one in other registries too.
+    """
+    name = target.removeprefix("sha256:") if is_image_id(target) else listed_reference(target).canonical
+    return f"/libpod/images/remove?images={quote(name, safe='')}&force=false&noprune=true"
+
+
+def _deleted_by_podman(answer: bytes) -> tuple[str, ...]:
+    """The IDs in the answer of Podman's own API, which has status 200 for a refusal too. Raises ErrorAnswer."""
+    deleted, code, errors = removed_by_podman_from(answer)
+    if errors:
+        raise ErrorAnswer(_STATUS_OF_EXIT_CODE.get(code, 500), "; ".join(errors))
+    return deleted
 
 
 def _objects(client: Client, path: str) -> list[Row]:

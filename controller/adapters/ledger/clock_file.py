@@ -9,6 +9,8 @@ from __future__ import annotations
 import os
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from errno import EIO
+from mmap import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -44,17 +46,11 @@ class ClockFile:
         line = b"%08x %s" % (crc32(text), text)
         if len(line) > _BYTES:
             return False
-        try:
-            flags = os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC
-            descriptor = os.open(self._file, flags, 0o640)
-            try:
-                os.pwrite(descriptor, line.ljust(_BYTES), 0)
-                os.fdatasync(descriptor)
-            finally:
-                os.close(descriptor)
-        except OSError:
-            return False
-        return True
+        for direct in (os.O_DIRECT, 0):
+            with suppress(OSError):
+                _write_block(self._file, line.ljust(_BYTES), direct)
+                return True
+        return False
 
     def clock_after(self, saved: LedgerClock) -> LedgerClock:
         """The ledger's clock, or the later one of the file."""
@@ -79,6 +75,21 @@ class ClockFile:
                 if later.follows == _check_of(saved) and later.clock.seconds >= saved.seconds:
                     return later
         return None
+
+
+def _write_block(file: Path, block: bytes, direct: int) -> None:
+    """Write the block in place. With O_DIRECT, which not every file system has, the disk gets it alone and not a page
+    of 4 KiB. Raises OSError.
+    """
+    descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | direct, 0o640)
+    try:
+        with mmap(-1, len(block)) as aligned:
+            aligned[:] = block
+            if os.pwritev(descriptor, [aligned], 0) != len(block):
+                raise OSError(EIO, "a part of the block was not written")
+        os.fdatasync(descriptor)
+    finally:
+        os.close(descriptor)
 
 
 def _check_of(clock: LedgerClock) -> int:

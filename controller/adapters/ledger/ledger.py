@@ -244,7 +244,11 @@ class Ledger:
         give_back(self._db)
 
     def _is_noted(self, memory: Memory) -> bool:
-        """True if only time has passed, and that is in the clock's file or need not be written yet."""
+        """True if only time has passed, and that is in the clock's file or need not be written yet.
+
+        The mark of the last save is not written: a copy without this time makes no image older. In a container it
+        would cost blocks of a disk.
+        """
         if self._may_lose_seconds <= 0.0 or self._db is None or not _only_time_differs(self._saved, memory):
             return False
         if memory.clock.seconds - self._noted_seconds <= self._may_lose_seconds:
@@ -252,7 +256,6 @@ class Ledger:
         if not self._clock_file.write(self._saved, memory):
             return False
         self._noted_seconds = memory.clock.seconds
-        self._mark.write(memory.clock.last)
         return True
 
     def _flush(self) -> None:

@@ -108,12 +108,13 @@ class Expectation:
     def unexpected(self, request: RemovalRequest, deleted: Sequence[str]) -> list[str]:
         """Deleted IDs that the request does not explain.
 
-        By name, while other names are left: all. By ID: every other known image. An unknown ID is a layer of unknown
-        size.
+        By name, while other names are left: all. By ID: every other image. An unknown ID is a layer of unknown size;
+        but Podman lists no layers, so there it is an image that came after the observation.
         """
         if not request.is_last_name:
             return list(deleted)
-        return [row for row in deleted if row in self.observation.images and row != request.intent.image]
+        known = deleted if self.observation.engine.store is Store.PODMAN else self.observation.images
+        return [row for row in deleted if row in known and row != request.intent.image]
 
     def _freed(self, deleted: Sequence[str]) -> Freed:
         """Graph drivers report each deleted layer; other stores can only be measured around the batch."""

@@ -43,7 +43,9 @@ class Engine:
     totals_are_lower_bounds: bool = False
     """The store's own total is incomplete (the containerd store of Docker 26)."""
     prunes_parents: bool = False
-    """A removal deletes parents without a name too: Podman before 4.6 ignores `noprune`."""
+    """A removal through Docker's API deletes parents without a name too: Podman before 4.6 ignores `noprune` there.
+    Podman's own API respects it from 4.3 on. Removals are sent to that; the parents are checked all the same.
+    """
 
 
 @dataclass(frozen=True, slots=True)

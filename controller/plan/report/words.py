@@ -22,7 +22,7 @@ VERDICTS: Mapping[str, str] = {
     "NOT_STARTED": "its policy has not started",
     "NOT_IDLE_LONG_ENOUGH": "not idle long enough",
     "BACKING_OFF": "the engine refused or failed; waiting for the next try",
-    "PARENT_NOT_DUE": "the engine would remove its parent with it",
+    "PARENT_NOT_DUE": "the engine might remove its parent with it",
     "HELD_BACK": "a limit of the operator is reached",
     "IN_USE": "in use",
     "PROTECTED": "protected",

@@ -1,4 +1,5 @@
-"""Engines that prune: with an image, Podman before 4.6 deletes each parent that has neither a name nor another child.
+"""Engines that prune: with an image, Podman before 4.6 deletes each parent that has neither a name nor another child,
+except through its own API from 4.3 on. Removals use that; this rule does not rely on it.
 
 Such a parent is an image with a verdict of its own. So it is removed before its child, by a request of its own; and as
 long as it is not due, its child waits.
@@ -55,5 +56,5 @@ def pruned_although_kept(
 
 
 def _waiting(verdict: Verdict, parent: ImageId) -> Verdict:
-    detail = f"the engine would also remove its parent {parent.removeprefix('sha256:')[:12]}, which is not due"
+    detail = f"the engine might also remove its parent {parent.removeprefix('sha256:')[:12]}, which is not due"
     return replace(verdict, reason=Reason.PARENT_NOT_DUE, until=None, due_at=None, detail=detail)

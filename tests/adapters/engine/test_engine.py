@@ -206,9 +206,9 @@ def test_podman_before_4_6_deletes_parents_with_their_child(
     assert engine.identify().prunes_parents is prunes
 
 
-def a_podman(engine: DockerEngine, http: Http) -> DockerEngine:
+def a_podman(engine: DockerEngine, http: Http, version: str = "5.4.2") -> DockerEngine:
     http.get(f"{API}/info", json={})
-    http.get(f"{API}/version", json={"Version": "5.4.2", "Components": [{"Name": "Podman Engine"}]})
+    http.get(f"{API}/version", json={"Version": version, "Components": [{"Name": "Podman Engine"}]})
     engine.identify()
     return engine
 
@@ -320,6 +320,65 @@ def test_error_answers_become_different_errors(
     with pytest.raises(error) as raised:
         engine.remove("app:1")
     assert words in str(raised.value)
+
+
+PODMAN_TARGET = f"{API.rpartition('/')[0]}/v4.0.0/libpod/images/remove"
+
+
+@pytest.mark.parametrize(
+    ("target", "sent"),
+    [
+        (ID, ID.removeprefix("sha256:")),
+        ("app:1", "docker.io/library/app:1"),
+        ("localhost/app:1", "localhost/app:1"),
+        (f"reg.local:5000/app@{LAYER}", f"reg.local:5000/app@{LAYER}"),
+    ],
+)
+def test_podman_4_gets_a_request_that_spares_parents(engine: DockerEngine, http: Http, target: str, sent: str) -> None:
+    """Its Docker-compatible API ignores `noprune`."""
+    query = matchers.query_param_matcher({"images": sent, "force": "false", "noprune": "true"})
+    answer = {"Deleted": [ID.removeprefix("sha256:")], "Untagged": ["app:1"], "ExitCode": 0, "Errors": None}
+    http.delete(PODMAN_TARGET, json=answer, match=[query])
+    assert a_podman(engine, http, "4.3.1").remove(target) == (ID,)
+
+
+@pytest.mark.parametrize("target", ["", " ", "sha256:", "app:1&all=true", "app:1#", "*"])
+def test_podman_4_gets_no_request_that_may_mean_all_images(engine: DockerEngine, http: Http, target: str) -> None:
+    """Without a target that request removes every image."""
+    with pytest.raises(RemovalFailed, match="no request was sent"):
+        a_podman(engine, http, "4.3.1").remove(target)
+
+
+@pytest.mark.parametrize(
+    ("code", "words", "error"),
+    [
+        (1, "app:1: image not known", ImageGone),
+        (2, "image used by 1: image is in use by a container: consider listing external containers", RemovalRefused),
+        (125, 'unable to delete image "1" by ID with more than one tag ([1 2]): please force removal', RemovalRefused),
+        (125, "no space left on device", RemovalFailed),
+    ],
+)
+def test_refusals_of_podman_4_become_different_errors(
+    engine: DockerEngine, http: Http, code: int, words: str, error: type[Exception]
+) -> None:
+    """Their status is 200."""
+    http.delete(PODMAN_TARGET, json={"ExitCode": code, "Errors": [words]})
+    with pytest.raises(error) as raised:
+        a_podman(engine, http, "4.3.1").remove("app:1")
+    assert words in str(raised.value)
+
+
+@pytest.mark.parametrize("answer", [{}, [], {"ExitCode": 1}, {"ExitCode": 0, "Errors": None, "Deleted": [5]}])
+def test_an_invalid_answer_of_podman_4_is_no_result(engine: DockerEngine, http: Http, answer: object) -> None:
+    http.delete(PODMAN_TARGET, json=answer)
+    with pytest.raises(EngineUnavailable, match="invalid response"):
+        a_podman(engine, http, "4.3.1").remove("app:1")
+
+
+@pytest.mark.parametrize("version", ["4.2.1", "3.4.4", ""])
+def test_podman_that_cannot_spare_parents_gets_no_request(engine: DockerEngine, http: Http, version: str) -> None:
+    with pytest.raises(RemovalRefused, match=r"no request was sent: Podman .* update Podman to 4\.3"):
+        a_podman(engine, http, version).remove("app:1")
 
 
 def test_a_delete_without_an_answer_in_time_is_not_sent_again(engine: DockerEngine, http: Http) -> None:

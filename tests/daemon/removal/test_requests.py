@@ -355,6 +355,17 @@ def test_another_known_image_in_the_answer_is_unexpected(scene: Scene) -> None:
     assert other in execution.answers[0].message
 
 
+def test_on_podman_an_unknown_id_in_the_answer_is_an_image_and_unexpected() -> None:
+    """One that was pulled after the observation: Podman lists no layers."""
+    scene = Scene(Kind.PODMAN)
+    scene.engine.load("app:1")
+    remove = scene.engine.remove
+    scene.engine.remove = lambda target: (*remove(target), an_id("new"))  # type: ignore[method-assign]
+    execution = scene.run()
+    assert outcomes(execution) == {"app:1": Outcome.UNEXPECTED}
+    assert an_id("new") in execution.answers[0].message
+
+
 def test_an_unknown_id_in_the_answer_makes_the_bytes_unknown(scene: Scene) -> None:
     scene.engine.load("app:1")
     remove = scene.engine.remove
