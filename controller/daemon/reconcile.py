@@ -27,6 +27,7 @@ from controller.plan.memory.memory import Memory
 from controller.plan.memory.names import Names
 from controller.plan.memory.observation import Engine, Observation, situation_of
 from controller.plan.memory.remember import News
+from controller.plan.node.agent import kept_after_failed_pass
 from controller.plan.verdict.backoff import attempts_after, is_news
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import bytes_spent, spent_after
@@ -113,6 +114,7 @@ class Reconciler:
             result = _result_of(results)
         except (EngineUnavailable, LedgerUnavailable) as error:
             result, trouble = PassResult.FAILED, error
+            state = _with_agent_of(state, desired)
         self._state = state
         return replace(
             self._report(began, desired, result, batches, found_done, results, trouble), engine_change=change
@@ -334,6 +336,12 @@ def _with_pause(state: PassState, results: RemovalResults) -> PassState:
         return state
     pressure = paused(memory.pressure, freed_together(removed, memory).at_least_bytes, memory.clock.seconds)
     return replace(state, decision=replace(state.decision, memory=replace(memory, pressure=pressure)))
+
+
+def _with_agent_of(state: PassState, desired: DesiredState) -> PassState:
+    """The agent's last answer holds, also one that a failed pass got: the agent may be silent in the next pass."""
+    node = kept_after_failed_pass(state.memory.node, desired.node)
+    return replace(state, decision=replace(state.decision, memory=replace(state.memory, node=node)))
 
 
 def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:

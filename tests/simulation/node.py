@@ -37,6 +37,8 @@ _WITHOUT_EVENTS = (Reason.NO_RULE, Reason.PROTECTED, Reason.IN_USE, Reason.HAS_C
 """The reasons that are possible without engine events."""
 _YEARS = (0.0, 4_070_908_800.0, 1_800_000_000.0)
 """1970, 2099, 2027."""
+_LAST_YEAR = 8_000_000_000.0
+"""2223: nanoseconds since 1970 no longer fit into an engine's 64 bits from 2262 on."""
 
 
 class Violation(AssertionError):
@@ -359,7 +361,7 @@ class SimulatedNode:
         if self.random.random() < 0.4:
             self.clock.set_wall(self.random.choice(_YEARS))
         else:
-            self.clock.set_wall(max(0.0, self.clock.now().wall_seconds + step))
+            self.clock.set_wall(min(max(0.0, self.clock.now().wall_seconds + step), _LAST_YEAR))
 
     def _suspend(self) -> None:
         self.clock.suspend(self.random.uniform(1, 30 * DAY))
