@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Iterable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 
 from controller.daemon.observe import Observer
@@ -114,7 +115,7 @@ class Reconciler:
             result = _result_of(results)
         except (EngineUnavailable, LedgerUnavailable) as error:
             result, trouble = PassResult.FAILED, error
-            state = _with_agent_of(state, desired)
+            state = self._with_agent_of(state, desired)
         self._state = state
         return replace(
             self._report(began, desired, result, batches, found_done, results, trouble), engine_change=change
@@ -209,6 +210,16 @@ class Reconciler:
         mark = Mark(state.memory.clock.last.wall_seconds, change) if change and state.memory.clock.last else None
         self._ports.ledger.save(state.memory, inbox_read_to, mark)
         return replace(state, received=ReceivedEvents())
+
+    def _with_agent_of(self, state: PassState, desired: DesiredState) -> PassState:
+        """The agent's last answer holds, also one that a failed pass got: the agent may be silent in the next pass."""
+        node = kept_after_failed_pass(state.memory.node, desired.node)
+        if node == state.memory.node:
+            return state
+        state = replace(state, decision=replace(state.decision, memory=replace(state.memory, node=node)))
+        with suppress(LedgerUnavailable):  # The next pass saves it.
+            self._ports.ledger.save(state.memory)
+        return state
 
     def _removed(
         self, state: PassState, desired: DesiredState, observation: Observation, position: Position
@@ -336,12 +347,6 @@ def _with_pause(state: PassState, results: RemovalResults) -> PassState:
         return state
     pressure = paused(memory.pressure, freed_together(removed, memory).at_least_bytes, memory.clock.seconds)
     return replace(state, decision=replace(state.decision, memory=replace(memory, pressure=pressure)))
-
-
-def _with_agent_of(state: PassState, desired: DesiredState) -> PassState:
-    """The agent's last answer holds, also one that a failed pass got: the agent may be silent in the next pass."""
-    node = kept_after_failed_pass(state.memory.node, desired.node)
-    return replace(state, decision=replace(state.decision, memory=replace(state.memory, node=node)))
 
 
 def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:

@@ -81,6 +81,7 @@ def test_the_last_answer_holds_also_if_only_a_failed_pass_got_it(host: Host) -> 
     host.engine.is_down = True
     host.node.answer = needs("dep:1")
     host.run_pass()
+    host.restart()
     host.engine.is_down = False
     host.node.answer = SILENCE
     host.run_pass()

@@ -386,6 +386,10 @@ class SimulatedNode:
     def _engine_goes_away(self) -> None:
         self._disconnected(self.random.choice((2.0, 600.0, 5 * HOUR)))
         if self.random.random() < 0.5:
+            self.actions.agree()
+            self._elapse(1.0)
+            self.actions.agent_stops_or_resumes()
+        if self.random.random() < 0.5:
             self.engine.restart()
         self._connected()
 
