@@ -28,7 +28,7 @@ SEED = 1
 DAYS = 10 * settings().max_examples
 """A thousand, and with the quick profile of `make unit` 200."""
 MISTAKES_SHOW_WITHIN_NODES = 20
-AGENT_MISTAKES_SHOW_WITHIN_NODES = 40
+RARE_MISTAKES_SHOW_WITHIN_NODES = 40
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -102,7 +102,6 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         uses_are_forgotten,
         time_without_observation_counts,
         the_wall_clock_makes_older,
-        evidence_never_ends,
         missing_events_are_ignored,
         due_images_are_left,
     ],
@@ -117,12 +116,18 @@ def test_a_controller_with_a_bug_is_detected(mistake: Patch, monkeypatch: pytest
 def test_a_controller_with_a_bug_beside_an_agent_is_detected(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
     mistake(monkeypatch)
     with pytest.raises(Violation):
-        live_beside_agents(AGENT_MISTAKES_SHOW_WITHIN_NODES)
+        live_beside_agents(RARE_MISTAKES_SHOW_WITHIN_NODES)
 
 
-def live_on_nodes(nodes: int) -> None:
+def test_a_controller_that_keeps_evidence_for_ever_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    evidence_never_ends(monkeypatch)
+    with pytest.raises(Violation):
+        live_on_nodes(RARE_MISTAKES_SHOW_WITHIN_NODES, days=30.0)
+
+
+def live_on_nodes(nodes: int, days: float = 10.0) -> None:
     for seed in range(nodes):
-        live(seed, days=10.0)
+        live(seed, days)
 
 
 def live_beside_agents(nodes: int) -> None:
