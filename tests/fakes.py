@@ -15,7 +15,7 @@ from controller.adapters.engine.answers import event_from, event_time_nanosecond
 from controller.adapters.engine.events import cursor_after
 from controller.instant import Instant
 from controller.plan.memory.disk import DiskUsage, ImageDisk
-from controller.plan.memory.event import Event, ReceivedEvents
+from controller.plan.memory.event import Event, EventCursor, ReceivedEvents
 from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
@@ -126,6 +126,9 @@ class FakeEvents:
         events, self._arrived = tuple(self._arrived), {}
         has_hole, self._has_missed = self._has_missed, False
         return ReceivedEvents(events, self._cursor, self.is_up, has_hole, self._run, self.refusal)
+
+    def keep(self, cursors: Mapping[str, EventCursor]) -> None:
+        """It has one engine."""
 
     def mark(self) -> int:
         return self._count

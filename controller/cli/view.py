@@ -104,9 +104,12 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     from controller.adapters.engine.engine import DockerEngine
     from controller.adapters.engine.events import events_since
     from controller.adapters.engine.own_container import own_container_id
+    from controller.adapters.engine.replay import KnownCursors
     from controller.adapters.host.disk import image_root_disk
     from controller.adapters.host.facts import read_machine
     from controller.daemon.observe import Observer
+    from controller.plan.memory.engines import event_cursors
+    from controller.plan.memory.event import EventCursor
 
     choice, own_container = chosen_engine(settings, memory), own_container_id()
     if choice.warning:
@@ -115,7 +118,8 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
     engine = DockerEngine(connection, own_container, read_machine())
     observer = Observer(engine, SystemClock(), threading.Event(), own_container)
     try:
-        received = events_since(connection, memory.event_cursor)
+        known = KnownCursors(EventCursor(memory.event_cursor, memory.event_run), "", event_cursors(memory))
+        received = events_since(connection, known)
         seen = observer.observe(stream_generation=0)
         disk = image_root_disk(choice.address.url, own_container, settings.disk).measure(seen.engine)
         news = News(received, layers=observer.new_layers(seen, memory), disk=disk)

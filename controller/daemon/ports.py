@@ -11,7 +11,7 @@ from controller.image.layers import Layer
 from controller.image.reference import ImageId
 from controller.instant import Clock
 from controller.plan.memory.disk import ImageDisk
-from controller.plan.memory.event import Event, ReceivedEvents
+from controller.plan.memory.event import Event, EventCursor, ReceivedEvents
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
@@ -92,6 +92,10 @@ class EventsPort(Protocol):
 
     def take(self) -> ReceivedEvents:
         """The events since the last call."""
+        ...
+
+    def keep(self, cursors: Mapping[str, EventCursor]) -> None:
+        """The cursors of all known engines, by identity: a stream of another engine than now starts there."""
         ...
 
     def mark(self) -> int:

@@ -20,13 +20,14 @@ from controller.errors import ControllerError, EngineUnavailable, LedgerUnavaila
 from controller.image.reference import ImageId
 from controller.instant import Instant
 from controller.plan.memory.disk import ImageDisk, calls_for_pass, paused, pressure_after
-from controller.plan.memory.engines import change_of_engine, is_same_engine
+from controller.plan.memory.engines import change_of_engine, event_cursors, is_same_engine
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import idle_since
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.names import Names
 from controller.plan.memory.observation import Engine, Observation, situation_of
 from controller.plan.memory.remember import News
+from controller.plan.node.agent import kept_after_failed_pass
 from controller.plan.verdict.backoff import attempts_after, is_news
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import bytes_spent, spent_after
@@ -113,6 +114,7 @@ class Reconciler:
             result = _result_of(results)
         except (EngineUnavailable, LedgerUnavailable) as error:
             result, trouble = PassResult.FAILED, error
+            state = _with_agent_of(state, desired)
         self._state = state
         return replace(
             self._report(began, desired, result, batches, found_done, results, trouble), engine_change=change
@@ -151,6 +153,7 @@ class Reconciler:
 
     def _with_events(self, state: PassState) -> tuple[PassState, Position]:
         """Keep the events until a pass succeeds."""
+        self._ports.events.keep(event_cursors(state.memory))
         position = Position(self._ports.events.mark(), self._ports.events.generation, self._ports.engine.generation)
         return replace(state, received=state.received.followed_by(self._ports.events.take())), position
 
@@ -333,6 +336,12 @@ def _with_pause(state: PassState, results: RemovalResults) -> PassState:
         return state
     pressure = paused(memory.pressure, freed_together(removed, memory).at_least_bytes, memory.clock.seconds)
     return replace(state, decision=replace(state.decision, memory=replace(memory, pressure=pressure)))
+
+
+def _with_agent_of(state: PassState, desired: DesiredState) -> PassState:
+    """The agent's last answer holds, also one that a failed pass got: the agent may be silent in the next pass."""
+    node = kept_after_failed_pass(state.memory.node, desired.node)
+    return replace(state, decision=replace(state.decision, memory=replace(state.memory, node=node)))
 
 
 def _with_spending(memory: Memory, removals: Iterable[Removal]) -> Memory:

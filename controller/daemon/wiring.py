@@ -43,6 +43,7 @@ from controller.daemon.status import Status
 from controller.daemon.vitals import Liveness
 from controller.errors import InvalidSettings, LedgerUnavailable, TextfileUnavailable
 from controller.log_events import LogEvent
+from controller.plan.memory.engines import event_cursors
 from controller.plan.verdict.planner import Terms
 from controller.settings import Settings, environment
 
@@ -94,7 +95,8 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
             _continue(metrics, settings.ledger)
         connection = Connection(choice.address, metrics.request_answered)
         agent = _agent_of(settings, wake_up)
-        events = EventStream(connection, _waker(wake_up, agent), memory.event_cursor, memory.event_run)
+        cursor = (memory.event_cursor, memory.event_run, event_cursors(memory))
+        events = EventStream(connection, _waker(wake_up, agent), *cursor)
         stack.callback(events.stop)
         folder = named_folder(settings.policies, wake_up.wake)
         stack.callback(folder.stop)

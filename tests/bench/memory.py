@@ -121,6 +121,7 @@ def _growth() -> Figure:
             host.clock.elapse(300.0)
             host.run_pass()
             host.engine.calls.clear()
+            host.engine.targets.clear()
             host.engine.take_events()  # Otherwise the fake engine keeps them.
             if number in (PASSES // 5, PASSES + PASSES // 5 - 1):
                 gc.collect()

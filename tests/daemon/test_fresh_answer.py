@@ -75,6 +75,19 @@ def test_an_image_that_lost_the_name_is_kept_as_well(host: Host) -> None:
     assert len(host.last.decision.plan.verdicts) == 2
 
 
+def test_the_last_answer_holds_also_if_only_a_failed_pass_got_it(host: Host) -> None:
+    host.node.new = SILENCE
+    host.engine.pull("dep:1")
+    host.engine.is_down = True
+    host.node.answer = needs("dep:1")
+    host.run_pass()
+    host.engine.is_down = False
+    host.node.answer = SILENCE
+    host.run_pass()
+    assert host.engine.names == ["dep:1"]
+    assert host.verdict("dep:1").reason is Reason.IN_USE
+
+
 def test_without_an_answer_all_images_are_kept_if_the_archived_records_are_not_known(host: Host) -> None:
     host.node.answer = replace(GOOD, agent=AgentAnswer(is_cut_short=True))
     host.engine.pull("other:1")

@@ -83,6 +83,8 @@ class ImageState:
     is_used_by_agent: bool = False
     is_perhaps_used: bool = False
     """An agreement may refer to it by a name that it lost."""
+    first_seen: float = 0.0
+    """The observation that found it first, or again after it was gone."""
     excused_until: float = 0.0
     """After a refused or failed removal."""
 
@@ -204,7 +206,7 @@ class Model:
             activity.is_received |= row["serial"] in activity.rows
 
     def asks(self, answer: NodeAnswer, *, again: bool = False) -> None:
-        """A pass asks for the node; some ask again before a removal."""
+        """A pass reads the node; some read it again before a removal."""
         self.is_without_agent = answer.is_without_agent
         if answer.is_silence:
             return
@@ -278,6 +280,7 @@ class Model:
             state.since_agent += self.time - known.left_at
             state.latest += self.time - known.left_at
             state.latest_agent += self.time - known.left_at
+            state.first_seen += self.time - known.left_at
             self.observing_since = self.cautious_since = self.time
         self.identity = identity
 
@@ -296,6 +299,8 @@ class Model:
             for activity in self.activities
             if activity.is_return and activity.is_taken and self._could_be_known(activity)
         }
+        for image in back:
+            self.states[image].first_seen = self.time
         self.arrived = self.arrived - back | back & observed
         self.surely_downloaded -= back
         self.downloaded -= back & observed - self._used_by_agent_meanwhile()
@@ -323,7 +328,7 @@ class Model:
         ]
         if before is None:
             born = max(births, default=self.time)
-            before = ImageState(born, born, self.time, self.time, ())
+            before = ImageState(born, born, self.time, self.time, (), first_seen=self.time)
         tags = listed.tags or tuple(name for name in before.names if not name.is_digest)
         digests = listed.digests or tuple(name for name in before.names if name.is_digest)
         before.names = (*tags, *digests)
@@ -337,6 +342,11 @@ class Model:
         """True if its last pull was observed at the earlier of the last two answers, or later."""
         since = next((each.at for each in self.heard if each.at is not None), 0.0)
         return self.pulled_at.get(image, 0.0) >= since - EPSILON_SECONDS
+
+    def may_be_of_build(self, image: ImageId) -> bool:
+        """True for a new image that never had a name: a build that runs may have made it, for at most a day."""
+        state = self.states.get(image)
+        return state is None or (not state.names and self.time - state.first_seen < A_DAY_SECONDS)
 
     def recorded_names(self) -> list[str]:
         """The recorded names that an image may still have, or get by a pull (design, section 6)."""

@@ -37,6 +37,8 @@ _WITHOUT_EVENTS = (Reason.NO_RULE, Reason.PROTECTED, Reason.IN_USE, Reason.HAS_C
 """The reasons that are possible without engine events."""
 _YEARS = (0.0, 4_070_908_800.0, 1_800_000_000.0)
 """1970, 2099, 2027."""
+_LAST_YEAR = 8_000_000_000.0
+"""2223: nanoseconds since 1970 no longer fit into an engine's 64 bits from 2262 on."""
 
 
 class Violation(AssertionError):
@@ -359,7 +361,7 @@ class SimulatedNode:
         if self.random.random() < 0.4:
             self.clock.set_wall(self.random.choice(_YEARS))
         else:
-            self.clock.set_wall(max(0.0, self.clock.now().wall_seconds + step))
+            self.clock.set_wall(min(max(0.0, self.clock.now().wall_seconds + step), _LAST_YEAR))
 
     def _suspend(self) -> None:
         self.clock.suspend(self.random.uniform(1, 30 * DAY))
@@ -546,14 +548,15 @@ class SimulatedNode:
         }
 
     def _perhaps_of_a_build(self, containers: Iterable[Container]) -> set[ImageId]:
-        """Images without a name, and those below them, while a container runs that was created from an ID."""
+        """New images without a name, and those below them, while a container runs that was created from an ID."""
         is_step = any(each.state != "exited" and is_image_id(each.created_from) for each in containers)
         if not is_step and not any(_starts_from_an_id(row) for row in self.model.taken_rows):
             return set()
         here = self.engine.images_now()
         layers = {image: self.engine.layers_now(image) for image in self._images if image in here}
-        nameless = [image for image in layers if not self._images[image].removable_references]
-        return {image for image in layers for other in nameless if layers_begin_with(layers[other], layers[image])}
+        nameless = (image for image in layers if not self._images[image].removable_references)
+        made = [image for image in nameless if self.model.may_be_of_build(image)]
+        return {image for image in layers for other in made if layers_begin_with(layers[other], layers[image])}
 
     def _downloads(self, by_agent: set[ImageId], bearers: dict[str, set[ImageId]]) -> None:
         self.model.downloaded |= by_agent

@@ -418,20 +418,12 @@ def engine_from(info: Row, version: Row) -> Engine:
     """Which engine this is, from `GET /info` and `GET /version`. Raises ValueError."""
     components = [_mapping_of(component, "Components") for component in _list(version, "Components")]
     podman = any(component.get("Name") == "Podman Engine" for component in components)
-    pairs = [pair for pair in _list(info, "DriverStatus") if isinstance(pair, list)]
-    containerd = any(
-        pair[0] == "driver-type" and str(pair[1]).startswith("io.containerd.snapshotter")
-        for pair in pairs
-        if len(pair) >= 2
-    )
-    store = Store.PODMAN if podman else Store.CONTAINERD if containerd else Store.GRAPH_DRIVER
+    store = _store(info, podman)
     root, number = _text(info, "DockerRootDir"), _text(version, "Version")
     if root and (not root.startswith("/") or "\0" in root):
         raise ValueError(f"DockerRootDir is not a path: {quoted(root)}")
-    # Podman returns a new random ID with each answer.
-    host = _text(info, "Name" if podman else "ID")
     return Engine(
-        identity=f"{host} {store.value} {_text(info, 'Driver')} {root}",
+        identity=identity_of(info, podman),
         store=store,
         product="Podman" if podman else "Docker",
         version=number,
@@ -442,6 +434,23 @@ def engine_from(info: Row, version: Row) -> Engine:
         prunes_parents=podman and not is_at_least(number, 4, 6),
         totals_are_lower_bounds=store is Store.CONTAINERD and number.partition(".")[0] in ("23", "24", "25", "26"),
     )
+
+
+def identity_of(info: Row, is_podman: bool) -> str:
+    """What identifies an engine, from `GET /info`. Raises ValueError."""
+    # Podman returns a new random ID with each answer.
+    host = _text(info, "Name" if is_podman else "ID")
+    return f"{host} {_store(info, is_podman).value} {_text(info, 'Driver')} {_text(info, 'DockerRootDir')}"
+
+
+def _store(info: Row, is_podman: bool) -> Store:
+    pairs = [pair for pair in _list(info, "DriverStatus") if isinstance(pair, list)]
+    containerd = any(
+        pair[0] == "driver-type" and str(pair[1]).startswith("io.containerd.snapshotter")
+        for pair in pairs
+        if len(pair) >= 2
+    )
+    return Store.PODMAN if is_podman else Store.CONTAINERD if containerd else Store.GRAPH_DRIVER
 
 
 def is_at_least(version: str, major: int, minor: int) -> bool:

@@ -10,7 +10,7 @@ import json
 import logging
 import threading
 import time
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import closing, suppress
 from dataclasses import replace
 from itertools import takewhile
@@ -29,10 +29,18 @@ from tenacity import (
 
 from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds, mapping_of
 from controller.adapters.engine.connection import Client, Connection, ErrorAnswer
-from controller.adapters.engine.replay import ReplayStart, in_seconds, nanoseconds_of, replay_start, run_after_event
+from controller.adapters.engine.replay import (
+    KnownCursors,
+    ReplayStart,
+    identity_in,
+    in_seconds,
+    nanoseconds_of,
+    replay_start,
+    run_after_event,
+)
 from controller.errors import EngineUnavailable
 from controller.log_events import LogEvent
-from controller.plan.memory.event import Event, ReceivedEvents
+from controller.plan.memory.event import Event, EventCursor, ReceivedEvents
 
 _LONGEST_PIECE_BYTES = 65_536
 _LONGEST_LINE_BYTES = 2**20
@@ -55,9 +63,16 @@ _log = logging.getLogger(__name__)
 class EventStream:
     """Events since the last `take`; calls `wake` when a pass should run."""
 
-    def __init__(self, connection: Connection, wake: Callable[[], None], cursor: int = 0, run: str = "") -> None:
+    def __init__(
+        self,
+        connection: Connection,
+        wake: Callable[[], None],
+        cursor: int = 0,
+        run: str = "",
+        cursors: Mapping[str, EventCursor] | None = None,
+    ) -> None:
         """`cursor` is the engine's time (ns) up to which a pass used its events; 0: none. `run` is the engine's
-        process, if that is a time without an event.
+        process, if that is a time without an event. `cursors` are those of all known engines, by identity.
         """
         self.generation = 0
         """Counts reconnects: after one, another engine may answer and events may be missing."""
@@ -65,6 +80,9 @@ class EventStream:
         self._wake = wake
         self._cursor = cursor
         self._run_of_cursor = run
+        self._engine = ""
+        """Identity of the engine of the stream."""
+        self._cursors: Mapping[str, EventCursor] = cursors or {}
         self._cursor_at_beat = cursor
         self._last_beat = time.monotonic()
         self._is_stale = False
@@ -139,7 +157,11 @@ class EventStream:
             self._taken_to = self._count
             has_hole, self._has_missed = self._has_missed, False
             is_up, run = self.is_up, self._run_of_cursor
-            return ReceivedEvents(tuple(self._arrived), self._cursor, is_up, has_hole, run, self.refusal)
+            return ReceivedEvents(tuple(self._arrived), self._cursor, is_up, has_hole, run, self.refusal, self._engine)
+
+    def keep(self, cursors: Mapping[str, EventCursor]) -> None:
+        """The cursors of all known engines, by identity: a stream of another engine than now starts there."""
+        self._cursors = cursors
 
     def mark(self) -> int:
         """The current position in the stream, for `after`."""
@@ -201,11 +223,14 @@ class EventStream:
         self._stream, start = attempts(self._connection.request, "events", self._begin)
         with self._lock:
             self._cursor, self._run_of_cursor, self._is_stale = start.cursor, start.run, False
+            if start.engine != self._engine:
+                self._engine, self._cursor_at_beat = start.engine, start.cursor
             self._is_complete, self._is_provable, self.refusal = start.is_complete, start.is_provable, ""
         return self._stream
 
     def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
-        start = replay_start(client, self._connection.address.url, self._cursor, self._run_of_cursor)
+        known = KnownCursors(EventCursor(self._cursor, self._run_of_cursor), self._engine, self._cursors)
+        start = replay_start(client, self._connection.address.url, known)
         return _stream_of(client, start.cursor), start
 
     def _refused(self, attempt: RetryCallState) -> None:
@@ -261,25 +286,26 @@ class EventStream:
             self._cursor, self._run_of_cursor = cursor, run_after_event(self._run_of_cursor)
 
 
-def events_since(connection: Connection, cursor: int) -> ReceivedEvents | None:
-    """The events after the cursor, by one request with an end: for commands that do not follow the stream.
+def events_since(connection: Connection, known: KnownCursors) -> ReceivedEvents | None:
+    """The events after the engine's cursor, by one request with an end: for commands that do not follow the stream.
 
     None if no answer showed them.
     """
     try:
-        body = connection.request("events", lambda client: _replay(client, cursor))
+        body, cursor = connection.request("events", lambda client: _replay(client, known))
     except ErrorAnswer as error:
-        return ReceivedEvents((), cursor, is_up=False, refusal=f"{error.status}: {error}")
+        return ReceivedEvents((), known.last.at, is_up=False, refusal=f"{error.status}: {error}")
     except (EngineUnavailable, ValueError):
         return None
     return ReceivedEvents(tuple(dict.fromkeys(_replayed_events(body, cursor))), cursor)
 
 
-def _replay(client: Client, cursor: int) -> bytes:
-    now = nanoseconds_of(mapping_of(client.get("/info")).get("SystemTime")) or 1
+def _replay(client: Client, known: KnownCursors) -> tuple[bytes, int]:
+    info = mapping_of(client.get("/info"))
+    cursor, now = known.of(identity_in(info)).at, nanoseconds_of(info.get("SystemTime")) or 1
     query = {"since": in_seconds(cursor or now), "until": in_seconds(now), "filters": json.dumps(EVENT_FILTER)}
     with closing(client.open("GET", f"/events?{urlencode(query)}", _ONE_REPLAY_SECONDS)) as answer:
-        return b"".join(answer.iter_content(_LONGEST_PIECE_BYTES))
+        return b"".join(answer.iter_content(_LONGEST_PIECE_BYTES)), cursor
 
 
 def _replayed_events(body: bytes, cursor: int) -> Iterator[Event]:

@@ -11,13 +11,15 @@ import re
 import socket
 import struct
 import time
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.engine.answers import event_time_nanoseconds, mapping_of
+from controller.adapters.engine.answers import event_time_nanoseconds, identity_of, mapping_of
 from controller.adapters.engine.connection import Client, ErrorAnswer
+from controller.plan.memory.event import EventCursor
 
 _MOST_EVENTS_KEPT = 256
 _PODMAN = "podman "
@@ -39,17 +41,49 @@ class ReplayStart:
     """True if no event since the given cursor can be missing."""
     is_provable: bool = True
     """The last known event in the replay proves that none is missing."""
+    engine: str = ""
+    """Identity of the engine that answers; empty if it is not known."""
 
 
-def replay_start(client: Client, address: str, cursor: int, run: str) -> ReplayStart:
-    """Start of a stream that continues from this cursor; 0: the first stream."""
+@dataclass(frozen=True, slots=True)
+class KnownCursors:
+    """The cursor of the last stream, and those of all known engines."""
+
+    last: EventCursor = EventCursor()
+    engine: str = ""
+    """Identity of the engine of the last stream; empty before the first."""
+    by_engine: Mapping[str, EventCursor] = field(default_factory=dict)
+
+    def of(self, engine: str) -> EventCursor:
+        """The cursor for a stream of this engine; that of the last stream if the engine is not known."""
+        return self.last if engine == self.engine else self.by_engine.get(engine, self.last)
+
+
+def replay_start(client: Client, address: str, known: KnownCursors) -> ReplayStart:
+    """Start of a stream that continues from the engine's own cursor; 0: the first stream."""
     info = mapping_of(client.get("/info"))
-    now = nanoseconds_of(info.get("SystemTime"))
+    engine = identity_in(info)
+    cursor, now = known.of(engine), nanoseconds_of(info.get("SystemTime"))
     if not now:
-        return ReplayStart(cursor, run, is_complete=False)
-    if "BuildahVersion" in info:  # Podman; its replay has no end.
-        return _without_count(cursor, run, now)
-    return _with_count(client, cursor, run, process_behind(address), now)
+        start = ReplayStart(cursor.at, cursor.run, is_complete=False)
+    elif _is_podman(info):  # Its replay has no end.
+        start = _without_count(cursor.at, cursor.run, now)
+    else:
+        start = _with_count(client, cursor.at, cursor.run, process_behind(address), now)
+    return replace(start, engine=engine)
+
+
+def identity_in(info: Mapping[str, Any]) -> str:
+    """The identity of the engine in `GET /info`; empty if it cannot be read."""
+    try:
+        identity = identity_of(info, _is_podman(info))
+    except ValueError:
+        return ""
+    return "" if identity.startswith(" ") else identity
+
+
+def _is_podman(info: Mapping[str, Any]) -> bool:
+    return "BuildahVersion" in info
 
 
 def run_after_event(run: str) -> str:

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from controller.image.reference import ImageId
+from controller.plan.memory.event import EventCursor
 from controller.plan.memory.memory import IN_USE, AwayEngine, Evidence, Memory, Pulls, Record
 from controller.plan.memory.observation import Engine, Observation
 from controller.quantity import seconds_in_words
@@ -45,6 +46,14 @@ def memory_of_engine(memory: Memory, seen: Observation, now: float) -> Memory:
     back = away.pop(name) if name is not None else None
     known = replace(memory, away=_kept(away, now), attempts={})
     return _without_engine(known) if back is None else _returned(known, back, now)
+
+
+def event_cursors(memory: Memory) -> dict[str, EventCursor]:
+    """The event cursor of each known engine, by identity."""
+    cursors = {name: EventCursor(each.event_cursor, each.event_run) for name, each in memory.away.items()}
+    if memory.seen is not None:
+        cursors[memory.seen.engine.identity] = EventCursor(memory.event_cursor, memory.event_run)
+    return cursors
 
 
 def _kept(away: Mapping[str, AwayEngine], now: float) -> Mapping[str, AwayEngine]:

@@ -51,6 +51,16 @@ class Event:
 
 
 @dataclass(frozen=True, slots=True)
+class EventCursor:
+    """Up to where the events of one engine were used."""
+
+    at: int = 0
+    """The engine's time, in nanoseconds; 0: none was used."""
+    run: str = ""
+    """Identifies the engine's process, if that is a time without an event."""
+
+
+@dataclass(frozen=True, slots=True)
 class ReceivedEvents:
     """Events received since the last read of the stream."""
 
@@ -65,6 +75,8 @@ class ReceivedEvents:
     """Identifies the engine's process, if the cursor is a time without an event."""
     refusal: str = ""
     """The engine's answer if it refuses the stream."""
+    engine: str = ""
+    """Identity of the engine of the cursor; empty if it is not known."""
 
     @property
     def is_all(self) -> bool:

@@ -16,7 +16,7 @@ from controller.plan.memory import downloads
 from controller.plan.memory.builds import images_of_builds
 from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.engines import memory_of_engine
-from controller.plan.memory.event import Event, EventKind, ReceivedEvents
+from controller.plan.memory.event import Event, EventCursor, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
 from controller.plan.memory.names import Names
@@ -75,6 +75,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
     mounted = _mounted(inputs)
     records = _records(inputs, mounted)
     evidence, expected = _evidence(inputs, records)
+    cursor = _cursor(inputs)
     return replace(
         known,
         clock=clock,
@@ -92,9 +93,17 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         mounted=mounted,
         swarm=_swarm(inputs),
         pulls=_pulls(known.pulls, news.events, now),
-        event_cursor=news.received.cursor if news.received else known.event_cursor,
-        event_run=news.received.run if news.received else known.event_run,
+        event_cursor=cursor.at,
+        event_run=cursor.run,
     )
+
+
+def _cursor(inputs: _Inputs) -> EventCursor:
+    """The cursor after the events received, or the known one if another engine sent them."""
+    known, received = inputs.known, inputs.news.received
+    if received is None or received.engine not in ("", inputs.seen.engine.identity):
+        return EventCursor(known.event_cursor, known.event_run)
+    return EventCursor(received.cursor, received.run)
 
 
 def _last_heard(known: Memory, now: float) -> float:

@@ -147,6 +147,13 @@ def kept_after(before: KeptAnswer | None, believed: NodeAnswer, now: float) -> K
     return replace(before, answer=replace(before.answer, node=believed.node, agent=believed.agent))
 
 
+def kept_after_failed_pass(before: KeptAnswer | None, fresh: NodeAnswer) -> KeptAnswer | None:
+    """The answer to keep if the pass fails: the agent's new agreements count, the node's text is not judged yet."""
+    if before is None or not fresh.has_agent or fresh.is_without_agent or before.answer.source != fresh.source:
+        return before
+    return replace(before, answer=replace(before.answer, agent=fresh.agent))
+
+
 @dataclass(frozen=True, slots=True)
 class Beginning:
     """The possible time of the start of an agreement, on the ledger's clock."""

@@ -17,7 +17,8 @@ import pytest
 
 from controller.adapters.engine.connection import Address, Connection
 from controller.adapters.engine.events import EventStream, events_since
-from controller.plan.memory.event import Event, EventKind, ReceivedEvents
+from controller.adapters.engine.replay import KnownCursors, identity_in
+from controller.plan.memory.event import Event, EventCursor, EventKind, ReceivedEvents
 from tests.adapters.engine.unix_server import Handler, serving
 
 SECOND = 10**9
@@ -31,10 +32,13 @@ class Script:
         self.said = threading.Event()
         self.ended = threading.Event()
         self._streams = deque(streams)
+        self.engines: list[str] = []
+        """The ID of the engine of each stream; of later ones too, the last."""
 
     def __call__(self, handler: Handler) -> None:
         if handler.path.endswith("/info"):
-            handler.answer({})
+            place = min(len(self.asked), len(self.engines) - 1)
+            handler.answer({"ID": self.engines[place]} if self.engines else {})
             return
         self.asked.extend(parse_qs(urlparse(handler.path).query).get("since") or [None])
         rows = self._streams.popleft()
@@ -92,6 +96,26 @@ def test_a_stream_that_ends_is_continued_where_it_ended(listen: Listen) -> None:
     assert script.asked == [None, "0.999999000"]
     assert names(stream.take().events) == ["app:1", "app:2"]
     assert stream.generation == 2
+
+
+def test_a_stream_of_another_engine_starts_at_its_own_cursor(tmp_path: Path) -> None:
+    """Another engine answers for a moment; the pass that used the last events of the first one failed."""
+    script = Script([a_use("app:1", 5 * SECOND)], [a_use("other:1", 9 * SECOND)], [a_use("app:1", 5 * SECOND)])
+    script.engines = ["mine", "another", "mine"]
+    mine = {identity_in({"ID": "mine"}): EventCursor(3 * SECOND)}
+    with serving(tmp_path / "s", script):
+        connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+        stream = EventStream(connection, lambda: None, 2 * SECOND, cursors=mine)
+        stream.start(10)
+        assert script.said.wait(10)
+        while stream.mark() < 3:
+            threading.Event().wait(0.01)
+        received = stream.take()
+        stream.stop()
+        script.ended.set()
+    assert script.asked == ["2.999999000", "4.999999000", "2.999999000"]
+    assert (received.engine, received.cursor) == (identity_in({"ID": "mine"}), 5 * SECOND)
+    assert "app:1" in names(received.events)
 
 
 def test_the_replay_does_not_repeat_the_last_known_event(listen: Listen) -> None:
@@ -421,7 +445,9 @@ def once(tmp_path: Path, *lines: dict[str, Any], status: int = 200, cursor: int 
             handler.wfile.write(body)
 
     with serving(tmp_path / "s", respond):
-        return events_since(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), cursor)
+        return events_since(
+            Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), KnownCursors(EventCursor(cursor))
+        )
 
 
 def test_the_events_since_a_cursor_are_read_without_a_stream(tmp_path: Path) -> None:
@@ -437,4 +463,4 @@ def test_a_refusal_of_the_events_is_an_answer(tmp_path: Path) -> None:
 
 
 def test_without_an_engine_no_events_are_known(tmp_path: Path) -> None:
-    assert events_since(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), SECOND) is None
+    assert events_since(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), KnownCursors()) is None

@@ -14,7 +14,15 @@ import responses
 
 from controller.adapters.engine import replay
 from controller.adapters.engine.connection import Address, Connection
-from controller.adapters.engine.replay import ReplayStart, nanoseconds_of, process_behind, replay_start, run_after_event
+from controller.adapters.engine.replay import (
+    KnownCursors,
+    ReplayStart,
+    nanoseconds_of,
+    process_behind,
+    replay_start,
+    run_after_event,
+)
+from controller.plan.memory.event import EventCursor
 
 API = "http://engine:2375/v1.41"
 SECOND = 10**9
@@ -36,7 +44,7 @@ def start(
     http.get(f"{API}/info", json=info)
     http.get(f"{API}/events", body="".join(json.dumps({"timeNano": at}) + "\n" for at in times))
     connection = Connection(Address("tcp://engine:2375"), api_version="1.41")
-    return connection.request("events", lambda client: replay_start(client, "", cursor, run))
+    return connection.request("events", lambda client: replay_start(client, "", KnownCursors(EventCursor(cursor, run))))
 
 
 def test_the_first_stream_starts_at_the_last_event_that_the_engine_has(http: responses.RequestsMock) -> None:
@@ -83,6 +91,24 @@ def test_a_replay_since_a_time_of_another_process_is_not_complete(
     http: responses.RequestsMock, cursor: int, run: str, times: tuple[int, ...]
 ) -> None:
     assert not start(http, DOCKER, *times, cursor=cursor, run=run).is_complete
+
+
+def test_each_engine_continues_from_its_own_cursor(http: responses.RequestsMock) -> None:
+    """After another engine answered for a moment, the events since this one left are replayed."""
+    http.get(f"{API}/info", json={**DOCKER, "ID": "mine", "Driver": "overlay2", "DockerRootDir": "/data"})
+    http.get(f"{API}/events", body="".join(json.dumps({"timeNano": at}) + "\n" for at in (SECOND, 2 * SECOND)))
+    connection = Connection(Address("tcp://engine:2375"), api_version="1.41")
+    mine = "mine graph driver overlay2 /data"
+
+    def begun(known: KnownCursors) -> ReplayStart:
+        return connection.request("events", lambda client: replay_start(client, "", known))
+
+    cursors = {mine: EventCursor(SECOND)}
+    for last in ("", "another"):
+        start = begun(KnownCursors(EventCursor(9 * SECOND, "process 9"), last, cursors))
+        assert (start.cursor, start.run, start.is_complete, start.engine) == (SECOND, "", True, mine)
+    assert begun(KnownCursors(EventCursor(2 * SECOND), mine, cursors)).cursor == 2 * SECOND
+    assert begun(KnownCursors(EventCursor(2 * SECOND), "another", {})).cursor == 2 * SECOND
 
 
 def test_on_podman_an_empty_replay_is_complete_within_a_boot(http: responses.RequestsMock) -> None:

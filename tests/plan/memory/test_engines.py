@@ -11,10 +11,11 @@ from hypothesis import strategies as st
 from controller.plan.memory.engines import (
     AN_AWAY_ENGINE_IS_KEPT_SECONDS,
     change_of_engine,
+    event_cursors,
     is_same_engine,
     memory_of_engine,
 )
-from controller.plan.memory.event import Event, EventKind, ReceivedEvents
+from controller.plan.memory.event import Event, EventCursor, EventKind, ReceivedEvents
 from controller.plan.memory.memory import Evidence, Memory
 from controller.plan.memory.observation import Engine, Observation
 from controller.plan.memory.remember import News, remember
@@ -79,6 +80,19 @@ def test_an_image_that_was_in_use_counts_as_used_until_the_return() -> None:
     back = remember(left, seen(HERE, "app:1", uptime=1_200.0), News(), NodeAnswer(), 300.0)
     assert back.records[APP.id].last_used == back.clock.seconds
     assert (back.watch.since, back.watch.gap[:20]) == (back.clock.seconds, "this engine was away")
+
+
+def test_each_engine_keeps_its_own_event_cursor() -> None:
+    """A stream that still reads one engine says nothing about the cursor of another one."""
+    memory = known(event_cursor=5, event_run="process 5")
+    here, there = ReceivedEvents(cursor=6, engine=HERE.identity), ReceivedEvents(cursor=9, engine=OTHER.identity)
+    left = remember(memory, seen(OTHER, uptime=1_100.0), News(here), NodeAnswer(), 300.0)
+    left = remember(left, seen(OTHER, uptime=1_150.0), News(there), NodeAnswer(), 300.0)
+    assert event_cursors(left) == {HERE.identity: EventCursor(5, "process 5"), OTHER.identity: EventCursor(9)}
+    back = remember(left, seen(HERE, "app:1", uptime=1_200.0), News(there), NodeAnswer(), 300.0)
+    assert event_cursors(back) == {HERE.identity: EventCursor(5, "process 5"), OTHER.identity: EventCursor(9)}
+    back = remember(back, seen(HERE, "app:1", uptime=1_250.0), News(here), NodeAnswer(), 300.0)
+    assert event_cursors(back)[HERE.identity] == EventCursor(6)
 
 
 def test_records_wait_for_30_days_and_for_few_engines() -> None:
