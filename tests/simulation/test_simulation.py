@@ -119,7 +119,7 @@ def test_a_controller_with_a_bug_beside_an_agent_is_detected(mistake: Patch, mon
         live_beside_agents(RARE_MISTAKES_SHOW_WITHIN_NODES)
 
 
-def test_a_controller_that_keeps_evidence_for_ever_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_controller_that_always_keeps_evidence_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     evidence_never_ends(monkeypatch)
     with pytest.raises(Violation):
         live_on_nodes(RARE_MISTAKES_SHOW_WITHIN_NODES, days=30.0)
