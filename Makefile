@@ -41,7 +41,7 @@ run: environment ## see it work: three sample images, the shipped policies, and 
 unit: environment ## the tests that need neither root nor an engine, a browser or other programs; in parallel
 	@$(python) -m pytest -m "not ($(needs))" --numprocesses auto --dist worksteal --hypothesis-profile $(PROFILE)
 
-test: environment lint types unit rest ## everything that must pass, on this Debian's own Docker, started for the tests alone
+test: environment unit lint types rest ## everything that must pass, on this Debian's own Docker, started for the tests alone
 
 test-engines: environment engines tools ## the tests that need an engine, on nine: Docker 20.10 to 28, Podman 4.3 and 5.4, rootless too; the README has the table
 	@mkdir -p .trial
