@@ -8,6 +8,7 @@ Upstream: anax api/path_node.go, path_node_policy.go, path_agreement.go, path_se
 from __future__ import annotations
 
 import json
+from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -69,7 +70,7 @@ def read_node(registration: Registration, answer: object) -> Node:
     return Node(registration.org, registration.id, pattern, *management_view(policy))
 
 
-class RecordReader:
+class RecordReader(ABC):
     """Takes the items of one long answer. Active records must be complete; archived ones are only evidence."""
 
     path: str
@@ -107,12 +108,13 @@ class RecordReader:
                 raise AgentUnavailable(f'gave an incomplete answer: {self.path}: {self.lists[0]} has no "{state}"')
 
     def cut_short(self) -> bool:
-        """The rest of the answer cannot be read. Is the answer good enough without it?"""
+        """The rest of the answer cannot be read. True if the answer is good enough without it."""
         self.is_cut_short = "active" in self._ended
         return self.is_cut_short
 
+    @abstractmethod
     def _record(self, state: str, record: Json) -> None:
-        raise NotImplementedError
+        """Keep what is needed of one record of the list `state`. Raises AgentUnavailable."""
 
     def _name(self, images: Iterable[str], record: str, *, is_active: bool) -> None:
         for image in images:

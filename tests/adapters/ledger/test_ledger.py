@@ -605,7 +605,9 @@ def test_a_second_controller_gets_the_process_id_of_the_first(ledger: Ledger, fi
 
 def test_a_released_ledger_can_be_locked_again(file: Path) -> None:
     Ledger(file).close()
-    Ledger(file).close()
+    again = Ledger(file)
+    assert again.resets == 0
+    again.close()
 
 
 def test_a_reader_sees_the_last_save_beside_a_writing_controller(ledger: Ledger, file: Path) -> None:

@@ -96,7 +96,7 @@ def test_the_start_of_the_idle_time_has_a_text() -> None:
 
 moments = st.none() | st.floats(1.0, 1e6)
 records = st.builds(a_record, st.floats(1.0, 1e6), last_used=moments, last_used_by_agent=moments, last_touched=moments)
-glimpses = st.builds(
+activities = st.builds(
     ImageActivity,
     in_use=st.booleans(),
     in_use_by_agent=st.booleans(),
@@ -106,15 +106,15 @@ glimpses = st.builds(
 )
 
 
-@given(records, glimpses, st.floats(1e6, 2e6), st.sampled_from(Usage))
-def test_no_observation_makes_an_image_older(record: Record, glimpse: ImageActivity, now: float, usage: Usage) -> None:
-    after = updated(record, glimpse, now)
-    in_use = glimpse.in_use if usage is Usage.ANY else glimpse.in_use_by_agent
+@given(records, activities, st.floats(1e6, 2e6), st.sampled_from(Usage))
+def test_no_observation_makes_an_image_older(record: Record, activity: ImageActivity, now: float, usage: Usage) -> None:
+    after = updated(record, activity, now)
+    in_use = activity.in_use if usage is Usage.ANY else activity.in_use_by_agent
     assert in_use or idle_since(after, usage) >= idle_since(record, usage)
-    assert last_activity(after).at >= last_activity(record).at or glimpse.in_use
+    assert last_activity(after).at >= last_activity(record).at or activity.in_use
 
 
-@given(records, glimpses, st.floats(1e6, 2e6))
-def test_repeated_activity_changes_nothing(record: Record, glimpse: ImageActivity, now: float) -> None:
-    once = updated(record, glimpse, now)
-    assert updated(once, glimpse, now) == once
+@given(records, activities, st.floats(1e6, 2e6))
+def test_repeated_activity_changes_nothing(record: Record, activity: ImageActivity, now: float) -> None:
+    once = updated(record, activity, now)
+    assert updated(once, activity, now) == once
