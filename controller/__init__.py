@@ -15,8 +15,8 @@ The map, from top to bottom; README.md beside this file explains it. Imports go 
     constraint/   the property and constraint language of Open Horizon
     settings, instant, quantity, printable, log_events, errors
 
-Read in this order: plan/verdict/verdict.py, plan/verdict/planner.py, plan/verdict/decision.py, daemon/reconcile.py,
-daemon/removal/remover.py, daemon/loop.py.
+Read in this order: plan/verdict/verdict.py, plan/verdict/judge.py, plan/verdict/planner.py, plan/verdict/decision.py,
+daemon/reconcile.py, daemon/removal/remover.py, daemon/loop.py.
 """
 
 __version__ = "0.2.0"

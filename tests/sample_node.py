@@ -26,7 +26,7 @@ from controller.plan.memory.observation import Engine, Observation, Store, situa
 from controller.plan.node.agent import KeptAnswer, NodeAnswer, NodeSource
 from controller.plan.node.node import Node
 from controller.plan.verdict.decision import Conditions, Decision, decide_again
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
 
 NOW = Instant(1_795_253_400.0, "sample", 4_060_000.0)

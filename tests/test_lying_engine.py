@@ -17,7 +17,7 @@ from controller.daemon.ports import Ports
 from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import PassResult, Status
 from controller.plan.verdict.decision import Conditions
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests.adapters.engine.unix_server import serving
 from tests.fakes import a_removal
 from tests.host import IN_MEMORY, Host

@@ -10,8 +10,8 @@ from controller.image.selector import Selector, parse_selector
 from controller.plan.memory.disk import DiskMark, PressureMarks
 from controller.plan.memory.idleness import Usage
 from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits
-from controller.plan.verdict.planner import Terms
 from controller.quantity import seconds_in_words
 from controller.settings import Settings
 

@@ -32,7 +32,7 @@ from controller.plan.report.rows import (
     SummaryRow,
     key_of,
 )
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.reclaim import not_counted
 
 KeyedRow = tuple[tuple[str, str], ReferenceRow | ExplanationRow | DocumentRow | SettingRow]

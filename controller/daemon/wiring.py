@@ -44,7 +44,7 @@ from controller.daemon.vitals import Liveness
 from controller.errors import InvalidSettings, LedgerUnavailable, TextfileUnavailable
 from controller.log_events import LogEvent
 from controller.plan.memory.engines import event_cursors
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.settings import Settings, environment
 
 if TYPE_CHECKING:  # A pass without server and agent does not wait for their imports.

@@ -26,7 +26,7 @@ from controller.daemon.reconcile import PassOptions
 from controller.daemon.report import StatusReport
 from controller.errors import LedgerUnavailable
 from controller.plan.verdict.decision import Conditions
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests.fakes import a_document, a_removal
 from tests.host import IN_MEMORY, Host
 

@@ -21,7 +21,7 @@ from controller.daemon.conditions import deciding_settings
 from controller.daemon.report import StatusReport
 from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, Pressure, PressureMarks
 from controller.plan.node.agent import NodeAnswer
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.policy.document.parse import FolderReading
 from controller.settings import Settings
 from tests import sample_node

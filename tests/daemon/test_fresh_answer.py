@@ -13,7 +13,7 @@ from controller.plan.memory.idleness import Usage
 from controller.plan.node.agent import AgentAnswer, NodeAnswer, NodeSource
 from controller.plan.report.report import reference_rows
 from controller.plan.verdict.decision import Conditions
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.verdict import Reason
 from tests.builders import A_NODE
 from tests.fakes import a_removal

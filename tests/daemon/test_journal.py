@@ -15,7 +15,7 @@ from controller.log_events import LogEvent
 from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, Pressure, PressureMarks
 from controller.plan.memory.memory import Attempt, Setback
 from controller.plan.verdict.decision import Conditions
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.removal import (
     FREED_IN_BATCH,
     NOTHING_FREED,

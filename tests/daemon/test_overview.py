@@ -12,7 +12,7 @@ from controller.daemon.report import StatusReport
 from controller.daemon.status import PassResult, Status
 from controller.daemon.vitals import Liveness
 from controller.plan.report.report import reclaimable
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.verdict import Action
 from tests.page.site import HIDDEN_DISK, Site, StillClock, StillDisk, busy_status
 from tests.sample_node import DAY, NOW

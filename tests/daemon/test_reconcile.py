@@ -21,8 +21,8 @@ from controller.plan.memory.disk import DiskMark, PressureMarks
 from controller.plan.report.report import reclaimable
 from controller.plan.verdict.backoff import LONGEST_SECONDS
 from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits
-from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
 from controller.plan.verdict.verdict import Reason
 from tests.fake_engine import Kind

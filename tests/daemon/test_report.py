@@ -12,7 +12,7 @@ from controller.daemon.status import Status
 from controller.instant import Instant
 from controller.plan.report.report import document_rows, shown_references
 from controller.plan.report.rows import EngineRow, ReferenceRow, name_in
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests import sample_node
 from tests.page.site import busy_status
 from tests.sample_node import HOUR, NOW

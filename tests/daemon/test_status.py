@@ -13,7 +13,7 @@ from controller.log_events import LogEvent
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.node.node import Node
 from controller.plan.verdict.decision import Conditions
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome, Removal
 from controller.policy.document.parse import FolderReading
 from tests.fakes import a_removal

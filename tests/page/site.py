@@ -18,7 +18,7 @@ from controller.daemon.vitals import Liveness
 from controller.instant import Instant
 from controller.plan.memory.disk import DiskUsage, ImageDisk
 from controller.plan.memory.observation import Engine
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests import sample_node
 
 DISK = ImageDisk("/var/lib/docker", DiskUsage(62_000_000_000, 21_300_000_000, 4_000_000, 3_000_000))

@@ -13,7 +13,7 @@ from controller.daemon.page.query import Query
 from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
 from controller.plan.memory.disk import DiskMark, DiskUsage, Pressure, PressureMarks
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests.page.site import Site, busy_status
 
 MARKS = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))

@@ -19,8 +19,8 @@ from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import Usage
 from controller.plan.node.agent import NO_AGENT, NodeAnswer
 from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits
-from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import Outcome
 from controller.plan.verdict.verdict import Action, Reason, Verdict
 from tests.builders import A_NODE, DAY, HOUR, MINUTE

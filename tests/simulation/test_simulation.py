@@ -18,8 +18,10 @@ from controller.plan.memory.idleness import NO_ACTIVITY
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.node.agent import NodeAnswer
-from controller.plan.verdict import planner
-from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
+from controller.plan.verdict import judge
+from controller.plan.verdict.covering import RuleBook
+from controller.plan.verdict.judge import Terms
+from controller.plan.verdict.planner import Plan, make_plan
 from tests.host import IN_MEMORY
 from tests.simulation.__main__ import live, simulate
 from tests.simulation.node import SimulatedNode, Violation
@@ -46,7 +48,7 @@ def test_nothing_is_removed_too_early_and_everything_due_is_removed(
 
 
 def nothing_settles(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner.Judge, "_settling", lambda *_: (0.0, ""))
+    patch.setattr(judge.Judge, "_settling", lambda *_: (0.0, ""))
 
 
 def uses_are_forgotten(patch: pytest.MonkeyPatch) -> None:
@@ -84,7 +86,7 @@ def archived_names_count(patch: pytest.MonkeyPatch) -> None:
 
 
 def a_silent_agent_is_ignored(patch: pytest.MonkeyPatch) -> None:
-    patch.setattr(planner, "named_by_agent", lambda *_: frozenset())
+    patch.setattr(judge, "named_by_agent", lambda *_: frozenset())
 
 
 def due_images_are_left(patch: pytest.MonkeyPatch) -> None:

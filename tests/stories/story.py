@@ -12,8 +12,8 @@ import yaml
 from controller.plan.memory.disk import DiskMark, PressureMarks
 from controller.plan.memory.idleness import Usage
 from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits
-from controller.plan.verdict.planner import Terms
 from controller.settings import disk_mark, duration
 from tests.fake_engine import Kind
 

@@ -10,7 +10,7 @@ import pytest
 from controller.plan.memory.names import spellings
 from controller.plan.node.agent import AgentAnswer, Agreement, NodeAnswer, NodeSource
 from controller.plan.verdict.decision import Conditions
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests.builders import A_NODE
 from tests.fakes import a_removal
 from tests.host import a_host

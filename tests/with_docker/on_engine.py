@@ -24,8 +24,8 @@ from controller.instant import Instant
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.observation import Store
 from controller.plan.verdict.decision import Conditions
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits
-from controller.plan.verdict.planner import Terms
 from controller.plan.verdict.removal import Removal
 from controller.plan.verdict.verdict import Verdict
 from tests.fakes import FakeFolder, FakeNode, Plain, a_document, a_removal

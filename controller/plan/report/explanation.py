@@ -10,8 +10,9 @@ from controller.plan.memory.observation import Observation
 from controller.plan.report.meaning import matching_rows
 from controller.plan.report.report import reference_row
 from controller.plan.report.rows import ExplanationRow, FindingRow, ReferenceRow
+from controller.plan.verdict.covering import names_of
 from controller.plan.verdict.decision import Decision
-from controller.plan.verdict.planner import Judge, Terms, decisive, names_of
+from controller.plan.verdict.judge import Judge, Terms, decisive
 from controller.plan.verdict.reclaim import layer_tree
 from controller.plan.verdict.verdict import Finding, Verdict
 from controller.quantity import times
@@ -55,7 +56,7 @@ def _names(image: Image, record: Record) -> tuple[str, ...]:
 def _explanation(verdict: Verdict, memory: Memory, seen: Observation, judge: Judge) -> ExplanationRow:
     image, record = seen.images[verdict.image], memory.records[verdict.image]
     reference = next((name for name in image.removable_references if name.familiar == verdict.reference), None)
-    findings = judge.findings(image, record, judge.covering(image, record, reference))
+    findings = judge.findings(image, record, reference)
     decides = decisive(findings) if findings else None
     attempt = memory.attempts.get((image.id, verdict.reference))
     return ExplanationRow(

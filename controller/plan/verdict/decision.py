@@ -14,9 +14,11 @@ from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import NodeAnswer, believed, without_new_text
 from controller.plan.scope.in_force import Circumstances, DocumentDecisions, decide_documents, texts_after
 from controller.plan.scope.stability import TextStability
+from controller.plan.verdict.covering import RuleBook
 from controller.plan.verdict.information import information
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits, within
-from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
+from controller.plan.verdict.planner import Plan, make_plan
 from controller.policy.document.document import NodeManagementPolicy
 from controller.policy.document.parse import FolderReading
 

@@ -8,7 +8,8 @@ from controller.image.reference import DOCKER_HUB, Reference
 from controller.image.selector import SelectorIndex
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation, Store
-from controller.plan.verdict.planner import RuleBook, Terms, has_lost_tag, names_for_rules, names_of
+from controller.plan.verdict.covering import RuleBook, names_of
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.protection import has_registry, on_docker_hub
 from controller.plan.verdict.verdict import Rule
 
@@ -30,10 +31,8 @@ def _covering(rules: RuleBook, memory: Memory, seen: Observation) -> set[Rule]:
     found: set[Rule] = set()
     for image in seen.images.values():
         record = memory.records[image.id]
-        has_lost = has_lost_tag(image, record)
         for reference in image.removable_references or (None,):
-            names = names_for_rules(image, record, reference)
-            found.update(rule for rule in rules.covering(names) if has_lost or not rule.lost_tag_only)
+            found.update(rules.covering(image, record, reference))
     return found
 
 

@@ -11,7 +11,7 @@ from controller.adapters.ledger.ledger import Ledger
 from controller.daemon.ports import LedgerPort
 from controller.daemon.report import StatusReport
 from controller.plan.memory.memory import Memory
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests.builders import DAY, HOUR
 from tests.fakes import a_removal
 from tests.host import Host

@@ -17,7 +17,7 @@ from controller.plan.memory.memory import IN_USE, Attempt, Evidence, Memory, Rec
 from controller.plan.memory.observation import Store, situation_of
 from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import Beginning, KeptAnswer, NodeAnswer, NodeSource
-from controller.plan.verdict.planner import has_lost_tag
+from controller.plan.verdict.covering import has_lost_tag
 from tests.builders import (
     DAY,
     HOUR,

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from controller.plan.report.explanation import explained
 from controller.plan.report.meaning import rows_without_a_tag
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests.fakes import a_removal
 from tests.host import a_host
 

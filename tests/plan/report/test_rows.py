@@ -26,7 +26,7 @@ from controller.plan.report.rows import (
     name_in,
     row_from,
 )
-from controller.plan.verdict.planner import Terms
+from controller.plan.verdict.judge import Terms
 from tests import sample_node
 from tests.page.site import Site, busy_status
 from tests.rows import a_row

@@ -12,8 +12,10 @@ from controller.image.image import Image
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Store, pruned_with
+from controller.plan.verdict.covering import RuleBook
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits, within
-from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
+from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.verdict import Action, Reason, Rule, Verdict
 from tests.builders import DAY, a_container, a_memory, a_record, a_rule, an_engine, an_id, an_image, an_observation
 

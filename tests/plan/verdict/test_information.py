@@ -7,8 +7,9 @@ from collections.abc import Iterable
 from controller.image.image import Image
 from controller.image.selector import parse_selector
 from controller.plan.memory.observation import Store
+from controller.plan.verdict.covering import RuleBook
 from controller.plan.verdict.information import information
-from controller.plan.verdict.planner import RuleBook, Terms
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.verdict import Rule
 from tests.builders import a_memory, a_rule, an_image, an_observation
 

@@ -10,8 +10,10 @@ from hypothesis import strategies as st
 from controller.image.layers import merge_layers
 from controller.plan.memory.memory import Memory, Spending
 from controller.plan.memory.observation import Store
+from controller.plan.verdict.covering import RuleBook
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import AN_HOUR_SECONDS, Limits, bytes_spent, charges_of, spent_after, within
-from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
+from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.removal import (
     FREED_IN_BATCH,
     NOTHING_FREED,

@@ -6,8 +6,10 @@ import pytest
 
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.observation import Store
+from controller.plan.verdict.covering import RuleBook
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.local import why_local
-from controller.plan.verdict.planner import RuleBook, Terms, make_plan
+from controller.plan.verdict.planner import make_plan
 from controller.plan.verdict.verdict import Reason
 from tests.builders import a_memory, a_record, a_rule, an_image, an_observation
 

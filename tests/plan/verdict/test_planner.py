@@ -16,7 +16,9 @@ from controller.plan.memory.idleness import Usage
 from controller.plan.memory.memory import IN_USE, Attempt, Evidence, Memory, Pulls, Record, Setback, Watch
 from controller.plan.memory.observation import Store
 from controller.plan.node.agent import Beginning, KeptAnswer, NodeSource
-from controller.plan.verdict.planner import Plan, RuleBook, Terms, children_first, make_plan
+from controller.plan.verdict.covering import RuleBook
+from controller.plan.verdict.judge import Terms
+from controller.plan.verdict.planner import Plan, children_first, make_plan
 from controller.plan.verdict.verdict import Action, Reason, Rule, Verdict
 from tests.builders import (
     DAY,

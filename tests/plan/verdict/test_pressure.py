@@ -14,9 +14,11 @@ from controller.plan.memory.disk import DiskMark, DiskUsage, Pressure, PressureM
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.memory import IN_USE, Memory, Record
 from controller.plan.report.explanation import explanation_rows
+from controller.plan.verdict.covering import RuleBook
 from controller.plan.verdict.decision import Decision
+from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits, within
-from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan
+from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.verdict import Action, Reason, Rule
 from tests.builders import (

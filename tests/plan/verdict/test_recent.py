@@ -11,7 +11,9 @@ from hypothesis import strategies as st
 from controller.image.image import Image
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import IN_USE, Memory, Record
-from controller.plan.verdict.planner import Plan, RuleBook, Terms, make_plan, names_of
+from controller.plan.verdict.covering import RuleBook, names_of
+from controller.plan.verdict.judge import Terms
+from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.recent import CoveredImage, kept_as_recent
 from controller.plan.verdict.verdict import Reason, Rule
 from tests.builders import DAY, a_container, a_memory, a_record, a_rule, an_id, an_image, an_observation

@@ -13,7 +13,9 @@ from controller.image.layers import Reclaim, merge_layers
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory, Record
 from controller.plan.memory.observation import Store
-from controller.plan.verdict.planner import RuleBook, Terms, make_plan
+from controller.plan.verdict.covering import RuleBook
+from controller.plan.verdict.judge import Terms
+from controller.plan.verdict.planner import make_plan
 from controller.plan.verdict.reclaim import (
     Bound,
     bound_of,
