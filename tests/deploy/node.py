@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import shlex
 import tarfile
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -41,6 +42,17 @@ class Node:
         """One property of a unit."""
         return self.sh(f"systemctl show {unit} --property {name} --value")
 
+    def with_user(self, name: str) -> User:
+        """A new user in the group that owns the engine's socket, whose service manager runs."""
+        # Its place is that of pam_systemd, which this host does not have.
+        drop_in = "/etc/systemd/system/user@.service.d/runtime.conf"
+        self.sh(
+            f"useradd --create-home --groups docker {name}; mkdir -p $(dirname {drop_in})\n"
+            f"printf '[Service]\\nEnvironment=XDG_RUNTIME_DIR=/run/user/%%i\\n' >{drop_in}\n"
+            f"systemctl daemon-reload; systemctl start user@$(id --user {name}).service"
+        )
+        return User(self, name)
+
     def commit(self, files: dict[str, str]) -> str:
         """A commit to the repository that the node follows; returns it."""
         writes = "\n".join(
@@ -50,6 +62,19 @@ class Node:
         self.sh(f"cd /srv/policies\n{writes}\ngit add --all\ngit {person} commit --quiet -m change")
         self.sh("chown -R image-controller-policies: /srv/policies")  # Git trusts no folder of another user.
         return self.sh("cd /srv/policies; git -c safe.directory=/srv/policies rev-parse HEAD")
+
+
+@dataclass(frozen=True, slots=True)
+class User:
+    """An ordinary user of a node."""
+
+    node: Node
+    name: str
+
+    def sh(self, script: str) -> str:
+        """The output of a shell script of this user, which must not fail."""
+        own = f"HOME=/home/{self.name} XDG_RUNTIME_DIR=/run/user/$(id --user {self.name})"
+        return self.node.sh(f"runuser --user {self.name} -- env {own} bash -ec {shlex.quote(script)}")
 
 
 def import_base(api: docker.APIClient, folder: Path) -> str:

@@ -41,10 +41,7 @@ def test_one_command_installs_and_starts_it(node: Node) -> None:
 
 
 def test_it_runs_without_rights_behind_a_filter_of_system_calls(node: Node) -> None:
-    status = node.sh("cat /proc/$(systemctl show image-controller --property MainPID --value)/status")
-    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
-    assert (facts["CapEff"], facts["NoNewPrivs"], facts["Seccomp"]) == ("0" * 16, "1", "2")
-    assert "0" not in facts["Uid"].split()
+    assert user_of_confined(node, node.shown("image-controller", "MainPID")) != "0"
 
 
 def test_a_commit_reaches_it_through_the_delivery_and_removes_an_image(node: Node) -> None:
@@ -89,8 +86,48 @@ def test_a_pass_of_the_timer_runs_with_the_same_ledger(node: Node) -> None:
     assert len(json.loads(node.sh("imagectl get removals -o json"))) == 1
 
 
+def test_for_podman_it_runs_as_root_without_rights_at_the_socket_that_the_unit_names(node: Node) -> None:
+    """The same engine at the place of the system's Podman, which only root can open. The ledger is kept."""
+    node.sh("mkdir --mode 700 /run/podman; ln -s /engine.sock /run/podman/podman.sock")
+    node.sh("sed -i /DOCKER_HOST/d /etc/default/image-controller")
+    node.sh("/srv/source/deploy/systemd/install.sh --service --engine podman")
+    assert user_of_confined(node, node.shown("image-controller", "MainPID")) == "0"
+    assert "engine unix:///run/podman/podman.sock (--docker-host)" in node.sh("journalctl --unit image-controller")
+    images.load_image(node.api, "shop:1.1", variant="of podman")
+    eventually(lambda: "shop:1.1" not in images.names_of(node.api))
+    assert len(json.loads(node.sh("imagectl get removals -o json"))) == 2
+
+
+def test_a_user_runs_it_at_the_socket_that_the_unit_of_users_names(node: Node) -> None:
+    node.sh("systemctl stop image-controller")
+    user = node.with_user("edge")
+    user.sh("mkdir $XDG_RUNTIME_DIR/podman; ln -s /engine.sock $XDG_RUNTIME_DIR/podman/podman.sock")
+    user.sh(
+        "mkdir -p ~/.config/image-controller/policies; cp /etc/default/image-controller ~/.config/image-controller/env"
+    )
+    user.sh(f"cat >~/.config/image-controller/policies/shop.yaml <<END{POLICY}END")
+    assert "installed and started" in user.sh("/srv/source/deploy/systemd/install.sh --user")
+    process = user.sh("systemctl --user show image-controller --property MainPID --value")
+    assert user_of_confined(node, process) == node.sh("id --user edge")
+    images.load_image(node.api, "shop:1.2", variant="of a user")
+    eventually(lambda: "shop:1.2" not in images.names_of(node.api))
+    (removal,) = json.loads(user.sh("~/.local/bin/imagectl get removals -o json"))
+    assert (removal["reference"], removal["outcome"]) == ("shop:1.2", "removed")
+    user.sh("/srv/source/deploy/systemd/install.sh --user --uninstall --purge")
+    assert user.sh("find ~ -path '*image-controller*'") == ""
+
+
 def test_uninstalling_removes_everything(node: Node) -> None:
     node.sh("/srv/source/deploy/systemd/install.sh --uninstall --purge")
     left = "find /etc /opt /usr/local /var/lib -path '*image-controller*' ! -path '*/systemd/*stamp*'"
     assert node.sh(left) == ""
     assert "image-controller" not in node.sh("systemctl list-unit-files --no-pager")
+
+
+def user_of_confined(node: Node, process: str) -> str:
+    """The ID of the user of a process without capabilities that gains no rights, behind a filter of system calls."""
+    status = node.sh(f"cat /proc/{process}/status")
+    facts = dict(line.split(":\t", 1) for line in status.splitlines() if ":\t" in line)
+    assert (facts["CapEff"], facts["NoNewPrivs"], facts["Seccomp"]) == ("0" * 16, "1", "2")
+    (user,) = set(facts["Uid"].split())
+    return user
