@@ -69,6 +69,7 @@ def test_the_sum_of_the_reported_bytes_is_the_decrease_of_the_stores_total(
     controller: OnEngine, engine: PrivateEngine, record_property: Callable[[str, object], None]
 ) -> None:
     if _total_is_always_0(controller.api):
+        record_property("exact bytes", "not known: this engine counts 0 bytes for any image")
         pytest.skip("this engine counts 0 bytes for any image, so no figure is known")
     dice, tally, total = random.Random(20_27), Tally(), 0
     while tally.sequences < SEQUENCES:
