@@ -90,7 +90,7 @@ machine_suite() { (
 ); }
 
 has_docker_of_others() { # one that is not Debian's, which must not be replaced
-    command -v dockerd >/dev/null && ! installed_packages | grep -qx docker.io
+    command -v dockerd >/dev/null && ! is_installed docker.io
 }
 
 root_packages() { # SUITE

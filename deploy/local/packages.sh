@@ -26,6 +26,10 @@ run_logged() { # LOG COMMAND...: quiet when it works
 
 installed_packages() { dpkg-query -W -f '${db:Status-Abbrev}${Package}\n' | sed -n 's/^ii *//p' | sort; }
 
+is_installed() { # PACKAGE; no pipe that `grep -q` ends early
+    [[ $(dpkg-query -W -f '${db:Status-Abbrev}' "$1" 2>/dev/null) == ii* ]]
+}
+
 install_packages() { # LOG PACKAGE...: no service of a new package is started, now or at boot; none that was there is touched
     local log=$1 before missing
     shift

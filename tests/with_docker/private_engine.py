@@ -18,7 +18,7 @@ from docker.errors import APIError
 
 from tests.fake_engine import Kind
 
-_SCRIPTS = Path(__file__).parents[2] / "deploy" / "local"
+SCRIPTS = Path(__file__).parents[2] / "deploy" / "local"
 _PATIENCE_SECONDS = 600
 
 
@@ -151,7 +151,7 @@ def _port_of(address: str) -> str:
 
 
 def run_script(name: str, *arguments: str) -> str:
-    done = subprocess.run([_SCRIPTS / name, *arguments], capture_output=True, text=True, check=False)
+    done = subprocess.run([SCRIPTS / name, *arguments], capture_output=True, text=True, check=False)
     if done.returncode:
         raise ScriptError(done.stderr.strip())
     return done.stdout.strip()

@@ -13,7 +13,7 @@ import pytest
 
 from deploy.local.ping import answers
 from tests.with_docker import images
-from tests.with_docker.private_engine import PrivateEngine, ScriptError, run_script
+from tests.with_docker.private_engine import SCRIPTS, PrivateEngine, ScriptError, run_script
 
 
 @pytest.fixture
@@ -67,3 +67,14 @@ def test_a_stopped_engine_does_not_answer(engine: PrivateEngine) -> None:
 def test_an_unknown_kind_is_one_line_that_names_the_others() -> None:
     with pytest.raises(ScriptError, match=r"^engine.sh: there is no engine 'd99': it is one of debian d20 .*$"):
         run_script("engine.sh", "up", "d99")
+
+
+@pytest.mark.parametrize(("status", "is_installed"), [("ii ", True), ("rc ", False)])
+def test_a_package_is_found_among_more_than_a_pipe_holds(tmp_path: Path, status: str, is_installed: bool) -> None:
+    """`grep -q` ended a pipe early, which counts as a failure: Debian's Docker seemed to be of others."""
+    query = tmp_path / "dpkg-query"
+    query.write_text(f"#!/bin/sh\necho '{status} docker.io'\n[ $# -gt 3 ] || yes 'ii  zlib' | head -n 100000\n")
+    query.chmod(0o755)
+    script = f"set -euo pipefail; source {SCRIPTS}/packages.sh; is_installed docker.io"
+    done = subprocess.run(["bash", "-c", script], env={"PATH": f"{tmp_path}:/usr/bin:/bin"}, check=False)
+    assert (done.returncode == 0) is is_installed
