@@ -95,6 +95,8 @@ class EventStream:
         self._lock = threading.Lock()
         self._is_complete = False
         self._is_provable = True
+        self._is_replay_late = False
+        """The replay has not begun, although the stream is up."""
         self._has_missed = False
         """Events since the last `take` may be missing."""
         self._up = threading.Event()
@@ -121,7 +123,7 @@ class EventStream:
         """The stream does not mark the end of its replay, and on a busy engine it is never silent."""
         replayed = -1
         for _ in range(most_pauses):
-            if is_stopping() or replayed == self._count:
+            if is_stopping() or (replayed == self._count and not self._is_replay_late):
                 return
             replayed = self._count
             self._stopping.wait(_REPLAY_ENDS_AFTER_SECONDS)
@@ -226,6 +228,7 @@ class EventStream:
             if start.engine != self._engine:
                 self._engine, self._cursor_at_beat = start.engine, start.cursor
             self._is_complete, self._is_provable, self.refusal = start.is_complete, start.is_provable, ""
+            self._is_replay_late = start.is_late
         return self._stream
 
     def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
@@ -249,7 +252,8 @@ class EventStream:
         last_read, replays, last = self._cursor, bool(self._cursor), time.monotonic()
         for line in _lines_of(stream):
             now = time.monotonic()
-            replays, last = replays and now - last < _REPLAY_ENDS_AFTER_SECONDS, now
+            replays = replays and (self._is_replay_late or now - last < _REPLAY_ENDS_AFTER_SECONDS)
+            last = now
             try:
                 row = mapping_of(line)
                 event, at = event_from(row), event_time_nanoseconds(row)
@@ -265,6 +269,7 @@ class EventStream:
                     self._has_missed = had_missed
                 self._move_cursor(at)
                 self._count += 1
+                self._is_replay_late = False
                 if event is not None:
                     self._arrived.pop(event, None)
                     self._arrived[event] = self._count

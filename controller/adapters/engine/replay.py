@@ -2,7 +2,8 @@
 
 Docker keeps the last 256 events of all kinds in memory and loses them when its process ends. Podman keeps a log file,
 or the journal, for as long as the host runs. A replay is complete if it contains the last known event. A replay without
-events is complete only if the engine's process is the same and its clock did not go back.
+events is complete only on Docker, if the engine's process is the same and its clock did not go back: Podman opens the
+stream first and then reads its whole log, which may take a second on a small host, and until then the replay is empty.
 """
 
 from __future__ import annotations
@@ -43,6 +44,8 @@ class ReplayStart:
     """The last known event in the replay proves that none is missing."""
     engine: str = ""
     """Identity of the engine that answers; empty if it is not known."""
+    is_late: bool = False
+    """The replay may begin some time after the stream."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -98,7 +101,7 @@ def _without_count(cursor: int, run: str, now: int) -> ReplayStart:
         return ReplayStart(now, current, is_complete=False)
     if now < cursor or not _is_same_clock(run, current):
         return ReplayStart(min(cursor, now), current, is_complete=False, is_provable=False)
-    return ReplayStart(cursor, run, is_complete=True)
+    return ReplayStart(cursor, run, is_complete=False, is_late=True)
 
 
 def _is_same_clock(run: str, current: str) -> bool:

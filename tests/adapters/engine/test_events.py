@@ -199,6 +199,7 @@ class LineSender:
         self.subscriptions: list[dict[str, list[str]]] = []
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self.subscribed = threading.Semaphore(0)
+        self.info: dict[str, str] = {}
 
     def send(self, *lines: bytes) -> None:
         for line in lines:
@@ -210,7 +211,7 @@ class LineSender:
 
     def __call__(self, handler: Handler) -> None:
         if handler.path.endswith("/info"):
-            handler.answer({})
+            handler.answer(self.info)
             return
         self.subscriptions.append(parse_qs(urlparse(handler.path).query))
         handler.begin_stream()
@@ -323,6 +324,50 @@ def test_an_endless_replay_does_not_block_the_start(
     assert len(pauses) == 10
     stream._wait_for_replay(10, lambda: True)
     assert len(pauses) == 10
+
+
+@pytest.mark.parametrize(("is_late", "most_pauses"), [(True, 10), (False, 1)])
+def test_the_start_waits_longer_for_a_replay_that_has_not_begun(
+    tmp_path: Path, wake_up: WakeUps, monkeypatch: pytest.MonkeyPatch, is_late: bool, most_pauses: int
+) -> None:
+    stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), wake_up, cursor=5)
+    pauses: list[float] = []
+    monkeypatch.setattr(stream._stopping, "wait", pauses.append)
+    monkeypatch.setattr(stream, "_is_replay_late", is_late)
+    stream._wait_for_replay(10, lambda: False)
+    assert len(pauses) == most_pauses
+
+
+def test_a_replay_of_podman_that_has_not_begun_is_not_an_empty_one(
+    sender: LineSender, wake_up: WakeUps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It opens the stream and then reads its whole log: an image that was used meanwhile would be removed as idle."""
+    monkeypatch.setattr("controller.adapters.engine.replay.time.clock_gettime", lambda _: 1_000.0)
+    sender.info = {"SystemTime": "2027-01-15T08:00:00Z", "BuildahVersion": "1.39.0"}
+    first = opened(tmp_path, wake_up)
+    known = first.take()
+    first.stop()
+    sender.hang_up()
+    for is_all, has_begun in ((False, False), (True, True)):
+        stream = opened(tmp_path, wake_up, known)
+        if has_begun:
+            sender.send(a_line("app:1", known.cursor), a_line("app:2", known.cursor + SECOND))
+            assert heard(stream, wake_up, 1) == ["app:2"]
+        received = stream.take()
+        stream.stop()
+        sender.hang_up()
+        assert (received.is_up, received.is_all) == (True, is_all)
+        assert all(event.is_replayed for event in received.events)
+
+
+def opened(tmp_path: Path, wake_up: WakeUps, known: ReceivedEvents = ReceivedEvents()) -> EventStream:
+    """A stream that is up, and continues from there."""
+    connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+    stream = EventStream(connection, wake_up, known.cursor, known.run)
+    stream.start(0)
+    while not stream.is_up:
+        assert wake_up.wake_ups.acquire(timeout=10)
+    return stream
 
 
 def test_a_start_without_an_engine_ends_when_the_program_stops(tmp_path: Path, wake_up: WakeUps) -> None:
