@@ -344,7 +344,7 @@ def test_a_replay_of_podman_that_has_not_begun_is_not_an_empty_one(
     """It opens the stream and then reads its whole log: an image that was used meanwhile would be removed as idle."""
     monkeypatch.setattr("controller.adapters.engine.replay.time.clock_gettime", lambda _: 1_000.0)
     sender.info = {"SystemTime": "2027-01-15T08:00:00Z", "BuildahVersion": "1.39.0"}
-    first = opened(tmp_path, wake_up)
+    first = opened(tmp_path, wake_up, ReceivedEvents())
     known = first.take()
     first.stop()
     sender.hang_up()
@@ -360,7 +360,7 @@ def test_a_replay_of_podman_that_has_not_begun_is_not_an_empty_one(
         assert all(event.is_replayed for event in received.events)
 
 
-def opened(tmp_path: Path, wake_up: WakeUps, known: ReceivedEvents = ReceivedEvents()) -> EventStream:
+def opened(tmp_path: Path, wake_up: WakeUps, known: ReceivedEvents) -> EventStream:
     """A stream that is up, and continues from there."""
     connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
     stream = EventStream(connection, wake_up, known.cursor, known.run)
