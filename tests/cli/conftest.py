@@ -10,6 +10,7 @@ import pytest
 
 from controller.adapters.host.clock import SystemClock
 from controller.cli import main
+from controller.instant import Instant
 from tests import sample_node
 
 
@@ -31,10 +32,15 @@ Imagectl = Callable[..., Said]
 
 
 @pytest.fixture(scope="session")
-def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A folder with the ledger and the policies of a node of 60 images, after a recent pass."""
+def now() -> Instant:
+    """The time of all these tests: it does not pass, however long they take."""
+    return SystemClock().now()
+
+
+@pytest.fixture(scope="session")
+def node(now: Instant, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A folder with the ledger and the policies of a node of 60 images, right after a pass."""
     folder = tmp_path_factory.mktemp("node")
-    now = SystemClock().now()
     policies = sample_node.write_policies(folder / "policies")
     decision = sample_node.decision_on(sample_node.memory_of(60, now), policies)
     sample_node.write_ledger(
@@ -44,8 +50,11 @@ def node(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def imagectl(node: Path, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Imagectl:
+def imagectl(
+    node: Path, now: Instant, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> Imagectl:
     """Run a command on that node."""
+    monkeypatch.setattr(SystemClock, "now", lambda _: now)
     monkeypatch.setenv("IMAGECTL_LEDGER", str(node / "ledger.db"))
     monkeypatch.setenv("IMAGECTL_POLICIES", str(node / "policies"))
 
