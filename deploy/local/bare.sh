@@ -51,7 +51,8 @@ cd "$root"
 pivot_root . mnt/old # not chroot: there a user namespace, which tests use, is forbidden
 umount --lazy /mnt/old
 cd /root/project
-run=(env --ignore-environment --default-signal=INT PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@" make "$target")
+# The target goes on after a failure: one run shows all of them.
+run=(env --ignore-environment --default-signal=INT PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@" make --keep-going "$target")
 if [ "$target" != run ]; then exec "${run[@]}"; fi
 # This one runs until Ctrl-C.
 setsid "${run[@]}" >/root/run.log 2>&1 &
