@@ -50,9 +50,7 @@ def node(now: Instant, tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.fixture
-def imagectl(
-    node: Path, now: Instant, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
-) -> Imagectl:
+def imagectl(node: Path, now: Instant, capfd: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch) -> Imagectl:
     """Run a command on that node."""
     monkeypatch.setattr(SystemClock, "now", lambda _: now)
     monkeypatch.setenv("IMAGECTL_LEDGER", str(node / "ledger.db"))

@@ -66,7 +66,7 @@ def test_text_beside_markup_is_escaped_as_well() -> None:
     [
         ("app:1", "app :1"),
         ("registry.local:5000/team/app:1.4", "registry. local:5000/ team/ app :1.4"),
-        ("team/app@sha256:0a", "team/ app @sha256 :0a"),
+        ("team/app:1@sha256:0a", "team/ app :1 @sha256:0a"),
         ("<none> 7a7ac3057603", "<none> 7a7ac3057603"),
     ],
 )

@@ -137,7 +137,7 @@ class TestTheListOfImages:
 
     def test_a_column_sorts_and_turns_round(self, window: Browser, address: str) -> None:
         window.open(address)
-        for order in ("ascending", "descending"):
+        for order in ("descending", "ascending"):  # The largest first.
             window.click(".by-size a")
             window.wait_for(
                 lambda order=order: (
@@ -315,6 +315,7 @@ def test_hostile_names_labels_and_messages_are_escaped(window: Browser, tmp_path
         assert window.run("return document.images.length") == 0
 
 
+_ALL_TEXTS = "return [...document.querySelectorAll(arguments[0])].map(e => e.textContent)"
 _OVERLAPS = """
 const shown = [...document.querySelectorAll(arguments[0])].filter(each => each.getClientRects().length);
 const boxes = shown.map(each => [each.textContent, each.getBoundingClientRect()]);
@@ -384,6 +385,22 @@ class TestForEverybody:
         window.open(address)
         overlaps = window.run(_OVERLAPS, ".timeline text, .next li > span, .removals li > *")
         assert overlaps == []
+
+    def test_words_before_values_replace_the_headings_on_a_phone(self, window: Browser, address: str) -> None:
+        window.resize(390, 844, is_phone=True)
+        window.open(f"{address}/?sort=idle&q=gps")
+        before = "return [...document.querySelectorAll(arguments[0])].map(e => getComputedStyle(e, '::before').content)"
+        idle = dict(zip(window.run(_ALL_TEXTS, ".idle"), window.run(before, ".idle"), strict=True))
+        assert (idle.pop("in use"), set(idle.values())) == ("none", {'"idle "'})
+        window.click(".why")
+        window.wait_for(lambda: window.run("return document.querySelector('#why').open"))
+        assert window.run(before, ".rules .limit") == ['"once idle for "']
+
+    def test_no_date_wraps_on_a_phone(self, window: Browser, address: str) -> None:
+        window.resize(390, 844, is_phone=True)
+        window.open(address)
+        dates = "return [...document.querySelectorAll('.policies time')].map(e => e.getClientRects().length)"
+        assert set(window.run(dates)) == {1}
 
     def test_a_table_on_a_phone_is_still_a_table(self, window: Browser, address: str) -> None:
         window.resize(390, 844, is_phone=True)

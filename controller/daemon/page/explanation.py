@@ -67,7 +67,7 @@ def _rule(rule: ShownFinding) -> Html:
         "tr",
         el("th", rule.rule, scope="row"),
         el("td", el("code", rule.image_name), whose),
-        el("td", span(rule.delete_after_minutes * 60.0), _under_pressure(rule)),
+        el("td", span(rule.delete_after_minutes * 60.0), _under_pressure(rule), class_="limit"),
         el("td", rule.says, " ", el("strong", "decides") if rule.decides else None),
         el("td", when),
         class_="decides" if rule.decides else None,

@@ -8,7 +8,7 @@ from itertools import groupby, islice
 
 from controller.daemon.overview import LAST_REMOVALS, Picture, PlannedRemoval, Published
 from controller.daemon.page.html import Html, el
-from controller.daemon.page.query import ROWS, Query, Selection
+from controller.daemon.page.query import LARGEST_FIRST, ROWS, Query, Selection
 from controller.daemon.page.words import breakable, rule_name, verdict
 from controller.plan.report.rows import ShownDocument, ShownReference
 from controller.plan.report.words import VERDICTS, state_in_words
@@ -21,6 +21,7 @@ PROBLEMS = "policies-title"
 _NAMES_OF_A_MOMENT = 3
 _LONG_RULE = 40
 """Characters; the name of a longer one may wrap."""
+_BEGINS = {"in_force": " since about ", "waiting": ", begins about "}
 _COLUMNS = (
     ("reference", "Reference", "by name"),
     ("verdict", "Verdict", "by verdict"),
@@ -130,7 +131,8 @@ def _table(rows: Sequence[ShownReference], query: Query) -> Html:
 def _heading(field: str, title: str, text: str, query: Query) -> Html:
     is_sorted = query.sort == field
     reverse = "" if query.reverse or not is_sorted else "1"
-    order = ("descending" if query.reverse else "ascending") if is_sorted else None
+    is_descending = bool(query.reverse) != (field in LARGEST_FIRST)
+    order = ("descending" if is_descending else "ascending") if is_sorted else None
     link = el(
         "a",
         title,
@@ -158,7 +160,7 @@ def _row(row: ShownReference) -> Html:
         el("th", why, _local(row), _protected(row), scope="row", role="rowheader", class_="reference"),
         el("td", verdict(row.verdict), role="cell", class_="verdict-cell", title=row.detail or None),
         el("td", _moment(when, row.due_at), role="cell", class_="goes", data_label="Removal"),
-        el("td", idle, role="cell", class_="idle", data_label="Idle"),
+        el("td", idle, role="cell", class_="idle" if row.idle_seconds is not None else "idle used", data_label="Idle"),
         el("td", bytes_in_words(row.size_bytes), role="cell", class_="size", data_label="Size"),
         el("td", rule, role="cell", class_="rule long" if len(rule) > _LONG_RULE else "rule", data_label="Rule"),
         role="row",
@@ -258,8 +260,8 @@ def policies(picture: Picture, published: Published) -> Html:
 
 def _policy(row: ShownDocument) -> Html:
     rules = count_of(row.rules, "rule")
-    since = f" since about {row.in_force_from[:10]}" if row.state == "in_force" and row.in_force_from else ""
-    begins = f", begins about {row.in_force_from[:10]}" if row.state == "waiting" and row.in_force_from else ""
+    begins = _BEGINS.get(row.state) if row.in_force_from else None
+    date = el("time", row.in_force_from[:10]) if begins and row.in_force_from else None
     return el(
         "li",
         el(
@@ -269,7 +271,7 @@ def _policy(row: ShownDocument) -> Html:
             class_="line",
         ),
         el("p", row.label) if row.label else None,
-        el("p", f"{rules}; {row.why}{since}{begins}", class_="aside"),
+        el("p", f"{rules}; {row.why}", begins, date, class_="aside"),
         _problems(row.problems),
     )
 

@@ -30,7 +30,9 @@ ORDERS: Mapping[str, Callable[[ReferenceRow], Any]] = {
     "verdict": lambda row: row.verdict,
     "rule": lambda row: (row.document is None, row.document or "", row.rule or 0),
 }
-"""Sort keys; the largest and the longest idle come first."""
+"""Sort keys."""
+LARGEST_FIRST = frozenset(("size", "idle"))
+"""The orders that begin with the largest and the longest idle."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,12 +17,13 @@ def breakable(name: str) -> list[Child]:
     """A name that wraps after slashes, dots of the registry and before the tag or digest; never before a port."""
     registry, slash, path = name.rpartition("/")
     parts = _BREAKS.split(f"{registry}{slash}") if slash else []
-    parts += _TAG.split(path)
+    name_and_tag, at, digest = path.partition("@")
+    parts += [*_TAG.split(name_and_tag), at + digest]
     return [child for part in parts if part for child in (part, el("wbr"))][:-1]
 
 
 _BREAKS = re.compile(r"(?<=[/.])")
-_TAG = re.compile(r"(?=[:@])")
+_TAG = re.compile(r"(?=:)")
 
 
 def rule_name(document: str | None, rule: int | None) -> str:
