@@ -51,7 +51,7 @@ cd "$root"
 pivot_root . mnt/old # not chroot: there a user namespace, which tests use, is forbidden
 umount --lazy /mnt/old
 cd /root/project
-# The target goes on after a failure: one run shows all of them.
+# After a failure the rest of the target runs too, so one run shows all failures.
 run=(env --ignore-environment --default-signal=INT PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin HOME=/root "$@" make --keep-going "$target")
 if [ "$target" != run ]; then exec "${run[@]}"; fi
 # This one runs until Ctrl-C.
