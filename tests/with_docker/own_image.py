@@ -39,11 +39,12 @@ _PACKAGES, _PYTHON = Path("/opt/packages"), Path(sys.executable).resolve()
 def import_controller(api: docker.APIClient, tag: str) -> None:
     """Import an image with this tag that runs `imagectl` with the arguments of the container."""
     changes = [f'ENTRYPOINT ["{_PYTHON}", "-m", "controller"]', f"ENV PYTHONPATH={_PACKAGES}"]
-    api.import_image_from_data(_root(), *images.split(tag), changes=changes)
+    api.import_image_from_data(controller_files(), *images.split(tag), changes=changes)
 
 
 @lru_cache(maxsize=1)
-def _root() -> bytes:
+def controller_files() -> bytes:
+    """The root file system of the image, as a tar archive."""
     archived = io.BytesIO()
     with tarfile.open(fileobj=archived, mode="w") as tar:
         standard = Path(sysconfig.get_path("stdlib"))
@@ -78,7 +79,8 @@ def _packages() -> list[Distribution]:
 
 
 def _libraries(files: Iterable[Path]) -> set[Path]:
-    """The shared libraries that these need, and the loader."""
+    """The shared libraries that these need, the loader, and what glibc opens when a thread ends at the exit."""
     programs = [str(path) for path in files if ".so" in path.name or path == _PYTHON]
     said = subprocess.run(["ldd", *programs], capture_output=True, text=True, check=False).stdout
-    return {Path(library) for library in _LIBRARY.findall(said)}
+    found = {Path(library) for library in _LIBRARY.findall(said)}
+    return found | {library.with_name("libgcc_s.so.1") for library in found if library.name == "libc.so.6"}

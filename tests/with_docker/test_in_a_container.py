@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+import io
 import json
+import tarfile
+from pathlib import Path
 
 import docker
 import pytest
 
 from tests.fakes import a_document, a_removal
 from tests.with_docker import images
-from tests.with_docker.own_image import import_controller
+from tests.with_docker.own_image import controller_files, import_controller
 from tests.with_docker.private_engine import PrivateEngine
 
 OURS, OLDER, OTHER = "us.local/imagectl:2", "us.local/imagectl:1", "site.local/app:1"
@@ -39,6 +42,12 @@ def test_the_controller_in_a_container_says_why_its_own_repository_is_kept(
 
     assert "PROTECTED" in said
     assert "us.local/imagectl is the repository of this controller's own image" in said
+
+
+def test_the_image_has_what_glibc_opens_when_a_thread_ends_at_the_exit() -> None:
+    """Without it the program was aborted now and then, after a line on standard error."""
+    with tarfile.open(fileobj=io.BytesIO(controller_files())) as files:
+        assert {"libc.so.6", "libgcc_s.so.1"} <= {Path(name).name for name in files.getnames()}
 
 
 def _import_controller(api: docker.APIClient, engine: PrivateEngine) -> None:
