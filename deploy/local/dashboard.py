@@ -100,6 +100,17 @@ def _quantiles(name: str, by: str = "") -> list[Target]:
 def fleet() -> Sequence[Panel]:
     """What is wrong where, what was freed, which nodes are under pressure, how far a revision is."""
     return (
+        *_fleet_now(),
+        *_troubles_and_disks(),
+        *_fleet_over_time(),
+        *_roll_out(),
+        *_fleet_sums(),
+    )
+
+
+def _fleet_now() -> Sequence[Panel]:
+    """The figures of now."""
+    return (
         _stat("Nodes", "Nodes whose metrics arrive.", "none", f"sum({recorded('job', 'nodes', 'count')})"),
         _stat(
             "Nodes with troubles",
@@ -131,6 +142,12 @@ def fleet() -> Sequence[Panel]:
             "decbytes",
             f"""sum({recorded("job", "reclaimable_bytes", "sum", 'verdict="due"')})""",
         ),
+    )
+
+
+def _troubles_and_disks() -> Sequence[Panel]:
+    """Which nodes have troubles, and the fullest disks."""
+    return (
         _troubles(),
         _ranking(
             "Fullest disks",
@@ -140,6 +157,12 @@ def fleet() -> Sequence[Panel]:
         )
         .min(0)
         .max(1),
+    )
+
+
+def _fleet_over_time() -> Sequence[Panel]:
+    """Freed bytes, and nodes with troubles."""
+    return (
         _bars(
             _series(
                 "Freed in a day",
@@ -158,6 +181,12 @@ def fleet() -> Sequence[Panel]:
             _range(f"sum({recorded('job', 'nodes_stopped', 'sum')})", "stopped"),
             width=12,
         ),
+    )
+
+
+def _roll_out() -> Sequence[Panel]:
+    """How far revisions and versions are."""
+    return (
         _ranking(
             "Revisions of policies",
             "Nodes by commit or version of the policies that they read last: how far a roll-out is.",
@@ -173,6 +202,12 @@ def fleet() -> Sequence[Panel]:
                 "{{version}} on {{engine}} {{engine_version}}",
             ),
         ),
+    )
+
+
+def _fleet_sums() -> Sequence[Panel]:
+    """Verdicts and states of documents over all nodes."""
+    return (
         _stacked(
             _series(
                 "Verdicts",
@@ -206,6 +241,18 @@ def _troubles() -> table.Panel:
 def node() -> Sequence[Panel]:
     """Everything about one node."""
     return (
+        *_states(),
+        *_disk(),
+        *_removals(),
+        *_passes(),
+        *_errors(),
+        *_process(),
+    )
+
+
+def _states() -> Sequence[Panel]:
+    """Whether everything is connected, and the verdicts."""
+    return (
         _series(
             "Connected",
             "1 while the engine answers, its events are read, the folder is watched; or one of the states lasts.",
@@ -227,6 +274,12 @@ def node() -> Sequence[Panel]:
                 width=12,
             )
         ),
+    )
+
+
+def _disk() -> Sequence[Panel]:
+    """The disk that holds the images."""
+    return (
         _series(
             "Disk",
             "Free space of the file system that holds the images, and the size of all image layers.",
@@ -246,6 +299,12 @@ def node() -> Sequence[Panel]:
         )
         .min(0)
         .max(1),
+    )
+
+
+def _removals() -> Sequence[Panel]:
+    """Removals, freed bytes and documents."""
+    return (
         _bars(
             _series(
                 "Removals by outcome",
@@ -272,6 +331,12 @@ def node() -> Sequence[Panel]:
                 _range(f"sum by (state) ({metric('documents')})", "{{state}}"),
             )
         ),
+    )
+
+
+def _passes() -> Sequence[Panel]:
+    """Passes, and how fast the engine answers."""
+    return (
         _bars(
             _series(
                 "Passes by result",
@@ -287,6 +352,12 @@ def node() -> Sequence[Panel]:
             "s",
             *_quantiles("engine_request_duration_seconds", "operation"),
         ),
+    )
+
+
+def _errors() -> Sequence[Panel]:
+    """Errors of the engine, and the time since the last successful pass."""
+    return (
         _series(
             "Engine errors",
             "Responses of the engine other than success. 409: refused. 404: the image was already removed.",
@@ -305,6 +376,12 @@ def node() -> Sequence[Panel]:
             _range(f"time() - ({metric('last_successful_pass_timestamp_seconds')} > 0)", "{{instance}}"),
             width=12,
         ),
+    )
+
+
+def _process() -> Sequence[Panel]:
+    """The next deadline, unknown bytes, and what the controller itself uses."""
+    return (
         _stat(
             "Next deadline",
             "When the next verdict changes if nothing else happens.",
