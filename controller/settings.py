@@ -20,8 +20,8 @@ _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
 _HOST_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*\.?", re.ASCII)
 _PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?) ?%")
-_SIZE = re.compile(r"(\d+(?:\.\d+)?) ?([kMGT]i?)?B?")
-_BYTES = {None: 1, "k": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "ki": 2**10, "Mi": 2**20, "Gi": 2**30, "Ti": 2**40}
+_SIZE = re.compile(r"(\d{1,18}(?:\.\d+)?) ?([kKMGT]i?)?B?")
+_BYTES = {None: 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
 # ── how values are written ───────────────────────────────────────────────────────────────────────────────────────────
@@ -39,9 +39,9 @@ def duration(text: str) -> float:
 def size(text: str) -> int:
     """Bytes, from `500MB`, `2GiB` or a plain number. Raises ValueError."""
     found = _SIZE.fullmatch(text)
-    if not found or (unit := found[2]) not in _BYTES:
+    if not found:
         raise ValueError("write a size as 500MB, 2GiB or 1000000")
-    return int(float(found[1]) * _BYTES[unit])
+    return int(float(found[1]) * _BYTES[found[2] and found[2].upper()])
 
 
 def disk_mark(text: str) -> tuple[str, float]:
@@ -52,6 +52,20 @@ def disk_mark(text: str) -> tuple[str, float]:
     if not found or not 0 < float(found[1]) <= 100:
         raise ValueError("write a mark as 85% (used) or free:2GiB")
     return "used", float(found[1]) / 100
+
+
+def path(text: str) -> Path:
+    """A path. Raises ValueError if it is empty: `Path("")` is the current folder."""
+    if not text:
+        raise ValueError("write a path")
+    return Path(text)
+
+
+def metrics_file(text: str) -> Path:
+    """A path that ends in `.prom`. Raises ValueError."""
+    if (file := path(text)).suffix != ".prom":
+        raise ValueError("name a file that ends in .prom: node_exporter reads no other")
+    return file
 
 
 def whole_number(text: str) -> int:
@@ -109,7 +123,7 @@ def _setting(default: Any, parse: Callable[[str], Any], metavar: str, text: str)
 class Settings:
     """All settings of the operator."""
 
-    policies: Path = _setting(Path("policies"), Path, "DIR", "Folder of policy documents. Changes are noticed.")
+    policies: Path = _setting(Path("policies"), path, "DIR", "Folder of policy documents. Changes are noticed.")
     docker_host: str = _setting(
         "",
         str,
@@ -122,11 +136,11 @@ class Settings:
         "DIR",
         "ca.pem, cert.pem and key.pem for TLS. Default with DOCKER_TLS_VERIFY: DOCKER_CERT_PATH, else ~/.docker.",
     )
-    ledger: Path = _setting(Path("ledger.db"), Path, "FILE", "State file (SQLite). Default: below /var/lib, or ~.")
-    node: Path | None = _setting(None, Path, "FILE", "Node file: org, id, pattern and policy of this node.")
+    ledger: Path = _setting(Path("ledger.db"), path, "FILE", "State file (SQLite). Default: below /var/lib, or ~.")
+    node: Path | None = _setting(None, path, "FILE", "Node file: org, id, pattern and policy of this node.")
     disk: Path | None = _setting(
         None,
-        Path,
+        path,
         "PATH",
         "Folder on the disk with the images, if it is not found. Default: the image root.",
     )
@@ -147,11 +161,11 @@ class Settings:
         "Address of the status page and the metrics. :PORT listens on every address.",
     )
     tls_certificate: Path | None = _setting(
-        None, Path, "FILE", "Serve them over TLS: certificate and chain (PEM), optionally with the key."
+        None, path, "FILE", "Serve them over TLS: certificate and chain (PEM), optionally with the key."
     )
-    tls_key: Path | None = _setting(None, Path, "FILE", "Private key (PEM), if it is not in the certificate file.")
+    tls_key: Path | None = _setting(None, path, "FILE", "Private key (PEM), if it is not in the certificate file.")
     basic_auth: Path | None = _setting(
-        None, Path, "FILE", "Require a password: lines of user:password or user:sha256:HEX. Read at every request."
+        None, path, "FILE", "Require a password: lines of user:password or user:sha256:HEX. Read at every request."
     )
     allow_host: tuple[str, ...] = _setting(
         (),
@@ -160,7 +174,10 @@ class Settings:
         "A host name under which the page may be opened, or *.DOMAIN. Not needed for IP addresses and localhost.",
     )
     textfile: Path | None = _setting(
-        None, Path, "FILE", "Also write all metrics to this file (.prom), for the textfile collector of node_exporter."
+        None,
+        metrics_file,
+        "FILE",
+        "Also write all metrics to this file, which ends in .prom, for the textfile collector of node_exporter.",
     )
     settle: float = _setting(
         600.0, duration, "TIME", "Minimum time since an image was last pulled, used or built before it can be removed."

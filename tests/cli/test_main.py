@@ -15,6 +15,8 @@ import pytest
 
 from controller.cli import main
 from controller.cli.main import COMMANDS, imagectl
+from controller.errors import InvalidSettings
+from controller.settings import load
 from tests.cli.conftest import Imagectl
 
 _SLOW = ("docker", "requests", "urllib3", "prometheus_client", "watchdog", "tenacity", "yaml", "waitress", "ssl")
@@ -83,6 +85,28 @@ def test_a_mistake_in_a_setting_is_one_line_and_no_traceback(imagectl: Imagectl)
     said = imagectl("get", "images", "--resync", "soon")
     assert said.code == 2
     assert said.err == "imagectl: --resync: 'soon': write a duration as 90s, 5m, 2h or 1d\n"
+
+
+@pytest.mark.parametrize("name", ["policies", "ledger", "node", "disk", "textfile", "tls_certificate", "basic_auth"])
+def test_an_empty_path_is_refused(name: str) -> None:
+    """As of an unset variable in a script: an empty path is the current folder."""
+    variable = f"IMAGECTL_{name.upper()}"
+    with pytest.raises(InvalidSettings, match=f"--{name.replace('_', '-')}: '': write a path"):
+        load({name: ""}, {})
+    with pytest.raises(InvalidSettings, match=f"{variable}: '': write a path"):
+        load({}, {variable: ""})
+
+
+@pytest.mark.parametrize("name", ["/dev/null", "metrics.txt", ".prom", "/"])
+def test_a_textfile_that_node_exporter_would_not_read_is_refused(name: str) -> None:
+    """Root would replace /dev/null."""
+    with pytest.raises(InvalidSettings, match=r"name a file that ends in \.prom: node_exporter reads no other"):
+        load({"textfile": name}, {})
+
+
+def test_a_size_without_end_is_refused() -> None:
+    with pytest.raises(InvalidSettings, match="write a size as 500MB, 2GiB or 1000000"):
+        load({"max_bytes_per_hour": "9" * 400}, {})
 
 
 def test_a_variable_that_is_not_a_setting_is_a_warning(imagectl: Imagectl, monkeypatch: pytest.MonkeyPatch) -> None:

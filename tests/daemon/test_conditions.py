@@ -21,6 +21,7 @@ def test_disk_pressure_is_off_by_default() -> None:
 def test_marks_are_percentages_or_sizes() -> None:
     assert marks("85%", "75.5 %") == PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.755))
     assert marks("free:1GiB", "free:2GiB") == PressureMarks(DiskMark(free_bytes=2**30), DiskMark(free_bytes=2**31))
+    assert marks("free:1KiB", "free:2KB") == PressureMarks(DiskMark(free_bytes=1024), DiskMark(free_bytes=2000))
 
 
 @pytest.mark.parametrize(
