@@ -17,7 +17,7 @@ from controller.daemon.conditions import deciding_settings
 from controller.plan.memory.idleness import Usage
 from controller.plan.report.report import PlanFrame, plan_frame, shown_references
 from controller.plan.report.rows import NodeRow, ReclaimableRow, SettingRow, ShownReference
-from controller.plan.report.words import bounded_bytes, disk_pressure_unknown, document_in_words
+from controller.plan.report.words import STOPPED, bounded_bytes, disk_pressure_unknown, document_in_words
 from controller.quantity import bytes_in_words, count_of, seconds_in_words
 from controller.settings import Settings, duration
 
@@ -87,10 +87,10 @@ def _rows(settings: Settings, now: View, at: float, form: str) -> Rows[ShownRefe
     if form == "name":
         rows = [row for row in rows if row.action == "remove"]
     notes = [f"as it will be in {seconds_in_words(at)} if nothing happens until then"] if at else []
-    notes += [disk_pressure_unknown(seen.disk)] if seen.marks and not seen.disk.usage else []
+    notes += [disk_pressure_unknown(seen.disk, seen.marks)]
     return Rows(
         rows,
-        [*notes, *_other_settings(replace(settings, docker_host=now.docker_host))],
+        [*filter(None, notes), *_other_settings(replace(settings, docker_host=now.docker_host))],
         lambda: _below(rows, frame),
         frame,
     )
@@ -121,7 +121,7 @@ def _below(rows: Sequence[ShownReference], frame: PlanFrame) -> list[str]:
 
 def _troubles(frame: PlanFrame) -> list[str]:
     troubles = [frame.folder.lost] if frame.folder.lost else []
-    troubles += ["all removals are stopped: the policy folder has a file STOP"] if frame.folder.stopped else []
+    troubles += [STOPPED] if frame.folder.stopped else []
     troubles += [f"{frame.disk_pressure}: rules may remove images earlier"] if frame.disk_pressure else []
     troubles += [f"{frame.without_events}; nothing is removed"] if frame.without_events else []
     troubles += [_node_in_words(frame.node)] if frame.node.is_degraded else []

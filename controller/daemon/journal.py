@@ -11,7 +11,7 @@ from typing import Any
 from controller.daemon.status import Degradation, Status
 from controller.log_events import LogEvent
 from controller.plan.memory.disk import pressure_in_words
-from controller.plan.report.words import document_in_words
+from controller.plan.report.words import STOPPED, document_in_words
 from controller.plan.scope.in_force import DocumentState, DocumentStatus
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Outcome, Removal
 from controller.plan.verdict.verdict import Action, Verdict
@@ -138,7 +138,7 @@ def _measured(batch: Batch, removals: int) -> Line:
 def _stopped(before: Status | None, after: Status) -> Iterator[Line]:
     was_stopped = before is not None and before.reading.is_stopped
     if after.reading.is_stopped and not was_stopped:
-        sentence = "all removals are stopped: the policy folder has a file STOP (delete it to continue)"
+        sentence = f"{STOPPED} (delete it to continue)"
         yield Line(LogEvent.REMOVALS_STOPPED, logging.WARNING, sentence)
     if was_stopped and not after.reading.is_stopped:
         yield Line(LogEvent.REMOVALS_RESUMED, logging.INFO, "removals continue: the file STOP was deleted")
@@ -149,7 +149,9 @@ def _pressure(before: Status | None, after: Status) -> Iterator[Line]:
     was, now = before.decision.memory.pressure if before else None, memory.pressure
     if now and after.pressure_marks and not was:
         stop = f"rules with delete_after_minutes_under_pressure use that limit until {after.pressure_marks.stop}"
-        sentence = f"{pressure_in_words(now.usage, after.pressure_marks)}: {stop}"
+        # Before the removals of the pass, not as measured after them.
+        found = next((removal.intent.pressure for removal in after.removals if removal.intent.pressure), "")
+        sentence = f"{found or pressure_in_words(now.usage, after.pressure_marks)}: {stop}"
         yield Line(LogEvent.DISK_PRESSURE_BEGAN, logging.WARNING, sentence, {"path": after.disk.path})
     if was and not now:
         seconds = memory.clock.seconds - was.since

@@ -137,7 +137,7 @@ class Status:
         of_trouble = event.LEDGER_UNAVAILABLE if self.engine_is_up else event.ENGINE_UNREACHABLE
         no_watch = "the policy folder is not watched; changes are noticed at each resync"
         reset = "the ledger was damaged and recreated: all images count as first seen now"
-        is_pressure_unknown = bool(self.pressure_marks and self.last_success and not self.disk.usage)
+        pressure_unknown = disk_pressure_unknown(self.disk, self.pressure_marks) if self.last_success else ""
         findings = (
             (bool(self.trouble), of_trouble, self.trouble),
             (self.is_folder_lost, event.POLICY_FOLDER_UNAVAILABLE, f"no policies: {reading.lost}"),
@@ -147,6 +147,6 @@ class Status:
             (not self.event_stream_is_up, event.ENGINE_EVENTS_DOWN, self.without_events),
             (not self.watcher_is_up, event.POLICY_FOLDER_NOT_WATCHED, no_watch),
             (self.ledger_resets > 0, event.LEDGER_RESET, reset),
-            (is_pressure_unknown, event.DISK_UNKNOWN, disk_pressure_unknown(self.disk)),
+            (bool(pressure_unknown), event.DISK_UNKNOWN, pressure_unknown),
         )
         return tuple(Degradation(kind, text) for is_so, kind, text in findings if is_so)

@@ -77,6 +77,16 @@ def test_a_disk_that_cannot_be_measured_is_named_only_with_marks(
     assert imagectl("plan").err.strip() == said
 
 
+def test_a_stop_mark_that_is_not_smaller_than_the_disk_is_named(
+    imagectl: Imagectl, observed: View, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    marks = PressureMarks(DiskMark(free_bytes=2_000_000), DiskMark(free_bytes=3_000_000))
+    seen = replace(observed, disk=ImageDisk("/images", DiskUsage(3_000_000, 9)), marks=marks)
+    monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
+    said = "disk pressure is not known, so no limit changes: --disk-pressure-stop (3.0 MB free) is not smaller than the"
+    assert imagectl("plan").err.strip() == f"{said} disk (3.0 MB)."
+
+
 def test_names_are_those_of_due_references(imagectl: Imagectl) -> None:
     assert len(imagectl("plan", "-o", "name").out.splitlines()) == 10
 

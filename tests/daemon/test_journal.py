@@ -284,6 +284,16 @@ def test_the_begin_and_the_end_of_disk_pressure_are_logged_once(host: Host) -> N
     assert (ended.event, ended.message) == (LogEvent.DISK_PRESSURE_ENDED, "disk pressure has ended (after 2s)")
 
 
+def test_the_begin_of_disk_pressure_shows_the_disk_before_the_removals_of_the_pass(host: Host) -> None:
+    marks = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
+    removal = a_removal_of("app:1", Outcome.REMOVED, Freed(2_000, Exactness.EXACT), "")
+    removal = replace(removal, intent=replace(removal.intent, pressure="disk pressure: 91 % used, start 85 %"))
+    memory = replace(host.last.decision.memory, pressure=Pressure(1.0, DiskUsage(100, 20)))
+    after = replace(host.last, pressure_marks=marks, decision=replace(host.last.decision, memory=memory))
+    lines = said(host.last, replace(after, removals=(removal,)))
+    assert any(line.startswith("disk pressure: 91 % used, start 85 %: ") for line in lines)
+
+
 def test_a_removal_under_disk_pressure_says_so(host: Host) -> None:
     words = "disk pressure: 91 % used, start 85 %"
     removal = a_removal_of("app:1", Outcome.REMOVED, Freed(2_000, Exactness.EXACT), words)

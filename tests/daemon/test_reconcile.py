@@ -750,6 +750,16 @@ def test_the_disk_is_measured_before_each_removal_that_pressure_made_due(pressed
     assert pressed.reason("app:1") is Reason.NOT_IDLE_LONG_ENOUGH
 
 
+def test_a_removal_that_fails_ends_those_under_pressure_until_the_next_pass(pressed: Host) -> None:
+    """Docker without a free inode answers 500 and takes the name of each image all the same."""
+    pressed.disk.other_bytes = 6_000_000
+    pressed.engine.troubles["app:0"] = deque([RemovalFailed("500: no space left on device")])
+    assert [removal.outcome for removal in pressed.run_pass().removals] == [Outcome.FAILED]
+    assert sum(call.startswith("remove") for call in pressed.engine.calls) == 1
+    pressed.clock.elapse(5.0)
+    assert len(pressed.run_pass().removals) == 3
+
+
 def test_a_removal_that_is_due_anyway_does_not_depend_on_the_disk(pressed: Host) -> None:
     pressed.disk.other_bytes = 6_000_000
 

@@ -19,7 +19,7 @@ from controller.log_events import LogEvent
 from controller.plan.memory.disk import PressureMarks
 from controller.plan.report.history import RemovalRow
 from controller.plan.report.rows import ReclaimableRow, ShownExplanation
-from controller.plan.report.words import bounded_bytes
+from controller.plan.report.words import STOPPED, bounded_bytes
 from controller.quantity import ago, bytes_in_words, count_of, from_now, seconds_in_words
 
 _NEXT = 6
@@ -115,7 +115,7 @@ def _notices(published: Published | None) -> Html:
     summary = published.report.summary if published else None
     lines = []
     if summary and summary.folder.stopped:
-        lines.append("All removals are stopped: the policy folder has a file STOP. Delete it to continue.")
+        lines.append(f"{STOPPED[:1].upper()}{STOPPED[1:]}. Delete it to continue.")
     if summary and published and summary.disk_pressure:
         lines.append(_pressure(summary.disk_pressure, published.status.pressure_marks))
     shown = el("ul", (el("li", line) for line in lines)) if lines else None

@@ -99,6 +99,10 @@ class PressureMarks:
     start: DiskMark
     stop: DiskMark
 
+    def can_be_relieved(self, usage: DiskUsage) -> bool:
+        """False if the stop mark demands more free bytes than the file system has: pressure would never end."""
+        return (self.stop.free_bytes or 0) < usage.size_bytes
+
     def is_relieved(self, usage: DiskUsage) -> bool:
         """True if the stop mark is reached, in bytes and in inodes."""
         return not (self.stop.missing_bytes(usage) or self.stop.missing_files(usage))
@@ -127,8 +131,10 @@ class Pressure:
 def pressure_after(
     before: Pressure | None, usage: DiskUsage | None, marks: PressureMarks | None, now: float
 ) -> Pressure | None:
-    """The state after a measurement; None: no pressure. A disk that cannot be measured is not under pressure."""
-    if usage is None or marks is None:
+    """The state after a measurement; None: no pressure. A disk that cannot be measured is not under pressure, nor is
+    one that is too small for the stop mark.
+    """
+    if usage is None or marks is None or not marks.can_be_relieved(usage):
         return None
     if before is None:
         return Pressure(now, usage) if marks.start.is_reached(usage) else None

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from controller.plan.memory.disk import ImageDisk
+from controller.plan.memory.disk import ImageDisk, PressureMarks
 from controller.quantity import bytes_in_words, span
 
 
@@ -35,6 +35,8 @@ VERDICTS: Mapping[str, str] = {
 UNKNOWN_DATE = "at an unknown date"
 """The host's clock was not set."""
 NO_EVIDENCE = "no evidence that the agent downloaded it"
+
+STOPPED = "all removals are stopped: the policy folder has a file STOP"
 
 _WHAT_REMOVES: Mapping[str, str] = {
     "NO_RULE": "add a rule that covers its name to a policy in force",
@@ -82,9 +84,15 @@ def what_keeps(verdict: str) -> str:
     return _WHAT_KEEPS.get(verdict, _KEEP)
 
 
-def disk_pressure_unknown(disk: ImageDisk) -> str:
-    """Why disk pressure is not known, although its marks are set."""
-    return f"disk pressure is not known, so no limit changes: {disk.why_unknown or 'the disk was not measured yet.'}"
+def disk_pressure_unknown(disk: ImageDisk, marks: PressureMarks | None) -> str:
+    """Why disk pressure is not known, although its marks are set; empty if it is known or they are not set."""
+    if marks is None or (disk.usage and marks.can_be_relieved(disk.usage)):
+        return ""
+    why = disk.why_unknown or "the disk was not measured yet."
+    if disk.usage:
+        size = bytes_in_words(disk.usage.size_bytes)
+        why = f"--disk-pressure-stop ({marks.stop}) is not smaller than the disk ({size})."
+    return f"disk pressure is not known, so no limit changes: {why}"
 
 
 def document_in_words(name: str, state: str, why: str) -> str:

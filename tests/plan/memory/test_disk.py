@@ -83,6 +83,15 @@ def test_when_what_is_missing_is_freed_the_pressure_ends(usage: DiskUsage, marks
         assert not marks.is_relieved(replace(freed, available_bytes=freed.available_bytes - 1))
 
 
+def test_a_stop_mark_that_is_not_smaller_than_the_disk_is_no_pressure() -> None:
+    """It would never end, and every image that a rule allows would be removed."""
+    too_large = PressureMarks(DiskMark(free_bytes=9_000), DiskMark(free_bytes=10_000))
+    for before in (None, Pressure(1.0, used(99))):
+        assert pressure_after(before, used(99), too_large, 5.0) is None
+    fits = PressureMarks(DiskMark(free_bytes=9_000), DiskMark(free_bytes=9_999))
+    assert pressure_after(None, used(99), fits, 5.0) == Pressure(5.0, used(99))
+
+
 def test_a_disk_that_cannot_be_measured_and_a_controller_without_marks_know_no_pressure() -> None:
     lasting = Pressure(1.0, used(90))
     assert pressure_after(lasting, None, MARKS, 5.0) is None
