@@ -54,14 +54,14 @@ def explain(reference: str, form: str, live: bool, **given: Any) -> None:
         click.echo("\n".join(printable(row.reference) for row in found))
     else:
         click.echo("\n\n".join("\n".join(map(printable, _lines(row))) for row in found))
-        click.echo(said, err=True)
+        click.echo("\n".join(said), err=True)
 
 
 Found = list[ShownExplanation] | list[RemovalRow]
 """Of an image on this node, or else its removals."""
 
 
-def _explained(settings: Settings, live: bool, text: str) -> tuple[Found, str]:
+def _explained(settings: Settings, live: bool, text: str) -> tuple[Found, list[str]]:
     """What the controller's last pass decided, or what would be decided now; of an image that is gone, its removals.
     Raises NotFound.
     """
@@ -76,26 +76,27 @@ def _explained(settings: Settings, live: bool, text: str) -> tuple[Found, str]:
             for each in by_name or rows_without_a_tag(explanations, text)
         ]
         if found:
-            return found, report.age_in_words if by_name else _no_tag_is_known(text)
+            return found, report.notes() if by_name else [_no_tag_is_known(text)]
         names = [row.reference for row in rows.values()]
-    return _removed(settings, text, names), _FROM_HISTORY
+    return _removed(settings, text, names), [_FROM_HISTORY]
 
 
-def _decided_now(settings: Settings, text: str) -> tuple[Found, str]:
+def _decided_now(settings: Settings, text: str) -> tuple[Found, list[str]]:
     from controller.cli.view import live_view
     from controller.daemon.conditions import conditions_of
     from controller.plan.report.explanation import explained
     from controller.plan.report.report import reference_rows
 
-    decision, terms = live_view(settings).decision, conditions_of(settings).terms
+    seen, terms = live_view(settings), conditions_of(settings).terms
+    decision = seen.decision
     if found := explained(decision, terms, text):
         shown = [explanation.shown(reference, decision.memory.clock) for reference, explanation in found]
-        return shown, "as the engine answers now"
+        return shown, seen.notes
     if untagged := explained(decision, terms, text, rows_without_a_tag):
         shown = [explanation.shown(reference, decision.memory.clock) for reference, explanation in untagged]
-        return shown, _no_tag_is_known(text)
+        return shown, [_no_tag_is_known(text)]
     names = [row.reference for row in reference_rows(decision, terms.usage)]
-    return _removed(settings, text, names), _FROM_HISTORY
+    return _removed(settings, text, names), [_FROM_HISTORY]
 
 
 def _no_tag_is_known(text: str) -> str:

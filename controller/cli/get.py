@@ -16,7 +16,8 @@ from controller.cli.output.columns import IMAGES, POLICIES, REMOVALS, TOTALS
 from controller.cli.output.listing import Listing, Rows, listing
 from controller.cli.reported import last_report
 from controller.errors import InvalidSettings
-from controller.plan.report.rows import FolderRow, ListedDocument, ShownDocument, ShownReference, SummaryRow, as_values
+from controller.plan.report.rows import FolderRow, ListedDocument, ShownDocument, ShownReference, as_values
+from controller.plan.report.words import STOPPED
 from controller.quantity import date
 from controller.settings import Settings, duration
 
@@ -112,36 +113,38 @@ def list_removals(wanted: Listing[Any], since: str | None, failed: bool, summary
 def _images(settings: Settings, live: bool) -> Rows[ShownReference]:
     with last_report(settings) as report:
         if report and not live:
-            return Rows(report.references(), [report.age_in_words])
+            return Rows(report.references(), report.notes())
     from controller.cli.view import live_view
     from controller.plan.memory.idleness import Usage
     from controller.plan.report.report import shown_references
 
-    rows = shown_references(live_view(settings).decision, Usage(settings.usage))
-    return Rows(sorted(rows, key=lambda row: (row.reference, row.image)), ["as the engine answers now"])
+    seen = live_view(settings)
+    rows = shown_references(seen.decision, Usage(settings.usage))
+    return Rows(sorted(rows, key=lambda row: (row.reference, row.image)), seen.notes)
 
 
 def _policies(settings: Settings, live: bool) -> Rows[ListedDocument]:
     with last_report(settings) as report:
         if report and not live:
-            (summary,) = report.reader.rows("summary", SummaryRow)
-            return _listed(report.documents(), summary.folder, summary.information, report.age_in_words)
+            summary = report.summary()
+            return _listed(report.documents(), summary.folder, summary.information, *report.notes())
     from controller.cli.view import last_view
     from controller.plan.report.report import document_rows, folder_row
 
     seen = last_view(settings)
     rows = [row.shown(seen.decision.memory.clock) for row in document_rows(seen.decision)]
-    return _listed(rows, folder_row(seen.reading), seen.decision.information)
+    stopped = [STOPPED] if seen.reading.is_stopped else []
+    return _listed(rows, folder_row(seen.reading), seen.decision.information, *stopped)
 
 
 def _listed(
-    rows: Iterable[ShownDocument], folder: FolderRow, information: Iterable[str], *age: str
+    rows: Iterable[ShownDocument], folder: FolderRow, information: Iterable[str], *below: str
 ) -> Rows[ListedDocument]:
     delivered = [f"as delivered at revision {folder.revision}"] if folder.revision else []
     lost = [folder.lost] if folder.lost else []
     listed = [ListedDocument(**as_values(row), revision=folder.revision or None) for row in rows]
     notes = [f"note: {line}" for line in information]
-    return Rows(listed, [*delivered, *lost, *folder.problems, *age], below=lambda: notes)
+    return Rows(listed, [*delivered, *lost, *folder.problems, *below], below=lambda: notes)
 
 
 def _removals(settings: Settings, beginning: float, failed: bool) -> Rows[RemovalRow]:

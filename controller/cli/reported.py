@@ -12,7 +12,8 @@ from dataclasses import dataclass
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.report import ReportReader
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.report.rows import DocumentRow, ReferenceRow, ShownDocument, ShownReference, name_in
+from controller.plan.report.rows import DocumentRow, ReferenceRow, ShownDocument, ShownReference, SummaryRow, name_in
+from controller.plan.report.words import STOPPED
 from controller.quantity import seconds_in_words
 from controller.settings import Settings
 
@@ -35,11 +36,16 @@ class LastReport:
         """Every document, as of now."""
         return [row.shown(self.clock) for row in self.reader.rows("document", DocumentRow)]
 
-    @property
-    def age_in_words(self) -> str:
-        """The line below a table."""
+    def summary(self) -> SummaryRow:
+        """The summary."""
+        (summary,) = self.reader.rows("summary", SummaryRow)
+        return summary
+
+    def notes(self) -> list[str]:
+        """The lines below a table."""
         when = "before the last reboot" if self.age_seconds is None else f"{seconds_in_words(self.age_seconds)} ago"
-        return f"from the controller's last pass, {when}; --live reads the engine"
+        stopped = [STOPPED] if self.summary().folder.stopped else []
+        return [*stopped, f"from the controller's last pass, {when}; --live reads the engine"]
 
 
 @contextmanager

@@ -20,6 +20,7 @@ from controller.plan.memory.memory import Memory
 from controller.plan.memory.remember import News
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.report.report import without_events
+from controller.plan.report.words import STOPPED
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.foresight import foreseen
 from controller.policy.document.parse import FolderReading
@@ -37,6 +38,11 @@ class View:
     """The engine that was asked; empty if none was."""
     disk: ImageDisk = ImageDisk()
     marks: PressureMarks | None = None
+
+    @property
+    def notes(self) -> list[str]:
+        """The lines below what is shown of it."""
+        return [*([STOPPED] if self.reading.is_stopped else []), "as the engine answers now"]
 
     @property
     def cannot_work(self) -> bool:

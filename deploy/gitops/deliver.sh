@@ -12,7 +12,7 @@
 #   POLICIES_REPOSITORY   URL or path of the repository
 #   POLICIES_BRANCH       the branch to follow; main if it is not set
 #   POLICIES_PATHS        folders of the repository to deliver, with blanks between; all of it if it is not set.
-#                         One that no delivered commit ever had is an error
+#                         One that no delivered commit ever had is an error. A STOP at the top is always delivered
 #   POLICIES_SIGNERS      file of the SSH keys that may sign, as in ssh-keygen(1), ALLOWED SIGNERS
 #   POLICIES_GNUPGHOME    the same for OpenPGP: a GnuPG home whose keyring holds the keys that may sign
 #                         (with neither of the two, signatures are not checked)
@@ -28,7 +28,8 @@ readonly longest_wait_seconds=1800 kept_minutes=10
 branch=${POLICIES_BRANCH:-main}
 read -ra paths <<<"${POLICIES_PATHS:-}"
 filter=() # of a large repository, only the files that are delivered
-((${#paths[@]} == 0)) || filter=(--filter=blob:none)
+delivered=()
+((${#paths[@]} == 0)) || filter=(--filter=blob:none) delivered=("${paths[@]}" STOP)
 
 say() { echo "${0##*/}: $*" >&2; }
 
@@ -161,14 +162,14 @@ unpack() { # CLONE COMMIT FOLDER: the files of the wanted paths; a path that the
     mkdir "$3" && settings >"${3%%/*}/settings" || return
     prefetch "$1" "$2" || return
     GIT_INDEX_FILE=$index git_in "$1" read-tree "$2" || return
-    git_in "$1" ls-tree -r -z --name-only --full-tree "$2" -- "${paths[@]}" |
+    git_in "$1" ls-tree -r -z --name-only --full-tree "$2" -- "${delivered[@]}" |
         GIT_INDEX_FILE=$index git_in "$1" --work-tree=. checkout-index --quiet -z --stdin --prefix="$PWD/$3/" || return
     rm -f "$index"
 }
 
 prefetch() { # CLONE COMMIT: all missing files in one request; git itself requests them one by one
     local missing
-    missing=$(git_in "$1" rev-list --objects --missing=print --max-count=1 "$2" -- "${paths[@]}" | sed -n 's/^?//p') || return
+    missing=$(git_in "$1" rev-list --objects --missing=print --max-count=1 "$2" -- "${delivered[@]}" | sed -n 's/^?//p') || return
     [[ -z $missing ]] || git_in "$1" -c fetch.negotiationAlgorithm=noop fetch --quiet --no-tags --no-write-fetch-head \
         --recurse-submodules=no "${filter[@]}" --stdin origin <<<"$missing"
 }

@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.ledger import Ledger
 from controller.plan.verdict.removal import (
     FREED_IN_BATCH,
@@ -19,6 +20,7 @@ from controller.plan.verdict.removal import (
     Outcome,
     Removal,
 )
+from tests import sample_node
 from tests.builders import a_memory, an_id, an_image, an_observation
 from tests.cli.conftest import Imagectl
 
@@ -50,6 +52,21 @@ def test_json_has_all_of_it(imagectl: Imagectl) -> None:
         "acme/telemetry:1.0",
     )
     assert values["due_in_seconds"] == 1_260
+
+
+@pytest.mark.parametrize("command", [("explain", "acme/telemetry:1.0"), ("get", "images"), ("get", "policies")])
+def test_a_stop_of_all_removals_is_named_below(
+    imagectl: Imagectl, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, command: tuple[str, ...]
+) -> None:
+    now = SystemClock().now()
+    policies = sample_node.write_policies(tmp_path / "policies")
+    (policies / "STOP").touch()
+    decision = sample_node.decision_on(sample_node.memory_of(60, now), policies)
+    monkeypatch.setenv(
+        "IMAGECTL_LEDGER",
+        str(sample_node.write_ledger(tmp_path / "ledger.db", sample_node.status_of(decision, policies, now))),
+    )
+    assert "all removals are stopped: the policy folder has a file STOP" in imagectl(*command).err.splitlines()
 
 
 def test_an_unknown_image_is_an_error_with_the_nearest_name(imagectl: Imagectl) -> None:

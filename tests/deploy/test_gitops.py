@@ -110,6 +110,18 @@ def test_only_the_wanted_folders_are_delivered(delivery: Delivery) -> None:
     assert delivery.files == {"common/sweep.yaml"}
 
 
+@pytest.mark.parametrize("where", ["STOP", "sites/STOP"])
+def test_a_stop_is_delivered_beside_the_wanted_folders(delivery: Delivery, repository: Repository, where: str) -> None:
+    delivery.run(POLICIES_PATHS="common sites")
+    repository.commit({where: ""})
+    assert delivery.run(POLICIES_PATHS="common sites").returncode == 0
+    assert delivery.files == {"common/sweep.yaml", "sites/lyon/more.yaml", where}
+    assert PolicyFolder(delivery.current).read().is_stopped
+    repository.commit({where: None})
+    delivery.run(POLICIES_PATHS="common sites")
+    assert delivery.files == {"common/sweep.yaml", "sites/lyon/more.yaml"}
+
+
 def test_a_path_that_no_commit_had_is_an_error_and_the_old_tree_is_kept(delivery: Delivery) -> None:
     delivery.run(POLICIES_PATHS="common")
     done = delivery.run(POLICIES_PATHS="comon")

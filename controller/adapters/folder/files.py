@@ -16,6 +16,8 @@ from controller.policy.problem import Problem, Severity
 from controller.policy.text.source import MOST_BYTES
 
 ENDINGS = (".yaml", ".yml", ".json")
+STOP_FILE = "STOP"
+"""An entry of this name in the policy folder, or in a folder below, stops all removals."""
 LIST = ".imagectl-sync.json"
 """`imagectl sync` keeps it in each folder that it delivers into."""
 
@@ -44,6 +46,8 @@ class FileListing:
     """A folder was removed during the scan: scan again."""
     lists: tuple[Path, ...] = ()
     """The lists of `imagectl sync`, each of which names the files that it delivered."""
+    folders: tuple[Path, ...] = ()
+    """All folders that were listed, relative to the folder."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,7 +82,8 @@ def policy_files_below(folder: Path) -> FileListing:
         # Folders before links: a file is named by its path without links if it has one.
         scan.list_subfolder(scan.folders.pop() if scan.folders else scan.links.pop())
     files = tuple(sorted(scan.files, key=lambda file: file.path))
-    return FileListing(files, tuple(scan.problems), scan.has_changed_meanwhile, tuple(scan.lists))
+    folders = tuple(path.relative_to(scan.root) for path in scan.listed)
+    return FileListing(files, tuple(scan.problems), scan.has_changed_meanwhile, tuple(scan.lists), folders)
 
 
 def read_policy_file(file: PolicyFile) -> FileContent:
@@ -122,6 +127,7 @@ class _FileScan:
         self.files: list[PolicyFile] = []
         self.problems: list[Problem] = []
         self.lists: list[Path] = []
+        self.listed: list[Path] = []
         self.has_changed_meanwhile = False
         self._seen: set[tuple[int, int]] = set()
 
@@ -145,6 +151,7 @@ class _FileScan:
         if warning := _open_to_all(folder, status.st_mode, self._shown(folder)):
             self.problems.append(warning)
         with os.scandir(folder) as entries:
+            self.listed.append(folder)
             for entry in sorted(entries, key=lambda entry: entry.name):
                 if not entry.name.startswith("."):
                     self._add(entry)
@@ -166,6 +173,9 @@ class _FileScan:
         elif entry.name.lower().endswith(ENDINGS):
             hint = f"rename it: names end with {', '.join(ENDINGS)}"
             self.problems.append(_problem(self._shown(path), "has another ending and is not read", "warning", hint))
+        elif entry.name != STOP_FILE and path.stem.upper() == STOP_FILE:
+            hint = f"rename it to {STOP_FILE} to stop them"
+            self.problems.append(_problem(self._shown(path), "does not stop removals", "warning", hint))
 
 
 def _open_to_all(path: Path, mode: int, shown: str) -> Problem | None:

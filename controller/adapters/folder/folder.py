@@ -15,7 +15,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.adapters.folder.files import FileContent, policy_files_below, read_policy_file
+from controller.adapters.folder.files import STOP_FILE, FileContent, policy_files_below, read_policy_file
 from controller.adapters.folder.mounts import Mount, mount_of, mounts
 from controller.adapters.folder.revision import Delivery, date_of, delivery_of
 from controller.errors import InvalidSettings
@@ -25,8 +25,6 @@ from controller.policy.problem import Problem, Severity
 if TYPE_CHECKING:
     from controller.adapters.folder.watch import PolicyWatch
 
-STOP_FILE = "STOP"
-"""An entry of this name in the policy folder stops all removals."""
 _SCANS = 5
 """Number of scans of a folder that changes while it is read; the last result counts."""
 _REPLACED = "is a mount of its own whose source was deleted or replaced"
@@ -42,6 +40,8 @@ class PolicyFolder:
         self._folder = folder
         self._watch = _watch(folder, on_change) if on_change else None
         self._parsed: dict[tuple[str, str], Parsed] = {}
+        self._folders: tuple[Path, ...] = (Path(),)
+        """The folder and those below it, as scanned last, relative to it: one that replaces it has the same ones."""
 
     @property
     def is_watched(self) -> bool:
@@ -50,14 +50,8 @@ class PolicyFolder:
 
     @property
     def is_stopped(self) -> bool:
-        """True if there is a file STOP now, or if the folder exists and cannot be searched."""
-        try:
-            (self._folder / STOP_FILE).lstat()
-        except (FileNotFoundError, NotADirectoryError):
-            return False
-        except OSError:
-            return True
-        return True
+        """True if there is a file STOP now, or if a folder exists and cannot be searched."""
+        return any(_is_there(self._folder / folder / STOP_FILE) for folder in self._folders)
 
     def read(self) -> FolderReading:
         """The present content of the folder; never raises."""
@@ -81,6 +75,7 @@ class PolicyFolder:
             self._watch.permissions_matter = matter
 
     def _reading_of(self, scan: _FolderScan) -> FolderReading:
+        self._folders = scan.folders
         files = refuse_duplicates(self._parse(scan.contents))
         documents = tuple(chain.from_iterable(file.documents for file in files))
         problems = (*scan.problems, *chain.from_iterable(file.problems for file in files))
@@ -117,6 +112,17 @@ def named_folder(folder: Path, on_change: Callable[[], None] | None = None) -> P
     return PolicyFolder(folder, on_change)
 
 
+def _is_there(path: Path) -> bool:
+    """True also if that cannot be known."""
+    try:
+        path.lstat()
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError:
+        return True
+    return True
+
+
 def _is_no_folder(path: Path) -> bool:
     """True if there is something else at this path."""
     try:
@@ -137,6 +143,8 @@ class _FolderScan:
     """The folder is on a mount whose source was deleted or replaced."""
     lists: tuple[Path, ...]
     """The lists of `imagectl sync`."""
+    folders: tuple[Path, ...]
+    """All folders that were listed, relative to the folder."""
     is_consistent: bool
     """No change was noticed during the scan."""
 
@@ -182,6 +190,7 @@ def _scan_once(folder: Path) -> _FolderScan:
         (*listing.problems, *chain.from_iterable(problems for _, problems in read)),
         on is not None and on.has_deleted_source,
         listing.lists,
+        listing.folders,
         is_consistent=not is_gone and delivery_of(folder) == delivery,
     )
 

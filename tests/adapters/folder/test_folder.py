@@ -317,28 +317,56 @@ def test_with_a_callback_the_folder_is_watched_from_the_first_reading_until_it_i
     assert states == [False, True, False]
 
 
+@pytest.mark.parametrize("below", [".", "sites/lyon"])
 @pytest.mark.parametrize("kind", ["file", "folder", "link without a target"])
-def test_an_entry_named_stop_stops_all_removals(tmp_path: Path, kind: str) -> None:
-    folder = PolicyFolder(tmp_path)
-    assert not folder.is_stopped
-    assert not folder.read().is_stopped
-    stop = tmp_path / "STOP"
+def test_an_entry_named_stop_stops_all_removals(tmp_path: Path, kind: str, below: str) -> None:
+    folder, stop = PolicyFolder(tmp_path), tmp_path / below / "STOP"
+    stop.parent.mkdir(parents=True, exist_ok=True)
+    states = [folder.is_stopped, folder.read().is_stopped]
     if kind == "file":
         stop.touch()
     elif kind == "folder":
         stop.mkdir()
     else:
         stop.symlink_to("nowhere")
-    assert PolicyFolder(tmp_path).is_stopped
-    assert folder.read().is_stopped
+    states += [folder.is_stopped, folder.read().is_stopped, PolicyFolder(tmp_path).read().is_stopped]
+    assert states == [False, False, True, True, True]
     assert folder.read().lost == ""  # an empty folder with STOP is not a lost one
 
 
-@pytest.mark.parametrize("name", ["stop", "STOP.yaml", "below/STOP"])
+def test_a_stop_counts_at_once_in_a_tree_that_replaces_the_folder(tmp_path: Path) -> None:
+    """As git deliveries do, in the middle of a batch."""
+    (tmp_path / "v1/policies").mkdir(parents=True)
+    (tmp_path / "v2/policies").mkdir(parents=True)
+    (tmp_path / "v2/policies/STOP").touch()
+    (tmp_path / "current").symlink_to("v1")
+    folder = PolicyFolder(tmp_path / "current")
+    states = [folder.read().is_stopped]
+    (tmp_path / "next").symlink_to("v2")
+    (tmp_path / "next").rename(tmp_path / "current")
+    assert [*states, folder.is_stopped] == [False, True]
+
+
+@pytest.mark.parametrize("name", ["stop", "STOP.yaml", ".hidden/STOP"])
 def test_no_other_name_stops_removals(tmp_path: Path, name: str) -> None:
+    (tmp_path / ".hidden").mkdir()
+    (tmp_path / name).touch()
+    assert not PolicyFolder(tmp_path).read().is_stopped
+
+
+@pytest.mark.parametrize("name", ["stop", "STOP.txt", "Stop", "below/stop"])
+def test_a_file_that_looks_like_stop_is_a_warning(tmp_path: Path, name: str) -> None:
     (tmp_path / "below").mkdir()
     (tmp_path / name).touch()
-    assert not PolicyFolder(tmp_path).is_stopped
+    (problem,) = PolicyFolder(tmp_path).read().problems
+    assert (problem.file, problem.severity) == (str(tmp_path / name), "warning")
+    assert f"{problem.message} ({problem.hint})" == "does not stop removals (rename it to STOP to stop them)"
+
+
+def test_stop_itself_and_a_document_of_that_name_are_no_warning(tmp_path: Path) -> None:
+    (tmp_path / "STOP").touch()
+    (tmp_path / "stop.yaml").write_text("label: the stop of buses\nenabled: false\nimage_policy: {removal: []}\n")
+    assert [problem for problem in PolicyFolder(tmp_path).read().problems if "stop" in problem.message] == []
 
 
 def test_a_missing_folder_is_not_stopped(tmp_path: Path) -> None:
