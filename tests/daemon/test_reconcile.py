@@ -760,6 +760,22 @@ def test_a_removal_that_fails_ends_those_under_pressure_until_the_next_pass(pres
     assert len(pressed.run_pass().removals) == 3
 
 
+def test_it_ends_those_of_other_documents_too() -> None:
+    """The containerd store has a batch for each document."""
+    terms = Terms(settle_seconds=0.0, pressure=PRESSURE)
+    with a_host(Kind.D28_C8D, replace(AT_ONCE, terms=terms)) as host:
+        for name in ("one", "two"):
+            rule = a_removal(f"{name}:*", 10_080, delete_after_minutes_under_pressure=1)
+            host.folder.files[f"{name}.yaml"] = a_document(rule)
+            host.engine.load(f"{name}:1", content=name)
+        host.run_pass()
+        host.clock.elapse(120.0)
+        host.disk.size_bytes, host.disk.other_bytes = 10_000_000, 8_000_000
+        for name in ("one", "two"):
+            host.engine.troubles[f"{name}:1"] = deque([RemovalFailed("500: no space left on device")])
+        assert len(host.run_pass().removals) == 1
+
+
 def test_a_removal_that_is_due_anyway_does_not_depend_on_the_disk(pressed: Host) -> None:
     pressed.disk.other_bytes = 6_000_000
 

@@ -97,11 +97,12 @@ class Remover:
         measurements = measurements.before(intent.image for intent in intents)
         sizes = {chain: layer.size_bytes for chain, layer in memory.layers.items()}
         own_layers = own_top_layers(memory)
-        results = RemovalResults(is_requested=True)
+        results, has_failed = RemovalResults(is_requested=True), False
         for batch, due in self._batches(intents, observation):
             checks = Checks(self.context.engine, self.context.events, observation, position, memory.lost_names)
-            execution = Execution(self.context, checks, Expectation(observation, sizes, own_layers))
+            execution = Execution(self.context, checks, Expectation(observation, sizes, own_layers), has_failed)
             has_figure, measurements = self._run(execution, due, batch, measurements)
+            has_failed = execution.has_failed_under_pressure
             results = self._with(results, execution, batch if has_figure else "")
             if execution.trouble or self.context.stopping.is_set():
                 break

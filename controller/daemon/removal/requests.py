@@ -88,6 +88,8 @@ class Execution:
     context: RemovalContext
     checks: Checks
     expectation: Expectation
+    has_failed_under_pressure: bool = False
+    """Without free inodes an engine cannot remove, but may take the name of each image: the next pass continues."""
     in_flight: set[Intent] = field(default_factory=set)
     """Sent and not answered yet; each leaves this set only after its answer is among `answers`."""
     answers: list[RemovalAnswer] = field(default_factory=list)
@@ -96,8 +98,6 @@ class Execution:
     _removed: set[ImageId] = field(init=False, default_factory=set)
     _one_by_one: threading.Lock = field(init=False, default_factory=threading.Lock)
     """Under pressure: each removal may be the one that the disk needs last."""
-    _has_failed_under_pressure: bool = field(init=False, default=False)
-    """Without free inodes an engine cannot remove, but may take the name of each image: the next pass continues."""
 
     def run(self, tasks: Iterable[Task]) -> None:
         """Send all requests that the checks permit."""
@@ -144,7 +144,7 @@ class Execution:
 
     def _remove_unless_relieved(self, task: Task) -> None:
         with self._one_by_one:
-            if self._has_failed_under_pressure or self.context.is_relieved(self.expectation.observation.engine):
+            if self.has_failed_under_pressure or self.context.is_relieved(self.expectation.observation.engine):
                 return
             self._remove_image(task)
 
@@ -184,7 +184,7 @@ class Execution:
     def _answered(self, answer: RemovalAnswer) -> RemovalAnswer:
         self.answers.append(answer)
         if answer.intent.pressure and answer.outcome is Outcome.FAILED:
-            self._has_failed_under_pressure = True
+            self.has_failed_under_pressure = True
         if answer.is_silence:
             self.trouble = ObservationOutdated(_NOT_ANSWERED.format(answer.message))
         if self.context.progress:
