@@ -13,8 +13,10 @@ from controller.log_events import LogEvent
 from controller.plan.memory.disk import ImageDisk, PressureMarks
 from controller.plan.report.words import disk_pressure_unknown
 from controller.plan.verdict.decision import Decision
-from controller.plan.verdict.removal import Batch, Removal
+from controller.plan.verdict.removal import Batch, Outcome, Removal
 from controller.policy.document.parse import FolderReading
+
+_CONTINUES_AFTER_SECONDS = 5.0
 
 
 class PassResult(StrEnum):
@@ -87,8 +89,15 @@ class Status:
         """Uptime at which the next change happens without any event."""
         clock, plan, scope = self.decision.memory.clock, self.decision.plan, self.decision.scope
         changes = map(clock.uptime_at, (plan.next_change_at, scope.next_change_at))
-        moments = (self.texts_stable_at, self.next_figure_at, *changes)
+        moments = (self.texts_stable_at, self.next_figure_at, self._continues_at, *changes)
         return min((at for at in moments if at is not None), default=None)
+
+    @property
+    def _continues_at(self) -> float | None:
+        """Uptime of the pass after one under pressure that removed only a name, of which no event may tell."""
+        if not any(each.intent.pressure and each.outcome is Outcome.UNTAGGED for each in self.removals):
+            return None
+        return self.at.uptime_seconds + self.duration_seconds + _CONTINUES_AFTER_SECONDS
 
     @property
     def without_events(self) -> str:

@@ -121,6 +121,24 @@ def test_a_removal_that_failed_is_1_also_if_the_events_are_down(host: Host, outc
     assert replace(status, event_stream_is_up=False).exit_code == (code or 3)
 
 
+@pytest.mark.parametrize(
+    ("pressure", "outcome", "seconds"),
+    [
+        ("disk pressure: 91 % used", Outcome.UNTAGGED, 5.0),
+        ("disk pressure: 91 % used", Outcome.REMOVED, None),
+        ("", Outcome.UNTAGGED, None),
+    ],
+)
+def test_a_removal_under_pressure_that_took_only_the_name_is_followed_by_a_pass(
+    host: Host, pressure: str, outcome: Outcome, seconds: float | None
+) -> None:
+    """Docker without a free inode sends no event then, and the resync is minutes away."""
+    removal = Removal(replace(_INTENT, pressure=pressure), outcome, NOTHING_FREED, 0.0)
+    status = replace(host.last, removals=(removal,))
+    ended = status.at.uptime_seconds + status.duration_seconds
+    assert status.next_change_at == (None if seconds is None else ended + seconds)
+
+
 @pytest.mark.parametrize(("node", "code"), [(None, 3), (Node(), 0)])
 def test_a_node_that_gave_no_answer_is_3_unless_a_former_answer_is_used(
     host: Host, node: Node | None, code: int

@@ -88,13 +88,13 @@ def start_engine(kind: str, registry: str) -> PrivateEngine:
 
 
 @contextmanager
-def small_engine(like: PrivateEngine, mebibytes: int) -> Iterator[PrivateEngine]:
+def small_engine(like: PrivateEngine, mebibytes: int, inodes: int = 100_000) -> Iterator[PrivateEngine]:
     """Another engine of the same kind, with its data on a disk (tmpfs) of that size."""
     name = f"{like.kind}.small-{os.getpid()}"
     disk = like.folder.with_name(name)
     run_script("engine.sh", "down", name)
     disk.mkdir()
-    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m", "tmpfs", disk], check=True)
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={mebibytes}m,nr_inodes={inodes}", "tmpfs", disk], check=True)
     try:
         host = run_script("engine.sh", "up", name, "--owner", str(os.getpid()))
         yield PrivateEngine(like.kind, host, like.registry)

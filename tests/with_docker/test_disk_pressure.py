@@ -6,6 +6,7 @@ import json
 import os
 import time
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -21,6 +22,7 @@ from tests.with_docker.private_engine import PrivateEngine, small_engine
 
 _MEBIBYTE = 2**20
 _SIZE_MEBIBYTES = 160
+_INODES = 2_000
 _START, _STOP = 0.70, 0.60
 _IDLE = [f"site.local/app:{number}" for number in range(7)]
 _KEPT = ["site.local/kept:1", "site.local/used:1"]
@@ -89,6 +91,48 @@ def test_a_disk_that_fills_up_loses_the_longest_idle_images_and_no_more(small: P
     assert {row["reference"] for row in removals} == {*_IDLE} - {*left}
     assert all(row["message"].startswith("disk pressure: ") for row in removals), removals
     api.close()
+
+
+def test_without_a_free_inode_images_that_are_kept_keep_their_names(engine: PrivateEngine, tmp_path: Path) -> None:
+    """Docker answers 500 then and removes only the name: were all images tried, none would have a name."""
+    policies, ledger = tmp_path / "policies", tmp_path / "ledger.db"
+    policies.mkdir()
+    document = {"label": "pressure", "enabled": True, "image_policy": {"removal": [_rule("site.local/app:*")]}}
+    (policies / "pressure.json").write_text(json.dumps(document))
+    with small_engine(engine, _SIZE_MEBIBYTES, _INODES) as small:
+        api, share = small.client(), partial(_used_inodes, small.folder)
+        options = (
+            "--docker-host",
+            small.host,
+            "--disk",
+            str(small.folder),
+            "--listen",
+            "127.0.0.1:0",
+            "--settle",
+            "2s",
+        )
+        marks = ("--disk-pressure-start", "99.5%", "--disk-pressure-stop", "98.5%")
+        with running("--ledger", str(ledger), "--policies", str(policies), *options, *marks, environment={}):
+            _load_one_after_the_other(api, _IDLE, ledger)
+            _take_all_inodes(small.folder / "other")
+            eventually(lambda: share() <= 0.985)
+            eventually(lambda: all(row["reference"] in _IDLE for row in rows("get", "images", "--ledger", str(ledger))))
+            left = [name for name in _IDLE if name in images.names_of(api)]
+            assert left
+            assert len(api.images()) == len(left)
+        api.close()
+
+
+def _used_inodes(folder: Path) -> float:
+    status = os.statvfs(folder)
+    return 1 - status.f_ffree / status.f_files
+
+
+def _take_all_inodes(folder: Path) -> None:
+    folder.mkdir()
+    with suppress(OSError):
+        for number in range(_INODES):
+            (folder / str(number)).touch()
 
 
 def _load_one_after_the_other(api: docker.APIClient, names: list[str], ledger: Path) -> None:
