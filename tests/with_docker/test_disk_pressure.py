@@ -95,6 +95,8 @@ def test_a_disk_that_fills_up_loses_the_longest_idle_images_and_no_more(small: P
 
 def test_without_a_free_inode_images_that_are_kept_keep_their_names(engine: PrivateEngine, tmp_path: Path) -> None:
     """Docker answers 500 then and removes only the name: were all images tried, none would have a name."""
+    if engine.is_podman:
+        pytest.skip("Podman removes nothing without a free inode")
     policies, ledger = tmp_path / "policies", tmp_path / "ledger.db"
     policies.mkdir()
     document = {"label": "pressure", "enabled": True, "image_policy": {"removal": [_rule("site.local/app:*")]}}
