@@ -94,7 +94,7 @@ class Status:
 
     @property
     def _continues_at(self) -> float | None:
-        """Uptime of the pass after one under pressure that removed only a name, of which no event may tell."""
+        """Uptime of the pass after one under pressure that removed only a name, which may cause no event."""
         if not any(each.intent.pressure and each.outcome is Outcome.UNTAGGED for each in self.removals):
             return None
         return self.at.uptime_seconds + self.duration_seconds + _CONTINUES_AFTER_SECONDS
