@@ -10,6 +10,7 @@ import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, dataclass, field, fields
 from difflib import get_close_matches
+from math import inf
 from pathlib import Path
 from typing import Any
 
@@ -31,9 +32,11 @@ def duration(text: str) -> float:
     """Seconds, from `90s`, `5m`, `2h` or `1d`; `0` needs no unit. Raises ValueError."""
     if text == "0":
         return 0.0
-    if not (found := _DURATION.fullmatch(text)):
+    found = _DURATION.fullmatch(text)
+    seconds = float(found[1]) * _SECONDS[found[2]] if found else inf
+    if seconds == inf:
         raise ValueError("write a duration as 90s, 5m, 2h or 1d")
-    return float(found[1]) * _SECONDS[found[2]]
+    return seconds
 
 
 def size(text: str) -> int:

@@ -173,12 +173,13 @@ class FakeDisk:
     size_bytes: int = 0
     """0: it cannot be measured."""
     other_bytes: int = 0
+    path: str = "/images"
 
     def measure(self, engine: Engine) -> ImageDisk:
         if not self.size_bytes:
-            return ImageDisk("/images", why_unknown="The disk with /images cannot be measured.")
+            return ImageDisk(self.path, why_unknown=f"The disk with {self.path} cannot be measured.")
         used = self.engine.used_bytes() + self.other_bytes
-        return ImageDisk("/images", DiskUsage(self.size_bytes, max(0, self.size_bytes - used)))
+        return ImageDisk(self.path, DiskUsage(self.size_bytes, max(0, self.size_bytes - used)))
 
 
 @dataclass

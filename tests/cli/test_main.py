@@ -109,6 +109,12 @@ def test_a_size_without_end_is_refused() -> None:
         load({"max_bytes_per_hour": "9" * 400}, {})
 
 
+def test_a_duration_without_end_is_refused(imagectl: Imagectl) -> None:
+    """As a number it would be infinite, and no time could be shown."""
+    said = imagectl("run", "--settle", "9" * 400 + "d")
+    assert (said.code, said.err.count("\n")) == (2, 1)
+
+
 def test_a_variable_that_is_not_a_setting_is_a_warning(imagectl: Imagectl, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("IMAGECTL_SETLE", "1h")
     for known in ("IMAGECTL_SETTLE", "IMAGECTL_TEST_ENGINES", "IMAGECTL_EXCHANGE_ORG", "_IMAGECTL_COMPLETED"):

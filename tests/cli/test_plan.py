@@ -143,13 +143,13 @@ class TestAt:
         later = yaml.safe_load(imagectl("plan", "--at", "+2h", "-o", "yaml").out)["at"]
         assert datetime.fromisoformat(later) - now == timedelta(hours=2)
 
-    @pytest.mark.parametrize("text", ["noon", "", "+", "-2h"])
+    @pytest.mark.parametrize("text", ["noon", "", "+", "-2h", "9" * 400 + "d"])
     def test_an_invalid_time_is_refused(self, imagectl: Imagectl, text: str) -> None:
         said = imagectl("plan", f"--at={text}")
         assert (said.code, "+2h" in said.err) == (2, True)
 
     @pytest.mark.timeout(20)
-    @pytest.mark.parametrize("text", ["+3654d", "+99999999999d", "9" * 400 + "d"])
+    @pytest.mark.parametrize("text", ["+3654d", "+99999999999d"])
     def test_a_time_more_than_ten_years_ahead_is_refused(self, imagectl: Imagectl, text: str) -> None:
         said = imagectl("plan", "--at", text)
         assert (said.code, "is more than ten years from now" in said.err) == (2, True)

@@ -793,6 +793,16 @@ def test_a_removal_that_is_due_anyway_does_not_depend_on_the_disk(pressed: Host)
     assert outcomes(pressed) == {"app:0": "removed", "app:3": "removed"}
 
 
+@pytest.mark.parametrize(("path", "is_under_pressure"), [("/images", True), ("/data", False)])
+def test_the_pressure_of_one_disk_says_nothing_about_another(pressed: Host, path: str, is_under_pressure: bool) -> None:
+    """--disk named a wrong path; the other disk is between the marks, and never reached the start mark."""
+    pressed.folder.is_stopped, pressed.disk.other_bytes = True, 6_000_000
+    assert pressed.run_pass().decision.memory.pressure
+    pressed.folder.is_stopped, pressed.disk.other_bytes, pressed.disk.path = False, 3_800_000, path
+    pressed.restart()
+    assert bool(pressed.run_pass().removals) == is_under_pressure
+
+
 def test_the_history_shows_the_pressure(pressed: Host) -> None:
     pressed.disk.other_bytes = 6_000_000
     pressed.run_pass()

@@ -122,6 +122,8 @@ class Pressure:
     """Available bytes before the removals after which the pause began."""
     pause_until_bytes: int = 0
     """Available bytes that show the effect of these removals, and end the pause."""
+    path: str = ""
+    """What was measured: the state of one disk says nothing about another one."""
 
     def pauses(self, now: float) -> bool:
         """True if removals wait until their effect can be measured."""

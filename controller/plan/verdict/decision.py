@@ -84,14 +84,16 @@ def _settled_node(before: Decision, desired: DesiredState, conditions: Condition
 
 
 def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Conditions) -> Memory:
-    """The memory after the disk was measured; the disk of another engine is another one."""
+    """The memory after the disk was measured; that of another engine, or at another path, is another one."""
     was, now = before.memory.seen, memory.seen
     is_same = was is not None and now is not None and was.engine.identity == now.engine.identity
-    known = before.memory.pressure if is_same else None
     if news.disk is None and is_same:
         return memory
-    usage = news.disk.usage if news.disk else None
+    usage, path = (news.disk.usage, news.disk.path) if news.disk else (None, "")
+    known = before.memory.pressure
+    known = known if is_same and known and known.path == path else None
     after = pressure_after(known, usage, conditions.terms.pressure, memory.clock.seconds)
+    after = after and replace(after, path=path)
     return memory if after == memory.pressure else replace(memory, pressure=after)
 
 
