@@ -39,7 +39,7 @@ class Host:
 
     def __post_init__(self) -> None:
         self.engine = self.make_engine()
-        self.disk = FakeDisk(self.engine)
+        self.disk = self.make_disk()
         self.stopping = threading.Event()
         self.start()
 
@@ -52,6 +52,9 @@ class Host:
 
     def make_engine(self) -> FakeEngine:
         return FakeEngine(self.clock, self.kind)
+
+    def make_disk(self) -> FakeDisk:
+        return FakeDisk(self.engine)
 
     def open_ledger(self) -> LedgerPort:
         return Ledger(self.ledger_file)

@@ -33,6 +33,14 @@ class Rule:
     pattern: str
     seconds: float
     agent_only: bool
+    keep_last: int = 0
+    lost_tag_only: bool = False
+    seconds_under_pressure: float | None = None
+
+    @property
+    def is_plain(self) -> bool:
+        """True if it has none of the optional fields, which only prevent removals or depend on the disk."""
+        return not (self.keep_last or self.lost_tag_only)
 
 
 @dataclass(frozen=True)
@@ -44,6 +52,8 @@ class ModelSettings:
     settle: float
     by_agent_only: bool
     most_removals: int | None
+    protected: tuple[str, ...] = ()
+    protects_local: bool = False
 
 
 @dataclass
@@ -121,6 +131,7 @@ class EngineState:
     states: dict[ImageId, ImageState]
     downloaded: set[ImageId]
     surely_downloaded: set[ImageId]
+    names_seen: list[dict[str, set[ImageId]]]
 
 
 @dataclass
@@ -161,6 +172,8 @@ class Model:
     """The event stream was reconnected, and the engine had dropped events meanwhile."""
     has_taken_hole: bool = False
     """A pass has taken the events around the gap."""
+    is_under_pressure: bool = False
+    """By the last measurements of the disk: the start mark was reached, and since then not the stop mark."""
     hold_began: dict[str, float] = field(default_factory=dict)
     """Time of the first observation of each agreement without an image."""
     last_pull: float = -1e9
@@ -271,9 +284,12 @@ class Model:
 
     def _change_engine(self, identity: str, left_at: float) -> None:
         """Its images are as idle as when it was left, and nothing was time meanwhile."""
-        self.away[self.identity] = EngineState(left_at, self.states, self.downloaded, self.surely_downloaded)
-        known = self.away.pop(identity, EngineState(self.time, {}, set(), set()))
+        self.away[self.identity] = EngineState(
+            left_at, self.states, self.downloaded, self.surely_downloaded, self.names_seen
+        )
+        known = self.away.pop(identity, EngineState(self.time, {}, set(), set(), []))
         self.states, self.surely_downloaded = known.states, known.surely_downloaded
+        self.names_seen = known.names_seen
         self.downloaded = known.downloaded | self._used_by_agent_meanwhile()
         for state in self.states.values():
             state.since += self.time - known.left_at
@@ -433,6 +449,8 @@ class Model:
             return "no observation has found it"
         if listed.keep:
             return "its label says keep"
+        if any(_covers(pattern, name) for pattern in self.conditions.protected for name in state.names):
+            return "it is protected"
         if in_use or state.is_used:
             return "it is in use"
         if self.is_blind:
@@ -456,10 +474,43 @@ class Model:
         covering = [
             rule for rule in self.rules_in_force(self.rules) if any(_covers(rule.pattern, name) for name in names)
         ]
-        allowed = [rule for rule in covering if not rule.agent_only or image in self.downloaded]
-        if not any(counted + EPSILON_SECONDS >= rule.seconds for rule in allowed):
+        allowed = [
+            rule
+            for rule in covering
+            if (not rule.agent_only or image in self.downloaded)
+            and (not rule.lost_tag_only or _has_lost_tag(listed, state))
+            and not self._is_surely_recent(image, rule)
+        ]
+        if not any(counted + EPSILON_SECONDS >= self._limit(rule) for rule in allowed):
             return f"it was idle for {counted:.1f} s, and of its rules {covering} none lets it go"
         return ""
+
+    def _limit(self, rule: Rule) -> float:
+        under_pressure = rule.seconds_under_pressure if self.is_under_pressure else None
+        return rule.seconds if under_pressure is None else under_pressure
+
+    def _is_surely_recent(self, image: ImageId, rule: Rule) -> bool:
+        """True if the image is one of the most recently used ones that the rule keeps, even if all others were used
+        later of which the last use is not certain.
+        """
+        since, repositories = self._since(image), self._repositories_of(image, rule)
+        perhaps_later: dict[str, int] = dict.fromkeys(repositories, 0)
+        for other, state in self.states.items():
+            if other != image and (state.is_used or state.is_perhaps_used or self._latest(other) >= since - 1.0):
+                for repository in repositories & self._repositories_of(other, rule):
+                    perhaps_later[repository] += 1
+        return any(later < rule.keep_last for later in perhaps_later.values())
+
+    def _repositories_of(self, image: ImageId, rule: Rule) -> set[str]:
+        return {name.repository for name in self.states[image].names if _covers(rule.pattern, name)}
+
+    def _since(self, image: ImageId) -> float:
+        state = self.states[image]
+        return state.since_agent if self.conditions.by_agent_only else state.since
+
+    def _latest(self, image: ImageId) -> float:
+        state = self.states[image]
+        return state.latest_agent if self.conditions.by_agent_only else state.latest
 
     def must_be_removed(self, image: Image, target: str) -> bool:
         """True if a cautious controller has no reason to keep it in this pass, at the observation."""
@@ -472,6 +523,8 @@ class Model:
             or self.is_blind
             or idle < self.conditions.settle
             or self.time < state.excused_until
+            or self.conditions.protects_local
+            or any(_covers(pattern, name) for pattern in self.conditions.protected for name in state.names)
         ):
             return False
         if self.time - self.cautious_since < self.conditions.settle or self._is_held(self.time):
@@ -481,7 +534,9 @@ class Model:
         counted = self.time - state.latest_agent if self.conditions.by_agent_only else idle
         names = _names_for_rules(image, state, target)
         return any(
-            counted - EPSILON_SECONDS >= rule.seconds and (not rule.agent_only or image.id in self.surely_downloaded)
+            counted - EPSILON_SECONDS >= rule.seconds
+            and rule.is_plain
+            and (not rule.agent_only or image.id in self.surely_downloaded)
             for rule in self.rules_in_force(self.sure_rules)
             if any(_covers(rule.pattern, name) for name in names)
         )
@@ -517,6 +572,10 @@ def _names_for_rules(listed: Image, state: ImageState, target: str) -> list[Refe
         return [None, *state.names]
     lost = [] if listed.tags else [name for name in state.names if name.tag and name.repository == own[0].repository]
     return [*own, *lost]
+
+
+def _has_lost_tag(listed: Image, state: ImageState) -> bool:
+    return not listed.tags and any(not name.is_digest for name in state.names)
 
 
 def _covers(pattern: str, name: Reference | None) -> bool:

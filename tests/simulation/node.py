@@ -15,8 +15,11 @@ from controller.daemon.status import PassResult, Status
 from controller.errors import RemovalFailed, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.reference import ImageId, is_image_id, reference_from_engine
+from controller.image.selector import parse_selector
+from controller.plan.memory.disk import DiskMark, ImageDisk, PressureMarks
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.idleness import Usage
+from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NO_AGENT, NodeAnswer
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.judge import Terms
@@ -25,7 +28,7 @@ from controller.plan.verdict.removal import Outcome
 from controller.plan.verdict.verdict import Action, Reason, Verdict
 from tests.builders import A_NODE, DAY, HOUR, MINUTE
 from tests.fake_engine import FakeEngine, Kind, Row
-from tests.fakes import FakeEvents, FakeNode, Plain, a_document, a_removal
+from tests.fakes import FakeDisk, FakeEvents, FakeNode, Plain, a_document, a_removal
 from tests.host import Host
 from tests.simulation.actions import AGENT, HUB, Actions, layers_begin_with
 from tests.simulation.model import LONGEST_BACKOFF_SECONDS, Model, ModelSettings, ObservedState, Rule
@@ -35,6 +38,9 @@ _PATTERNS = ("*", "*", "*:*", "app:*", "team/*:*", f"{HUB}/*:*", "app:1", "*/too
 _MINUTES = (0, 0, 1, 10, 60, 60, 6 * 60, 24 * 60, 7 * 24 * 60)
 _WITHOUT_EVENTS = (Reason.NO_RULE, Reason.PROTECTED, Reason.IN_USE, Reason.HAS_CHILDREN, Reason.SETTLING)
 """The reasons that are possible without engine events."""
+_PROTECTED = ((), (), ("team/*:*",), ("*:latest",))
+_DISK_BYTES = 40_000_000
+_PRESSURE = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
 _YEARS = (0.0, 4_070_908_800.0, 1_800_000_000.0)
 """1970, 2099, 2027."""
 _LAST_YEAR = 8_000_000_000.0
@@ -110,6 +116,21 @@ class RecordedNode(FakeNode):
 
 
 @dataclass
+class RecordedDisk(FakeDisk):
+    """A disk; the model records what each measurement shows."""
+
+    model: Model = None  # type: ignore[assignment]
+
+    def measure(self, engine: Engine) -> ImageDisk:
+        disk = super().measure(engine)
+        if disk.usage is None or disk.usage.used_share <= 0.75:
+            self.model.is_under_pressure = False
+        elif disk.usage.used_share >= 0.85:
+            self.model.is_under_pressure = True
+        return disk
+
+
+@dataclass
 class RecordedHost(Host):
     """A host whose ledger may lose power, and whose events are recorded in the model."""
 
@@ -118,6 +139,9 @@ class RecordedHost(Host):
 
     def open_ledger(self) -> FragileLedger:
         return FragileLedger(self.ledger_file, self.random)
+
+    def make_disk(self) -> FakeDisk:
+        return RecordedDisk(self.engine, model=self.model)
 
     def listen(self, cursor: int, run: str) -> FakeEvents:
         return RecordedEvents(self.engine, cursor, run, self.model)
@@ -145,6 +169,8 @@ class SimulatedNode:
             conditions.terms.settle_seconds,
             conditions.terms.usage is Usage.AGENT,
             conditions.limits.removals_per_pass,
+            self._protected,
+            conditions.terms.protect_local,
         )
         self.model = Model(self.conditions)
         options = PassOptions(conditions, parallel_removals=1)
@@ -161,6 +187,7 @@ class SimulatedNode:
         if self.random.random() < 0.4:
             self.host.node.answer = NodeAnswer(A_NODE, "", AGENT, has_agent=True)
         self.engine.on_call = self._on_call
+        self.host.disk.size_bytes = self.random.choice((0, _DISK_BYTES))
         self._is_running = True
         self._interrupts = 0.0
         self._was_interrupted = False
@@ -182,7 +209,10 @@ class SimulatedNode:
     def _conditions(self) -> Conditions:
         choose = self.random.choice
         usage = choose((Usage.ANY, Usage.ANY, Usage.AGENT))
-        terms = Terms(choose((600.0, 600.0, 600.0, 60.0, 0.0)), usage)
+        self._protected = choose(_PROTECTED)
+        patterns = tuple(map(parse_selector, self._protected))
+        settle, is_local = choose((600.0, 600.0, 600.0, 60.0, 0.0)), self.random.random() < 0.2
+        terms = Terms(settle, usage, patterns, is_local, _PRESSURE if self.random.random() < 0.5 else None)
         limits = Limits(removals_per_pass=choose((None, None, None, 1, 3)))
         return Conditions(terms, limits, choose((300.0, *3 * (HOUR,), *8 * (3 * HOUR,), *8 * (12 * HOUR,))))
 
@@ -229,6 +259,8 @@ class SimulatedNode:
             (1, self._another_engine),
             (2, self._trouble_ahead),
             (1, self._record_downloads),
+            (3, self._fill_the_disk),
+            (1, self._stop_or_allow_removals),
         )
         weights, actions = zip(*happenings, strict=True)
         action = self.random.choices(actions, weights)[0]
@@ -275,15 +307,19 @@ class SimulatedNode:
                 files[name] = str(files[name])[:-20]
 
     def _document(self) -> Plain:
-        rules = [
-            a_removal(
-                self.random.choice(_PATTERNS),
-                self.random.choice(_MINUTES),
-                self.random.random() < self._part_of_agent_rules,
-            )
-            for _ in range(self.random.randint(1, 3))
-        ]
-        return a_document(*rules)
+        return a_document(*(self._a_rule() for _ in range(self.random.randint(1, 3))))
+
+    def _a_rule(self) -> Plain:
+        optional: dict[str, object] = {}
+        minutes = self.random.choice(_MINUTES)
+        if self.random.random() < 0.2:
+            optional["keep_last"] = self.random.randint(1, 3)
+        if self.random.random() < 0.15:
+            optional["lost_tag_only"] = True
+        if minutes and self.random.random() < 0.3:
+            optional["delete_after_minutes_under_pressure"] = self.random.randrange(minutes)
+        is_of_agent = self.random.random() < self._part_of_agent_rules
+        return a_removal(self.random.choice(_PATTERNS), minutes, is_of_agent, **optional)
 
     def _cut_pass(self) -> None:
         """The controller is killed, or the power fails, between two writes or within one."""
@@ -428,6 +464,13 @@ class SimulatedNode:
         record_downloads(self.host.ledger_file, names)
         self.model.recorded |= dict.fromkeys(map(_familiar, names))
 
+    def _fill_the_disk(self) -> None:
+        """Other data need more space, or less."""
+        self.host.disk.other_bytes = self.random.randrange(_DISK_BYTES)
+
+    def _stop_or_allow_removals(self) -> None:
+        self.host.folder.is_stopped = not self.host.folder.is_stopped
+
     # ── passes ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _pass(self) -> None:
@@ -463,7 +506,7 @@ class SimulatedNode:
             if has_stood:
                 self._stood_last[file] = key
         self._texts_read = texts
-        self.model.rules, self.model.sure_rules = tuple(may), tuple(must)
+        self.model.rules, self.model.sure_rules = tuple(may), () if self.host.folder.is_stopped else tuple(must)
 
     def _on_call(self, what: str) -> None:
         if what.startswith("remove "):
@@ -472,7 +515,8 @@ class SimulatedNode:
         if was_images and what == "containers":
             self._images = dict(self.engine.images_now())
         self._last_call = what
-        if self._interrupts and self.random.random() < self._interrupts:
+        # The model's time is that of the lists; this request follows before the controller reads its clock.
+        if what != "has_build_cache" and self.random.random() < self._interrupts:
             self._interrupt()
         if was_images and what == "containers" and not self.engine.is_down:
             self._observe()
@@ -591,6 +635,10 @@ class SimulatedNode:
         in_use = self.engine.is_used(image) or any(image in mounted for mounted in self.actions.mounted.values())
         if why := self.model.why_not(image, target, listed, in_use):
             self._violated(f"{target} was requested to be removed: {why}", image)
+        if self.host.folder.is_stopped:
+            self._violated(f"{target} was requested to be removed: removals are stopped", image)
+        if self.conditions.protects_local and image not in self.actions.pulled:
+            self._violated(f"{target} was requested to be removed: it cannot be pulled again", image)
         if self.model.is_without_agent and image in self._named_by_agent():
             self._violated(f"{target} was requested to be removed: the silent agent once named it", image)
         if self._is_needed_by_agent(listed):
@@ -685,7 +733,15 @@ class SimulatedNode:
 
 
 def _rule(plain: Plain) -> Rule:
-    return Rule(plain["image_name"], plain["delete_after_minutes"] * MINUTE, plain["agent_downloaded_only"])
+    under_pressure = plain.get("delete_after_minutes_under_pressure")
+    return Rule(
+        plain["image_name"],
+        plain["delete_after_minutes"] * MINUTE,
+        plain["agent_downloaded_only"],
+        plain.get("keep_last", 0),
+        plain.get("lost_tag_only", False),
+        None if under_pressure is None else under_pressure * MINUTE,
+    )
 
 
 def _bearers(images: dict[ImageId, Image]) -> dict[str, set[ImageId]]:

@@ -18,10 +18,11 @@ from controller.plan.memory.idleness import NO_ACTIVITY
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.node.agent import NodeAnswer
-from controller.plan.verdict import judge
+from controller.plan.verdict import covering, judge
 from controller.plan.verdict.covering import RuleBook
 from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.planner import Plan, make_plan
+from controller.plan.verdict.verdict import Rule
 from tests.host import IN_MEMORY
 from tests.simulation.__main__ import live, simulate
 from tests.simulation.node import SimulatedNode, Violation
@@ -89,6 +90,28 @@ def a_silent_agent_is_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(judge, "named_by_agent", lambda *_: frozenset())
 
 
+def recent_images_are_not_kept(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(judge.Judge, "_recent_of", lambda *_: {})
+
+
+def every_image_lost_its_tag(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(covering, "has_lost_tag", lambda *_: True)
+
+
+def nothing_is_protected(patch: pytest.MonkeyPatch) -> None:
+    honest = judge.protection_on
+    patch.setattr(judge, "protection_on", lambda seen, protected, swarm: honest(seen, (), swarm))
+
+
+def local_images_are_not_protected(patch: pytest.MonkeyPatch) -> None:
+    patch.setattr(judge, "why_local", lambda *_: "")
+
+
+def the_limit_under_pressure_always_counts(patch: pytest.MonkeyPatch) -> None:
+    honest = Rule.limit_seconds
+    patch.setattr(Rule, "limit_seconds", lambda rule, _: honest(rule, is_under_pressure=True))
+
+
 def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
     def forgetful(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer) -> Plan:
         plan = make_plan(rules, memory, terms, node)
@@ -106,6 +129,11 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         the_wall_clock_makes_older,
         missing_events_are_ignored,
         due_images_are_left,
+        recent_images_are_not_kept,
+        every_image_lost_its_tag,
+        nothing_is_protected,
+        local_images_are_not_protected,
+        the_limit_under_pressure_always_counts,
     ],
 )
 def test_a_controller_with_a_bug_is_detected(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
