@@ -22,6 +22,7 @@ from controller.plan.verdict import covering, judge
 from controller.plan.verdict.covering import RuleBook
 from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.planner import Plan, make_plan
+from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.verdict import Rule
 from tests.host import IN_MEMORY
 from tests.simulation.__main__ import live, simulate
@@ -99,8 +100,7 @@ def every_image_lost_its_tag(patch: pytest.MonkeyPatch) -> None:
 
 
 def nothing_is_protected(patch: pytest.MonkeyPatch) -> None:
-    honest = judge.protection_on
-    patch.setattr(judge, "protection_on", lambda seen, protected, swarm: honest(seen, (), swarm))
+    patch.setattr(judge, "protection_on", lambda seen, protected, swarm: protection_on(seen, (), swarm))
 
 
 def local_images_are_not_protected(patch: pytest.MonkeyPatch) -> None:
