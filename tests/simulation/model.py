@@ -527,7 +527,9 @@ class Model:
             or any(_covers(pattern, name) for pattern in self.conditions.protected for name in state.names)
         ):
             return False
-        if self.time - self.cautious_since < self.conditions.settle or self._is_held(self.time):
+        if self.time - self.cautious_since < self.conditions.settle:
+            return False
+        if self._is_held(self.time, AN_HOUR_SECONDS + EPSILON_SECONDS):
             return False
         if self.conditions.store is Store.PODMAN and self.time - self.last_pull < self.conditions.settle:
             return False
@@ -549,8 +551,8 @@ class Model:
         series_continues = self.time < self.series_of_pulls_began + PULLS_END_SECONDS
         return self.is_in_series and series_continues and self.time < self.last_pull + self.conditions.settle
 
-    def _is_held(self, since: float) -> bool:
-        young = (began for began in self.hold_began.values() if self.time - began < AN_HOUR_SECONDS)
+    def _is_held(self, since: float, within: float = AN_HOUR_SECONDS - EPSILON_SECONDS) -> bool:
+        young = (began for began in self.hold_began.values() if self.time - began < within)
         return any(since >= began - EPSILON_SECONDS for began in young)
 
 
