@@ -43,7 +43,7 @@ unit: environment ## the tests that need neither root nor an engine, a browser o
 
 test: environment unit lint types rest ## everything that must pass, on this Debian's own Docker, started for the tests alone
 
-test-engines: environment engines tools ## the tests that need an engine, on nine: Docker 20.10 to 28, Podman 4.3 and 5.4, rootless too; the README has the table
+test-engines: environment engines tools ## the tests that need an engine, on nine: Docker 20.10 to 28, Podman 4.3 and 5.4, rootless too; writes the tables of tests/README.md
 	@mkdir -p .trial
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest tests/with_docker --junitxml .trial/engines.xml; \
 	    status=$$?; $(python) -m tests.with_docker.results .trial/engines.xml && $(python) -m deploy.local.readme; exit $$status
@@ -98,5 +98,5 @@ lock: ## write the lock files again; FLAGS=--upgrade takes newer versions
 
 clean: ## remove the environment, all caches and all private engines; print the Debian packages that are left
 	@deploy/local/engine.sh clean
-	rm -rf .venv .venv-* .trial .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
-	find . -name __pycache__ -type d -prune -exec rm -rf {} +
+	@rm -rf .venv .venv-* .trial .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage dist build
+	@find . -name __pycache__ -type d -prune -exec rm -rf {} +

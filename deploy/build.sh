@@ -12,4 +12,4 @@ trap 'rm -rf "$work"' EXIT
 "${PYTHON:-python3}" -m venv "$work/venv"
 "$work/venv/bin/python" -m pip install --quiet --disable-pip-version-check --only-binary :all: --require-hashes \
     --requirement deploy/build.lock
-"$work/venv/bin/python" -m hatchling build --target sdist --target wheel --directory "$out"
+HATCH_QUIET=1 "$work/venv/bin/python" -m hatchling build --target sdist --target wheel --directory "$out"

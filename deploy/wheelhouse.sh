@@ -11,7 +11,7 @@
 # On the host: deploy/systemd/install.sh --wheelhouse FOLDER. A .deb (make deb) needs neither and fits every architecture.
 set -euo pipefail
 [[ $# -ge 1 && $1 != -* ]] || {
-    sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" | sed '$d' >&2
+    sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 folder=$(realpath -m "$1")

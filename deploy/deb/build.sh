@@ -25,7 +25,7 @@ collect_wheels() { # pure ones where possible; PyYAML and others exist only with
         { print > file }' deploy/requirements.lock
     "${pip[@]}" --implementation py --abi none --requirement "$work/pure.lock"
     "${pip[@]}" --implementation cp --abi cp311 --requirement "$work/mixed.lock"
-    deploy/build.sh "$work/wheels" >/dev/null
+    deploy/build.sh "$work/wheels"
     rm -f "$work"/wheels/*.tar.gz
 }
 

@@ -211,7 +211,7 @@ deliver() {
 
 folder=${1:-${STATE_DIRECTORY:-}}
 [[ -n $folder && -n ${POLICIES_REPOSITORY:-} ]] || {
-    sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" | sed '$d' >&2
+    sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 cd "$folder" || fail "$folder is no folder to deliver into" "make it first"

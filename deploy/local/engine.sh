@@ -253,7 +253,7 @@ tell_packages() { # that the scripts here have installed; the list is kept, beca
     # shellcheck disable=SC2086  # one word for each package
     kilobytes=$(dpkg-query -W -f '${Installed-Size}\n' $names | awk '{ sum += $1 } END { print sum }')
     say "$(wc -w <<<"$names") Debian packages are left installed ($((kilobytes / 1024)) MB); the list is $installed_list"
-    say "to remove them too: xargs apt-get purge <$installed_list"
+    say "to remove them too: apt-get purge \$(cat $installed_list)"
 }
 
 clean() {

@@ -34,7 +34,7 @@ fail() {
 }
 
 usage() {
-    sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" | sed '$d' >&2
+    sed -n '2,/^set -/s/^# \{0,1\}//p' "$0" >&2
     exit 2
 }
 
@@ -62,7 +62,7 @@ install_program() {
     trap "rm -rf '$work'" EXIT
     [[ -n $wheel ]] || wheel=$(find "${wheelhouse:-$work}" -name 'edge_image_controller-*.whl' | sort -V | tail -n 1)
     [[ -n $wheel || -z $wheelhouse ]] || fail "$wheelhouse has no wheel of the controller: make it with deploy/wheelhouse.sh"
-    [[ -n $wheel ]] || PYTHON=$python "$source/deploy/build.sh" "$work" >/dev/null
+    [[ -n $wheel ]] || PYTHON=$python "$source/deploy/build.sh" "$work"
     [[ -n $wheel ]] || wheel=$(echo "$work"/*.whl)
     mkdir -p "$(dirname "$venv")"
     "$python" -m venv --clear "$venv.new"

@@ -109,3 +109,11 @@ def test_a_user_gets_a_unit_for_the_rootless_engine_and_a_purge_removes_all(
     assert (home / ".config/image-controller/policies").is_dir()
     assert host.install("--user", "--uninstall", "--purge").returncode == 0
     assert [path for path in home.rglob("*") if not path.is_dir()] == []
+
+
+@pytest.mark.parametrize("script", ["systemd/install.sh", "wheelhouse.sh", "gitops/deliver.sh"])
+def test_the_usage_of_a_script_is_its_whole_head(script: str) -> None:
+    file = SOURCE / "deploy" / script
+    done = subprocess.run([file, "--unknown"], check=False, capture_output=True, text=True)
+    head = file.read_text().partition("\nset -")[0].splitlines()[1:]
+    assert (done.returncode, done.stderr.splitlines()) == (2, [line.removeprefix("#").removeprefix(" ") for line in head])
