@@ -115,3 +115,13 @@ def test_the_timer_and_the_idle_time_that_counts_between_two_passes_agree() -> N
 def test_the_settings_that_are_installed_are_settings() -> None:
     text = (SOURCE / "deploy" / "systemd" / "config.toml").read_text()
     assert set(re.findall(r"^#?(\w+) = ", text, re.MULTILINE)) <= set(DECLARED)
+
+
+def test_in_the_quadlet_the_folder_of_the_ledger_belongs_to_the_user_of_the_container() -> None:
+    """Without capabilities root cannot write into the folder of the image's user."""
+    container = section(SOURCE / "deploy/podman/image-controller.container", "Container")
+    dockerfile = (SOURCE / "deploy/Dockerfile").read_text()
+    assert (container["User"], container["DropCapability"]) == ("0:0", "all")
+    assert "--owner 65532" in dockerfile
+    volumes = (SOURCE / "deploy/podman/image-controller.container").read_text().splitlines()
+    assert "Volume=image-controller:/var/lib/image-controller:U" in volumes
