@@ -18,6 +18,8 @@ from tests.page.site import Site, busy_status, served
 
 _DESK = (1_280, 900)
 _PHONE = (390, 844)
+_FOLDER = "/etc/image-controller/policies"
+"""Shown in place of a temporary one, whose name is different each time."""
 
 
 def take(folder: Path) -> None:
@@ -32,8 +34,7 @@ def take(folder: Path) -> None:
             window, Site(disk=ImageDisk("/var/lib/docker", DiskUsage(1_000_000_000_000, 210_000_000_000))), many
         ):
             window.picture(folder / "5000-images.png")
-        empty = sample_node.status_of(sample_node.decision_on(sample_node.memory_of(0), Path(scratch)), Path(scratch))
-        with _shown(window, Site(history=History()), empty):
+        with _shown(window, Site(history=History()), busy_status(0, Path(scratch, "empty"))):
             window.picture(folder / "empty.png")
         lost = "cannot connect to the engine at unix:///var/run/docker.sock: connection refused"
         broken = busy_status(60, Path(scratch, "broken"), broken=sample_node.A_BROKEN_POLICY)
@@ -65,7 +66,7 @@ def _phone(window: Browser, busy: Status, folder: Path) -> None:
 
 @contextmanager
 def _shown(window: Browser, site: Site, status: Status, size: tuple[int, int] = _DESK) -> Iterator[None]:
-    site.publish(status)
+    site.publish(replace(status, reading=replace(status.reading, folder=_FOLDER)))
     window.resize(*size, is_phone=size == _PHONE)
     with served(site) as address:
         window.open(address)
