@@ -20,7 +20,7 @@ campaign: PROFILE := thorough
 
 export TARGETS
 
-.PHONY: help environment engines tools run unit test rest test-bare test-engines test-arm simulation campaign bench lint format types dashboard screenshots deb readme lock clean
+.PHONY: help environment engines tools roots run unit test rest test-bare test-engines test-arm simulation campaign bench lint format types dashboard screenshots deb readme lock clean
 .NOTPARALLEL:
 
 help: ## list the targets
@@ -34,6 +34,10 @@ engines:
 
 tools:
 	@deploy/local/tools.sh
+
+# Before the tests, each of which has a limit of time.
+roots:
+	@deploy/local/root.sh python python314 compose systemd >/dev/null
 
 run: environment ## see it work: three sample images, the shipped policies, and why each image is removed or kept
 	@deploy/local/run.sh
@@ -54,7 +58,7 @@ test-bare: ## `make run` and `make test` on Debian 12 and 13 on which nothing wa
 test-arm: ## the pure tests on emulated arm64 and armv7, where the lock is installed without a compiler; slow
 	@for each in $(ARCHITECTURES); do deploy/local/arm.sh $$each $(ARM_OPTIONS) || exit; done
 
-rest: environment engines tools
+rest: environment engines tools roots
 	@IMAGECTL_TEST_ENGINES="$(ENGINES)" $(python) -m pytest -m "$(needs)"
 
 simulation: environment ## ten thousand days in the life of nodes, at random (two hundred of them are in `make test`)

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Root file systems of Debian that tests and trials borrow from, each made once; prints its folder.
+# Root file systems of Debian that tests and trials borrow from, each made once; prints the folder of each that is named.
 #
 #   root.sh python     trixie with Python 3.13: the base of a container image without a registry
 #   root.sh python314  sid with Python 3.14, which this Debian does not have
@@ -19,15 +19,18 @@ make() { # SUITE PACKAGES
     echo "$home/roots/$name"
 }
 
-name=${1:-}
+make_named() { # NAME
+    case $1 in
+        python) make trixie python3,python3-venv,ca-certificates ;;
+        python314) make sid python3.14,python3.14-venv,ca-certificates ;;
+        compose) make trixie docker-compose,docker-cli,ca-certificates ;;
+        systemd) make bookworm systemd-sysv,dbus,python3,python3-venv,git,procps,ca-certificates ;;
+        *) fail "there is no root file system '$1': it is one of python python314 compose systemd" ;;
+    esac
+}
+
 need_root "a root file system"
 mkdir -p "$home"
 exec 9>"$home/lock"
 flock 9
-case $name in
-    python) make trixie python3,python3-venv,ca-certificates ;;
-    python314) make sid python3.14,python3.14-venv,ca-certificates ;;
-    compose) make trixie docker-compose,docker-cli,ca-certificates ;;
-    systemd) make bookworm systemd-sysv,dbus,python3,python3-venv,git,procps,ca-certificates ;;
-    *) fail "there is no root file system '$name': it is one of python python314 compose systemd" ;;
-esac
+for name in "${@:-}"; do make_named "$name"; done
