@@ -115,5 +115,5 @@ def test_a_user_gets_a_unit_for_the_rootless_engine_and_a_purge_removes_all(
 def test_the_usage_of_a_script_is_its_whole_head(script: str) -> None:
     file = SOURCE / "deploy" / script
     done = subprocess.run([file, "--unknown"], check=False, capture_output=True, text=True)
-    head = file.read_text().partition("\nset -")[0].splitlines()[1:]
-    assert (done.returncode, done.stderr.splitlines()) == (2, [line.removeprefix("#").removeprefix(" ") for line in head])
+    head = [line[1:].removeprefix(" ") for line in file.read_text().partition("\nset -")[0].splitlines()[1:]]
+    assert (done.returncode, done.stderr.splitlines()) == (2, head)
