@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 
+_EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ("B", "kB", "MB", "GB", "TB")
 _SPANS = (("d", 86_400), ("h", 3600), ("m", 60), ("s", 1))
 
@@ -61,11 +62,16 @@ def ago(seconds: float) -> str:
     return "in the future" if seconds < -60 else f"{span(max(0.0, seconds))} ago"
 
 
+def in_utc(wall_seconds: float) -> datetime:
+    """A moment, also after 2038 on a system whose `time_t` has 32 bits. Raises OverflowError or ValueError."""
+    return _EPOCH + timedelta(seconds=wall_seconds)
+
+
 def date(wall_seconds: float) -> str:
     """The date in ISO 8601; the number of seconds if it is not a valid date."""
     try:
-        return datetime.fromtimestamp(wall_seconds, UTC).isoformat(timespec="seconds")
-    except (OverflowError, ValueError, OSError):
+        return in_utc(wall_seconds).isoformat(timespec="seconds")
+    except (OverflowError, ValueError):
         return f"{wall_seconds:.0f} s"
 
 

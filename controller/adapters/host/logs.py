@@ -4,10 +4,10 @@ from __future__ import annotations
 
 import logging
 import sys
-from datetime import UTC, datetime
 
 from controller.log_events import LogEvent
 from controller.printable import printable
+from controller.quantity import in_utc
 
 _TEXT = "%(asctime)s %(levelname)-7s %(message)s"
 _LOCAL_TIME = "%Y-%m-%dT%H:%M:%S%z"
@@ -38,7 +38,7 @@ class TextFormatter(logging.Formatter):
 
 def utc(record: logging.LogRecord) -> str:
     """The time of a record as RFC 3339 in UTC."""
-    return f"{datetime.fromtimestamp(record.created, UTC).isoformat(timespec='milliseconds')[:-6]}Z"
+    return f"{in_utc(record.created).isoformat(timespec='milliseconds')[:-6]}Z"
 
 
 def _json() -> logging.Formatter:

@@ -11,7 +11,6 @@ import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +19,7 @@ from controller.errors import AgentUnavailable
 from controller.plan.node.agent import AgentAnswer, Agreement, NodeSource
 from controller.plan.node.node import Node, full_pattern, management_view
 from controller.printable import printable
+from controller.quantity import in_utc
 
 _CONFIGURED = "configured"
 _CLUSTER = "cluster"
@@ -175,7 +175,7 @@ def _day_of(seconds: object) -> str:
     """The day (UTC) of a time of the agent; empty if it is none."""
     if not isinstance(seconds, int) or not 0 < seconds < 1 << 36:
         return ""
-    return datetime.fromtimestamp(seconds, UTC).date().isoformat()
+    return in_utc(seconds).date().isoformat()
 
 
 def agent_answer(agreements: AgreementReader, services: ServiceReader) -> AgentAnswer:

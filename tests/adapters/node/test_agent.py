@@ -10,7 +10,7 @@ from typing import Any
 import pytest
 
 from controller.adapters.node.agent import Agent, AgentLimits
-from controller.adapters.node.agent_answers import ServiceReader
+from controller.adapters.node.agent_answers import AgreementReader, ServiceReader
 from controller.adapters.node.record_stream import Item
 from controller.constraint.property import Property
 from controller.errors import InvalidSettings
@@ -171,6 +171,14 @@ def test_an_active_definition_that_cannot_be_read_makes_the_answer_invalid(
 def test_an_archived_deployment_that_cannot_be_read_is_no_evidence(agent: FakeAgent, deployment: object) -> None:
     agent.definitions = [{"archived": True, "deployment": deployment}]
     assert answers(agent).named == {}
+
+
+def test_the_day_of_an_agreement_does_not_depend_on_the_size_of_time_t() -> None:
+    reader = AgreementReader()
+    deployment = {"web": {"config": {"Image": "web:1"}}}
+    record = {"current_agreement_id": "a", "agreement_creation_time": 2**31, "current_deployment": deployment}
+    reader.take(Item(("agreements", "archived"), record, is_record=True))
+    assert reader.named == {"web:1": "archived agreement a of 2038-01-19"}  # `make test-arm`: armhf ends on that day
 
 
 def test_long_deployments_are_not_kept_in_memory() -> None:
