@@ -44,6 +44,7 @@ _OF_FIXTURES = {
 # A slow machine is not a defect: no example has a deadline.
 settings.register_profile("thorough", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.register_profile("quick", settings.get_profile("thorough"), max_examples=20)
+settings.register_profile("few", settings.get_profile("thorough"), max_examples=5)  # emulated
 settings.load_profile("thorough")
 
 
