@@ -55,7 +55,7 @@ test-engines: environment engines tools ## the tests that need an engine, on nin
 test-bare: ## `make run` and `make test` on Debian 12 and 13 on which nothing was prepared; SUITES="trixie" TARGETS="run" for less
 	@deploy/local/bare.sh $(SUITES)
 
-test-arm: ## the pure tests on emulated arm64 and armv7, where the lock is installed without a compiler; slow
+test-arm: ## the tests that can depend on a machine, on emulated arm64 and armhf, where the lock is installed without a compiler; slow
 	@for each in $(ARCHITECTURES); do deploy/local/arm.sh $$each $(ARM_OPTIONS) || exit; done
 
 rest: environment engines tools roots
