@@ -1,7 +1,4 @@
-"""A fake Exchange: an HTTP(S) server that stores policies like the real one, and misbehaves on demand.
-
-Upstream: exchange-api, route/managementpolicy (what is accepted and answered) and auth (401, 403).
-"""
+"""A fake Exchange: an HTTP(S) server that stores policies like the real one, and misbehaves on demand."""
 
 from __future__ import annotations
 
@@ -17,22 +14,12 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
+from tests.exchange_rules import Request, Role, Rules
+
 ORGANISATION = "myorg"
 TOKEN = "a-secret-token"
 CREDENTIALS = f"{ORGANISATION}/node1:{TOKEN}"
 SECRETS = (TOKEN, b64encode(CREDENTIALS.encode()).decode())
-
-_ACCEPTED = {
-    "label",
-    "description",
-    "properties",
-    "constraints",
-    "patterns",
-    "enabled",
-    "start",
-    "startWindow",
-    "agentUpgradePolicy",
-}
 
 Handler = BaseHTTPRequestHandler
 Behaviour = Callable[[Handler], None]
@@ -42,14 +29,14 @@ class FakeExchange:
     """Use it as a context manager. Each request uses one of `misbehaviours`; then it behaves normally."""
 
     def __init__(self, certificate: Path | None = None) -> None:
-        self.policies: dict[str, dict[str, Any]] = {}
+        self.rules = Rules()
+        self.rules.add(CREDENTIALS.partition(":")[0], TOKEN, Role.NODE)
         self.requests: list[str] = []
         """`METHOD path` of each request."""
         self.headers: list[dict[str, str]] = []
         self.misbehaviours: list[Behaviour] = []
         self.asked = Event()
         self.closing = Event()
-        self.updates = 0
         self._server = ThreadingHTTPServer(("127.0.0.1", 0), _handler_of(self))
         self._server.daemon_threads = True
         scheme = "http"
@@ -73,97 +60,29 @@ class FakeExchange:
         self._server.server_close()
         self._thread.join()
 
+    @property
+    def policies(self) -> dict[str, dict[str, Any]]:
+        """The documents as they are answered, by organisation and name."""
+        return self.rules.policies
+
     def put(self, name: str, body: dict[str, Any]) -> None:
-        """PUT of a policy, like `hzn exchange nmp add`."""
-        self.updates += 1
-        self.policies[name] = accepted(body, f"2026-11-23T08:00:{self.updates:02d}Z")
+        """A POST or a PUT of a policy, like `hzn exchange nmp add`."""
+        self.rules.store(f"{ORGANISATION}/{name}", body, f"{ORGANISATION}/admin")
 
     def answer(self, handler: Handler) -> None:
         """Answer like the real Exchange."""
-        identity = f"Basic {SECRETS[1]}"
-        if handler.headers["Authorization"] != identity:
-            status(401, {"code": "invalid-credentials", "msg": "invalid.credentials"})(handler)
-        elif handler.path == f"/v1/orgs/{ORGANISATION}":
-            status(200, {"orgs": {ORGANISATION: {"orgType": "", "label": ORGANISATION}}, "lastIndex": 0})(handler)
-        elif handler.path == f"/v1/orgs/{ORGANISATION}/managementpolicies":
-            documents = {f"{ORGANISATION}/{name}": document for name, document in self.policies.items()}
-            status(200 if documents else 404, {"managementPolicy": documents, "lastIndex": 0})(handler)
-        elif handler.path.startswith("/v1/orgs/"):
-            what = f"READ_OTHER_ORGS management policy={handler.path.split('/')[3]}/*"
-            said = f"Access denied: '{CREDENTIALS.partition(':')[0]}' does not have authorization: {what}"
-            status(403, {"code": "access-denied", "msg": said})(handler)
-        elif handler.path.startswith("/v1/"):
-            status(404, {"code": "not-found", "msg": "unrecognized route"})(handler)
-        else:
-            send(handler, 404, b"The requested resource could not be found.", Content_Type="text/plain")
-
-
-def accepted(body: dict[str, Any], moment: str = "2026-11-23T08:00:00Z") -> dict[str, Any]:
-    """What the Exchange keeps of the body of a POST, and answers later. Raises ValueError where its answer is an error.
-
-    As recorded (`python -m tests.campaigns.recorded`): its reader converts numbers, booleans and texts to each other.
-    """
-    if unknown := body.keys() - _ACCEPTED:
-        raise ValueError(f"400: unrecognised field {min(unknown)}")
-    if body.get("constraints") is not None and body.get("patterns") is not None:
-        raise ValueError("400: you can not specify both constraints and patterns")
-    if (label := _text(body.get("label"))) is None:
-        raise ValueError("500: no label")
-    upgrade = body.get("agentUpgradePolicy") or {}
-    window = body.get("startWindow")
-    return {
-        "label": label,
-        "description": label if body.get("description") is None else _text(body["description"]),
-        "constraints": [_text(each) for each in _list(body.get("constraints"))],
-        "properties": [_property(each) for each in _list(body.get("properties"))],
-        "patterns": [_text(each) for each in _list(body.get("patterns"))],
-        "enabled": _boolean(body.get("enabled")),
-        "start": "now" if body.get("start") is None else _text(body["start"]),
-        "startWindow": 0 if window is None else max(0, int(window if isinstance(window, int) else float(window))),
-        "agentUpgradePolicy": {
-            "manifest": upgrade.get("manifest", ""),
-            "allowDowngrade": upgrade.get("allowDowngrade", False),
-        },
-        "owner": f"{ORGANISATION}/admin",
-        "lastUpdated": moment,
-        "created": moment,
-    }
-
-
-def _list(value: object) -> list[Any]:
-    if value is not None and not isinstance(value, list):
-        raise ValueError("400: not a list")
-    return value or []
-
-
-def _text(value: object) -> str | None:
-    if isinstance(value, dict | list):
-        raise ValueError("400: not a text")
-    if isinstance(value, str):
-        return value.encode(errors="replace").decode()
-    return None if value is None else json.dumps(value)
-
-
-def _boolean(value: object) -> bool:
-    if isinstance(value, str):
-        if value.lower() not in ("true", "false", ""):
-            raise ValueError("400: not a boolean")
-        return value.lower() == "true"
-    return bool(value)
-
-
-def _property(value: object) -> object:
-    if value is None:
-        return None
-    if not isinstance(value, dict) or value.keys() - {"name", "type", "value"}:
-        raise ValueError("400: not a property")
-    if isinstance(value.get("value"), int) and not -(1 << 63) <= value["value"] < 1 << 63:
-        raise ValueError("502: not a primitive class java.math.BigInteger")
-    return {"name": value.get("name"), "type": value.get("type"), "value": value.get("value")}
+        headers = {name.lower(): value for name, value in handler.headers.items()}
+        sent = handler.rfile.read(int(headers.get("content-length", 0)))
+        given = self.rules.answer(Request(handler.command, handler.path, headers, sent))
+        also = {"Content_Type": given.content_type, "Allow": given.allow}
+        send(handler, given.code, given.body, **{name: value for name, value in also.items() if value})
 
 
 def _handler_of(exchange: FakeExchange) -> type[Handler]:
     class ExchangeHandler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+        disable_nagle_algorithm = True
+
         def parse_request(self) -> bool:
             if not super().parse_request():
                 return False
@@ -173,12 +92,17 @@ def _handler_of(exchange: FakeExchange) -> type[Handler]:
             return True
 
         def do_GET(self) -> None:
-            behave = exchange.misbehaviours.pop(0) if exchange.misbehaviours else exchange.answer
-            behave(self)
+            if not exchange.misbehaviours:
+                exchange.answer(self)
+                return
+            exchange.misbehaviours.pop(0)(self)
+            self.close_connection = True
 
         def log_message(self, *_: object) -> None:
             pass
 
+    for method in ("POST", "PUT", "DELETE", "PATCH", "HEAD", "OPTIONS", "TRACE"):
+        setattr(ExchangeHandler, f"do_{method}", ExchangeHandler.do_GET)
     return ExchangeHandler
 
 
@@ -188,10 +112,12 @@ def _handler_of(exchange: FakeExchange) -> type[Handler]:
 def send(handler: Handler, code: int, body: bytes, **headers: str) -> None:
     """Send a complete answer; headers are written with _ for -."""
     handler.send_response(code)
-    for name, value in {"Content_Length": str(len(body)), **headers}.items():
+    length = {} if code == 204 else {"Content_Length": str(len(body))}
+    for name, value in {**length, **headers}.items():
         handler.send_header(name.replace("_", "-"), value)
     handler.end_headers()
-    handler.wfile.write(body)
+    if handler.command != "HEAD":
+        handler.wfile.write(body)
 
 
 def status(code: int, body: object = None, **headers: str) -> Behaviour:

@@ -5,9 +5,7 @@ Each check returns the answers that it read and what differs from the recording.
 
 from __future__ import annotations
 
-import itertools
 import json
-import math
 import sys
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -26,8 +24,8 @@ from controller.constraint.property import read_property
 from controller.errors import ExchangeUnavailable
 from controller.plan.node.matching import match
 from controller.plan.node.node import Node
+from tests.campaigns.played import played
 from tests.conformance import Policy
-from tests.fake_exchange import accepted
 from tests.openhorizon import recorded
 
 _POLICIES = "/managementpolicies"
@@ -182,63 +180,19 @@ def _is_whole(call: Mapping[str, Any]) -> bool:
     return True
 
 
-def exchange_writes() -> Result:
-    """What our fake Exchange accepts and keeps, compared with what the real one did."""
+def exchange_requests() -> Result:
+    """Every recorded request about policies and organisations, played against our fake Exchange."""
     result = Result()
-    for chapter, calls in recorded("exchange").items():
-        for call, after in itertools.pairwise(calls):
-            if call["method"] == "POST" and _is_policy(call) and _is_json(call.get("request")):
-                _compare_write(result, f"{chapter}: {call.get('note')}", call, after)
+    for what, ours, theirs in played():
+        result.compare(what, ours, theirs)
     return result
-
-
-def _is_policy(call: Mapping[str, Any]) -> bool:
-    organisation, _, name = call["path"].partition(f"{_POLICIES}/")
-    return organisation.count("/") == 3 and bool(name)
-
-
-def _is_json(text: object) -> bool:
-    try:
-        return isinstance(json.loads(str(text), parse_constant=_refused, parse_float=_finite), dict)
-    except ValueError:
-        return False
-
-
-def _refused(text: str) -> float:
-    raise ValueError(text)
-
-
-def _finite(text: str) -> float:
-    """Python has no number such as 1e309."""
-    return float(text) if math.isfinite(float(text)) else _refused(text)
-
-
-def _compare_write(result: Result, what: str, call: Mapping[str, Any], after: Mapping[str, Any]) -> None:
-    try:
-        ours: Mapping[str, Any] | None = accepted(json.loads(call["request"]))
-    except ValueError:
-        ours = None
-    if call["status"] in (400, 500, 502):
-        result.compare(what, ours, None)
-    elif call["status"] == 201 and after["path"] == call["path"] and after["method"] == "GET" and _is_whole(after):
-        (kept,) = json.loads(after["body"])["managementPolicy"].values()
-        result.compare(what, _comparable(ours), _comparable(kept))
-
-
-_ADDED = ("owner", "created", "lastUpdated")
-
-
-def _comparable(document: Mapping[str, Any] | None) -> Mapping[str, Any] | None:
-    return document and {
-        key: value for key, value in document.items() if key not in ("owner", "created", "lastUpdated")
-    }
 
 
 CHECKS = {
     "the agent's matching": matching,
     "answers of the agent": agent,
     "lists of the Exchange": exchange_lists,
-    "policies written to the Exchange": exchange_writes,
+    "requests played against the fake Exchange": exchange_requests,
 }
 
 if __name__ == "__main__":

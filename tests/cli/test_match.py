@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from controller.cli.main import imagectl
 from controller.errors import InvalidSettings
 from tests.fake_agent import FakeAgent
-from tests.policy.drafts import a_draft
+from tests.policy.drafts import RULE, a_draft, posted_forms
 
 CLEANING = [{"name": "purpose", "value": "cleaning"}]
 NODES: dict[str, dict[str, object]] = {
@@ -252,6 +252,33 @@ def test_with_a_plan_the_images_that_a_document_could_remove_are_shown() -> None
     assert [row["could_remove"] for row in values(*arguments)["documents"]] == [["old:1", "old:2"], []]
     assert "COULD REMOVE" in run(*arguments).stdout
     assert "old:1, old:2" in run(*arguments).stdout
+
+
+def a_posted_document(image_policy: str, **changes: object) -> dict[str, Any]:
+    """With the image policy as text in a property."""
+    held = {"name": "image_policy", "type": "string", "value": image_policy}
+    return a_draft(image_policy=..., properties=[*CLEANING, held], **changes)
+
+
+@pytest.mark.parametrize("number", range(3), ids=["exported", "saved answer", "list of hzn"])
+def test_a_posted_form_is_matched_with_the_images_of_its_property(number: int) -> None:
+    a_file("plan.json", a_plan({"why": ""}, "old:1", "new:1"))
+    for file, constraints in (("lyon.json", ["site == lyon"]), ("paris.json", ["site == paris"])):
+        document = a_posted_document(json.dumps({"removal": [RULE]}), constraints=constraints)
+        a_file(file, posted_forms(document)[number].decode())
+    rows = [
+        values("--node", "nodes/lyon.json", "--plan", "plan.json", file)["documents"][0]
+        for file in ("lyon.json", "paris.json")
+    ]
+    assert [(row["applies"], row["could_remove"]) for row in rows] == [(True, ["old:1"]), (False, [])]
+
+
+@pytest.mark.parametrize("data", posted_forms(a_posted_document("null")))
+def test_a_posted_form_whose_property_cannot_be_read_is_an_error_of_match(data: bytes) -> None:
+    a_file("posted.json", data.decode())
+    done = run("--node", "nodes/lyon.json", "posted.json")
+    assert done.exit_code == 1
+    assert "error: image_policy is null" in done.stderr
 
 
 def test_a_plan_of_another_node_is_refused() -> None:

@@ -26,6 +26,7 @@ from controller.policy.document.parse import FolderReading
 from controller.settings import Settings
 from tests import sample_node
 from tests.cli.conftest import Imagectl, Said
+from tests.policy.drafts import a_draft, posted_forms
 
 
 @pytest.fixture(autouse=True)
@@ -44,6 +45,33 @@ def test_due_references_come_first_then_waiting_ones_then_kept_ones(imagectl: Im
     assert actions == sorted(actions, key=["remove", "wait", "keep"].index)
     waits = [row["due_in_seconds"] for row in rows if row["action"] == "wait" and row["due_in_seconds"]]
     assert waits == sorted(waits)
+
+
+_RULE = {"image_name": "acme/*:*", "delete_after_minutes": 60, "agent_downloaded_only": False}
+
+
+@pytest.mark.parametrize(
+    "data",
+    posted_forms(
+        a_draft(
+            image_policy=...,
+            properties=[{"name": "image_policy", "type": "string", "value": json.dumps({"removal": [_RULE]})}],
+        )
+    ),
+    ids=["exported", "saved answer", "list of hzn"],
+)
+def test_a_posted_form_is_planned_like_a_policy_file(
+    imagectl: Imagectl, tmp_path: Path, data: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "posted.json").write_bytes(data)
+    memory = sample_node.memory_of(60, SystemClock().now())
+    reading = PolicyFolder(tmp_path).read()
+    seen = View(sample_node.decision_on(memory, tmp_path), reading, "unix:///var/run/docker.sock")
+    monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
+    rows = json.loads(imagectl("plan", "--policies", str(tmp_path), "-o", "json").out)["references"]
+    removed = {row["reference"] for row in rows if row["action"] == "remove"}
+    assert removed
+    assert all(reference.startswith("acme/") for reference in removed)
 
 
 def test_the_last_line_counts_and_the_lines_before_name_policies_that_are_not_in_force(imagectl: Imagectl) -> None:

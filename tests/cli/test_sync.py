@@ -114,8 +114,8 @@ def test_each_policy_becomes_a_file_in_a_folder_of_its_own(run: Run, exchange: F
     assert (result.exit_code, result.stderr) == (0, "")
     assert sorted(visible(policies)) == ["exchange/myorg/keep.json", "exchange/myorg/sweep.json", "local.yaml"]
     assert result.stdout.splitlines() == [
-        f"added {policies}/exchange/myorg/keep.json (myorg/keep, last updated 2026-11-23T08:00:02Z)",
-        f"added {policies}/exchange/myorg/sweep.json (myorg/sweep, last updated 2026-11-23T08:00:01Z)",
+        f"added {policies}/exchange/myorg/keep.json (myorg/keep, last updated 2026-11-23T08:00:02.318465002Z)",
+        f"added {policies}/exchange/myorg/sweep.json (myorg/sweep, last updated 2026-11-23T08:00:01.318465002Z)",
         f"2 policies in {policies}/exchange/myorg: 2 added",
     ]
 
@@ -123,9 +123,9 @@ def test_each_policy_becomes_a_file_in_a_folder_of_its_own(run: Run, exchange: F
 def test_only_changes_are_written_and_printed(run: Run, exchange: FakeExchange, policies: Path) -> None:
     run()
     exchange.put("sweep", {**SWEEP, "enabled": False})
-    del exchange.policies["keep"]
+    del exchange.policies["myorg/keep"]
     assert run().stdout.splitlines() == [
-        f"changed {policies}/exchange/myorg/sweep.json (myorg/sweep, last updated 2026-11-23T08:00:03Z)",
+        f"changed {policies}/exchange/myorg/sweep.json (myorg/sweep, last updated 2026-11-23T08:00:03.318465002Z)",
         f"removed {policies}/exchange/myorg/keep.json",
         f"1 policy in {policies}/exchange/myorg: 1 changed, 1 removed",
     ]
@@ -313,7 +313,7 @@ def test_every_interval_delivers_changes_and_prints_nothing_else(
     result = live(run, days)
     assert result.exit_code == 0
     assert result.stdout.splitlines()[3:] == [
-        f"added {policies}/exchange/myorg/new.json (myorg/new, last updated 2026-11-23T08:00:03Z)",
+        f"added {policies}/exchange/myorg/new.json (myorg/new, last updated 2026-11-23T08:00:03.318465002Z)",
         f"3 policies in {policies}/exchange/myorg: 1 added",
     ]
     assert len(exchange.requests) == 4
@@ -415,7 +415,7 @@ def test_the_closing_line_says_how_many_policies_are_invalid(run: Run, exchange:
     exchange.put("worse", {**SWEEP, "constraints": ["a == == b"]})
     summary = run().stdout.splitlines()[-1]
     assert summary.endswith("4 added; 2 are invalid and not in force (imagectl nmp validate shows why)")
-    del exchange.policies["worse"]
+    del exchange.policies["myorg/worse"]
     assert (
         run()
         .stdout.splitlines()[-1]

@@ -33,6 +33,12 @@ def a_draft_with_rule(**changes: object) -> Plain:
     return a_draft(image_policy={"removal": [rule]})
 
 
+def posted_forms(document: Mapping[str, object]) -> list[bytes]:
+    """The document as exported, as a saved answer of the Exchange, and as `hzn exchange nmp list` prints it."""
+    values = (document, {"managementPolicy": {"myorg/x": document}, "lastIndex": 0}, {"myorg/x": document})
+    return [json.dumps(value).encode() for value in values]
+
+
 def read(draft: Mapping[str, object]) -> Document:
     """The one document in JSON text of the draft."""
     (document,) = parse_documents(json.dumps(draft).encode(), "a.json").documents

@@ -10,7 +10,6 @@ import time
 from collections.abc import Iterator
 from pathlib import Path
 
-import certifi
 import pytest
 
 from controller.adapters.exchange.client import (
@@ -35,7 +34,6 @@ from tests.fake_exchange import (
     cut_short,
     fall_silent,
     hang_up,
-    make_authority,
     status,
 )
 from tests.openhorizon import exchange_calls
@@ -59,11 +57,6 @@ def naps(monkeypatch: pytest.MonkeyPatch) -> list[float]:
     naps: list[float] = []
     monkeypatch.setattr(time, "sleep", naps.append)
     return naps
-
-
-@pytest.fixture(scope="session")
-def authority(tmp_path_factory: pytest.TempPathFactory) -> Authority:
-    return make_authority(tmp_path_factory.mktemp("authority"))
 
 
 PATIENCE = ExchangeTimeouts()
@@ -439,40 +432,22 @@ def test_a_proxy_that_does_not_answer_is_named_without_its_password(monkeypatch:
 # ── trust ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@pytest.fixture
-def bundle(authority: Authority, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
-    """A bundle of the system to which an authority was added."""
-    for variable in ("REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "SSL_CERT_FILE", "SSL_CERT_DIR"):
-        monkeypatch.delenv(variable, raising=False)
-    bundle = tmp_path / "ca-certificates.crt"
-    bundle.write_bytes(authority.ca.read_bytes())
-    monkeypatch.setattr("controller.adapters.exchange.trust.SYSTEM_BUNDLES", (tmp_path / "missing", bundle))
-    return bundle
+_VARIABLES = ("SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE")
 
 
-def test_an_authority_of_the_system_is_trusted(authority: Authority, bundle: Path) -> None:
-    with FakeExchange(authority.server) as exchange:
-        exchange.put("sweep", SWEEP)
-        assert len(ask(exchange)) == 1
-        bundle.write_bytes(Path(certifi.where()).read_bytes())
-        with pytest.raises(ExchangeUnavailable, match="add it to the certificates of the system"):
-            ask(exchange)
-
-
-@pytest.mark.parametrize("variable", ["SSL_CERT_FILE", "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE"])
+@pytest.mark.parametrize("variable", _VARIABLES)
 def test_the_variables_of_other_tools_name_certificates(
-    authority: Authority, bundle: Path, variable: str, monkeypatch: pytest.MonkeyPatch
+    authority: Authority, variable: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    bundle.write_bytes(Path(certifi.where()).read_bytes())
+    for name in (*_VARIABLES, "SSL_CERT_DIR"):
+        monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv(variable, str(authority.ca))
     with FakeExchange(authority.server) as exchange:
         exchange.put("sweep", SWEEP)
         assert len(ask(exchange)) == 1
 
 
-def test_without_a_system_bundle_the_list_of_certifi_is_used(bundle: Path) -> None:
-    bundle.unlink()
-    assert trusted(None, {}) is True
+def test_an_option_wins_over_a_variable_and_a_variable_over_the_system() -> None:
     assert trusted(None, {"SSL_CERT_DIR": "/certs"}) == "/certs"
     assert trusted(Path("/ca.pem"), {"SSL_CERT_FILE": "/certs.pem"}) == "/ca.pem"
 

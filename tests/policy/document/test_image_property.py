@@ -14,7 +14,8 @@ from controller.policy.document.document import NodeManagementPolicy
 from controller.policy.document.exchange_answer import ExchangePolicy, read_answer
 from controller.policy.document.image_property import folded, text_for_hzn, unfolded
 from controller.policy.document.parse import parse_documents
-from tests.fake_exchange import accepted
+from tests.exchange_rules import accepted
+from tests.policy.drafts import posted_forms
 
 RULE = {"image_name": "nginx:*", "delete_after_minutes": 1440, "agent_downloaded_only": True}
 PURPOSE = {"name": "purpose", "value": "cleaning"}
@@ -130,13 +131,7 @@ def test_an_upgrade_policy_beside_the_property_makes_the_document_invalid() -> N
 GOOD = json.dumps({"removal": [RULE]})
 
 
-def in_forms(document: dict[str, Any]) -> list[bytes]:
-    """The document as exported, as a saved answer, and as `hzn exchange nmp list` prints it."""
-    values = (document, {"managementPolicy": {"myorg/x": document}, "lastIndex": 0}, {"myorg/x": document})
-    return [json.dumps(value).encode() for value in values]
-
-
-@pytest.mark.parametrize("data", in_forms(stored(PURPOSE, holding(GOOD))))
+@pytest.mark.parametrize("data", posted_forms(stored(PURPOSE, holding(GOOD))))
 def test_a_file_with_the_property_has_its_image_policy(data: bytes) -> None:
     policy = parsed(data)
     assert policy is not None
@@ -146,7 +141,7 @@ def test_a_file_with_the_property_has_its_image_policy(data: bytes) -> None:
 
 @pytest.mark.parametrize(("given_property", "fault"), [*UNREADABLE, (holding("null"), "image_policy is null")])
 def test_a_file_with_a_property_that_cannot_be_read_is_invalid(given_property: dict[str, object], fault: str) -> None:
-    for data in in_forms(stored(given_property)):
+    for data in posted_forms(stored(given_property)):
         (document,) = parse_documents(data, "x.json").documents
         assert document.policy is None
         assert any(fault.removeprefix("the property image_policy is faulty: ") in str(p) for p in document.problems)
@@ -154,7 +149,7 @@ def test_a_file_with_a_property_that_cannot_be_read_is_invalid(given_property: d
 
 @pytest.mark.parametrize("name", ["imagePolicy", "image-policy", "Image_Policy", "agentImagePolicy"])
 def test_a_name_that_nearly_fits_is_a_warning(name: str) -> None:
-    (document,) = parse_documents(in_forms(stored({**holding(GOOD), "name": name}))[0], "x.json").documents
+    (document,) = parse_documents(posted_forms(stored({**holding(GOOD), "name": name}))[0], "x.json").documents
     words = f"the property {name} is not read as an image policy (did you mean image_policy?)"
     assert any(words in str(problem) for problem in document.problems)
     assert document.policy is not None
@@ -177,11 +172,11 @@ def test_an_upgrade_policy_beside_the_property_is_named_as_the_reason() -> None:
 
 
 def test_two_properties_in_a_file_are_an_error() -> None:
-    assert parsed(in_forms(stored(holding(GOOD), holding(GOOD)))[0]) is None
+    assert parsed(posted_forms(stored(holding(GOOD), holding(GOOD)))[0]) is None
 
 
 def test_the_section_counts_before_the_property() -> None:
-    policy = parsed(in_forms(stored(holding("nonsense"), image_policy={"removal": []}))[0])
+    policy = parsed(posted_forms(stored(holding("nonsense"), image_policy={"removal": []}))[0])
     assert policy is not None
     assert policy.removal == ()
 
