@@ -14,7 +14,7 @@ from threading import Event, Thread
 from types import TracebackType
 from typing import Any
 
-from tests.fake_exchange import Behaviour, Handler, send, status
+from tests.fake_exchange import Behaviour, Handler, send
 
 SECRET = "a-secret-password"
 _NEED_REGISTRATION = {
@@ -22,6 +22,7 @@ _NEED_REGISTRATION = {
     "/service/configstate": (424, "node"),
     "/nodemanagement/status": (404, "management"),
 }
+_LONGEST_PIECE = 2048
 PATHS = ("/node", "/node/policy", "/agreement", "/service")
 
 
@@ -43,6 +44,7 @@ class FakeAgent:
         self.pattern = ""
         self.state = "configured"
         self.node_type = "device"
+        self.ha_group = ""
         self.policy: dict[str, Any] = {"properties": None, "constraints": None, "deployment": {}, "management": {}}
         self.agreements: dict[str, FakeAgreement] = {}
         self.definitions: list[dict[str, Any]] = []
@@ -98,13 +100,15 @@ class FakeAgent:
         """Answer like the real agent."""
         if self.state == "unconfigured" and handler.path in _NEED_REGISTRATION:
             code, field = _NEED_REGISTRATION[handler.path]
-            status(code, {"error": "Exchange registration not recorded.", "input": field})(handler)
+            said = {"error": "Exchange registration not recorded.", "input": field}
+            send(handler, code, json.dumps(said).encode(), Content_Type="text/plain; charset=utf-8")
         elif handler.path == "/service" and not self.docker_is_up:
             send(handler, 500, b"unable to get docker container info, error cannot connect to Docker endpoint")
         elif handler.path in PATHS:
-            status(200, self.said(handler.path))(handler)
+            _send_json(handler, json.dumps(self.said(handler.path)).encode())
         else:
-            send(handler, 307, b'<a href="/">Temporary Redirect</a>.\n\n', Location="/", Content_Type="text/html")
+            body = b'<a href="/">Temporary Redirect</a>.\n\n'
+            send(handler, 307, body, Location="/", Content_Type="text/html; charset=utf-8")
 
     def said(self, path: str) -> dict[str, Any]:
         """The answer there, as values."""
@@ -122,12 +126,22 @@ class FakeAgent:
 
     def _node(self) -> dict[str, Any]:
         is_registered = self.state in ("configuring", "configured")
+        is_cluster = self.node_type == "cluster"
+        registered = {
+            "organization": self.org,
+            "pattern": self.pattern,
+            "name": self.id,
+            "nodeType": self.node_type,
+            "token_last_valid_time": 0,
+            "token_valid": True,
+            "ha_group": self.ha_group,
+            "clusterNamespace": "openhorizon-agent" if is_cluster else None,
+            **({"NamespaceScoped": False} if is_cluster else {}),
+        }
+        unregistered = {"organization": None, "pattern": None, "clusterNamespace": None}
         return {
             "id": self.id,
-            "organization": self.org if is_registered else None,
-            "pattern": self.pattern if is_registered else None,
-            "clusterNamespace": None,
-            **({"name": self.id, "nodeType": self.node_type, "token_valid": True} if is_registered else {}),
+            **(registered if is_registered else unregistered),
             "configstate": {"state": self.state, "last_update_time": 0},
         }
 
@@ -149,6 +163,20 @@ class FakeAgent:
 
     def _definitions(self, are_archived: bool) -> list[dict[str, Any]]:
         return [definition for definition in self.definitions if definition["archived"] is are_archived]
+
+
+def _send_json(handler: Handler, body: bytes) -> None:
+    """In chunks from 2 KB, as Go does it."""
+    if len(body) <= _LONGEST_PIECE:
+        send(handler, 200, body, Content_Type="application/json")
+        return
+    handler.send_response(200)
+    handler.send_header("Content-Type", "application/json")
+    handler.send_header("Transfer-Encoding", "chunked")
+    handler.end_headers()
+    pieces = (body[at : at + _LONGEST_PIECE] for at in range(0, len(body), _LONGEST_PIECE))
+    for piece in (*pieces, b""):
+        handler.wfile.write(f"{len(piece):x}\r\n".encode() + piece + b"\r\n")
 
 
 class _Server(ThreadingHTTPServer):

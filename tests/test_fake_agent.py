@@ -19,28 +19,47 @@ def agent() -> Iterator[FakeAgent]:
         yield agent
 
 
-def get(agent: FakeAgent, path: str) -> tuple[int, str, Any]:
-    """Status, location and body."""
+def get(agent: FakeAgent, path: str) -> tuple[int, dict[str, str], Any]:
+    """Status, headers of the recordings, and body."""
     connection = http.client.HTTPConnection(agent.url.removeprefix("http://"))
     connection.request("GET", path)
     response = connection.getresponse()
     text = response.read().decode()
     connection.close()
-    is_json = text.startswith("{")
-    return response.status, response.headers.get("Location", ""), json.loads(text) if is_json else text
+    names = ("Content-Type", "Location", "Transfer-Encoding")
+    headers = {name: response.headers[name] for name in names if name in response.headers}
+    return response.status, headers, json.loads(text) if text.startswith("{") else text
 
 
 @pytest.mark.parametrize("answer", recorded("agent")["unconfigured"], ids=lambda answer: str(answer["path"]))
 def test_an_unconfigured_agent(agent: FakeAgent, answer: Mapping[str, Any]) -> None:
     agent.state = "unconfigured"
-    code, location, body = get(agent, answer["path"])
-    assert (code, location) == (answer["status"], answer["headers"].get("Location", ""))
+    code, headers, body = get(agent, answer["path"])
+    assert (code, headers) == (answer["status"], answer["headers"])
     if isinstance(answer["body"], dict):
         assert body.keys() == answer["body"].keys()
     if answer["path"] == "/node":
         assert {key: body[key] for key in body if key != "id"} == {
             key: answer["body"][key] for key in body if key != "id"
         }
+
+
+@pytest.mark.parametrize("chapter", [name for name in recorded("agent") if "node" in name])
+def test_a_configured_node(agent: FakeAgent, chapter: str) -> None:
+    theirs = dict(agent_answers(chapter)["/node"])
+    agent.id, agent.org, agent.pattern = theirs["id"], theirs["organization"], theirs["pattern"]
+    agent.node_type, agent.ha_group = theirs["nodeType"], theirs["ha_group"]
+    moments = {"token_last_valid_time": 0, "configstate": {**theirs["configstate"], "last_update_time": 0}}
+    assert get(agent, "/node")[2] == {**theirs, **moments}
+
+
+def test_a_long_answer_comes_in_chunks(agent: FakeAgent) -> None:
+    recorded_ones = {answer["path"]: answer["headers"] for answer in recorded("agent")["policy-node-with-agreements"]}
+    for number in range(30):
+        agent.deploy(f"a{number}", web="web:1")
+    code, headers, body = get(agent, "/agreement")
+    assert (code, headers) == (200, recorded_ones["/agreement"])
+    assert len(body["agreements"]["active"]) == 30
 
 
 @pytest.mark.parametrize("path", PATHS)
