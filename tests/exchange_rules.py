@@ -20,6 +20,7 @@ from tests.openhorizon import exchange_calls
 _JSON = "application/json"
 _TEXT = "text/plain; charset=UTF-8"
 _MOST = 5000
+_MOST_SECONDS = (1 << 63) - 1
 _ACCEPTED = {
     "label",
     "description",
@@ -99,6 +100,10 @@ class Identity:
     def organisation(self) -> str:
         return self.name.partition("/")[0]
 
+    @property
+    def is_agbot_of_all(self) -> bool:
+        return self.role is Role.AGBOT and self.organisation == "IBM"
+
 
 class Refused(Exception):
     """The answer is an error."""
@@ -168,12 +173,12 @@ class Rules:
         organisation, name = unquote(route[1]), unquote(route[3] or "")
         if name in (".", ".."):
             return recorded_answer("06-auth", "trailing slash")
-        methods = ("DELETE", "PUT", "GET", "POST") if name else ("GET",)
-        if request.method not in methods:
-            said = ", ".join(methods)
-            body = f"HTTP method not allowed, supported methods: {said}"
-            return Answer(405, body.encode(), _TEXT, said)
-        return self._authorised(request, organisation, name, is_of_policies=bool(route[2]))
+        answer = self._authorised(request, organisation, name, is_of_policies=bool(route[2]))
+        return (
+            recorded_answer("06-auth", "Accept text/html")
+            if answer.code in (200, 204) and _wants_no_json(request)
+            else answer
+        )
 
     def _authorised(self, request: Request, organisation: str, name: str, *, is_of_policies: bool) -> Answer:
         if self.database in _TROUBLES:
@@ -181,9 +186,11 @@ class Rules:
             self.database = Database.DOWN if self.database is Database.STOPPED else self.database
             return trouble
         identity = self._identity(request.headers.get("authorization", ""))
-        _check_types(request)
+        _check_method(request, ("DELETE", "PUT", "GET", "POST") if name else ("GET",))
         if not is_of_policies:
             return self._organisation(identity, organisation)
+        if name and request.method == "GET":
+            self._require(identity, organisation, name)
         _check_permission(identity, request.method, organisation, name)
         match request.method:
             case "GET":
@@ -209,8 +216,8 @@ class Rules:
         return identity
 
     def _organisation(self, identity: Identity, organisation: str) -> Answer:
-        is_own = organisation in (identity.organisation, "IBM")
-        if not is_own and identity.role is not Role.ROOT:
+        is_own = organisation == identity.organisation or (organisation == "IBM" and identity.role is Role.NODE)
+        if not (is_own or identity.role in (Role.ROOT, Role.HUB_ADMIN) or identity.is_agbot_of_all):
             raise _denied(identity, "READ_OTHER_ORGS", f"org={organisation}")
         if organisation not in self.organisations:
             return recorded_answer("38-is-the-org-there", "unknown org as root")
@@ -220,19 +227,25 @@ class Rules:
 
     # ── policies ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
+    def _require(self, identity: Identity, organisation: str, name: str) -> None:
+        """One policy of another organisation is looked up before the permission is."""
+        full = f"{organisation}/{name}"
+        is_own = organisation == identity.organisation or identity.is_agbot_of_all
+        if (not is_own or "\n" in name) and full not in self.policies:
+            raise Refused(_error(404, "not-found", f"resource '{full}' not found"))
+
     def _read(self, identity: Identity, organisation: str, name: str, query: str) -> Answer:
-        if "\n" in name:
-            return _error(404, "not-found", f"resource '{organisation}/{name}' not found")
-        wanted = f"{organisation}/{name}" if name else "".join(parse_qs(query).get("idfilter", []))
+        one, wanted = f"{organisation}/{name}", parse_qs(query, keep_blank_values=True).get("idfilter", ["%"])[0]
         is_shown = identity.role is Role.ROOT or identity.organisation in (organisation, "IBM")
         found = {
             each: self.policies[each]
             for each in sorted(self.policies, key=_place)
-            if is_shown and each.startswith(f"{organisation}/") and wanted in ("", each)
+            if is_shown and (each == one if name else each.startswith(one) and _is_like(each, wanted))
         }
         return Answer(200 if found else 404, _as_json({"managementPolicy": found, "lastIndex": 0}))
 
     def _write(self, identity: Identity, request: Request, organisation: str, name: str) -> Answer:
+        _check_content_type(request)
         if not request.body:
             return recorded_answer("02-nmp-forms", "POST raw-empty")
         full = f"{organisation}/{name}"
@@ -242,11 +255,14 @@ class Rules:
         except ValueError as error:
             code, _, said = str(error).partition(": ")
             kind = {"400": "invalid-input", "500": "internal_error", "502": "database-connection-error"}
-            return _error(int(code), kind[code], said)
+            if code != "500" or request.method == "POST" or full in self.policies:
+                return _error(int(code), kind[code], said)
         if request.method == "PUT":
             if full in self.policies:
                 self.store(full, body, identity.name)
             return recorded_answer("06-auth", "admin PUT of none")
+        if organisation not in self.organisations:
+            return _error(500, "internal_error", "violates foreign key constraint")
         if full in self.policies:
             said = f"management policy '{full}' already exists: ERROR: duplicate key value violates unique constraint"
             detail = f'"managementpolicies_pkey"\n  Detail: Key (managementpolicy)=({full}) already exists.'
@@ -257,37 +273,47 @@ class Rules:
         return _error(201, "ok", f"management policy '{full}' created")
 
     def _delete(self, full: str) -> Answer:
-        """`%` and `_` in a name stand for other characters."""
-        pattern = "".join({"%": ".*", "_": "."}.get(each, re.escape(each)) for each in full)
-        deleted = [name for name in self.policies if re.fullmatch(pattern, name, re.DOTALL)]
+        deleted = [name for name in self.policies if _is_like(name, full)]
         for name in deleted:
             del self.policies[name]
         return Answer(204, b"", "") if deleted else _error(404, "not-found", f"management policy '{full}' not found")
 
 
-def _check_types(request: Request) -> None:
-    wanted = request.headers.get("accept", "*/*")
-    if not re.search(r"(\*/\*|application/json)(?!;q=0)", wanted):
-        raise Refused(recorded_answer("06-auth", "Accept text/html"))
+def _is_like(name: str, pattern: str) -> bool:
+    """As SQL has it: `%` and `_` in a name stand for other characters."""
+    parts = ({"%": ".*", "_": "."}.get(each, re.escape(each)) for each in pattern)
+    return bool(re.fullmatch("".join(parts), name, re.DOTALL))
+
+
+def _check_method(request: Request, methods: tuple[str, ...]) -> None:
+    if request.method not in methods:
+        said = ", ".join(methods)
+        raise Refused(Answer(405, f"HTTP method not allowed, supported methods: {said}".encode(), _TEXT, said))
+
+
+def _wants_no_json(request: Request) -> bool:
+    return not re.search(r"(\*/\*|application/json)(?!;q=0)", request.headers.get("accept", "*/*"))
+
+
+def _check_content_type(request: Request) -> None:
     sent = request.headers.get("content-type", "application/octet-stream")
-    if request.method in ("POST", "PUT") and request.body and not sent.startswith(_JSON):
+    if request.body and not sent.startswith(_JSON):
         body = f"The request's Content-Type [{sent}] is not supported. Expected:\n{_JSON}"
         raise Refused(Answer(415, body.encode(), _TEXT))
 
 
 def _check_permission(identity: Identity, method: str, organisation: str, name: str) -> None:
     what = f"management policy={organisation}/{name or '*'}"
-    is_own = identity.organisation == organisation and "\n" not in name
     if identity.role is Role.ROOT:
         return
+    is_own = identity.organisation == organisation and "\n" not in name
+    if identity.role is Role.HUB_ADMIN:
+        raise _denied(identity, {"GET": "READ", "POST": "CREATE"}.get(method, "WRITE"), what)
     if method == "GET":
-        sees_all = identity.role is Role.AGBOT and identity.organisation == "IBM"
-        may_ask = identity.role is Role.NODE and organisation == "IBM"
-        if identity.role is Role.HUB_ADMIN:
-            raise _denied(identity, "READ", what)
-        if identity.organisation != organisation and not sees_all and not may_ask:
+        may_ask = organisation == "IBM" and identity.role is Role.NODE
+        if not (is_own or may_ask or identity.is_agbot_of_all):
             raise _denied(identity, "READ_OTHER_ORGS", what)
-    elif not is_own:
+    elif not is_own and not identity.is_agbot_of_all:
         raise _denied(identity, "CREATE_IN_OTHER_ORGS" if method == "POST" else "WRITE_OTHER_ORGS", what)
     elif identity.role is not Role.ADMIN:
         may = "CREATE_MANAGEMENT_POLICY" if method == "POST" else "WRITE_ALL_MANAGEMENT_POLICY"
@@ -341,14 +367,15 @@ def accepted(body: Mapping[str, Any], owner: str = "myorg/admin") -> dict[str, A
         raise ValueError("400: you can not specify both constraints and patterns")
     if (label := _text(body.get("label"))) is None:
         raise ValueError("500: no label")
-    if "\0" in label:
+    if "\0" in label or "\0" in str(body.get("description")):
         raise ValueError('500: invalid byte sequence for encoding "UTF8": 0x00')
     upgrade = body.get("agentUpgradePolicy") or {}
-    window = body.get("startWindow")
+    if unknown := upgrade.keys() - {"manifest", "allowDowngrade"}:
+        raise ValueError(f"400: unrecognised field {min(unknown)}")
     return {
         "agentUpgradePolicy": {
-            "allowDowngrade": upgrade.get("allowDowngrade", False),
-            "manifest": upgrade.get("manifest", ""),
+            "allowDowngrade": _boolean(upgrade.get("allowDowngrade")),
+            "manifest": _text(upgrade.get("manifest", "")),
         },
         "constraints": [_text(each) for each in _list(body.get("constraints"))],
         "created": "",
@@ -360,7 +387,7 @@ def accepted(body: Mapping[str, Any], owner: str = "myorg/admin") -> dict[str, A
         "patterns": [_text(each) for each in _list(body.get("patterns"))],
         "properties": [_property(each) for each in _list(body.get("properties"))],
         "start": "now" if body.get("start") is None else _text(body["start"]),
-        "startWindow": 0 if window is None else max(0, int(window if isinstance(window, int) else float(window))),
+        "startWindow": _window(body.get("startWindow")),
     }
 
 
@@ -383,7 +410,19 @@ def _boolean(value: object) -> bool:
         if value.lower() not in ("true", "false", ""):
             raise ValueError("400: not a boolean")
         return value.lower() == "true"
+    if isinstance(value, float):
+        raise ValueError("400: not a boolean")
     return bool(value)
+
+
+def _window(value: object) -> int:
+    try:
+        window = 0 if value is None else int(value if isinstance(value, int) else float(str(value)))
+    except ValueError:
+        window = _MOST_SECONDS + 1
+    if isinstance(value, bool) or window > _MOST_SECONDS:
+        raise ValueError("400: not a number of 64 bits")
+    return max(0, window)
 
 
 def _property(value: object) -> object:

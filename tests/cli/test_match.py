@@ -278,7 +278,7 @@ def test_a_posted_form_whose_property_cannot_be_read_is_an_error_of_match(data: 
     a_file("posted.json", data.decode())
     done = run("--node", "nodes/lyon.json", "posted.json")
     assert done.exit_code == 1
-    assert "error: image_policy is null" in done.stderr
+    assert "properties: the property image_policy is null" in done.stderr
 
 
 def test_a_plan_of_another_node_is_refused() -> None:

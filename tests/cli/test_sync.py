@@ -19,10 +19,12 @@ from controller.adapters.exchange.written_files import exclusive_folder
 from controller.cli import main
 from controller.cli.sync import AUTH_VARIABLE
 from controller.policy.document.parse import parse_documents
+from tests.exchange_rules import Database, Role
 from tests.fake_exchange import (
     CREDENTIALS,
     ORGANISATION,
     SECRETS,
+    TOKEN,
     Behaviour,
     FakeExchange,
     body,
@@ -190,6 +192,48 @@ def test_without_a_complete_answer_nothing_in_the_folder_changes(
     assert len(result.stderr.splitlines()) == 1
     assert not [secret for secret in SECRETS if secret in result.output]
     assert visible(policies) == before
+
+
+@pytest.mark.usefixtures("naps")
+@pytest.mark.parametrize("trouble", [state for state in Database if state is not Database.UP], ids=lambda it: it.name)
+def test_in_every_trouble_of_its_database_the_folder_stays_as_it_was(
+    run: Run, exchange: FakeExchange, policies: Path, trouble: Database
+) -> None:
+    run()
+    before = visible(policies)
+    exchange.rules.database = trouble
+    result = run()
+    assert (result.exit_code, visible(policies)) == (1, before)
+    assert "the Exchange answered 50" in result.stderr
+    exchange.rules.database = Database.UP
+    assert run().stdout == f"2 policies in {policies}/exchange/myorg: no change\n"
+
+
+class TestAnEmptyListThatIsAnError:
+    """An organisation without policies gets the same answer (`test_an_organisation_without_policies_…`)."""
+
+    def test_of_an_organisation_that_does_not_exist(self, run: Run, exchange: FakeExchange, policies: Path) -> None:
+        exchange.rules.add("root/root", TOKEN, Role.ROOT)
+        result = run("--org", "nosuchorg", auth=f"root/root:{TOKEN}")
+        assert result.exit_code == 1
+        assert "the organisation nosuchorg does not exist (check --org)" in result.stderr
+
+    def test_of_an_organisation_that_was_deleted(self, run: Run, exchange: FakeExchange, policies: Path) -> None:
+        run()
+        before = visible(policies)
+        exchange.rules.delete_organisation(ORGANISATION)
+        result = run()
+        assert (result.exit_code, visible(policies)) == (1, before)
+        assert "the organisation myorg does not exist" in result.stderr
+
+    def test_of_policies_that_a_node_of_another_organisation_may_not_see(
+        self, run: Run, exchange: FakeExchange, policies: Path
+    ) -> None:
+        exchange.policies["IBM/sweep"] = exchange.policies["myorg/sweep"]
+        result = run("--org", "IBM")
+        assert result.exit_code == 1
+        assert "these credentials are of organisation myorg" in result.stderr
+        assert list(visible(policies)) == ["local.yaml"]
 
 
 def test_a_file_of_another_program_is_not_touched(run: Run, exchange: FakeExchange, policies: Path) -> None:
