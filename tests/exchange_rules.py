@@ -280,9 +280,8 @@ class Rules:
 
 
 def _is_like(name: str, pattern: str) -> bool:
-    """As SQL has it: `%` and `_` in a name stand for other characters."""
-    parts = ({"%": ".*", "_": "."}.get(each, re.escape(each)) for each in pattern)
-    return bool(re.fullmatch("".join(parts), name, re.DOTALL))
+    """`%` in a name stands for any text."""
+    return bool(re.fullmatch(".*".join(map(re.escape, pattern.split("%"))), name, re.DOTALL))
 
 
 def _check_method(request: Request, methods: tuple[str, ...]) -> None:
@@ -369,13 +368,15 @@ def accepted(body: Mapping[str, Any], owner: str = "myorg/admin") -> dict[str, A
         raise ValueError("500: no label")
     if "\0" in label or "\0" in str(body.get("description")):
         raise ValueError('500: invalid byte sequence for encoding "UTF8": 0x00')
-    upgrade = body.get("agentUpgradePolicy") or {}
+    upgrade = {"manifest": ""} if body.get("agentUpgradePolicy") is None else body["agentUpgradePolicy"]
     if unknown := upgrade.keys() - {"manifest", "allowDowngrade"}:
         raise ValueError(f"400: unrecognised field {min(unknown)}")
+    if (manifest := _text(upgrade.get("manifest"))) is None:
+        raise ValueError("500: no manifest")
     return {
         "agentUpgradePolicy": {
             "allowDowngrade": _boolean(upgrade.get("allowDowngrade")),
-            "manifest": _text(upgrade.get("manifest", "")),
+            "manifest": manifest,
         },
         "constraints": [_text(each) for each in _list(body.get("constraints"))],
         "created": "",
@@ -417,7 +418,7 @@ def _boolean(value: object) -> bool:
 
 def _window(value: object) -> int:
     try:
-        window = 0 if value is None else int(value if isinstance(value, int) else float(str(value)))
+        window = 0 if value in (None, "") else int(value if isinstance(value, int) else float(str(value)))
     except ValueError:
         window = _MOST_SECONDS + 1
     if isinstance(value, bool) or window > _MOST_SECONDS:
@@ -434,4 +435,4 @@ def _property(value: object) -> object:
     if isinstance(held, int) and not -(1 << 63) <= held < 1 << 63:
         raise ValueError("502: not a primitive class java.math.BigInteger")
     kept = "Infinity" if held == float("inf") else held
-    return {"name": value.get("name"), "type": value.get("type"), "value": kept}
+    return {"name": _text(value.get("name")), "type": _text(value.get("type")), "value": kept}

@@ -37,6 +37,8 @@ _CHAPTERS = (
     ("34-empty-that-is-not-empty",),
     ("37-limits-and-connection",),
     ("38-is-the-org-there",),
+    ("40-who-may-read-an-organisation",),
+    ("41-order-of-checks",),
 )
 _THERE_BEFORE = {
     "19-hzn-on-the-wire": ("staged",),
