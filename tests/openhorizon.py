@@ -1,6 +1,7 @@
 """Requests and answers that were recorded from a real Exchange, a real agent and a real `hzn`.
 
-Exchange 2.154.0 with PostgreSQL 15, anax 2f3fa5a5. Secrets and paths of the recording machine are left out.
+Exchange 2.154.0 with PostgreSQL 15, anax 2f3fa5a5. Secrets and paths of the recording machine are left out. Recorded on
+2026-11-29; chapters 40 and 41 of the Exchange and the nodes without sections on 2026-11-30.
 """
 
 from __future__ import annotations

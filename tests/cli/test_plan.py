@@ -69,9 +69,9 @@ def test_a_posted_form_is_planned_like_a_policy_file(
     seen = View(sample_node.decision_on(memory, tmp_path), reading, "unix:///var/run/docker.sock")
     monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
     rows = json.loads(imagectl("plan", "--policies", str(tmp_path), "-o", "json").out)["references"]
-    removed = {row["reference"] for row in rows if row["action"] == "remove"}
-    assert removed
-    assert all(reference.startswith("acme/") for reference in removed)
+    removed = {row["reference"]: row["document"] for row in rows if row["action"] == "remove"}
+    assert "acme/updater:1.0" in removed
+    assert set(removed.values()) == {document.name for document in reading.documents}
 
 
 def test_the_last_line_counts_and_the_lines_before_name_policies_that_are_not_in_force(imagectl: Imagectl) -> None:

@@ -196,7 +196,7 @@ def test_without_a_complete_answer_nothing_in_the_folder_changes(
 
 @pytest.mark.usefixtures("naps")
 @pytest.mark.parametrize("trouble", [state for state in Database if state is not Database.UP], ids=lambda it: it.name)
-def test_in_every_trouble_of_its_database_the_folder_stays_as_it_was(
+def test_in_every_trouble_of_its_database_the_folder_is_unchanged(
     run: Run, exchange: FakeExchange, policies: Path, trouble: Database
 ) -> None:
     run()
