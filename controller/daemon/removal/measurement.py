@@ -42,7 +42,7 @@ def reading_before(engine: EnginePort, store: Store) -> StoreReading | None:
     """
     try:
         written = _written_bytes(engine, store)
-        return StoreReading(engine.store_bytes(), written)
+        return StoreReading(_total_bytes(engine, store), written)
     except EngineUnavailable:
         return None
 
@@ -50,7 +50,7 @@ def reading_before(engine: EnginePort, store: Store) -> StoreReading | None:
 def reading_after(engine: EnginePort, store: Store) -> StoreReading | None:
     """The reading after the batch, in the opposite order."""
     try:
-        total = engine.store_bytes()
+        total = _total_bytes(engine, store)
         return StoreReading(total, _written_bytes(engine, store))
     except EngineUnavailable:
         return None
@@ -62,6 +62,15 @@ def fall(before: StoreReading | None, after: StoreReading | None) -> int | None:
         return None
     fell = before.total_bytes - after.total_bytes
     return fell if fell >= 0 else None
+
+
+def _total_bytes(engine: EnginePort, store: Store) -> int:
+    """The total as it is now. Docker answers requests that come during one with the answer to that: its total may be
+    from before the removals. When it is answered, the next one is new.
+    """
+    if store is Store.CONTAINERD:
+        engine.store_bytes()
+    return engine.store_bytes()
 
 
 def _written_bytes(engine: EnginePort, store: Store) -> int:

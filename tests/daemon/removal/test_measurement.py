@@ -54,7 +54,27 @@ def test_bytes_written_by_containers_are_read_outside_of_the_totals_that_include
     engine = FakeEngine(FakeClock(), Kind.D28_C8D)
     reading_before(engine, Store.CONTAINERD)
     reading_after(engine, Store.CONTAINERD)
-    assert engine.calls == ["written_bytes", "store_bytes", "store_bytes", "written_bytes"]
+    assert engine.calls == ["written_bytes", *4 * ["store_bytes"], "written_bytes"]
+
+
+class SharingEngine(FakeEngine):
+    """As Docker: a request that comes during that of another client gets the answer to that one."""
+
+    asked_before: int | None = None
+
+    def store_bytes(self) -> int:
+        answer, self.asked_before = self.asked_before, None
+        return super().store_bytes() if answer is None else answer
+
+
+def test_a_total_for_which_another_client_asked_before_the_removals_is_not_used() -> None:
+    engine = SharingEngine(FakeClock(), Kind.D28_C8D)
+    engine.load("app:1")
+    before = reading_before(engine, Store.CONTAINERD)
+    engine.asked_before = engine.used_bytes()
+    engine.rmi("app:1")
+    assert before is not None
+    assert fall(before, reading_after(engine, Store.CONTAINERD)) == before.total_bytes
 
 
 def test_bytes_written_by_containers_are_not_read_where_totals_exclude_them() -> None:
