@@ -5,10 +5,11 @@ A WSGI application, so that tests need no socket; `server` serves it.
 
 from __future__ import annotations
 
-import gzip
 import json
-from collections.abc import Callable, Iterable, Mapping
+import zlib
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import islice
 from typing import Any
 
 from controller.daemon.http.access import Access
@@ -17,12 +18,14 @@ from controller.daemon.overview import Overview
 from controller.daemon.page import assets
 from controller.daemon.page.query import Query
 from controller.daemon.vitals import Liveness
-from controller.plan.report.rows import as_values
+from controller.plan.report.rows import ShownReference, as_values
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]
 
 _COMPRESSED_FROM_BYTES = 4_096
+_GZIP_WINDOW = 16 + zlib.MAX_WBITS
+_ROWS_AT_ONCE = 50
 _ALWAYS = (
     ("X-Content-Type-Options", "nosniff"),
     ("X-Frame-Options", "DENY"),
@@ -42,7 +45,8 @@ class Response:
     """One HTTP response."""
 
     status: str
-    body: bytes
+    body: bytes | Iterator[bytes]
+    """Pieces are made while they are sent: a long answer never exists as a whole."""
     content_type: str = "text/plain; charset=utf-8"
     headers: tuple[tuple[str, str], ...] = (("Cache-Control", "no-store"),)
 
@@ -89,14 +93,16 @@ class HttpApp:
         body, encoding = _encoded(answer.body, environ.get("HTTP_ACCEPT_ENCODING", ""))
         headers = [
             ("Content-Type", answer.content_type),
-            ("Content-Length", str(len(body))),
+            *([("Content-Length", str(len(body)))] if isinstance(body, bytes) else []),
             ("Vary", "Accept-Encoding"),
             *encoding,
             *answer.headers,
             *_ALWAYS,
         ]
         start_response(answer.status, headers)
-        return [] if environ["REQUEST_METHOD"] == "HEAD" else [body]
+        if environ["REQUEST_METHOD"] == "HEAD":
+            return []
+        return [body] if isinstance(body, bytes) else body
 
     def _answer(self, environ: Environ) -> Response:
         path, access = environ.get("PATH_INFO") or "/", self._access()
@@ -129,10 +135,9 @@ class HttpApp:
         return html(explanation_page(found))
 
     def _status(self, _: Environ) -> Response:
-        """The status as JSON, encoded row by row to save memory: there may be thousands of references."""
-        rest = _json(self._sources.overview.values())
-        rows = b", ".join(map(_json, self._sources.overview.references()))
-        return Response("200 OK", b'{"references": [' + rows + b"], " + rest[1:], "application/json")
+        """The status as JSON, made row by row to save memory: there may be thousands of references."""
+        rest, references = _json(self._sources.overview.values()), self._sources.overview.references()
+        return Response("200 OK", _with_references(references, rest), "application/json")
 
     def _scrape(self, environ: Environ) -> Response:
         body, content_type = self._sources.metrics.exposition(environ.get("HTTP_ACCEPT", ""))
@@ -146,6 +151,15 @@ _SHOWN = ("/", "/api/status", "/metrics", *_OPEN)
 
 def _json(values: object) -> bytes:
     return json.dumps(values, ensure_ascii=False, default=as_values).encode(errors="replace")
+
+
+def _with_references(references: Iterator[ShownReference], rest: bytes) -> Iterator[bytes]:
+    """A JSON object with these rows before the rest of its values."""
+    before = b'{"references": ['
+    while rows := tuple(islice(references, _ROWS_AT_ONCE)):
+        yield before + b", ".join(map(_json, rows))
+        before = b", "
+    yield before.removeprefix(b", ") + b"], " + rest[1:]
 
 
 def _engine(vitals: Liveness) -> str:
@@ -165,7 +179,17 @@ def _asset(path: str) -> Callable[[Environ], Response]:
     return lambda _: Response("200 OK", body, content_type, keep)
 
 
-def _encoded(body: bytes, accepted: str) -> tuple[bytes, tuple[tuple[str, str], ...]]:
-    if len(body) < _COMPRESSED_FROM_BYTES or "gzip" not in accepted:
+def _encoded(
+    body: bytes | Iterator[bytes], accepted: str
+) -> tuple[bytes | Iterator[bytes], tuple[tuple[str, str], ...]]:
+    is_short = isinstance(body, bytes) and len(body) < _COMPRESSED_FROM_BYTES
+    if is_short or "gzip" not in accepted:
         return body, ()
-    return gzip.compress(body, compresslevel=3, mtime=0), (("Content-Encoding", "gzip"),)
+    packed = b"".join(_packed((body,))) if isinstance(body, bytes) else _packed(body)
+    return packed, (("Content-Encoding", "gzip"),)
+
+
+def _packed(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    packer = zlib.compressobj(3, wbits=_GZIP_WINDOW)
+    yield from filter(None, map(packer.compress, pieces))
+    yield packer.flush()

@@ -59,7 +59,20 @@ def site(tmp_path_factory: pytest.TempPathFactory) -> Site:
 def test_every_path_is_answered(site: Site, path: str) -> None:
     answer = ask(site, path)
     assert answer.status == 200
-    assert int(answer.headers["Content-Length"]) == len(answer.body) > 0
+    assert int(answer.headers.get("Content-Length", len(answer.body))) == len(answer.body) > 0
+
+
+def test_the_status_is_made_while_it_is_sent(tmp_path: Path) -> None:
+    site = Site()
+    site.publish(busy_status(1_000, tmp_path))
+    environ = {"REQUEST_METHOD": "GET", "PATH_INFO": "/api/status", "HTTP_HOST": "localhost"}
+    pieces = [len(piece) for piece in site.app(environ, lambda *_: None)]
+    assert max(pieces) < sum(pieces) / 10
+    assert len(json.loads(ask(site, "/api/status").body)["references"]) >= 1_000
+
+
+def test_the_status_before_the_first_pass_has_no_references() -> None:
+    assert json.loads(ask(Site(), "/api/status").body)["references"] == []
 
 
 @pytest.mark.parametrize("path", ["/nothing", "/metrics/", "/../etc/passwd", "//", "/page.css/..", "/API/status"])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import http.client
+import json
 import resource
 import socket
 import ssl
@@ -205,7 +206,7 @@ def test_an_answer_with_many_images_is_complete(tmp_path: Path) -> None:
         connection = http.client.HTTPConnection("127.0.0.1", port, timeout=60)
         connection.request("GET", "/api/status")
         answer = connection.getresponse()
-        assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
+        assert len(json.loads(answer.read())["references"]) >= 1_500
         connection.close()
 
 
@@ -229,7 +230,7 @@ class TestTls:
             connection = http.client.HTTPSConnection("localhost", port, timeout=60, context=trusting)
             connection.request("GET", "/api/status")
             answer = connection.getresponse()
-            assert len(answer.read()) == int(answer.headers["Content-Length"]) > 500_000
+            assert len(json.loads(answer.read())["references"]) >= 1_500
             connection.close()
 
     def test_a_request_in_many_pieces_is_answered(self, site: Site, tls: Certificate, trusting: ssl.SSLContext) -> None:
