@@ -6,8 +6,9 @@ and step.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Protocol
+
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ from __future__ import annotations
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import Field, dataclass, field, fields
+from dataclasses import Field, field, fields
 from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from controller.errors import InvalidSettings
+from controller.value import dataclass
 
 CONFIG_FILE = Path("/etc/image-controller/config.toml")
 _DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from controller.policy.document.parse import Document, Parsed, parse_documents, 
 from controller.policy.problem import Problem
 from controller.printable import printable
 from controller.quantity import count_of
+from controller.value import dataclass
 
 _A_PATH = click.Path(exists=True, readable=False, path_type=Path)
 

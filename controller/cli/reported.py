@@ -7,7 +7,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.report import ReportReader
@@ -16,6 +15,7 @@ from controller.plan.report.rows import DocumentRow, ReferenceRow, ShownDocument
 from controller.plan.report.words import STOPPED
 from controller.quantity import seconds_in_words
 from controller.settings import Settings
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,6 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
@@ -21,6 +20,7 @@ from controller.policy.document.exchange_answer import ExchangePolicy, file_name
 from controller.printable import printable
 from controller.quantity import count_of
 from controller.settings import duration, environment
+from controller.value import dataclass
 
 if TYPE_CHECKING:
     from controller.adapters.exchange.client import ExchangeLocation

@@ -6,7 +6,7 @@ The ledger is read, never written; only `live_view` reads the engine.
 from __future__ import annotations
 
 import threading
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 import click
 
@@ -26,6 +26,7 @@ from controller.plan.verdict.foresight import foreseen
 from controller.policy.document.parse import FolderReading
 from controller.printable import printable
 from controller.settings import Settings
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,6 @@ is upstream's in any case.
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import pairwise
 from typing import Literal, TypeAlias
 
@@ -17,6 +16,7 @@ from controller.constraint.tokens import Token, TokenKind, read_token
 from controller.constraint.version import compare, parse_range
 from controller.constraint.wording import quoted, shortened
 from controller.errors import InvalidConstraint
+from controller.value import dataclass
 
 Severity: TypeAlias = Literal["error", "warning"]
 

@@ -7,13 +7,13 @@ Nothing here raises. Upstream: anax externalpolicy/counter_party_properties.go.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 
 from controller.constraint.expression import And, Comparison, Expression, Or
 from controller.constraint.go_text import parse_bool, parse_float
 from controller.constraint.property import LIST_OF_STRINGS, VERSION, Property
 from controller.constraint.version import is_range, is_version, parse_range
 from controller.constraint.wording import shortened
+from controller.value import dataclass
 
 _SHOWN_PROPERTIES = 3
 

@@ -6,8 +6,10 @@ nesting has no limit.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import TypeAlias
+
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import TypeAlias
 
 from controller.constraint.version import is_plain_version
 from controller.constraint.wording import shown
+from controller.value import dataclass
 
 # A bool, an int, a float or a str. Any other JSON value is a fault and satisfies no constraint.
 PropertyValue: TypeAlias = object

@@ -6,7 +6,8 @@ Upstream: anax semanticversion/version.go.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from controller.value import dataclass
 
 INFINITY = "INFINITY"
 

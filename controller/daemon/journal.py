@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any
 
 from controller.daemon.status import Degradation, Status
@@ -16,6 +16,7 @@ from controller.plan.scope.in_force import DocumentState, DocumentStatus
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Outcome, Removal
 from controller.plan.verdict.verdict import Action, Verdict
 from controller.quantity import bytes_in_words, seconds_in_words
+from controller.value import dataclass
 
 MAX_SETBACK_LINES = 5
 """More refused or failed removals of one document in a pass become one line; there may be thousands."""

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import Protocol
 
 from controller.daemon.status import Status
 from controller.instant import Clock
+from controller.value import dataclass
 
 QUIET_SECONDS = 1.0
 GATHERED_AT_MOST_SECONDS = 5.0

@@ -6,7 +6,7 @@ The loop publishes, threads of the HTTP server read. Expensive parts are compute
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from functools import cached_property
 
@@ -25,6 +25,7 @@ from controller.plan.verdict.reclaim import freed_in_turn
 from controller.plan.verdict.removal import Batch, Removal
 from controller.plan.verdict.verdict import Action, Verdict
 from controller.quantity import date
+from controller.value import dataclass
 
 DAYS = 14
 LAST_REMOVALS = 12

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from controller.image.image import Container, Image
@@ -17,6 +16,7 @@ from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict.removal import Batch, Intent, Mark, Removal
 from controller.policy.document.parse import FolderReading
+from controller.value import dataclass
 
 
 class EnginePort(Protocol):

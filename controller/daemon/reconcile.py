@@ -8,7 +8,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.daemon.observe import Observer
 from controller.daemon.ports import Ports
@@ -35,6 +35,7 @@ from controller.plan.verdict.limits import bytes_spent, spent_after
 from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.removal import Batch, Intent, Mark, Removal, intent_of, resolved
 from controller.plan.verdict.verdict import Verdict
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,7 +5,6 @@ Logs, metrics, the page and the API read this value.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.instant import Instant
@@ -15,6 +14,7 @@ from controller.plan.report.words import disk_pressure_unknown
 from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.removal import Batch, Outcome, Removal
 from controller.policy.document.parse import FolderReading
+from controller.value import dataclass
 
 _CONTINUES_AFTER_SECONDS = 5.0
 

@@ -10,7 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -46,6 +46,7 @@ from controller.log_events import LogEvent
 from controller.plan.memory.engines import event_cursors
 from controller.plan.verdict.judge import Terms
 from controller.settings import Settings, environment
+from controller.value import dataclass
 
 if TYPE_CHECKING:  # A pass without server and agent does not wait for their imports.
     from controller.adapters.node.patient_agent import PatientAgent

@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 from controller.image.reference import ImageId, Reference
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,9 +8,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
 from hashlib import sha256
 from typing import NewType
+
+from controller.value import dataclass
 
 ChainId = NewType("ChainId", str)
 """`sha256:` and 64 hexadecimal digits: a layer with all layers below it."""

@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import total_ordering
 from sys import intern
 from typing import NewType
 
 from controller.errors import InvalidReference
+from controller.value import dataclass
 
 ImageId = NewType("ImageId", str)
 """`sha256:` and 64 hexadecimal digits, on every engine."""

@@ -7,7 +7,7 @@ cut; an incomplete name is an error.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Generic, TypeVar
 
 from controller.errors import InvalidSelector
@@ -19,6 +19,7 @@ from controller.image.selector_grammar import (
     parse_tag_pattern,
 )
 from controller.image.wildcard import Wildcard, WildcardIndex
+from controller.value import dataclass
 
 _MOST_KNOWN = 20_000
 """Cached results."""

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from typing import Literal
 
 from controller.printable import printable
+from controller.value import dataclass
 
 Severity = Literal["error", "warning"]
 

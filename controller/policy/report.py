@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import controller
 from controller.policy.document.parse import Document
 from controller.policy.problem import Problem
 from controller.printable import printable
+from controller.value import dataclass
 
 _SAFE_IN_A_URI = re.compile(rb"[^A-Za-z0-9/._~-]")
 

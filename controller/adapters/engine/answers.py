@@ -11,7 +11,7 @@ import math
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from functools import lru_cache
 from typing import TypeVar
 
@@ -30,6 +30,7 @@ from controller.image.reference import (
 from controller.plan.memory.event import Event, EventKind
 from controller.plan.memory.observation import Engine, Store
 from controller.printable import printable
+from controller.value import dataclass
 
 KEEP_LABEL = "image-controller.keep"
 AGENT_SERVICE_LABEL = "openhorizon.anax.service_name"

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adapters.engine.connection import Address
 from controller.errors import InvalidSettings
 from controller.plan.memory.memory import Memory
 from controller.settings import Settings, docker_folder, environment
+from controller.value import dataclass
 
 _SYSTEM_SOCKETS = ("/var/run/docker.sock", "/run/podman/podman.sock")
 _USER_SOCKETS = ("docker.sock", "podman/podman.sock")

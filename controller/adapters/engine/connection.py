@@ -15,7 +15,7 @@ import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import closing, contextmanager
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from http.client import HTTPException, HTTPResponse
 from pathlib import Path
 from typing import Any, TypeVar
@@ -32,6 +32,7 @@ from urllib3.exceptions import HTTPError, ReadTimeoutError
 from controller.adapters.folder.mounts import mounts
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 from controller.printable import printable
+from controller.value import dataclass
 
 ANSWER_WITHIN_SECONDS = 600
 """Limit for a whole answer. Docker's containerd store lists 1,000 images in 7 s and needs seconds for each delete."""

@@ -13,7 +13,7 @@ import socket
 import struct
 import time
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from typing import Any
 from controller.adapters.engine.answers import event_time_nanoseconds, identity_of, mapping_of
 from controller.adapters.engine.connection import Client, ErrorAnswer
 from controller.plan.memory.event import EventCursor
+from controller.value import dataclass
 
 _MOST_EVENTS_KEPT = 256
 _PODMAN = "podman "

@@ -10,7 +10,6 @@ import json
 import ssl
 import time
 from contextlib import suppress
-from dataclasses import dataclass
 from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import quote, urlsplit
@@ -27,6 +26,7 @@ from controller.errors import ExchangeBusy, ExchangeUnavailable, InvalidSettings
 from controller.policy.document.exchange_answer import ExchangePolicy, read_answer
 from controller.printable import printable
 from controller.settings import environment
+from controller.value import dataclass
 
 LONGEST_ANSWER = 64 * 2**20
 """Bytes; enough for ten thousand policies."""

@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from controller.errors import InvalidSettings
+from controller.value import dataclass
 
 _QUOTES = "\"'"
 _VARIABLE = "HZN_EXCHANGE_USER_AUTH="

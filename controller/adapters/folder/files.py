@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import os
 import stat
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from hashlib import sha256
 from pathlib import Path
 
 from controller.policy.problem import Problem, Severity
 from controller.policy.text.source import MOST_BYTES
+from controller.value import dataclass
 
 ENDINGS = (".yaml", ".yml", ".json")
 STOP_FILE = "STOP"

@@ -10,7 +10,6 @@ import json
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
-from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -21,6 +20,7 @@ from controller.adapters.folder.revision import Delivery, date_of, delivery_of
 from controller.errors import InvalidSettings
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem, Severity
+from controller.value import dataclass
 
 if TYPE_CHECKING:
     from controller.adapters.folder.watch import PolicyWatch

@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
+
+from controller.value import dataclass
 
 _TABLE = Path("/proc/self/mountinfo")
 _DELETED = "//deleted"

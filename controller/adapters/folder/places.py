@@ -10,11 +10,11 @@ import os
 import stat
 from collections import defaultdict
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adapters.folder.mounts import mount_of, mounts
 from controller.adapters.folder.symlinks import trail_of
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

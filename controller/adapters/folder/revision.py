@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adapters.folder.symlinks import Trail, target_of, trail_of
+from controller.value import dataclass
 
 MARK = "delivered"
 """`deliver.sh` sets the date of this file, beside its link, at each success."""

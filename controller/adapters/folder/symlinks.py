@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
+
+from controller.value import dataclass
 
 _MOST_LINKS = 40
 """The kernel's limit (path_resolution(7))."""

@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.adapters.folder.mounts import Mount, mount_of, mounts
 from controller.plan.memory.disk import DiskUsage, ImageDisk
 from controller.plan.memory.observation import Engine, Store
+from controller.value import dataclass
 
 SYSTEM_CONTAINERD_SOCKET = Path("/run/containerd/containerd.sock")
 SYSTEM_CONTAINERD_ROOT = "/var/lib/containerd"

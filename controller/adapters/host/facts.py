@@ -9,11 +9,11 @@ import hmac
 import os
 import sys
 from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.node.node import HostFacts, Node, builtin_properties, serial_number
+from controller.value import dataclass
 
 _MARKS_OF_A_CONTAINER = (".dockerenv", "run/.containerenv")
 _IDENTITIES = ("etc/machine-id", "var/lib/dbus/machine-id", "sys/class/dmi/id/product_uuid")

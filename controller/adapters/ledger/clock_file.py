@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from errno import EIO
 from mmap import mmap
 from pathlib import Path
@@ -17,6 +17,7 @@ from zlib import crc32
 
 from controller.adapters.ledger.codec import decoded, encoded
 from controller.plan.memory.ledger_clock import LedgerClock
+from controller.value import dataclass
 
 if TYPE_CHECKING:
     from controller.plan.memory.memory import Memory

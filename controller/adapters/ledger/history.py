@@ -7,13 +7,13 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
 from controller.image.reference import ImageId
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Mark, Outcome, Removal
+from controller.value import dataclass
 
 INTENT = ["image", "reference", "target", "document", "rule", "text_hash", "idle_seconds", "size_bytes"]
 REMOVAL = [*INTENT, *["outcome", "freed_bytes", "exactness", "wall_seconds", "message", "batch"]]

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any, NamedTuple, get_args, get_type_hints
 from zlib import crc32
 
@@ -20,6 +20,7 @@ from controller.plan.memory.ledger_clock import Anchor, LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation
 from controller.plan.node.agent import KeptAnswer, NodeAnswer
+from controller.value import dataclass
 
 _HINTS = get_type_hints(Memory)
 _BY_ROW = ("records", "layers", "evidence", "attempts", "texts", "agreements", "away")

@@ -10,7 +10,6 @@ import socket
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from http.client import HTTPConnection, HTTPException, HTTPResponse, IncompleteRead
 from types import TracebackType
 from urllib.parse import urlsplit
@@ -27,6 +26,7 @@ from controller.adapters.node.agent_answers import (
 from controller.adapters.node.record_stream import items
 from controller.errors import AgentUnavailable, InvalidSettings
 from controller.plan.node.agent import NodeAnswer
+from controller.value import dataclass
 
 CONNECTS_WITHIN_SECONDS = 2.0
 ANSWERS_WITHIN_SECONDS = 30.0

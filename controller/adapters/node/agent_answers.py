@@ -10,7 +10,6 @@ from __future__ import annotations
 import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -20,6 +19,7 @@ from controller.plan.node.agent import AgentAnswer, Agreement, NodeSource
 from controller.plan.node.node import Node, full_pattern, management_view
 from controller.printable import printable
 from controller.quantity import in_utc
+from controller.value import dataclass
 
 _CONFIGURED = "configured"
 _CLUSTER = "cluster"

@@ -11,8 +11,9 @@ import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from enum import Enum
+
+from controller.value import dataclass
 
 LONGEST_RECORD = 4 * 2**20
 """Characters."""

@@ -7,7 +7,6 @@ import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 import click
@@ -18,6 +17,7 @@ from controller.cli.output.selection import Fields, listed, nearest, parse_selec
 from controller.errors import ControllerError, InvalidSettings, NotFound
 from controller.plan.report.rows import as_values
 from controller.printable import printable
+from controller.value import dataclass
 
 READ_EVERY_SECONDS = 2.0
 GONE = "gone"

@@ -8,7 +8,7 @@ from __future__ import annotations
 import json
 import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import Any, Generic, TypeVar
 
 import click
@@ -16,6 +16,7 @@ import click
 from controller import settings
 from controller.plan.report.rows import as_values
 from controller.printable import printable
+from controller.value import dataclass
 
 R = TypeVar("R", contravariant=True)
 FORMATS = ("table", "wide", "json", "yaml", "name")

@@ -10,10 +10,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from dataclasses import dataclass
 from difflib import get_close_matches
 
 from controller.errors import InvalidSettings
+from controller.value import dataclass
 
 Fields = Mapping[str, Callable[[], Iterable[str]]]
 """The fields and the words that each can have; no words: any text."""

@@ -13,9 +13,10 @@ import ipaddress
 import re
 from base64 import b64decode
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from fnmatch import fnmatchcase
 from hashlib import sha256
+
+from controller.value import dataclass
 
 _HASHED = "sha256:"
 _HOST = re.compile(r"(?:\[([^\]]+)\]|([^:]+))(?::[0-9]*)?")

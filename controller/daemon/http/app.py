@@ -8,7 +8,6 @@ from __future__ import annotations
 import json
 import zlib
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass
 from itertools import islice
 from typing import Any
 
@@ -19,6 +18,7 @@ from controller.daemon.page import assets
 from controller.daemon.page.query import Query
 from controller.daemon.vitals import Liveness
 from controller.plan.report.rows import ShownReference, as_values
+from controller.value import dataclass
 
 Environ = Mapping[str, Any]
 StartResponse = Callable[[str, list[tuple[str, str]]], object]

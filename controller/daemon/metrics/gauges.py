@@ -5,7 +5,6 @@ from __future__ import annotations
 import platform
 from collections import Counter
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 
 from prometheus_client.core import GaugeMetricFamily
 from prometheus_client.registry import Collector
@@ -18,6 +17,7 @@ from controller.plan.scope.in_force import DocumentState
 from controller.plan.verdict.decision import Decision
 from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.verdict import Action, Reason
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import fields, replace
 from typing import Any
 from urllib.parse import parse_qsl, urlencode
 
 from controller.plan.report.rows import ReferenceRow
 from controller.plan.verdict.removal import Removal
+from controller.value import dataclass
 
 ROWS = 50
 """On one page."""

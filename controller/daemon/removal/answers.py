@@ -7,7 +7,7 @@ a second observation.
 from __future__ import annotations
 
 from collections.abc import Callable, Collection, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
 from controller.image.layers import ChainId, freed_bytes
@@ -24,6 +24,7 @@ from controller.plan.verdict.removal import (
     Removal,
     what_became_of,
 )
+from controller.value import dataclass
 
 _STILL_THERE = "the engine answered that it is removed, but it is still there"
 

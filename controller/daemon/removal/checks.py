@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Set
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from controller.daemon.ports import EnginePort, EventsPort
 from controller.errors import ObservationOutdated
@@ -17,6 +17,7 @@ from controller.image.reference import ImageId
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.names import LostNames, Names, renamed
 from controller.plan.memory.observation import Observation, Store, pruned_with, users_of
+from controller.value import dataclass
 
 _INTERRUPTED = "the {} was interrupted after the images were listed, so events may be missing; the next pass continues"
 

@@ -7,7 +7,7 @@ within a second after them.
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.daemon.ports import EnginePort, EventsPort
 from controller.errors import EngineUnavailable
@@ -15,6 +15,7 @@ from controller.image.reference import ImageId
 from controller.plan.memory.event import Event, EventKind
 from controller.plan.memory.observation import Store
 from controller.plan.verdict.removal import UNKNOWN_BYTES, Batch, Exactness, Freed
+from controller.value import dataclass
 
 QUIET_FOR_SECONDS = 1.0
 """Events may arrive late; after this time without a foreign one the figure is final."""

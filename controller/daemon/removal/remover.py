@@ -6,7 +6,7 @@ Intents are written to the ledger before the first request. Then the batches run
 from __future__ import annotations
 
 from collections.abc import Collection, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.daemon.ports import LedgerPort
 from controller.daemon.removal.answers import Expectation, RemovalAnswer, confirmed
@@ -36,6 +36,7 @@ from controller.plan.verdict.removal import (
     Removal,
     what_became_of,
 )
+from controller.value import dataclass
 
 _A_FEW = 100
 

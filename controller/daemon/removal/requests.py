@@ -10,7 +10,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from controller.daemon.ports import EnginePort, EventsPort, ProgressPort
 from controller.daemon.removal.answers import Expectation, RemovalAnswer, RemovalRequest
@@ -19,6 +19,7 @@ from controller.errors import EngineUnavailable, ExternalError, ImageGone, Obser
 from controller.image.reference import ImageId
 from controller.plan.memory.observation import Engine, Store
 from controller.plan.verdict.removal import NOTHING_FREED, Intent, Outcome
+from controller.value import dataclass
 
 IN_FLIGHT_GETS_SECONDS = 8.0
 """Wait after SIGTERM for open requests."""

@@ -6,10 +6,11 @@ decides, which the ledger keeps.
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from math import ceil
 
 from controller.quantity import bytes_in_words
+from controller.value import dataclass
 
 PAUSE_SECONDS = 30.0
 """After removals under pressure: some file systems (btrfs) show freed space only after their next commit."""

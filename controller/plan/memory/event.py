@@ -7,10 +7,11 @@ makes a measurement of the store's total invalid.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from controller.image.reference import ImageId
+from controller.value import dataclass
 
 
 class EventKind(StrEnum):

@@ -6,11 +6,12 @@ did. The build date is not used (design, section 5).
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.memory import IN_USE, Memory, Record
+from controller.value import dataclass
 
 
 class Usage(StrEnum):

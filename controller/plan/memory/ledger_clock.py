@@ -6,10 +6,11 @@ All ages and deadlines of the planner are on this clock. It starts at 1, because
 from __future__ import annotations
 
 from bisect import bisect_right
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.instant import Instant
 from controller.quantity import seconds_in_words
+from controller.value import dataclass
 
 WALL_IS_TRUSTED_AFTER_SECONDS = 600.0
 """How long the wall clock must agree with the uptime before a written start time counts (design §4)."""

@@ -7,7 +7,7 @@ differences.
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 
 from controller.image.layers import ChainId, Layer
@@ -17,6 +17,7 @@ from controller.plan.memory.event import EventKind
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.observation import Observation
 from controller.plan.node.agent import Beginning, KeptAnswer, NodeSource
+from controller.value import dataclass
 
 IN_USE = 0.0
 """A last use of 0: the image is in use now."""

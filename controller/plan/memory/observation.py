@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from enum import StrEnum
 from hashlib import sha256
 
@@ -11,6 +11,7 @@ from controller.image.image import Container, Image
 from controller.image.reference import ImageId
 from controller.instant import Instant
 from controller.plan.memory.names import Names
+from controller.value import dataclass
 
 
 class Store(StrEnum):

@@ -6,7 +6,7 @@ It is pure: `plan` and `explain` compute the next memory without storing it, and
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from itertools import chain
 
 from controller.image.image import Container, Image
@@ -22,6 +22,7 @@ from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, Expecte
 from controller.plan.memory.names import Names
 from controller.plan.memory.observation import Observation, situation_of
 from controller.plan.node.agent import AgentAnswer, NodeAnswer, beginnings_after, kept_after
+from controller.value import dataclass
 
 _EVIDENCE_OF_GONE_IMAGES = 5_000
 """Number of removed images whose evidence is kept, in case they return."""

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 from enum import StrEnum
 
 from controller.plan.node.node import Node
+from controller.value import dataclass
 
 
 class NodeSource(StrEnum):

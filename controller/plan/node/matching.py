@@ -7,7 +7,6 @@ Upstream: anax nodemanagement/node_management_worker.go, VerifyCompatible.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Protocol
 
 from controller.constraint.evaluate import Evaluation, evaluate
@@ -16,6 +15,7 @@ from controller.constraint.property import Property
 from controller.constraint.wording import shown
 from controller.errors import InvalidConstraint
 from controller.plan.node.node import Node
+from controller.value import dataclass
 
 _SHOWN_PATTERNS = 5
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from typing import TYPE_CHECKING, NamedTuple
 
 from controller.constraint.parser import validate
@@ -20,6 +19,7 @@ from controller.constraint.property import (
     read_property,
 )
 from controller.errors import InvalidConstraint
+from controller.value import dataclass
 
 if TYPE_CHECKING:  # Commands that only read the ledger do not import YAML.
     from controller.policy.document.node_document import NodeDocument

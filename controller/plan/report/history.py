@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping
-from dataclasses import dataclass
 
 from controller.plan.verdict.removal import Batch, Exactness, Freed, Removal
 from controller.quantity import bytes_in_words, date, seconds_in_words, short_id
+from controller.value import dataclass
 
 A_DAY_SECONDS = 86_400
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
 
 from controller.image.layers import LayerTree, Reclaim
 from controller.plan.memory.disk import PressureMarks, pressure_in_words
@@ -26,6 +25,7 @@ from controller.plan.verdict.local import why_local
 from controller.plan.verdict.reclaim import Bound, bound_of, freed_together, layer_tree
 from controller.plan.verdict.verdict import Action, Reason, Verdict
 from controller.policy.document.parse import FolderReading
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,13 +8,14 @@ fields are those of the JSON, which is an interface for scripts.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import field, fields
 from functools import cache
 from typing import Any, TypeVar, get_args, get_origin, get_type_hints
 
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.words import UNKNOWN_DATE, what_keeps, what_removes
 from controller.quantity import date
+from controller.value import dataclass
 
 _KEY_PARTS = "\t"
 T = TypeVar("T")

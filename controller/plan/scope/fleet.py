@@ -6,7 +6,7 @@ Start times and idle times are ignored.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from controller.constraint.expression import And, Comparison, Or
 from controller.constraint.parser import parse
@@ -17,6 +17,7 @@ from controller.plan.node.node import Node
 from controller.plan.scope.candidate import Candidate
 from controller.plan.scope.in_force import never_in_force
 from controller.policy.document.parse import Document
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from math import ceil
 
@@ -23,6 +23,7 @@ from controller.plan.verdict.verdict import Rule
 from controller.policy.document.document import ImageRemovalPolicy, NodeManagementPolicy, content_of
 from controller.policy.document.parse import Document, State
 from controller.policy.problem import Problem
+from controller.value import dataclass
 
 A_TEXT_IS_FORGOTTEN_AFTER_SECONDS = 30 * 86_400.0
 _PRESENCE_IS_NOTED_EVERY_SECONDS = 3600.0

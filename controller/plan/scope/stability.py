@@ -9,9 +9,10 @@ again: a half-written file may equal the text of last week. Times are uptimes of
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from controller.plan.memory.memory import TextKey, TextRecord
+from controller.value import dataclass
 
 STABLE_AFTER_SECONDS = 2.0
 UNSTABLE_AFTER_SECONDS = 60.0

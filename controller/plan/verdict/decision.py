@@ -5,7 +5,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.plan.memory.disk import pressure_after
 from controller.plan.memory.memory import Memory, TextKey, TextRecord
@@ -21,6 +21,7 @@ from controller.plan.verdict.limits import Limits, within
 from controller.plan.verdict.planner import Plan, make_plan
 from controller.policy.document.document import NodeManagementPolicy
 from controller.policy.document.parse import FolderReading
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.image.layers import Reclaim
 from controller.image.reference import ImageId
@@ -13,6 +13,7 @@ from controller.plan.verdict.planner import Plan
 from controller.plan.verdict.reclaim import freed_in_turn
 from controller.plan.verdict.removal import Outcome, Removal
 from controller.plan.verdict.verdict import Reason, Verdict
+from controller.value import dataclass
 
 AN_HOUR_SECONDS = 3600.0
 

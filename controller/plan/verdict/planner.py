@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 
 from controller.image.image import Image
 from controller.image.reference import ImageId
@@ -20,6 +20,7 @@ from controller.plan.verdict.covering import RuleBook
 from controller.plan.verdict.judge import Judge, Terms
 from controller.plan.verdict.pressure import needed_for_relief
 from controller.plan.verdict.verdict import Reason, Verdict
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Collection, Iterable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import lru_cache
 
 from controller.image.image import Image
@@ -11,6 +11,7 @@ from controller.image.reference import DOCKER_HUB, ImageId, Reference, looks_lik
 from controller.image.selector import Selector, SelectorIndex, parse_selector
 from controller.plan.memory.names import spellings
 from controller.plan.memory.observation import Observation, Store
+from controller.value import dataclass
 
 _OF_AGENT = ("openhorizon/*_anax:*", "openhorizon/*_cloud-sync-service:*", "openhorizon/*_edge-sync-service:*")
 AGENT_IMAGES = (*_OF_AGENT, *(f"localhost/{pattern}" for pattern in _OF_AGENT))

@@ -6,9 +6,9 @@ The order is by use, never by tag: after a rollback the running image is not the
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 
 from controller.image.reference import ImageId
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.image.reference import ImageId
 from controller.plan.memory.observation import Observation
 from controller.plan.verdict.verdict import Reason, Verdict
+from controller.value import dataclass
 
 
 class Outcome(StrEnum):

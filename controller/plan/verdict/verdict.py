@@ -5,11 +5,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from enum import StrEnum
 
 from controller.image.reference import ImageId
 from controller.image.selector import Selector
+from controller.value import dataclass
 
 
 class Reason(StrEnum):

@@ -6,12 +6,12 @@ Upgrade policies belong to the agent and are not kept.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from datetime import datetime
 from hashlib import sha256
 
 from controller.constraint.property import Property
 from controller.image.selector import Selector
+from controller.value import dataclass
 
 MOST_MINUTES = 2**53
 MOST_SECONDS = 2**53

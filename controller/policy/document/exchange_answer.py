@@ -9,12 +9,12 @@ import json
 import math
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
 from hashlib import sha256
 
 from controller.errors import ExchangeBusy, ExchangeUnavailable
 from controller.policy.document.image_property import unfolded
 from controller.policy.problem import quoted
+from controller.value import dataclass
 
 LONGEST_NAME = 135
 """Bytes of a file name without its extension. Some file systems allow only 143 (eCryptfs), most 255."""

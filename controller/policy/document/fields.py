@@ -5,7 +5,6 @@ The validator (`parse`), the JSON Schema (`schema`) and the template (`template`
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 from controller.constraint.property import LIST_OF_STRINGS, TYPES, Property, allow_privileged_faults, property_faults
@@ -15,6 +14,7 @@ from controller.policy.document.languages import NOW, Constraint, ImageName, Pat
 from controller.policy.document.mapping import Field, MappingShape, Values, joined
 from controller.policy.document.shapes import Anything, ByName, Flag, Listed, OneOf, Shape, Text, Whole
 from controller.policy.text.tree import Node
+from controller.value import dataclass
 
 # --- One rule ---
 

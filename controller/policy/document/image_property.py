@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from typing import Any, TypeGuard
 
 from controller.errors import InvalidText
@@ -18,6 +17,7 @@ from controller.policy.document.mapping import LONGEST_NAME, Field, check_keys, 
 from controller.policy.text import tree
 from controller.policy.text.json_reader import read_json
 from controller.policy.text.tree import Builder, Node, Scalar, is_null, plain
+from controller.value import dataclass
 
 SECTION = fields.IMAGE_POLICY.name
 PROPERTY = SECTION

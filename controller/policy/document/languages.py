@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -17,6 +16,7 @@ from controller.policy.document.shapes import Shape, Text
 from controller.policy.problem import quoted
 from controller.policy.text.scalars import Ambiguous
 from controller.policy.text.tree import Node, Scalar, plain
+from controller.value import dataclass
 
 PATTERN = (
     r"[0-9]{4}-(0[1-9]|1[0-2])-(0[1-9]|[12][0-9]|3[01])"

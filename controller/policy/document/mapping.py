@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar, cast
 
@@ -12,6 +11,7 @@ from controller.policy.document.findings import Findings, Spelling
 from controller.policy.document.shapes import Shape, expect_mapping
 from controller.policy.problem import Severity, quoted
 from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, is_null
+from controller.value import dataclass
 
 LONGEST_NAME = 64
 """Characters; no similar name is searched for a longer one."""

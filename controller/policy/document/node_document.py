@@ -6,7 +6,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from typing import cast
 
 from controller.policy.document import fields
@@ -17,6 +17,7 @@ from controller.policy.document.shapes import Listed, OneOf, Text
 from controller.policy.problem import Problem
 from controller.policy.text.source import read_source
 from controller.policy.text.tree import Node, is_null, plain
+from controller.value import dataclass
 
 _NAME = r"[^\s/]{1,255}"
 

@@ -6,7 +6,7 @@ An invalid document does not affect the others.
 from __future__ import annotations
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from enum import StrEnum
 from itertools import chain
 from pathlib import PurePath
@@ -22,6 +22,7 @@ from controller.policy.problem import Problem, quoted
 from controller.policy.text.source import read_source
 from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, SourcePosition, is_null
 from controller.printable import printable
+from controller.value import dataclass
 
 T = TypeVar("T")
 

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from dataclasses import dataclass
 from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
@@ -12,6 +11,7 @@ from controller.policy.document.findings import Findings
 from controller.policy.problem import quoted
 from controller.policy.text.scalars import Ambiguous
 from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, plain
+from controller.value import dataclass
 
 LONGEST_WORD = 64
 LONGEST_TEXT = 2**16

@@ -7,7 +7,8 @@ dates. A document that deletes images must have one meaning, so these are refuse
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass
+
+from controller.value import dataclass
 
 LONGEST_NUMBER = 400
 """Characters. The largest number of 64 bits has 309 digits."""

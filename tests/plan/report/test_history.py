@@ -26,7 +26,7 @@ def a_removal(ago: float, freed: Freed | int = 0, outcome: Outcome = Outcome.REM
     return Removal(intent, outcome, figure, NOON - ago, batch=batch)
 
 
-def freed_on(days: int, *history: Removal, today: Today = Today(NOON), **batches: Batch) -> list[int]:  # noqa: B008
+def freed_on(days: int, *history: Removal, today: Today = Today(NOON), **batches: Batch) -> list[int]:
     return [day.freed_bytes for day in day_by_day(history, batches, today, days)]
 
 
