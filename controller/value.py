@@ -23,9 +23,7 @@ def _dataclass(kind: type[T] | None = None, /, **options: Any) -> Any:
     return _decorator_of_values(**options) if is_value else dataclasses.dataclass(kind, **options)
 
 
-def _decorator_of_values(
-    *, frozen: bool, slots: bool, eq: bool = True, kw_only: bool = False
-) -> Callable[[type], Any]:
+def _decorator_of_values(*, frozen: bool, slots: bool, eq: bool = True, kw_only: bool = False) -> Callable[[type], Any]:
     methods = _FROZEN | _COMPARED if eq else _FROZEN
 
     def decorated(kind: type) -> Any:

@@ -275,7 +275,7 @@ def write_ledger(file: Path, status: Status, removals: Sequence[Removal] = (), b
     try:
         ledger.save(status.decision.memory)
         report = StatusReport(status, Terms())
-        ledger.report(report.summary, report.rows())
+        ledger.report(report.summary, report.rows)
         ledger.record(removals)
         for batch in batches:
             ledger.record((), batch)

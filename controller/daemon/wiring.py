@@ -195,7 +195,7 @@ class _Publisher:
     def _write(self, report: StatusReport) -> None:
         """Store the report for commands; rows are written only if something has changed."""
         if report.differs_from(self._written):
-            self._ledger.report(report.summary, report.rows())
+            self._ledger.report(report.summary, report.rows)
             self._written = report
         else:
             self._ledger.report(report.summary)

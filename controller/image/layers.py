@@ -77,8 +77,16 @@ def merge_layers(layers: Iterable[Layer]) -> dict[ChainId, Layer]:
     for layer in layers:
         known = merged.get(layer.chain)
         if known is None or known.size_bytes is None:
-            merged[layer.chain] = layer
+            merged[layer.chain] = _sharing(layer, merged)
     return merged
+
+
+def _sharing(layer: Layer, others: Mapping[ChainId, Layer]) -> Layer:
+    """The same layer with the chain ID of its parent as that has it: there are as many copies as images."""
+    parent = others.get(layer.parent) if layer.parent else None
+    if parent is None or parent.chain is layer.parent:
+        return layer
+    return Layer(layer.chain, parent.chain, layer.size_bytes)
 
 
 def freed_bytes(deleted_rows: Iterable[str], sizes: Mapping[ChainId, int | None]) -> int | None:

@@ -98,7 +98,8 @@ class Reference:
             return self.digest or self.text
         tag = "" if self.tag is None else f":{self.tag}"
         digest = "" if self.digest is None else f"@{self.digest}"
-        return repository + tag + digest
+        name = repository + tag + digest
+        return self.text if self.text == name else name  # A node has thousands of names: keep each text once.
 
 
 def image_id(text: str) -> ImageId:
@@ -122,7 +123,7 @@ def reference_from_engine(text: str) -> Reference:
     if not name or name == "<none>":
         return Reference("", "", None, None, text)
     domain, path = _split_domain(name)
-    # A node has thousands of names but few registries and repositories; keep each text once.
+    # A node has thousands of names but few registries and repositories.
     return Reference(intern(domain), intern(path), tag, digest, text)
 
 

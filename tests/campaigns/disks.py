@@ -66,7 +66,7 @@ def _pass(host: Host) -> None:
     report = StatusReport(status, _TERMS)
     with suppress(LedgerUnavailable):
         assert isinstance(host.ledger, Ledger)
-        host.ledger.report(report.summary, report.rows())
+        host.ledger.report(report.summary, report.rows)
     host.clock.elapse(61.0)
 
 

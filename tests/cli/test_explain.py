@@ -91,7 +91,7 @@ class TestRemovedImages:
             Batch("b", "tidy", Freed(5_000_000, Exactness.LOWER_BOUND)),
         )
         ledger.save(a_memory(an_observation([an_image("app:1")])))
-        ledger.report({"images": 1}, [])
+        ledger.report({"images": 1}, tuple)
         ledger.close()
         return str(file)
 

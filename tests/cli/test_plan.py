@@ -205,7 +205,7 @@ class TestOtherSettings:
         def run(*arguments: str, **of_controller: Any) -> Said:
             report = StatusReport(status, Terms(), deciding_settings(replace(base, **of_controller)))
             ledger.save(decision.memory)
-            ledger.report(report.summary, report.rows())
+            ledger.report(report.summary, report.rows)
             ledger.close()
             return imagectl("plan", "--ledger", str(tmp_path / "ledger.db"), *arguments)
 

@@ -99,6 +99,12 @@ def test_a_size_may_be_known_from_another_image() -> None:
     assert merge_layers([unsure, sure, unsure]) == {sure.chain: sure}
 
 
+def test_layers_of_many_images_share_the_text_of_their_parent() -> None:
+    one, other = (layers_of(["sha256:base", f"sha256:{top}", f"sha256:{top}2"], [3, 2, 1]) for top in "ab")
+    merged = merge_layers((*one, *other))
+    assert merged[other[1].chain].parent is merged[one[0].chain].chain
+
+
 def test_the_freed_layers_are_those_in_the_answer() -> None:
     kept, gone = an_image(("base", 100), ("own", 7))
     known = {layer.chain: layer.size_bytes for layer in (kept, gone)}

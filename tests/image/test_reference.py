@@ -224,6 +224,11 @@ def test_references_with_and_without_tags_can_be_sorted() -> None:
     assert [reference.text for reference in ordered] == ["a", f"b@{DIGEST}", "b:1", "b:2", "localhost/a:1"]
 
 
+def test_a_complete_name_is_there_once() -> None:
+    reference = reference_from_engine("registry.local:5000/team/app:1")
+    assert reference.canonical is reference.familiar is reference.text
+
+
 def test_an_id_has_one_form_on_every_engine() -> None:
     assert image_id(HEX) == image_id(DIGEST) == DIGEST
 

@@ -274,13 +274,21 @@ def images_from(
     for image in _numbered(rows, image_from, "image"):
         other = images.get(image.id)
         # The containerd store of Docker 23 and 24 has a row for each name.
-        listed = _merged(other, image) if other else image
-        images[image.id] = listed
+        listed = _unchanged(_merged(other, image) if other else image, known)
+        images[listed.id] = listed  # At once, so that a list of thousands is not there twice.
     if held is not None:
-        images = {key: replace(image, held=why) if (why := held.why(image)) else image for key, image in images.items()}
+        for image in images.values():
+            if why := held.why(image):
+                images[image.id] = _unchanged(replace(image, held=why), known)
     _check_names(images)
     _check_parents(images)
-    return {key: before if (before := known.get(key)) == image else image for key, image in images.items()}
+    return images
+
+
+def _unchanged(image: Image, known: Mapping[ImageId, Image]) -> Image:
+    """The known object, if it is equal."""
+    before = known.get(image.id)
+    return before if before and before == image else image
 
 
 def image_from(row: Row) -> Image:

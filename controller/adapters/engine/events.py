@@ -17,15 +17,6 @@ from itertools import takewhile
 from urllib.parse import urlencode
 
 from docker.types.daemon import CancellableStream
-from tenacity import (
-    RetryCallState,
-    RetryError,
-    Retrying,
-    retry_if_exception_type,
-    sleep_using_event,
-    stop_when_event_set,
-    wait_exponential,
-)
 
 from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds, mapping_of
 from controller.adapters.engine.connection import Client, Connection, ErrorAnswer
@@ -202,9 +193,10 @@ class EventStream:
         while not self._stopping.is_set():
             known = self._count
             try:
-                self._read(self._subscribed())
-            except RetryError:
-                return
+                stream = self._subscribed()
+                if stream is None:
+                    return
+                self._read(stream)
             except Exception as error:  # This thread must not die: an unread stream slows the engine.
                 broken = {"event": LogEvent.ENGINE_EVENTS_BROKEN}
                 _log.warning("the engine's event stream broke (%r); reconnecting", error, extra=broken)
@@ -213,32 +205,35 @@ class EventStream:
             empty_streams = empty_streams + 1 if self._count == known else 0
             self._stopping.wait(min(_SHORTEST_PAUSE_SECONDS * 2**empty_streams, _LONGEST_PAUSE_SECONDS))
 
-    def _subscribed(self) -> CancellableStream[bytes]:
-        """The stream from the end of the last one; retries until it succeeds. Raises RetryError when stopping."""
-        attempts = Retrying(
-            retry=retry_if_exception_type((EngineUnavailable, ErrorAnswer)),
-            wait=wait_exponential(_SHORTEST_PAUSE_SECONDS, max=_LONGEST_PAUSE_SECONDS),
-            stop=stop_when_event_set(self._stopping),
-            sleep=sleep_using_event(self._stopping),
-            before_sleep=self._refused,
-        )
-        self._stream, start = attempts(self._connection.request, "events", self._begin)
+    def _subscribed(self) -> CancellableStream[bytes] | None:
+        """The stream from the end of the last one; retries until it succeeds. None when stopping."""
+        pause = _SHORTEST_PAUSE_SECONDS
+        while not self._stopping.is_set():
+            try:
+                return self._subscribed_to(*self._connection.request("events", self._begin))
+            except (EngineUnavailable, ErrorAnswer) as error:
+                self._refused(error)
+            self._stopping.wait(pause)
+            pause = min(2 * pause, _LONGEST_PAUSE_SECONDS)
+        return None
+
+    def _subscribed_to(self, stream: CancellableStream[bytes], start: ReplayStart) -> CancellableStream[bytes]:
+        self._stream = stream
         with self._lock:
             self._cursor, self._run_of_cursor, self._is_stale = start.cursor, start.run, False
             if start.engine != self._engine:
                 self._engine, self._cursor_at_beat = start.engine, start.cursor
             self._is_complete, self._is_provable, self.refusal = start.is_complete, start.is_provable, ""
             self._is_replay_late = start.is_late
-        return self._stream
+        return stream
 
     def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
         known = KnownCursors(EventCursor(self._cursor, self._run_of_cursor), self._engine, self._cursors)
         start = replay_start(client, self._connection.address.url, known)
         return _stream_of(client, start.cursor), start
 
-    def _refused(self, attempt: RetryCallState) -> None:
+    def _refused(self, error: EngineUnavailable | ErrorAnswer) -> None:
         """Report an answer that is not a stream. An unreachable engine is reported elsewhere."""
-        error = attempt.outcome.exception() if attempt.outcome else None
         self.refusal = f"{error.status}: {error}" if isinstance(error, ErrorAnswer) else ""
         self._tried.set()
 

@@ -204,20 +204,20 @@ class Ledger:
 
         self._transact(write)
 
-    def report(self, summary: object, rows: Iterable[KeyedRow] | None = None) -> None:
-        """Write what differs from the last report; None: no row differs.
+    def report(self, summary: object, rows: Callable[[], Iterable[KeyedRow]] | None = None) -> None:
+        """Write what differs from the last report; None: no row differs. Rows are made one by one while they are
+        written: all of them take many megabytes.
 
         On a full disk it is deleted instead: removals need the room, and commands then decide by themselves.
         """
         if rows is None and self._memory is not self._saved:
             return  # Nothing but time has passed; the summary waits with the memory.
-        rows = None if rows is None else list(rows)
 
         def write(db: sqlite3.Connection) -> None:
             if is_short(db, self._file):
                 delete_report(db)
             else:
-                write_report(db, summary, rows)
+                write_report(db, summary, rows() if rows else None)
 
         self._transact(write)
 
@@ -397,10 +397,10 @@ def _loaded(db: sqlite3.Connection) -> Loaded:
     number, total = guard_of(db)
     db.text_factory = bytes
     try:
-        rows = db.execute("SELECT part, key, value, seal FROM memory WHERE part <> ?", (GUARD,)).fetchall()
+        rows = db.execute("SELECT part, key, value, seal FROM memory WHERE part <> ?", (GUARD,))
+        return memory_from(rows, lambda found, added: (found, added) == (number, total))
     finally:
         db.text_factory = str
-    return memory_from(rows, lambda found, added: (found, added) == (number, total))
 
 
 def _rewrite(db: sqlite3.Connection, memory: Memory) -> None:

@@ -4,18 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping
 
-from tenacity import RetryCallState, wait_exponential
-
 from controller.image.reference import ImageId
 from controller.plan.memory.memory import Attempt, AttemptKey, Setback
 from controller.plan.verdict.removal import Outcome, Removal
 
 SHORTEST_SECONDS = 5.0
 LONGEST_SECONDS = 1800.0
+_MOST_DOUBLINGS = 10
+"""By then it is longer than the longest."""
 _JITTER = 0.2
 """At most a fifth is added, so that failures of one time are not all retried at one time."""
-
-_doubling = wait_exponential(multiplier=SHORTEST_SECONDS, max=LONGEST_SECONDS)
 
 
 def attempts_after(
@@ -46,9 +44,7 @@ def _attempt(before: Attempt | None, removal: Removal, situation: str, now: floa
 
 def backoff_seconds(failures: int) -> float:
     """5 s after the first failure, doubling to half an hour."""
-    state = RetryCallState(retry_object=None, fn=None, args=(), kwargs={})  # type: ignore[arg-type]
-    state.attempt_number = failures
-    return _doubling(state)
+    return min(LONGEST_SECONDS, SHORTEST_SECONDS * 2.0 ** min(failures - 1, _MOST_DOUBLINGS))
 
 
 def is_news(removal: Removal, before: Mapping[AttemptKey, Attempt]) -> bool:

@@ -22,7 +22,7 @@ RESYNC = 300.0
 def ledger(tmp_path: Path) -> Iterator[Ledger]:
     ledger = Ledger(tmp_path / "ledger.db", RESYNC)
     ledger.save(a_full_memory())
-    ledger.report({"images": 1}, [])
+    ledger.report({"images": 1}, tuple)
     yield ledger
     ledger.close()
 

@@ -423,7 +423,7 @@ def fill_every_table(ledger: Ledger, file: Path) -> None:
     ledger.save(a_full_memory())
     ledger.intend([an_intent("open:1")])
     ledger.record([a_removal(batch="batch 1", freed=FREED_IN_BATCH)], Batch("batch 1", "doc", UNKNOWN_BYTES))
-    ledger.report({"images": 1}, [(("reference", "a"), {"verdict": "DUE"})])
+    ledger.report({"images": 1}, lambda: [(("reference", "a"), {"verdict": "DUE"})])
     record_downloads(file, ["late:1"])
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sqlite3
 from collections.abc import Iterator
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -52,40 +53,40 @@ def test_before_the_first_report_there_is_none(reader: ReportReader) -> None:
 def test_rows_are_read_as_they_were_written_and_in_the_order_of_their_keys(
     ledger: Ledger, reader: ReportReader
 ) -> None:
-    ledger.report(Row(), ROWS)
+    ledger.report(Row(), lambda: ROWS)
     assert reader.rows("reference", Row) == [A_ROW, ANOTHER]
     assert reader.keys("reference") == ["a\t1", "b\t2"]
     assert reader.clock() == MEMORY.clock
 
 
 def test_the_next_report_replaces_the_last(ledger: Ledger, reader: ReportReader) -> None:
-    ledger.report(Row(), ROWS)
-    ledger.report(Row("images 1"), [(("reference", "b\t2"), A_ROW)])
+    ledger.report(Row(), lambda: ROWS)
+    ledger.report(Row("images 1"), lambda: [(("reference", "b\t2"), A_ROW)])
     assert reader.rows("reference", Row) == [A_ROW]
     assert reader.rows("summary", Row) == [Row("images 1")]
 
 
 def test_a_reader_sees_one_report_however_many_follow(ledger: Ledger, reader: ReportReader) -> None:
-    ledger.report(Row(), ROWS)
+    ledger.report(Row(), lambda: ROWS)
     assert len(reader.rows("reference", Row)) == 2
-    ledger.report(Row("images 1"), [(("reference", "c\t3"), A_ROW)])
+    ledger.report(Row("images 1"), lambda: [(("reference", "c\t3"), A_ROW)])
     assert reader.keys("reference") == ["a\t1", "b\t2"]
     assert reader.rows("summary", Row) == [Row()]
 
 
 def test_if_no_row_differs_only_the_summary_is_written(ledger: Ledger, reader: ReportReader) -> None:
-    ledger.report(Row(), ROWS)
+    ledger.report(Row(), lambda: ROWS)
     ledger.report(Row("images 2"))
     assert reader.keys("reference") == ["a\t1", "b\t2"]
     assert reader.rows("summary", Row) == [Row("images 2")]
 
 
 def test_equal_rows_are_not_written_again(ledger: Ledger, tmp_path: Path) -> None:
-    ledger.report(Row(), ROWS)
+    ledger.report(Row(), lambda: ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("CREATE TRIGGER t BEFORE UPDATE ON report BEGIN SELECT RAISE(ABORT, 'written again'); END")
     other.close()
-    ledger.report(Row(), ROWS)
+    ledger.report(Row(), lambda: ROWS)
     with pytest.raises(LedgerUnavailable, match="written again"):
         ledger.report(Row("images 3"))
 
@@ -94,7 +95,7 @@ def test_a_new_process_replaces_the_rows_of_an_older_one(tmp_path: Path) -> None
     another: list[KeyedRow] = [(("reference", "c\t3"), Row())]
     for rows in (ROWS, another):
         ledger = Ledger(tmp_path / "ledger.db")
-        ledger.report(Row(), rows)
+        ledger.report(Row(), partial(iter, rows))
         ledger.close()
     reader = ReportReader(tmp_path / "ledger.db")
     assert reader.keys("reference") == ["c\t3"]
@@ -102,7 +103,7 @@ def test_a_new_process_replaces_the_rows_of_an_older_one(tmp_path: Path) -> None
 
 
 def test_a_report_that_cannot_be_read_is_one_line(ledger: Ledger, reader: ReportReader, tmp_path: Path) -> None:
-    ledger.report(Row(), ROWS)
+    ledger.report(Row(), lambda: ROWS)
     with sqlite3.connect(tmp_path / "ledger.db") as other:
         other.execute("UPDATE report SET value = '{'")
     other.close()

@@ -31,7 +31,7 @@ class QuietHost(Host):
         report = StatusReport(self.last, Terms())
         assert isinstance(self.ledger, Ledger)
         differs = report.differs_from(before)
-        self.ledger.report(report.summary, report.rows() if differs else None)
+        self.ledger.report(report.summary, report.rows if differs else None)
         return report
 
 
