@@ -74,7 +74,24 @@ def _delattr(self: Any, name: str) -> None:
     raise FrozenInstanceError(f"cannot delete field {name!r}")
 
 
-_FROZEN: dict[str, Any] = {"__init__": _init, "__repr__": _repr, "__setattr__": _setattr, "__delattr__": _delattr}
+def _getstate(self: Any) -> list[Any]:
+    return [getattr(self, each.name) for each in fields(self)]
+
+
+def _setstate(self: Any, state: list[Any]) -> None:
+    """For copies and pickles, which are made without `__init__`."""
+    for each, value in zip(fields(self), state, strict=True):
+        object.__setattr__(self, each.name, value)
+
+
+_FROZEN: dict[str, Any] = {
+    "__init__": _init,
+    "__repr__": _repr,
+    "__setattr__": _setattr,
+    "__delattr__": _delattr,
+    "__getstate__": _getstate,
+    "__setstate__": _setstate,
+}
 _COMPARED: dict[str, Any] = {"__eq__": _eq, "__hash__": _hash}
 
 

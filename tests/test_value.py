@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Mapping
+from copy import deepcopy
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
 from typing import Any
 
@@ -83,6 +84,11 @@ class TestAValue:
         match changed:
             case base(name, size):
                 assert (name, size) == ("a", 3)
+
+    def test_can_be_copied(self, base: Any, derived: Any, by_identity: Any) -> None:
+        value = derived("a", labels={"b": 1})
+        assert deepcopy(value) == value
+        assert deepcopy(value).labels is not value.labels
 
     def test_names_what_is_missing(self, base: Any, derived: Any, by_identity: Any) -> None:
         with pytest.raises(TypeError, match=r"Base\.__init__\(\) missing 1 required positional argument: 'name'"):
