@@ -9,12 +9,12 @@ import os
 import re
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import Field, field, fields
-from difflib import get_close_matches
 from math import inf
 from pathlib import Path
 from typing import Any
 
 from controller.errors import InvalidSettings
+from controller.spelling import nearest
 from controller.value import dataclass
 
 CONFIG_FILE = Path("/etc/image-controller/config.toml")
@@ -209,6 +209,8 @@ REPEATABLE = ("protect", "allow_host")
 SWITCHES = ("dry_run", "once", "protect_local")
 _PREFIX = "IMAGECTL_"
 CONFIG_VARIABLE = "IMAGECTL_CONFIG"
+COMPLETION_VARIABLE = "_IMAGECTL_COMPLETE"
+"""Set by the completion scripts of shells."""
 """Names the configuration file, as --config does."""
 _OF_OTHERS = ("EXCHANGE_", "ENGINES_", "TEST_", "PORT", "SERVICE_")
 """Variables of `sync`, of scripts in deploy/ and of tests; and those of Kubernetes for a service named imagectl."""
@@ -297,8 +299,8 @@ def _read_config(config: Path | None) -> Mapping[str, Any]:
 
 
 def _did_you_mean(name: str, known: Iterable[str]) -> str:
-    near = get_close_matches(name, list(known), 1)
-    return f" (did you mean {near[0]}?)" if near else ""
+    near = nearest(name, known)
+    return f" (did you mean {near}?)" if near else ""
 
 
 def _state_folder(environment: Mapping[str, str]) -> Path:

@@ -10,8 +10,9 @@ from click.shell_completion import get_completion_class
 
 from controller.cli.options import settings_silently_from
 from controller.cli.reported import reported_names
-from controller.cli.shells import VARIABLE, register
+from controller.cli.shells import register
 from controller.errors import ControllerError
+from controller.settings import COMPLETION_VARIABLE
 
 SHELLS = ("bash", "zsh", "fish")
 
@@ -31,7 +32,7 @@ def completion(context: click.Context, shell: str) -> None:
     """
     register()
     if kind := get_completion_class(shell):
-        click.echo(kind(context.find_root().command, {}, "imagectl", VARIABLE).source())
+        click.echo(kind(context.find_root().command, {}, "imagectl", COMPLETION_VARIABLE).source())
 
 
 def names_of(kind: str) -> Callable[[click.Context, click.Parameter, str], list[str]]:

@@ -11,17 +11,18 @@ import sys
 from collections.abc import Callable
 from contextlib import suppress
 from importlib import import_module
-from typing import Any, TextIO
+from typing import TYPE_CHECKING, Any, TextIO
 
 import click
-from click.shell_completion import CompletionItem
 
 from controller import __version__, settings
 from controller.cli.output.selection import nearest
-from controller.cli.shells import VARIABLE, register
 from controller.cli.version import in_words
 from controller.errors import ControllerError, EngineUnavailable, LedgerError, UserError
 from controller.printable import printable
+
+if TYPE_CHECKING:
+    from click.shell_completion import CompletionItem
 
 COMMANDS = {
     "run": ("controller.cli.run:run", "Watch policies and the engine, and remove what is due."),
@@ -85,6 +86,8 @@ class _Commands(click.Group):
 
     def shell_complete(self, ctx: click.Context, incomplete: str) -> list[CompletionItem]:
         """The same for completion."""
+        from click.shell_completion import CompletionItem
+
         commands = [CompletionItem(name, help=text) for name, (_, text) in COMMANDS.items()]
         options = click.Command.shell_complete(self, ctx, incomplete)
         return [item for item in commands if item.value.startswith(incomplete)] + options
@@ -122,7 +125,9 @@ def imagectl() -> None:
 
 def main() -> None:
     """Run the command line, or complete it for a shell."""
-    if VARIABLE in settings.environment():
+    if settings.COMPLETION_VARIABLE in settings.environment():
+        from controller.cli.shells import register
+
         register()
     sys.exit(run(sys.argv[1:]))
 

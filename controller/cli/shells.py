@@ -6,8 +6,6 @@ from click.shell_completion import BashComplete, add_completion_class, split_arg
 
 from controller import settings
 
-VARIABLE = "_IMAGECTL_COMPLETE"
-
 # bash replaces only what follows the last colon or equals sign.
 _BASH = """\
 %(complete_func)s() {

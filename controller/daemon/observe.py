@@ -5,7 +5,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import field
 
 from controller.daemon.ports import EnginePort
 from controller.errors import EngineUnavailable, ImageGone
@@ -16,6 +16,7 @@ from controller.instant import Clock
 from controller.plan.memory.engines import is_same_engine
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Engine, Observation, Store
+from controller.value import dataclass
 
 _INSPECTIONS_AT_ONCE = 4
 _ATTEMPTS = 2
@@ -84,12 +85,19 @@ class Observer:
         if not unknown:
             return {}
         ahead = iter(unknown)  # Shared by the threads: one task for each image would cost 1.6 KiB an image.
+        shared: dict[Layer, Layer] = {}
         with ThreadPoolExecutor(_INSPECTIONS_AT_ONCE, thread_name_prefix="inspection") as pool:
-            parts = [pool.submit(self._inspected, ahead) for _ in range(_INSPECTIONS_AT_ONCE)]
+            parts = [pool.submit(self._inspected, ahead, shared) for _ in range(_INSPECTIONS_AT_ONCE)]
         return {image: layers for part in parts for image, layers in part.result().items()}
 
-    def _inspected(self, ahead: Iterator[ImageId]) -> dict[ImageId, tuple[Layer, ...]]:
-        return {image: layers for image in ahead if (layers := self._layers(image)) is not None}
+    def _inspected(self, ahead: Iterator[ImageId], shared: dict[Layer, Layer]) -> dict[ImageId, tuple[Layer, ...]]:
+        """The layers of the images; a layer that many images have is one object."""
+        found = ((image, self._layers(image)) for image in ahead)
+        return {
+            image: tuple(shared.setdefault(layer, layer) for layer in layers)
+            for image, layers in found
+            if layers is not None
+        }
 
     def _layers(self, image: ImageId) -> tuple[Layer, ...] | None:
         if self.stopping.is_set():

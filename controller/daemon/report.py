@@ -7,7 +7,7 @@ node may have thousands of images.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import field
 from functools import cached_property
 
 from controller import __version__
@@ -34,6 +34,7 @@ from controller.plan.report.rows import (
 )
 from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.reclaim import not_counted
+from controller.value import dataclass
 
 KeyedRow = tuple[tuple[str, str], ReferenceRow | ExplanationRow | DocumentRow | SettingRow]
 """A row with its kind (reference, explanation, document, setting) and a key among these."""

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
 
 from controller.daemon.status import PassResult, Status
 from controller.instant import Clock
 from controller.quantity import seconds_in_words
+from controller.value import dataclass
 
 ALIVE_WITHIN_SECONDS = 60.0
 """The loop reports every ten seconds, and during removals and after each answer of the engine."""

@@ -8,14 +8,36 @@ from __future__ import annotations
 
 import asyncio
 import json
+import subprocess
 import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from hashlib import sha256
+from pathlib import Path
 from typing import Any
 
 _HEAD = b"HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n"
 _STREAM = _HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 _HISTORY = [{"Size": 300}, {"Size": 200}, {"Size": 100}]
 _SHARE_A_BASE = 100
+_PATIENCE_SECONDS = 60.0
+
+
+@contextmanager
+def running(folder: Path, images: int) -> Iterator[str]:
+    """The address of one that runs in its own process, with its socket in this folder."""
+    socket = folder / "s"
+    process = subprocess.Popen([sys.executable, "-m", "tests.bench.fast_engine", str(socket), str(images)])
+    try:
+        until = time.monotonic() + _PATIENCE_SECONDS
+        while not socket.exists():
+            assert time.monotonic() < until, "the engine does not start"
+            time.sleep(0.05)
+        yield f"unix://{socket}"
+    finally:
+        process.terminate()
+        process.wait()
 
 
 def _digest(word: str) -> str:

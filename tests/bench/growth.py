@@ -8,18 +8,16 @@ from __future__ import annotations
 import os
 import subprocess
 import sys
-import time
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
+from tests.bench import fast_engine
 from tests.bench.figure import Figure
 
 IMAGES = (1_000, 10_000, 100_000)
 LIMIT_KIB_AN_IMAGE = 8.0
-_PATIENCE_SECONDS = 60.0
 _POLICY = """\
 label: everything, some day
 enabled: true
@@ -39,7 +37,7 @@ class Cost:
 def figures(numbers: Sequence[int] = IMAGES) -> Iterator[Figure]:
     costs: dict[int, Cost] = {}
     for images in numbers:
-        with TemporaryDirectory() as name, _engine(Path(name), images):
+        with TemporaryDirectory() as name, fast_engine.running(Path(name), images):
             for kind in ("first", "second"):
                 cost = _once(Path(name))
                 what = f"{kind} pass, {images:,} images"
@@ -54,21 +52,6 @@ def figures(numbers: Sequence[int] = IMAGES) -> Iterator[Figure]:
 
 def _each(cost: Cost, images: int) -> str:
     return f"{cost.cpu_seconds / images * 1_000:.2f} ms for each"
-
-
-@contextmanager
-def _engine(folder: Path, images: int) -> Iterator[None]:
-    socket = folder / "s"
-    process = subprocess.Popen([sys.executable, "-m", "tests.bench.fast_engine", str(socket), str(images)])
-    try:
-        until = time.monotonic() + _PATIENCE_SECONDS
-        while not socket.exists():
-            assert time.monotonic() < until, "the engine does not start"
-            time.sleep(0.05)
-        yield
-    finally:
-        process.terminate()
-        process.wait()
 
 
 def _once(folder: Path) -> Cost:

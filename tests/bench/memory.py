@@ -1,4 +1,4 @@
-"""The memory of a running controller on a real engine, and its growth over passes."""
+"""The memory of a running controller beside an engine that answers at once, and its growth over passes."""
 
 from __future__ import annotations
 
@@ -13,17 +13,16 @@ import urllib.error
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import dataclass
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
-from tests.bench.engines import an_engine
+from tests.bench import fast_engine
 from tests.bench.figure import Figure
 from tests.fakes import a_document, a_removal
 from tests.host import a_host
-from tests.with_docker import images
-from tests.with_docker.images import Layer, Recipe
 
-LIMITS_MIB = {1_000: 45.0, 5_000: 60.0}
+LIMITS_MIB = {1_000: 42.0, 5_000: 55.0}
 PASSES, GROWTH_LIMIT_KIB = 10_000, 256.0
 _PATIENCE_SECONDS = 600.0
 _POLICY = """\
@@ -35,33 +34,54 @@ image_policy:
 
 
 def figures() -> Iterator[Figure]:
-    with an_engine("d26-gd") as (engine, api):
-        loaded = 0
-        for many, limit in LIMITS_MIB.items():
-            more = range(loaded, many)
-            images.load(api, (Recipe((f"many.local/app:{n}",), (Layer("base"),), variant=str(n)) for n in more))
-            loaded = many
-            with _running(engine.host) as controller:
-                address = _address(controller)
-                _await_readiness(address)
-                what = f"RSS of imagectl run at {many:,} images, after"
-                yield Figure(f"{what} some passes and scrapes", _rss_mib(controller, address, "/metrics"), "MiB", limit)
-                asked = _rss_mib(controller, address, "/metrics", "/", "/api/status")
-                yield Figure(f"{what} requests of the page and the API", asked, "MiB")
+    for many, limit in LIMITS_MIB.items():
+        with (
+            TemporaryDirectory() as folder,
+            fast_engine.running(Path(folder), many) as host,
+            running(host) as controller,
+        ):
+            what = f"RSS of imagectl run at {many:,} images, after"
+            yield Figure(f"{what} some passes and scrapes", _after_passes(controller, "/metrics"), "MiB", limit)
+            asked = _after_passes(controller, "/metrics", "/", "/api/status")
+            yield Figure(f"{what} requests of the page and the API", asked, "MiB", limit)
     yield _growth()
 
 
+@dataclass(frozen=True, slots=True)
+class Running:
+    """`imagectl run` after its first pass."""
+
+    process: int
+    address: str
+
+    def get(self, path: str) -> int:
+        """The status of the answer, which is read to its end."""
+        try:
+            with urllib.request.urlopen(self.address + path) as answer:
+                answer.read()
+                return int(answer.status)
+        except urllib.error.HTTPError as error:
+            return error.code
+
+    def mib(self, kind: str = "VmRSS") -> float:
+        """Its memory now, or another value of proc(5)."""
+        status = Path(f"/proc/{self.process}/status").read_text()
+        return int(re.findall(rf"{kind}:\s+(\d+)", status)[0]) / 1_024
+
+
 @contextmanager
-def _running(host: str) -> Iterator[subprocess.Popen[str]]:
-    """The controller itself, after its first pass."""
+def running(host: str) -> Iterator[Running]:
+    """A controller of its own for this engine."""
     with TemporaryDirectory() as folder:
         (Path(folder) / "policies").mkdir()
         (Path(folder) / "policies" / "all.yaml").write_text(_POLICY)
         options = ["--policies", f"{folder}/policies", "--docker-host", host, "--ledger", f"{folder}/ledger.db"]
-        command = [str(Path(sys.executable).with_name("imagectl")), "run", *options, "--listen", "127.0.0.1:0"]
+        command = [sys.executable, "-m", "controller", "run", *options, "--listen", "127.0.0.1:0"]
         process = subprocess.Popen([*command, "--log-format", "text"], stderr=subprocess.PIPE, text=True)
         try:
-            yield process
+            controller = Running(process.pid, _address_of(process))
+            _await_readiness(controller)
+            yield controller
         finally:
             process.terminate()
             process.wait()
@@ -69,25 +89,7 @@ def _running(host: str) -> Iterator[subprocess.Popen[str]]:
             process.stderr.close()
 
 
-def _await_readiness(address: str) -> None:
-    deadline = time.monotonic() + _PATIENCE_SECONDS
-    while _answer(f"{address}/readyz") != 200:
-        assert time.monotonic() < deadline, "no pass succeeds"
-        time.sleep(0.2)
-
-
-def _rss_mib(controller: subprocess.Popen[str], address: str, *paths: str) -> float:
-    """The memory after some passes, with requests for these paths in between."""
-    for _ in range(10):
-        os.kill(controller.pid, signal.SIGHUP)
-        time.sleep(1.5)
-        for path in paths:
-            assert _answer(address + path) == 200
-    status = Path(f"/proc/{controller.pid}/status").read_text()
-    return int(re.findall(r"VmRSS:\s+(\d+)", status)[0]) / 1_024
-
-
-def _address(controller: subprocess.Popen[str]) -> str:
+def _address_of(controller: subprocess.Popen[str]) -> str:
     assert controller.stderr is not None
     for line in controller.stderr:
         if found := re.search(r"metrics at (\S+)/metrics", line):
@@ -95,13 +97,21 @@ def _address(controller: subprocess.Popen[str]) -> str:
     raise AssertionError("the controller has ended")
 
 
-def _answer(address: str) -> int:
-    try:
-        with urllib.request.urlopen(address) as answer:
-            answer.read()
-            return int(answer.status)
-    except urllib.error.HTTPError as error:
-        return error.code
+def _await_readiness(controller: Running) -> None:
+    deadline = time.monotonic() + _PATIENCE_SECONDS
+    while controller.get("/readyz") != 200:
+        assert time.monotonic() < deadline, "no pass succeeds"
+        time.sleep(0.2)
+
+
+def _after_passes(controller: Running, *paths: str) -> float:
+    """The memory after some passes, with requests for these paths in between."""
+    for _ in range(10):
+        os.kill(controller.process, signal.SIGHUP)
+        time.sleep(1.5)
+        for path in paths:
+            assert controller.get(path) == 200
+    return controller.mib()
 
 
 def _growth() -> Figure:

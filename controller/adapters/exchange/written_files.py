@@ -11,12 +11,13 @@ import os
 import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 
 from controller.adapters.folder.files import LIST
 from controller.errors import DeliveryFailed
+from controller.value import dataclass
 
 LOCK = ".imagectl-sync.lock"
 SCRATCH = ".imagectl-sync.tmp"

@@ -11,7 +11,7 @@ import json
 import logging
 import sqlite3
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
 from operator import attrgetter
@@ -441,13 +441,14 @@ def _gone(part: Part, before: Memory, after: Memory) -> list[tuple[str, str]]:
     return [] if old is new else [(part.name, key_text(key)) for key in old.keys() - new.keys()]
 
 
-def _changed(part: Part, before: Memory, after: Memory) -> list[StoredRow]:
+def _changed(part: Part, before: Memory, after: Memory) -> Iterator[StoredRow]:
     """The rows that are new or have another value."""
     old, new = part.of(before), part.of(after)
     if old is new:
-        return []
-    changed = (key for key, value in new.items() if key not in old or (old[key] is not value and old[key] != value))
-    return [row_of(part, key, new[key]) for key in changed]
+        return
+    for key, value in new.items():
+        if key not in old or (old[key] is not value and old[key] != value):
+            yield row_of(part, key, value)
 
 
 def _insert(db: sqlite3.Connection, table: str, columns: Sequence[str], rows: Iterable[tuple[Any, ...]]) -> None:

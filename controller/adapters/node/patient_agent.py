@@ -9,11 +9,12 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import field, replace
 
 from controller.adapters.node.agent import Agent
 from controller.log_events import LogEvent
 from controller.plan.node.agent import NodeAnswer
+from controller.value import dataclass
 
 ANSWERS_LAST_SECONDS = 60.0
 PASS_WAITS_SECONDS = 5.0

@@ -10,8 +10,8 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable, Mapping
-from difflib import get_close_matches
 
+from controller import spelling
 from controller.errors import InvalidSettings
 from controller.value import dataclass
 
@@ -52,8 +52,8 @@ def any_text() -> tuple[str, ...]:
 def nearest(word: str, words: Iterable[str]) -> str:
     """` (did you mean X?)`, or nothing."""
     known = {each.lower(): each for each in words}
-    near = get_close_matches(word.lower(), known, 1)
-    return f" (did you mean {known[near[0]]}?)" if near else ""
+    near = spelling.nearest(word.lower(), known)
+    return f" (did you mean {known[near]}?)" if near else ""
 
 
 def listed(what: str, words: Iterable[str]) -> str:

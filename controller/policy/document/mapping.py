@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import dataclasses
 import re
-from difflib import get_close_matches
 from typing import Any, Generic, TypeVar, cast
 
 from controller.policy.document.findings import Findings, Spelling
 from controller.policy.document.shapes import Shape, expect_mapping
 from controller.policy.problem import Severity, quoted
 from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, is_null
+from controller.spelling import nearest
 from controller.value import dataclass
 
 LONGEST_NAME = 64
@@ -153,8 +153,7 @@ class MappingShape(Shape[Values]):
         if len(name) > LONGEST_NAME:
             return None
         by_folded = {_folded(known): field for known, (field, _) in self._known.items()}
-        close = get_close_matches(_folded(name), by_folded, n=1, cutoff=0.7)
-        return by_folded[close[0]] if close else None
+        return by_folded.get(nearest(_folded(name), by_folded, similarity=0.7))
 
     def _names(self, spelling: Spelling | None) -> str:
         return f"its fields are {', '.join(one.name_in(spelling) for one in self.fields)}" if self.is_closed else ""

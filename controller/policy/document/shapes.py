@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import re
 from abc import ABC, abstractmethod
-from difflib import get_close_matches
 from typing import Any, Generic, TypeVar
 
 from controller.policy.document.findings import Findings
 from controller.policy.problem import quoted
 from controller.policy.text.scalars import Ambiguous
 from controller.policy.text.tree import Mapping, Node, Scalar, Sequence, plain
+from controller.spelling import nearest
 from controller.value import dataclass
 
 LONGEST_WORD = 64
@@ -142,9 +142,9 @@ class OneOf(Shape[str]):
         text = Text().read(node, path, found)
         if text is None or text in self.words:
             return text
-        close = get_close_matches(text[:LONGEST_WORD], self.words, n=1)
+        close = nearest(text[:LONGEST_WORD], self.words)
         all_words = " or ".join(quoted(word) for word in self.words)
-        hint = f"did you mean {quoted(close[0])}?" if close else f"write {all_words}"
+        hint = f"did you mean {quoted(close)}?" if close else f"write {all_words}"
         found.error(node, path, f"unknown value {quoted(text)}", hint)
         return None
 

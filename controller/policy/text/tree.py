@@ -7,12 +7,13 @@ recursive code runs on it.
 from __future__ import annotations
 
 import re
-from dataclasses import dataclass, field
+from dataclasses import field
 from typing import NamedTuple, Protocol
 
 from controller.errors import InvalidText
 from controller.policy.problem import quoted
 from controller.policy.text.scalars import Ambiguous, Value
+from controller.value import dataclass
 
 MOST_NODES = 10_000
 MOST_NODES_OF_A_FILE = 50_000
