@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 
 from controller.image.image import Image
 from controller.image.reference import ImageId, Reference
@@ -19,6 +18,7 @@ from controller.plan.verdict.local import why_local
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.recent import CoveredImage, Rank, kept_as_recent
 from controller.plan.verdict.verdict import Finding, Reason, Rule, Verdict
+from controller.value import dataclass
 
 
 @dataclass(frozen=True, slots=True)

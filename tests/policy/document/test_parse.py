@@ -437,7 +437,7 @@ def _counted(monkeypatch: pytest.MonkeyPatch, name: str) -> list[int]:
 def test_of_many_unknown_keys_only_the_first_hundred_cost_a_hint(
     monkeypatch: pytest.MonkeyPatch, is_json: bool
 ) -> None:
-    hints = _counted(monkeypatch, "get_close_matches")
+    hints = _counted(monkeypatch, "nearest")
     keys = {f"key{number}": 1 for number in range(4_500)}
     text = json.dumps(keys) if is_json else "".join(f"{key}: 1\n" for key in keys)
     parsed = parse_documents(text.encode(), "x.yaml")
