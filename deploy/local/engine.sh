@@ -192,9 +192,13 @@ start_rootless_engine() { # NAME FOLDER ROOT OWNER REGISTRY...
             system service --time=0 "$(host_of "$dir")"
     else
         write_rootless_docker_configuration "$dir" "$@"
-        # The network of the host, as /dev/net/tun need not be open to users.
-        start_service "$dir" "$owner" "$root" "${as[@]}" \
-            env DOCKERD_ROOTLESS_ROOTLESSKIT_NET=host DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=none \
+        # A network of its own, empty: /dev/net/tun need not be open to users, and in a network that it does not own
+        # Docker cannot return from the network of a container.
+        mkdir -p "$dir/bin"
+        printf '#!/bin/sh\nexec unshare --net /usr/sbin/dockerd "$@"\n' >"$dir/bin/dockerd"
+        chmod 755 "$dir/bin/dockerd"
+        start_service "$dir" "$owner" "$root" "${as[@]}" env "PATH=$dir/bin:/usr/sbin:/usr/bin:/sbin:/bin" \
+            DOCKERD_ROOTLESS_ROOTLESSKIT_NET=host DOCKERD_ROOTLESS_ROOTLESSKIT_PORT_DRIVER=none \
             /usr/share/docker.io/contrib/dockerd-rootless.sh --config-file "$dir/daemon.json"
     fi
 }

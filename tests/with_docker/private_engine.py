@@ -17,6 +17,7 @@ import docker
 from docker.errors import APIError
 
 from tests.fake_engine import Kind
+from tests.with_docker.forwarding import forward, network_of
 
 SCRIPTS = Path(__file__).parents[2] / "deploy" / "local"
 _PATIENCE_SECONDS = 600
@@ -69,6 +70,13 @@ class PrivateEngine:
     def start(self) -> None:
         """Start it if it is stopped; its store is kept."""
         run_script("engine.sh", "up", self.name, "--owner", str(os.getpid()), "--insecure-registry", self.registry)
+        self.reach_registry()
+
+    def reach_registry(self) -> None:
+        """Rootless Docker has a network of its own, empty but for the port of the registry."""
+        if self.is_rootless and not self.is_podman:
+            network = network_of(f"/usr/sbin/dockerd --config-file {self.folder}/daemon.json")
+            forward(network, int(_port_of(self.registry)))
 
     def stop(self) -> None:
         """Stop it as a service manager does; the socket is removed, the store is kept."""
@@ -84,7 +92,9 @@ def start_engine(kind: str, registry: str) -> PrivateEngine:
     name = _name_of(kind)
     run_script("engine.sh", "down", name)
     host = run_script("engine.sh", "up", name, "--owner", str(os.getpid()), "--insecure-registry", registry)
-    return PrivateEngine(kind, host, registry)
+    engine = PrivateEngine(kind, host, registry)
+    engine.reach_registry()
+    return engine
 
 
 @contextmanager
