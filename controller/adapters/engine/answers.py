@@ -11,8 +11,8 @@ import math
 import re
 from codecs import getincrementaldecoder
 from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import field, replace
-from functools import lru_cache
 from typing import TypeVar
 
 from controller.errors import InvalidReference
@@ -57,9 +57,6 @@ _YEAR_10000 = 253_402_300_800
 Row = Mapping[str, object]
 T = TypeVar("T")
 
-# Every list repeats the same names: parse each once.
-_reference = lru_cache(maxsize=32_768)(listed_reference)
-
 
 # ── JSON ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -71,8 +68,22 @@ def _whole(digits: str) -> int | float:
     return -math.inf if digits.startswith("-") else math.inf
 
 
-_decoder = json.JSONDecoder(parse_int=_whole)
-_skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(r"[ \t\n\r]*").match  # type: ignore[assignment]
+_scan = json.JSONDecoder().scan_once
+_careful = json.JSONDecoder(parse_int=_whole)
+"""Three times slower."""
+_BLANKS = " \t\n\r"
+_skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(rf"[{_BLANKS}]*").match  # type: ignore[assignment]
+
+
+def _decoded(text: str, at: int) -> tuple[object, int]:
+    """The value at this place, and its end. Raises ValueError."""
+    with suppress(ValueError, StopIteration, RecursionError):
+        value, end = _scan(text, at)
+        return value, end
+    try:  # Incomplete, invalid, or with a number that Python refuses to convert.
+        return _careful.raw_decode(text, at)
+    except RecursionError:
+        raise ValueError("nested too deeply") from None
 
 
 def mapping_of(answer: bytes) -> Row:
@@ -82,10 +93,9 @@ def mapping_of(answer: bytes) -> Row:
 
 def value_of(answer: bytes) -> object:
     """A JSON value. Raises ValueError."""
-    try:
-        value: object = _decoder.decode(answer.decode())
-    except RecursionError:
-        raise ValueError("nested too deeply") from None
+    scanner = _Scanner([answer])
+    value = scanner.value()
+    scanner.require_end()
     return value
 
 
@@ -96,15 +106,18 @@ class _Scanner:
         self._pieces = iter(pieces)
         self._decoder = getincrementaldecoder("utf-8")()
         self._text = ""
-        self._at = 0
+        self._began = self._at = 0
         self._has_ended = False
 
     def sign(self) -> str:
         """The next character that is not blank, without reading past it; empty at the end."""
         while True:
+            sign = self._text[self._at : self._at + 1]
+            if sign and sign not in _BLANKS:
+                return sign
             self._at = _skip_blanks(self._text, self._at).end()
-            if self._at < len(self._text) or not self._more():
-                return self._text[self._at : self._at + 1]
+            if self._at == len(self._text) and not self._more():
+                return ""
 
     def skip(self, *expected: str) -> str:
         """Read past one of these signs, and return it. Raises ValueError."""
@@ -118,14 +131,49 @@ class _Scanner:
         self.sign()
         while True:
             try:
-                value, self._at = _decoder.raw_decode(self._text, self._at)
-            except RecursionError:
-                raise ValueError("nested too deeply") from None
+                value, end = _decoded(self._text, self._at)
             except ValueError:
                 if len(self._text) - self._at > _LONGEST_ROW or not self._more():
                     raise
             else:
-                return value
+                if end < len(self._text) or isinstance(value, (dict, list)) or not self._more():
+                    self._began, self._at = self._at, end
+                    return value
+                # A number may continue.
+
+    def text(self) -> str:
+        """The text of the last value."""
+        return self._text[self._began : self._at]
+
+    def elements(self) -> Iterator[Row]:
+        """The elements of a list of objects. Raises ValueError."""
+        self.skip("[")
+        if self.sign() == "]":
+            self.skip("]")
+            return
+        for _ in range(LONGEST_LIST):
+            yield _mapping_of(self.value(), "the element")
+            if self.skip(",", "]") == "]":
+                return
+        raise ValueError(f"more than {LONGEST_LIST} elements")
+
+    def members(self) -> Iterator[str]:
+        """The keys of an object; after each of them its value must be read. Raises ValueError."""
+        self.skip("{")
+        if self.sign() == "}":
+            self.skip("}")
+            return
+        while True:
+            key = _text_of(self.value(), "the key")
+            self.skip(":")
+            yield key
+            if self.skip(",", "}") == "}":
+                return
+
+    def require_end(self) -> None:
+        """Raises ValueError if there is more text."""
+        if sign := self.sign():
+            raise ValueError(f"text after the end: {quoted(sign)}")
 
     def _more(self) -> bool:
         """Read another piece; False at the end."""
@@ -144,18 +192,8 @@ def rows_of(pieces: Iterable[bytes]) -> Iterator[Row]:
     Raises ValueError if this is not exactly one complete list.
     """
     scanner = _Scanner(pieces)
-    scanner.skip("[")
-    if scanner.sign() == "]":
-        scanner.skip("]")
-    else:
-        for _ in range(LONGEST_LIST):
-            yield _mapping_of(scanner.value(), "the element")
-            if scanner.skip(",", "]") == "]":
-                break
-        else:
-            raise ValueError(f"more than {LONGEST_LIST} elements")
-    if sign := scanner.sign():
-        raise ValueError(f"text after the end of the list: {quoted(sign)}")
+    yield from scanner.elements()
+    scanner.require_end()
 
 
 def _numbered(rows: Iterable[Row], convert: Callable[[Row], T], kind: str) -> Iterator[T]:
@@ -266,29 +304,55 @@ def members_from(manifest_list: Row) -> list[str]:
     return [_text(_mapping_of(each, "manifests"), "digest") for each in _list(manifest_list, "manifests")]
 
 
-def images_from(
-    rows: Iterable[Row], known: Mapping[ImageId, Image], held: HeldImages | None = None
-) -> dict[ImageId, Image]:
+@dataclass(frozen=True, slots=True)
+class ImageList:
+    """The images of one list, and the image of each row by the hash of its text: few rows change between two lists."""
+
+    images: Mapping[ImageId, Image] = field(default_factory=dict)
+    by_row: Mapping[int, Image] = field(default_factory=dict)
+
+
+def images_from(pieces: Iterable[bytes], known: ImageList, held: HeldImages | None = None) -> ImageList:
     """The answer to `GET /images/json?all=1`. An unchanged image is the one in `known`. Raises ValueError."""
+    scanner = _Scanner(pieces)
+    listed = _listed_images(scanner, known, held)
+    scanner.require_end()
+    return listed
+
+
+def _listed_images(scanner: _Scanner, known: ImageList, held: HeldImages | None = None) -> ImageList:
     images: dict[ImageId, Image] = {}
-    for image in _numbered(rows, image_from, "image"):
+    by_row: dict[int, Image] = {}
+    for mark, image in _numbered(scanner.elements(), lambda row: _marked_image(row, scanner, known), "image"):
+        by_row[mark] = image
         other = images.get(image.id)
         # The containerd store of Docker 23 and 24 has a row for each name.
-        listed = _unchanged(_merged(other, image) if other else image, known)
+        listed = _unchanged(_merged(other, image) if other else image, known.images)
         images[listed.id] = listed  # At once, so that a list of thousands is not there twice.
     if held is not None:
         for image in images.values():
             if why := held.why(image):
-                images[image.id] = _unchanged(replace(image, held=why), known)
+                images[image.id] = _unchanged(replace(image, held=why), known.images)
+    if images == known.images:
+        return ImageList(known.images, by_row)
     _check_names(images)
     _check_parents(images)
-    return images
+    return ImageList(images, by_row)
 
 
 def _unchanged(image: Image, known: Mapping[ImageId, Image]) -> Image:
     """The known object, if it is equal."""
     before = known.get(image.id)
     return before if before and before == image else image
+
+
+def _marked_image(row: Row, scanner: _Scanner, known: ImageList) -> tuple[int, Image]:
+    """The image of a row, and the hash of the row's text."""
+    mark, identity = hash(scanner.text()), row.get("Id")
+    image = known.by_row.get(mark)
+    if image is None or not isinstance(identity, str) or image.id != image_id(identity):
+        image = _unchanged(image_from(row), known.images)
+    return mark, image
 
 
 def image_from(row: Row) -> Image:
@@ -321,7 +385,7 @@ def _date(value: object) -> float:
 
 def _named(text: str, place: str) -> Reference:
     try:
-        return _reference(text)
+        return listed_reference(text)
     except InvalidReference as error:
         raise ValueError(f"{place}: {error}") from error
 

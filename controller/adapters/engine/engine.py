@@ -14,6 +14,7 @@ from urllib.parse import quote
 
 from controller.adapters.engine.answers import (
     HeldImages,
+    ImageList,
     Row,
     containers_from,
     created_from,
@@ -69,7 +70,7 @@ class DockerEngine:
         self._is_podman = False
         self._old_podman = ""
         """The version, if Docker's API of this Podman deletes parents too."""
-        self._images: dict[ImageId, Image] = {}
+        self._listed = ImageList()
 
     @property
     def generation(self) -> int:
@@ -86,9 +87,14 @@ class DockerEngine:
     def images(self) -> Mapping[ImageId, Image]:
         """All images, with hidden parents. An unchanged image is the same object as in the last call."""
 
-        known, held = self._images, self._held() if self._is_podman else None
-        self._images = self._list("list_images", "/images/json?all=1", lambda rows: images_from(rows, known, held))
-        return self._images
+        known, held = self._listed, self._held() if self._is_podman else None
+
+        def send(client: Client) -> ImageList:
+            with client.answer("GET", "/images/json?all=1") as pieces:
+                return images_from(pieces, known, held)
+
+        self._listed = self._valid("list_images", send)
+        return self._listed.images
 
     def _held(self) -> HeldImages:
         """What only Podman's own API shows: images of a read-only store, and members of manifest lists."""
