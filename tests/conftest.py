@@ -6,10 +6,15 @@ A test gets its markers from its folder or file, from the fixtures that it uses,
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+
+from controller.daemon import reconcile
+from controller.plan.verdict import decision
 
 _FOLDER = Path(__file__).parent
 
@@ -63,3 +68,17 @@ def _needs(item: pytest.Item) -> set[str]:
     of_places = [_OF_PLACES.get(str(place), ()) for place in (file, *file.parents)]
     of_fixtures = [_OF_FIXTURES.get((file.parts[0], name), ()) for name in getattr(item, "fixturenames", ())]
     return {name for names in of_places + of_fixtures for name in names}
+
+
+@pytest.fixture(autouse=True)
+def _plans_that_hold_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Wherever a test runs passes, a plan that was kept because nothing but time has passed equals a new one."""
+    decide_again = decision.decide_again
+
+    def compared(before: decision.Decision, *arguments: Any) -> decision.Decision:
+        made, anew = decide_again(before, *arguments), decide_again(replace(before, judged=()), *arguments)
+        assert (made.plan, made.information) == (anew.plan, anew.information)
+        return made
+
+    for module in (decision, reconcile):
+        monkeypatch.setattr(module, "decide_again", compared)

@@ -34,7 +34,7 @@ class _Noted(DockerEngine):
         self._calls = calls
 
     def remove(self, target: str) -> tuple[str, ...]:
-        image = self._images.get(ImageId(target))
+        image = self._listed.images.get(ImageId(target))
         names = image.removable_references if image else ()
         self._calls.append(f"remove {names[0].text if names else target}")
         return super().remove(target)

@@ -48,7 +48,7 @@ class Watched(DockerEngine):
         return listed
 
     def remove(self, target: str) -> tuple[str, ...]:
-        image = self._images.get(ImageId(target))  # The last name of an image is removed by its ID.
+        image = self._listed.images.get(ImageId(target))  # The last name of an image is removed by its ID.
         for name in (tag.text for tag in image.tags) if image else (target.partition("@")[0],):
             self.asked_at[name] = time.monotonic()
         return super().remove(target)

@@ -44,7 +44,9 @@ class Moved(DockerEngine):
         return listed
 
     def remove(self, target: str) -> tuple[str, ...]:
-        names = [tag.text for tag in self._images[image_id(target)].tags] if target in self._images else []
+        names = (
+            [tag.text for tag in self._listed.images[image_id(target)].tags] if target in self._listed.images else []
+        )
         before, during = self._random.random() < 0.4, self._random.random() < 0.4
         if before:
             self._each(names)
@@ -61,7 +63,7 @@ class Moved(DockerEngine):
 
 
 def _names_in(engine: Moved) -> set[str]:
-    return {tag.text for image in engine._images.values() for tag in image.tags if "move.local" in tag.text}
+    return {tag.text for image in engine._listed.images.values() for tag in image.tags if "move.local" in tag.text}
 
 
 @pytest.mark.timeout(600)

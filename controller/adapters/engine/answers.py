@@ -68,7 +68,7 @@ def _whole(digits: str) -> int | float:
     return -math.inf if digits.startswith("-") else math.inf
 
 
-_scan = json.JSONDecoder().scan_once
+_fast = json.JSONDecoder()
 _careful = json.JSONDecoder(parse_int=_whole)
 """Three times slower."""
 _BLANKS = " \t\n\r"
@@ -77,9 +77,8 @@ _skip_blanks: Callable[[str, int], re.Match[str]] = re.compile(rf"[{_BLANKS}]*")
 
 def _decoded(text: str, at: int) -> tuple[object, int]:
     """The value at this place, and its end. Raises ValueError."""
-    with suppress(ValueError, StopIteration, RecursionError):
-        value, end = _scan(text, at)
-        return value, end
+    with suppress(ValueError, RecursionError):
+        return _fast.raw_decode(text, at)
     try:  # Incomplete, invalid, or with a number that Python refuses to convert.
         return _careful.raw_decode(text, at)
     except RecursionError:

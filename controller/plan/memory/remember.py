@@ -185,7 +185,7 @@ def _names(image: Image) -> set[str]:
 # ── records ──────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dict[ImageId, Record]:
+def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> Mapping[ImageId, Record]:
     activities, origins, returned = _activities(inputs, mounted), _origins(inputs), _returned(inputs)
     images_before = inputs.known.seen.images if inputs.known.seen else {}
     pinned = _pinned(inputs)
@@ -202,7 +202,8 @@ def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> dic
         if image_id in inputs.news.layers:
             record = replace(record, tip=_tip(inputs.news.layers[image_id]))
         records[image_id] = record
-    return records | _hidden_but_used(inputs, records, activities)
+    records |= _hidden_but_used(inputs, records, activities)
+    return inputs.known.records if records == inputs.known.records else records
 
 
 def _returned(inputs: _Inputs) -> set[ImageId]:

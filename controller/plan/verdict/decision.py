@@ -8,6 +8,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 from controller.plan.memory.disk import pressure_after
+from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory, TextKey, TextRecord
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
@@ -58,6 +59,8 @@ class Decision:
     """Of the node file, by its path."""
     book: RuleBook = RuleBook()
     """Built again only when the rules change."""
+    judged: tuple[object, ...] = ()
+    """The facts of the last plan. While they are the same, the plan holds until its next change."""
     information: tuple[str, ...] = ()
     """Lines for display that are no trouble; determined again only when rules or verdicts change."""
 
@@ -107,13 +110,25 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     believed = {key: memory.texts[key] for key in map(_key, settled)}
     scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))
     book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
+    decision = replace(before, memory=memory, scope=scope, stability=stability, book=book)
+    facts = (book, conditions, removals_made, *_facts(memory, before.node))
+    if facts == before.judged and before.plan.holds_at(memory.clock.seconds):
+        return replace(decision, plan=replace(before.plan, now=memory.clock.seconds), judged=facts)
     plan = within(conditions.limits, make_plan(book, memory, conditions.terms, before.node), memory, removals_made)
     lines = before.information
     if plan.verdicts == before.plan.verdicts and book is before.book:
         plan = replace(plan, verdicts=before.plan.verdicts)
     else:
         lines = information(book, memory, conditions.terms)
-    return replace(before, memory=memory, scope=scope, plan=plan, stability=stability, book=book, information=lines)
+    return replace(decision, plan=plan, information=lines, judged=facts)
+
+
+def _facts(memory: Memory, node: NodeAnswer) -> tuple[object, ...]:
+    """Everything in them that a plan depends on, except the time."""
+    seen, answer = memory.seen, memory.node and memory.node.answer
+    timeless = replace(memory, clock=LedgerClock(), seen=None, node=None, event_cursor=0, event_run="")
+    observed = seen and (seen.engine, seen.images, seen.containers, seen.service_images, seen.own_container)
+    return timeless, observed, answer, node.agent, node.is_without_agent
 
 
 def _key(policy: NodeManagementPolicy) -> TextKey:

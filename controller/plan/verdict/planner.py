@@ -38,6 +38,10 @@ class Plan:
     gap_ends_at: float | None = None
     """Ledger time at which the next reference is due that waits only because of a gap; None: there is none."""
 
+    def holds_at(self, now: float) -> bool:
+        """True if no verdict has changed until then, provided that nothing but time has passed."""
+        return not self.removals and (self.next_change_at is None or now < self.next_change_at)
+
 
 def make_plan(rules: RuleBook, memory: Memory, terms: Terms, node: NodeAnswer = NO_NODE_SOURCE) -> Plan:
     """Give every reference on the node exactly one verdict."""

@@ -8,7 +8,16 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.engine.answers import KEEP_LABEL, container_from, event_from, image_from, rows_of
+from controller.adapters.engine.answers import (
+    KEEP_LABEL,
+    ImageList,
+    container_from,
+    event_from,
+    image_from,
+    images_from,
+    mapping_of,
+    rows_of,
+)
 from controller.plan.memory.event import Event, EventKind
 
 texts = st.text(st.characters(exclude_categories=["Cs"]))
@@ -50,6 +59,50 @@ def test_a_list_of_too_many_elements_is_an_error(monkeypatch: pytest.MonkeyPatch
     assert len(list(rows_of([b"[{},{},{}]"]))) == 3
     with pytest.raises(ValueError, match="more than 3 elements"):
         list(rows_of([b"[{},{},{},{}]"]))
+
+
+@pytest.mark.parametrize("text", ["", "{", '{"a"', '{"a":', '{"a": 1', '{"a": 1}}', "{} {}", "[]", "{} x"])
+def test_an_incomplete_or_invalid_object_is_an_error(text: str) -> None:
+    with pytest.raises(ValueError, match=r".+"):
+        mapping_of(text.encode())
+
+
+def test_a_number_that_python_refuses_to_convert_is_no_reason_to_refuse_the_answer() -> None:
+    assert mapping_of(b'{"a": 1, "b": 1' + b"0" * 5_000 + b"}") == {"a": 1, "b": float("inf")}
+
+
+some_images = st.dictionaries(
+    st.sampled_from("abcd"),
+    st.fixed_dictionaries(
+        {},
+        optional={
+            "Size": st.sampled_from([0, 5, -1]),
+            "Labels": st.sampled_from([None, {}, {KEEP_LABEL: ""}]),
+            "Containers": st.integers(-1, 2),
+        },
+    ),
+)
+
+
+def listed(images: dict[str, dict[str, object]]) -> list[bytes]:
+    return [json.dumps([{"Id": key * 64, "RepoTags": [f"{key}:1"], **row} for key, row in images.items()]).encode()]
+
+
+@given(some_images, some_images)
+def test_a_list_is_read_the_same_whatever_was_listed_before(
+    before: dict[str, dict[str, object]], after: dict[str, dict[str, object]]
+) -> None:
+    known = images_from(listed(before), ImageList())
+    again = images_from(listed(after), known)
+    assert again.images == images_from(listed(after), ImageList()).images
+    assert images_from(listed(after), again).images is again.images
+
+
+def test_a_row_with_the_hash_of_the_row_of_another_image_is_read() -> None:
+    (text,) = listed({"a": {}})
+    other = image_from({"Id": "b" * 64})
+    known = ImageList({other.id: other}, {hash(text.decode()[1:-1]): other})
+    assert [image.id for image in images_from([text], known).images.values()] == ["sha256:" + "a" * 64]
 
 
 @given(st.dictionaries(st.sampled_from(["Id", "RepoTags", "RepoDigests", "ParentId", "Size", "Labels"]), values))

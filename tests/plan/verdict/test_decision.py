@@ -2,10 +2,15 @@
 
 from __future__ import annotations
 
+from typing import Any
+
+import pytest
+
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.remember import News
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
 from controller.plan.verdict.limits import Limits
+from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.verdict import Reason
 from controller.policy.document.parse import FolderReading
 from tests.builders import HOUR, MINUTE, an_agreement, an_answer, an_image, an_instant, an_observation
@@ -50,6 +55,27 @@ def test_what_is_due_after_all_steps_is_removed() -> None:
 def test_a_text_that_was_read_once_gives_no_rule() -> None:
     desired = DesiredState(reading_of(a_removal()), an_answer(source=""))
     assert reasons(looked(Decision(), 0.0, desired=desired)) == [Reason.NO_RULE]
+
+
+def test_a_plan_is_made_again_at_the_next_change_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    """In every other test of the project a plan that was kept is compared with a new one (conftest)."""
+    monkeypatch.undo()
+    made = 0
+
+    def counted(*arguments: Any) -> Plan:
+        nonlocal made
+        made += 1
+        return make_plan(*arguments)
+
+    monkeypatch.setattr("controller.plan.verdict.decision.make_plan", counted)
+    desired = DesiredState(reading_of(a_removal("app:*", 30)), an_answer(source=""))
+    decision, counts = Decision(), list[int]()
+    for seconds in (0.0, 2.0, MINUTE, 10 * MINUTE, 29 * MINUTE, 30 * MINUTE):
+        decision = looked(decision, seconds, desired=desired)
+        counts.append(made)
+        assert decision.plan.now == decision.memory.clock.seconds
+    assert counts == [1, 2, 2, 3, 3, 4]  # The settle time ends after ten minutes.
+    assert reasons(decision) == [Reason.DUE]
 
 
 def test_a_document_that_is_gone_is_no_longer_in_force_at_once() -> None:
