@@ -428,8 +428,11 @@ class _SocketPool(UnixHTTPConnectionPool):
         return _PlainConnection(self.socket_path, self._keep)
 
     def _keep(self, connection: _PlainConnection) -> None:
-        self._idle.append(connection)
-        if self._is_closed or len(self._idle) > _CONNECTIONS_KEPT:
+        if len(self._idle) < _CONNECTIONS_KEPT:
+            self._idle.append(connection)
+        else:
+            connection.close()
+        if self._is_closed:
             _close_all(self._idle)
 
     def close(self) -> None:
