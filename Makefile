@@ -69,7 +69,7 @@ campaign: unit ## long runs over many faults: every bit of a ledger flipped, and
 
 bench: ENGINES := d26-gd d28-c8d podman
 bench: environment engines ## how fast, how small: side by side with other ways to do the same; FIGURES="removals memory" for some
-	@$(python) -m tests.bench $(FIGURES)
+	@$(python) -m tests.bench $(FIGURES); status=$$?; $(python) -m deploy.local.readme; exit $$status
 
 lint: environment ## style, format, imports and the words of texts
 	@$(python) -m ruff check $(sources)

@@ -1,7 +1,8 @@
 """Writes the generated tables of the README pages; `make readme` runs it.
 
 Each stands between `<!-- name -->` and `<!-- end -->`. Settings come from `controller.settings`, metrics from
-`controller.daemon.metrics.families`, engines from `tests/with_docker/results.json`, which `make test-engines` writes.
+`controller.daemon.metrics.families`, engines from `tests/with_docker/results.json`, which `make test-engines` writes,
+and figures from `tests/bench/results.json`, which `make bench` writes.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ from controller.settings import DECLARED
 
 ROOT = Path(__file__).parents[2]
 RESULTS = ROOT / "tests" / "with_docker" / "results.json"
+FIGURES = ROOT / "tests" / "bench" / "results.json"
 
 
 def settings() -> Iterator[str]:
@@ -50,10 +52,23 @@ def engines() -> Iterator[str]:
             yield _row(engine["engine"], engine["findings"].get(title, "was not run"))
 
 
+def figures() -> Iterator[str]:
+    """The benchmarks."""
+    yield from _head("what", "measured", "at most", "")
+    for figure in (each for module in json.loads(FIGURES.read_text()).values() for each in module):
+        limit, value = figure["limit"], figure["value"]
+        missed = " **missed**" if limit is not None and value > limit else ""
+        yield _row(figure["what"], f"{value:.2f} {figure['unit']}", _limit(limit) + missed, figure["detail"])
+
+
+def _limit(limit: float | None) -> str:
+    return "" if limit is None else f"{limit:g}"
+
+
 PAGES = {
     "deploy/README.md": {"settings": settings},
     "manifests/README.md": {"metrics": metrics},
-    "tests/README.md": {"engines": engines},
+    "tests/README.md": {"engines": engines, "figures": figures},
 }
 """Page, and its generated blocks."""
 
