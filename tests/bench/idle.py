@@ -84,7 +84,7 @@ class _QuietHost(Host):
     def publish(self, before: StatusReport | None) -> StatusReport:
         report = StatusReport(self.last, Terms())
         assert isinstance(self.ledger, Ledger)
-        self.ledger.report(report.summary, report.rows() if report.differs_from(before) else None)
+        self.ledger.report(report.summary, report.rows if report.differs_from(before) else None)
         return report
 
 
