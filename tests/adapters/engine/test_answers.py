@@ -89,7 +89,7 @@ def listed(images: dict[str, dict[str, object]]) -> list[bytes]:
 
 
 @given(some_images, some_images)
-def test_a_list_is_read_the_same_whatever_was_listed_before(
+def test_a_list_is_read_the_same_after_any_other_list(
     before: dict[str, dict[str, object]], after: dict[str, dict[str, object]]
 ) -> None:
     known = images_from(listed(before), ImageList())
