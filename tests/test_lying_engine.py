@@ -8,8 +8,9 @@ from tempfile import TemporaryDirectory
 
 import pytest
 
-from controller.adapters.engine import connection
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine import client, transport
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.cli import main
@@ -62,8 +63,8 @@ def host() -> Iterator[LiedTo]:
 
 def lower_limits(monkeypatch: pytest.MonkeyPatch) -> None:
     """Lower limits, for endless lies."""
-    monkeypatch.setattr(connection, "ANSWER_WITHIN_SECONDS", 0.3)
-    monkeypatch.setattr(connection, "LONGEST_ANSWER_BYTES", 2**20)
+    monkeypatch.setattr(client, "ANSWER_WITHIN_SECONDS", 0.3)
+    monkeypatch.setattr(transport, "LONGEST_ANSWER_BYTES", 2**20)
 
 
 @pytest.fixture

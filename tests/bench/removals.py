@@ -15,7 +15,8 @@ from tempfile import TemporaryDirectory
 
 import docker
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from tests.bench.engines import an_engine
 from tests.bench.figure import Figure, ratio, seconds

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from controller.adapters.engine.connection import ANSWER_WITHIN_SECONDS
+from controller.adapters.engine.transport import ANSWER_WITHIN_SECONDS
 from controller.settings import DECLARED
 from tests.deploy.conftest import SOURCE
 

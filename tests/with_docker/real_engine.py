@@ -13,7 +13,8 @@ from hashlib import sha256
 import docker
 import requests
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.adapters.engine.events import EventStream
 from controller.image.reference import ImageId, image_id, reference_from_engine

@@ -18,7 +18,8 @@ import docker
 import pytest
 from docker.errors import APIError
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.image.image import Container
 from controller.image.reference import ImageId

@@ -8,7 +8,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from tests.fakes import Plain, a_removal
 from tests.with_docker import images

@@ -9,7 +9,8 @@ from pathlib import Path
 import docker
 import pytest
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.events import EventStream
 from controller.adapters.ledger.ledger import Ledger
 from controller.daemon.reconcile import PassOptions

@@ -12,7 +12,8 @@ from threading import Thread
 import docker
 import pytest
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.image.image import Container
 from controller.image.reference import image_id

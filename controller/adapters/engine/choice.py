@@ -7,7 +7,7 @@ import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
-from controller.adapters.engine.connection import Address
+from controller.adapters.engine.address import Address
 from controller.errors import InvalidSettings
 from controller.plan.memory.memory import Memory
 from controller.settings import Settings, docker_folder, environment

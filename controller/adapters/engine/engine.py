@@ -34,7 +34,8 @@ from controller.adapters.engine.answers import (
     store_total,
     written_total,
 )
-from controller.adapters.engine.connection import Client, Connection, ErrorAnswer
+from controller.adapters.engine.client import Client, ErrorAnswer
+from controller.adapters.engine.connection import Connection
 from controller.errors import EngineUnavailable, ImageGone, InvalidReference, RemovalFailed, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.layers import Layer

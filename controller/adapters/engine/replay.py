@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Any
 
 from controller.adapters.engine.answers import event_time_nanoseconds, identity_of, mapping_of
-from controller.adapters.engine.connection import Client, ErrorAnswer
+from controller.adapters.engine.client import Client, ErrorAnswer
 from controller.plan.memory.event import EventCursor
 from controller.value import dataclass
 

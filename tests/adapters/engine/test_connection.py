@@ -12,7 +12,9 @@ import requests
 import responses
 from urllib3.exceptions import ProtocolError
 
-from controller.adapters.engine.connection import STALE_SOCKET, Address, Client, Connection, ErrorAnswer
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.client import Client, ErrorAnswer
+from controller.adapters.engine.connection import STALE_SOCKET, Connection
 from controller.adapters.folder.mounts import Mount
 from controller.errors import EngineUnavailable, EngineUnreachable, InvalidSettings
 from tests.adapters.engine.unix_server import Handler, serving

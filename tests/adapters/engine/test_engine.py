@@ -12,7 +12,8 @@ import responses
 from responses import matchers
 from urllib3.exceptions import ProtocolError
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.engine import DockerEngine
 from controller.errors import (
     EngineUnavailable,

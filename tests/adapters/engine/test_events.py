@@ -15,7 +15,8 @@ from urllib.parse import parse_qs, urlparse
 
 import pytest
 
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.events import EventStream, events_since
 from controller.adapters.engine.replay import KnownCursors, identity_in
 from controller.plan.memory.event import Event, EventCursor, EventKind, ReceivedEvents

@@ -13,7 +13,8 @@ import pytest
 import responses
 
 from controller.adapters.engine import replay
-from controller.adapters.engine.connection import Address, Connection
+from controller.adapters.engine.address import Address
+from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.replay import (
     KnownCursors,
     ReplayStart,
