@@ -31,8 +31,7 @@ from tests.simulation.node import SimulatedNode, Violation
 SEED = 1
 DAYS = 10 * settings().max_examples
 """A thousand, and with the quick profile of `make unit` 200."""
-MISTAKES_SHOW_WITHIN_NODES = 20
-RARE_MISTAKES_SHOW_WITHIN_NODES = 40
+MISTAKES_SHOW_WITHIN_NODES = 50
 
 Patch = Callable[[pytest.MonkeyPatch], None]
 
@@ -146,13 +145,13 @@ def test_a_controller_with_a_bug_is_detected(mistake: Patch, monkeypatch: pytest
 def test_a_controller_with_a_bug_beside_an_agent_is_detected(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
     mistake(monkeypatch)
     with pytest.raises(Violation):
-        live_beside_agents(RARE_MISTAKES_SHOW_WITHIN_NODES)
+        live_beside_agents(MISTAKES_SHOW_WITHIN_NODES)
 
 
 def test_a_controller_that_always_keeps_evidence_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
     evidence_never_ends(monkeypatch)
     with pytest.raises(Violation):
-        live_on_nodes(RARE_MISTAKES_SHOW_WITHIN_NODES, days=30.0)
+        live_on_nodes(MISTAKES_SHOW_WITHIN_NODES, days=30.0)
 
 
 def live_on_nodes(nodes: int, days: float = 10.0) -> None:

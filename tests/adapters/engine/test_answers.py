@@ -20,8 +20,12 @@ from controller.adapters.engine.answers import (
 )
 from controller.plan.memory.event import Event, EventKind
 
-texts = st.text(st.characters(exclude_categories=["Cs"]))
-values = st.recursive(st.none() | st.booleans() | st.integers() | texts, lambda inner: st.dictionaries(texts, inner))
+texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
+values = st.recursive(
+    st.none() | st.booleans() | st.integers() | texts,
+    lambda inner: st.dictionaries(texts, inner, max_size=3),
+    max_leaves=5,
+)
 
 
 def pieces(text: bytes, length: int) -> list[bytes]:
@@ -29,7 +33,7 @@ def pieces(text: bytes, length: int) -> list[bytes]:
 
 
 @given(
-    st.lists(st.dictionaries(texts, values)),
+    st.lists(st.dictionaries(texts, values, max_size=3), max_size=5),
     st.sampled_from((None, 0, 2)),
     st.sampled_from(("", "\n", " \r\n\t")),
     st.integers(1, 50),
