@@ -422,7 +422,7 @@ def test_a_signal_ends_the_wait_at_once(exchange: FakeExchange, policies: Path, 
         assert process.stdout
         assert [process.stdout.readline() for _ in range(3)][2].startswith("2 policies")
         process.send_signal(number)
-        assert process.wait(timeout=5) == 0
+        assert process.wait(timeout=60) == 0
         assert process.communicate() == ("", "")
 
 
@@ -434,16 +434,16 @@ def test_sigterm_ends_a_sync_while_the_exchange_does_not_answer(
         exchange.misbehaviours = misbehaviours
         exchange.asked.clear()
         with start(exchange, policies, *often) as process:
-            assert exchange.asked.wait(20)
+            assert exchange.asked.wait(60)
             process.terminate()
-            assert process.wait(timeout=5) == (0 if often else 1)
+            assert process.wait(timeout=60) == (0 if often else 1)
             assert process.communicate() == ("", "")
 
 
 def test_the_token_is_not_among_the_arguments_of_the_process(exchange: FakeExchange, policies: Path) -> None:
     exchange.misbehaviours = [fall_silent(exchange)]
     with start(exchange, policies, "--interval", "1d") as process:
-        assert exchange.asked.wait(20)
+        assert exchange.asked.wait(60)
         assert SECRETS[0] not in Path(f"/proc/{process.pid}/cmdline").read_text()
         process.terminate()
 

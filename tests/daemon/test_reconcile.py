@@ -339,7 +339,7 @@ def test_a_removal_that_was_in_flight_at_the_end_is_resolved_at_the_next_start(
     def slow(what: str) -> None:
         if what == "remove app:1":
             host.stopping.set()
-            assert answered.wait(10)
+            assert answered.wait(60)
 
     remove = host.engine.remove
     host.engine.on_call = slow
@@ -352,7 +352,7 @@ def test_a_removal_that_was_in_flight_at_the_end_is_resolved_at_the_next_start(
     host.engine.remove = remove_in_the_end  # type: ignore[method-assign]
     assert len(host.run_pass().removals) == 0
     answered.set()
-    assert done.wait(10)
+    assert done.wait(60)
     host.stopping.clear()
     host.engine.on_call = lambda _: None
     host.restart()

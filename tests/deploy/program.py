@@ -42,4 +42,4 @@ def running(*arguments: str, environment: Mapping[str, str]) -> Iterator[subproc
             yield process
         finally:
             process.terminate()
-            process.communicate(timeout=15)
+            process.communicate(timeout=60)

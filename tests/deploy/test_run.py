@@ -40,7 +40,8 @@ def test_ctrl_c_is_a_good_end_also_while_the_controller_starts(tree: Path, handl
     program.write_text(_IMAGECTL.format(handles=handles))
     program.chmod(0o755)
     environment = os.environ | {"DOCKER_HOST": "unix:///nowhere"}
-    command = [str(tree / "deploy/local/run.sh")]
+    # A shell in the background ignores SIGINT, and what it starts inherits that.
+    command = ["env", "--default-signal=INT", str(tree / "deploy/local/run.sh")]
     running = subprocess.Popen(command, cwd=tree, env=environment, start_new_session=True, stderr=subprocess.PIPE)
     try:
         eventually(lambda: (tree / "started").exists())

@@ -83,4 +83,4 @@ def test_it_announces_its_end_and_exits_with_0(notices: socket.socket, environme
         hear(notices, "READY=1")
         process.terminate()
         hear(notices, "STOPPING=1")
-        assert process.wait(timeout=10) == 0
+        assert process.wait(timeout=60) == 0

@@ -103,7 +103,7 @@ def _controller(folder: Path, host: str) -> Iterator[int]:
         yield port
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 @contextmanager
@@ -128,7 +128,7 @@ scrape_configs:
         yield prometheus
     finally:
         process.terminate()
-        process.wait(20)
+        process.wait(60)
 
 
 def _answers(prometheus: Prometheus) -> bool:

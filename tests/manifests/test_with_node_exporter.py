@@ -42,7 +42,7 @@ def process(*command: str, log: Path) -> Iterator[None]:
         yield
     finally:
         started.terminate()
-        started.wait(20)
+        started.wait(60)
 
 
 @contextmanager

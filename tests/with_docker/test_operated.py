@@ -102,7 +102,7 @@ def served(place: Place) -> Iterator[Served]:
         yield controller
     finally:
         process.terminate()
-        assert process.wait(20) == 0
+        assert process.wait(60) == 0
 
 
 def _references(controller: Served) -> set[str]:

@@ -48,7 +48,7 @@ class Script:
             handler.send_chunk(json.dumps(row).encode() + b"\n")
         if not self._streams:
             self.said.set()
-            self.ended.wait(10)
+            self.ended.wait(60)
         handler.hang_up()
 
 
@@ -68,7 +68,7 @@ def listen(tmp_path: Path) -> Iterator[Callable[..., tuple[EventStream, Script]]
             stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), lambda: None, cursor)
             stack.callback(stream.stop)
             stream.start(10)
-            assert script.said.wait(10)
+            assert script.said.wait(60)
             while stream.mark() < sum(map(len, streams)):
                 threading.Event().wait(0.01)
             return stream, script
@@ -108,7 +108,7 @@ def test_a_stream_of_another_engine_starts_at_its_own_cursor(tmp_path: Path) -> 
         connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
         stream = EventStream(connection, lambda: None, 2 * SECOND, cursors=mine)
         stream.start(10)
-        assert script.said.wait(10)
+        assert script.said.wait(60)
         while stream.mark() < 3:
             threading.Event().wait(0.01)
         received = stream.take()
@@ -260,7 +260,7 @@ def stream(sender: LineSender, wake_up: WakeUps, tmp_path: Path) -> Iterator[Eve
 def heard(stream: EventStream, wake_up: WakeUps, number: int) -> list[str]:
     """Wait for `number` events; return their names."""
     while len(stream.after(0)[0]) < number:
-        assert wake_up.wake_ups.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=60)
     return sorted(names(stream.after(0)[0]))
 
 
@@ -273,9 +273,9 @@ def test_only_relevant_events_are_requested(stream: EventStream, sender: LineSen
 
 
 def test_every_event_wakes_the_loop(stream: EventStream, sender: LineSender, wake_up: WakeUps) -> None:
-    assert wake_up.wake_ups.acquire(timeout=10)  # for the stream itself
+    assert wake_up.wake_ups.acquire(timeout=60)  # for the stream itself
     sender.send(a_line("app:1", SECOND))
-    assert wake_up.wake_ups.acquire(timeout=10)
+    assert wake_up.wake_ups.acquire(timeout=60)
     assert heard(stream, wake_up, 1) == ["app:1"]
 
 
@@ -300,9 +300,9 @@ def test_after_the_stream_broke_it_continues_from_the_last_event(
 ) -> None:
     sender.send(a_line("app:1", SECOND + 5))
     heard(stream, wake_up, 1)
-    assert sender.subscribed.acquire(timeout=10)
+    assert sender.subscribed.acquire(timeout=60)
     sender.hang_up()
-    assert sender.subscribed.acquire(timeout=10)
+    assert sender.subscribed.acquire(timeout=60)
     sender.send(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
     assert heard(stream, wake_up, 2) == ["app:1", "app:2"]
     assert sender.subscriptions[1]["since"] == ["0.999999005"]
@@ -367,7 +367,7 @@ def opened(tmp_path: Path, wake_up: WakeUps, known: ReceivedEvents) -> EventStre
     stream = EventStream(connection, wake_up, known.cursor, known.run)
     stream.start(0)
     while not stream.is_up:
-        assert wake_up.wake_ups.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=60)
     return stream
 
 
@@ -384,10 +384,10 @@ def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, wa
     was_up = [stream.is_up]
     sender = LineSender()
     with serving(tmp_path / "s", sender):
-        assert wake_up.wake_ups.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=60)
         was_up.append(stream.is_up)
         sender.hang_up()
-        assert wake_up.wake_ups.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=60)
     was_up.append(stream.is_up)
     stream.stop()
     assert was_up == [False, True, False]
@@ -402,7 +402,7 @@ def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, wake_up
     with serving(tmp_path / "s", respond):
         stream = EventStream(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), wake_up)
         stream.start(10)
-        assert wake_up.wake_ups.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=60)
         assert stream.is_up
         stream.stop()
         sender.hang_up()
@@ -414,7 +414,7 @@ def test_the_stream_is_read_although_its_events_are_not_used(
     """An unread stream slows every client of the engine; repeated events need no memory."""
     sender.send(*(a_line(f"app:{number % 10}", number) for number in range(1, 20_001)))
     while stream.mark() < 20_000:
-        assert wake_up.wake_ups.acquire(timeout=10)
+        assert wake_up.wake_ups.acquire(timeout=60)
     assert len(stream.take().events) == 10
 
 
@@ -435,7 +435,7 @@ def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_rece
     """Docker drops events of a client that does not read, and keeps the connection open."""
     sender.send(a_line("app:1", SECOND))
     heard(stream, wake_up, 1)
-    assert sender.subscribed.acquire(timeout=10)
+    assert sender.subscribed.acquire(timeout=60)
     now = time.monotonic()
     stream.beat(now)
     sender.send(a_line("app:9", 9 * SECOND))
@@ -443,7 +443,7 @@ def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_rece
     stream.beat(now + 6.5)
     assert not stream.is_up
     sender.hang_up()
-    assert sender.subscribed.acquire(timeout=10)
+    assert sender.subscribed.acquire(timeout=60)
     assert sender.subscriptions[1]["since"] == ["0.999999000"]
     assert not stream.take().is_all
 

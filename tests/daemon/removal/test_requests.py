@@ -393,7 +393,7 @@ def test_a_request_without_an_answer_in_time_is_in_flight(scene: Scene, monkeypa
     def slow(call: str) -> None:
         if call.startswith("remove"):
             scene.stopping.set()
-            assert answered.wait(10)
+            assert answered.wait(60)
 
     scene.engine.on_call = slow
     execution = scene.run()
