@@ -45,8 +45,9 @@ emulate() { # the kernel hands programs of that architecture to qemu
     [[ -e $at/$interpreter ]] || update-binfmts --enable "$interpreter" || fail "$interpreter cannot be registered"
 }
 
-inside() { # COMMAND...: in the root file system, with the network of this machine and its settings of pip
-    local name keep=() enter='mount -t proc proc "$1/proc" && mount -t tmpfs tmpfs "$1/tmp" && exec chroot "$@"'
+inside() { # COMMAND...: in the root file system, with the network and the devices of this machine, and its settings of pip
+    local name keep=() enter='mount --bind "$1" "$1" && mount --rbind /dev "$1/dev" && mount -t proc proc "$1/proc" &&
+        mount -t tmpfs tmpfs "$1/tmp" && exec chroot "$@"'
     for name in http_proxy https_proxy no_proxy PIP_INDEX_URL PIP_CERT SSL_CERT_FILE; do
         [[ -z ${!name:-} ]] || keep+=("$name=${!name}")
     done

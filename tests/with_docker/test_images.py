@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
+
 import docker
 import pytest
 from docker.errors import APIError
 
+from tests.deploy.waiting import eventually
 from tests.with_docker import containers, images
 from tests.with_docker.images import Layer, Recipe, StreamError
 from tests.with_docker.private_engine import PrivateEngine
@@ -92,12 +95,18 @@ def test_containers_can_have_every_state(docker_api: docker.APIClient) -> None:
     }
 
 
-def test_a_running_container_stops_at_once_and_remains_exited(docker_api: docker.APIClient) -> None:
+def test_sigterm_ends_a_running_container_which_remains_exited(docker_api: docker.APIClient) -> None:
     images.load_image(docker_api, "app:1")
     container = containers.run(docker_api, "app:1")
-    containers.stop(docker_api, container)
+
+    def has_ended() -> bool:
+        """The first process of a container ignores a signal until it has a handler for it."""
+        with suppress(APIError):  # It is not running any more.
+            docker_api.kill(container, "SIGTERM")
+        return containers.state_of(docker_api, container) == "exited"
+
+    eventually(has_ended)
     assert docker_api.inspect_container(container)["State"]["ExitCode"] == 0
-    assert containers.state_of(docker_api, container) == "exited"
 
 
 def test_a_container_that_docker_fails_to_remove_is_dead(docker_api: docker.APIClient, engine: PrivateEngine) -> None:
