@@ -263,6 +263,7 @@ class TestTls:
         with pytest.raises(CertificateUnavailable, match="cannot load"):
             Certificate(certificate, other.with_name("key.pem"))
 
+    @pytest.mark.needs_tools
     def test_a_renewed_certificate_is_used_for_new_connections(self, site: Site, tmp_path: Path) -> None:
         certificate = a_certificate(tmp_path)
         with serving(site, Certificate(certificate, certificate.with_name("key.pem"))) as port:
