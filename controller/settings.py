@@ -209,9 +209,9 @@ REPEATABLE = ("protect", "allow_host")
 SWITCHES = ("dry_run", "once", "protect_local")
 _PREFIX = "IMAGECTL_"
 CONFIG_VARIABLE = "IMAGECTL_CONFIG"
+"""Names the configuration file, as --config does."""
 COMPLETION_VARIABLE = "_IMAGECTL_COMPLETE"
 """Set by the completion scripts of shells."""
-"""Names the configuration file, as --config does."""
 _OF_OTHERS = ("EXCHANGE_", "ENGINES_", "TEST_", "PORT", "SERVICE_")
 """Variables of `sync`, of scripts in deploy/ and of tests; and those of Kubernetes for a service named imagectl."""
 

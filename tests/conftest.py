@@ -82,10 +82,11 @@ def _plans_that_hold_are_compared(monkeypatch: pytest.MonkeyPatch) -> None:
     decide_again = decision.decide_again
 
     def compared(before: decision.Decision, *arguments: Any) -> decision.Decision:
-        made, anew = decide_again(before, *arguments), decide_again(replace(before, judged=()), *arguments)
-        assert made.information == anew.information
-        assert _in_any_order(made.plan) == _in_any_order(anew.plan)
-        return made
+        decided = decide_again(before, *arguments)
+        with_new_plan = decide_again(replace(before, plan_facts=()), *arguments)
+        assert decided.information == with_new_plan.information
+        assert _in_any_order(decided.plan) == _in_any_order(with_new_plan.plan)
+        return decided
 
     for module in (decision, reconcile):
         monkeypatch.setattr(module, "decide_again", compared)

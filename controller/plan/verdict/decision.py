@@ -59,7 +59,7 @@ class Decision:
     """Of the node file, by its path."""
     book: RuleBook = RuleBook()
     """Built again only when the rules change."""
-    judged: tuple[object, ...] = ()
+    plan_facts: tuple[object, ...] = ()
     """The facts of the last plan. While they are the same, the plan holds until its next change."""
     information: tuple[str, ...] = ()
     """Lines for display that are no trouble; determined again only when rules or verdicts change."""
@@ -112,15 +112,15 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
     decision = replace(before, memory=memory, scope=scope, stability=stability, book=book)
     facts = (book, conditions, removals_made, *_facts(memory, before.node))
-    if facts == before.judged and before.plan.holds_at(memory.clock.seconds):
-        return replace(decision, plan=replace(before.plan, now=memory.clock.seconds), judged=facts)
+    if facts == before.plan_facts and before.plan.holds_at(memory.clock.seconds):
+        return replace(decision, plan=replace(before.plan, now=memory.clock.seconds), plan_facts=facts)
     plan = within(conditions.limits, make_plan(book, memory, conditions.terms, before.node), memory, removals_made)
     lines = before.information
     if plan.verdicts == before.plan.verdicts and book is before.book:
         plan = replace(plan, verdicts=before.plan.verdicts)
     else:
         lines = information(book, memory, conditions.terms)
-    return replace(decision, plan=plan, information=lines, judged=facts)
+    return replace(decision, plan=plan, information=lines, plan_facts=facts)
 
 
 def _facts(memory: Memory, node: NodeAnswer) -> tuple[object, ...]:

@@ -258,5 +258,6 @@ def test_two_deliveries_into_one_folder_exclude_each_other(tmp_path: Path) -> No
 
 
 def test_deliveries_into_two_folders_do_not(tmp_path: Path) -> None:
-    with exclusive_folder(tmp_path, "exchange", "one"), exclusive_folder(tmp_path, "exchange", "other"):
-        pass
+    with exclusive_folder(tmp_path, "exchange", "one") as one, exclusive_folder(tmp_path, "exchange", "other") as other:
+        assert one.is_dir()
+        assert other.is_dir()

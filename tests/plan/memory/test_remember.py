@@ -517,9 +517,9 @@ def test_a_series_of_pulls_continues_until_there_is_none_for_ten_minutes() -> No
     assert second.pulls is not None
     assert second.pulls.first == first.pulls.first < second.pulls.last
     far = replace(second, clock=replace(second.clock, seconds=second.clock.seconds + HOUR))
-    anew = after(far, news=pulled)
-    assert anew.pulls is not None
-    assert anew.pulls.first == anew.pulls.last == anew.clock.seconds
+    later = after(far, news=pulled)
+    assert later.pulls is not None
+    assert later.pulls.first == later.pulls.last == later.clock.seconds
 
 
 def test_an_endless_series_of_pulls_pauses_removals_but_not_always() -> None:
