@@ -144,14 +144,37 @@ def test_a_swap_between_listing_and_reading_does_not_mix_two_trees(
     assert (versions(reading.documents), reading.revision) == ([2, 2, 2, 2], sync.link.resolve().name)
 
 
+def test_a_folder_that_is_swapped_during_every_attempt_puts_nothing_in_force(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Doubt means fewer rules (design §10): two deliveries together may hold rules that neither of them has."""
+    publish_by_hand(tmp_path, 1)
+    versions_to_come = iter(range(2, 100))
+
+    def swap_before_it(file: PolicyFile) -> FileContent:
+        if file.path.name == "b.yaml":
+            publish_by_hand(tmp_path, next(versions_to_come))
+        return read_policy_file(file)
+
+    folder = PolicyFolder(tmp_path / "current")
+    with monkeypatch.context() as during:
+        during.setattr(policy_folder, "read_policy_file", swap_before_it)
+        reading = folder.read()
+    assert (reading.documents, reading.is_empty) == ((), False)
+    assert reading.lost == f"{tmp_path}/current cannot be read: a new delivery arrived during each of 5 attempts"
+    assert len(folder.read().documents) == 3
+
+
 def test_no_reading_mixes_or_misses_documents_during_swaps(tmp_path: Path) -> None:
     """A hundred swaps, at any moment of a reading; git itself would be too slow for that many."""
     folder = PolicyFolder(tmp_path / "current")
-    wants_one, is_over = threading.Semaphore(0), threading.Event()
+    wants_one, is_over = threading.Event(), threading.Event()
 
     def deliver() -> None:
         for version in range(2, 102):
-            wants_one.acquire()
+            # At most two swaps in one reading: a slow deliverer must not save them up.
+            wants_one.wait()
+            wants_one.clear()
             publish_by_hand(tmp_path, version)
             shutil.rmtree(tmp_path / f"v{version - 1}")
         is_over.set()
@@ -160,7 +183,7 @@ def test_no_reading_mixes_or_misses_documents_during_swaps(tmp_path: Path) -> No
     deliverer = threading.Thread(target=deliver, daemon=True)
     deliverer.start()
     while not is_over.is_set():
-        wants_one.release()
+        wants_one.set()
         reading = folder.read()
         found = versions(reading.documents)
         assert (len(found), len(set(found)), reading.problems) == (3, 1, ())

@@ -26,7 +26,7 @@ if TYPE_CHECKING:
     from controller.adapters.folder.watch import PolicyWatch
 
 _SCANS = 5
-"""Number of scans of a folder that changes while it is read; the last result counts."""
+"""Number of scans of a folder that changes while it is read. The last result counts, unless it is of two deliveries."""
 _REPLACED = "is a mount of its own whose source was deleted or replaced"
 _MOUNTED = "is a mount of its own: an update that replaces the file does not arrive here"
 _HINT = "mount the folder that holds it"
@@ -63,6 +63,9 @@ class PolicyFolder:
             self._watch_permissions(True)
             return FolderReading(str(self._folder), lost=f"{self._folder} cannot be read: {error.strerror}")
         self._watch_permissions(any(problem.is_error for problem in scan.problems))
+        if not scan.is_one_delivery:
+            lost = f"{self._folder} cannot be read: a new delivery arrived during each of {_SCANS} attempts"
+            return FolderReading(str(self._folder), lost=lost, is_stopped=self.is_stopped)
         return self._reading_of(scan)
 
     def stop(self) -> None:
@@ -145,8 +148,10 @@ class _FolderScan:
     """The lists of `imagectl sync`."""
     folders: tuple[Path, ...]
     """All folders that were listed, relative to the folder."""
-    is_consistent: bool
-    """No change was noticed during the scan."""
+    is_one_delivery: bool
+    """No other delivery arrived during the scan."""
+    is_complete: bool
+    """Everything that was listed was still there when it was read."""
 
     @property
     def was_emptied(self) -> bool:
@@ -171,7 +176,7 @@ def _scan(folder: Path) -> _FolderScan:
     for _ in range(_SCANS - 1):
         with suppress(OSError):
             scan = _scan_once(folder)
-            if scan.is_consistent:
+            if scan.is_one_delivery and scan.is_complete:
                 return scan
     return _scan_once(folder)
 
@@ -191,7 +196,8 @@ def _scan_once(folder: Path) -> _FolderScan:
         on is not None and on.has_deleted_source,
         listing.lists,
         listing.folders,
-        is_consistent=not is_gone and delivery_of(folder) == delivery,
+        is_one_delivery=delivery_of(folder) == delivery,
+        is_complete=not is_gone,
     )
 
 
