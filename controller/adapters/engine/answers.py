@@ -92,6 +92,8 @@ def mapping_of(answer: bytes) -> Row:
 
 def value_of(answer: bytes) -> object:
     """A JSON value. Raises ValueError."""
+    with suppress(ValueError, RecursionError):  # Most answers; an event costs a third of the time.
+        return _fast.decode(answer.decode())
     scanner = _Scanner([answer])
     value = scanner.value()
     scanner.require_end()
@@ -641,7 +643,7 @@ def event_from(row: Row) -> Event | None:
 
 def _image_event(kind: EventKind, actor: str, name: str) -> Event:
     """The actor is the image ID, except for a pull on Docker: there it is the name that was pulled, with its tag."""
-    if reference_from_engine(actor).has_name:
+    if not is_image_id(actor) and reference_from_engine(actor).has_name:
         return Event(kind, None, actor)
     return Event(kind, image_id(actor) if actor else None, name)
 

@@ -89,6 +89,8 @@ class EventStream:
         self._is_provable = True
         self._is_replay_late = False
         """The replay has not begun, although the stream is up."""
+        self._replay_ends_at: int | None = None
+        self._has_replayed = threading.Event()
         self._has_missed = False
         """Events since the last `take` may be missing."""
         self._up = threading.Event()
@@ -112,13 +114,16 @@ class EventStream:
             self._wait_for_replay(int(wait_seconds / _REPLAY_ENDS_AFTER_SECONDS), is_stopping)
 
     def _wait_for_replay(self, most_pauses: int, is_stopping: Callable[[], bool]) -> None:
-        """The stream does not mark the end of its replay, and on a busy engine it is never silent."""
-        replayed = -1
+        """Without a known last event, the replay ends when no event arrives for a moment: the stream does not mark its
+        end. On a busy engine that may never happen.
+        """
+        replayed = self._count
         for _ in range(most_pauses):
-            if is_stopping() or (replayed == self._count and not self._is_replay_late):
+            if is_stopping() or self._has_replayed.wait(_REPLAY_ENDS_AFTER_SECONDS):
+                return
+            if replayed == self._count and not self._is_replay_late:
                 return
             replayed = self._count
-            self._stopping.wait(_REPLAY_ENDS_AFTER_SECONDS)
 
     def stop(self) -> None:
         """Stop reading and close the stream."""
@@ -225,7 +230,11 @@ class EventStream:
             if start.engine != self._engine:
                 self._engine, self._cursor_at_beat = start.engine, start.cursor
             self._is_complete, self._is_provable, self.refusal = start.is_complete, start.is_provable, ""
-            self._is_replay_late = start.is_late
+            self._is_replay_late, self._replay_ends_at = start.is_late, start.ends_at
+        if start.ends_at == 0:
+            self._has_replayed.set()
+        else:
+            self._has_replayed.clear()
         return stream
 
     def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
@@ -257,7 +266,9 @@ class EventStream:
                 self._skip(line, error)
                 continue
             is_new = at != last_read or not at  # A replay starts with the last known event.
-            event = replace(event, is_replayed=replays) if event and is_new else None
+            event = event if is_new else None
+            if event is not None and replays:
+                event = replace(event, is_replayed=True)
             with self._lock:
                 if self._is_stale:
                     return
@@ -271,6 +282,8 @@ class EventStream:
                     self._arrived[event] = self._count
             if event is not None:
                 self._wake()
+            if at == self._replay_ends_at:
+                self._has_replayed.set()
 
     def _skip(self, line: bytes, error: ValueError) -> None:
         """An invalid event may be any event: from now on some are missing."""

@@ -18,7 +18,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.engine.answers import event_time_nanoseconds, identity_of, mapping_of
+from controller.adapters.engine.answers import Row, event_from, event_time_nanoseconds, identity_of, mapping_of
 from controller.adapters.engine.client import Client, ErrorAnswer
 from controller.plan.memory.event import EventCursor
 from controller.value import dataclass
@@ -47,6 +47,8 @@ class ReplayStart:
     """Identity of the engine that answers; empty if it is not known."""
     is_late: bool = False
     """The replay may begin some time after the stream."""
+    ends_at: int | None = None
+    """The engine's time of the last event of the replay; 0 if the replay is empty, None if it is not known."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,22 +123,24 @@ def _with_count(client: Client, cursor: int, run: str, answers: str, now: int) -
 
     An earlier time shows that the clock went back; a stream from the cursor on leaves such an event out.
     """
-    kept = _kept_event_times(client, 1 if run else cursor or 1, now)
+    try:
+        rows = _kept_events(client, 1 if run else cursor or 1, now)
+        kept = [event_time_nanoseconds(row) for row in rows]
+        streamed = [at for at, row in zip(kept, rows, strict=True) if at >= cursor and event_from(row)]
+    except (ErrorAnswer, ValueError):
+        return ReplayStart(cursor or now, run if cursor else "", is_complete=False)
     if not cursor:
         return ReplayStart(max(kept), "", False) if kept else ReplayStart(now, answers, is_complete=False)
     is_same_process = bool(run) and run == answers
     is_whole = now >= cursor and len(kept) < _MOST_EVENTS_KEPT and all(at >= cursor for at in kept)
-    return ReplayStart(cursor, run, is_complete=cursor in kept or (is_same_process and is_whole))
+    is_complete = cursor in kept or (is_same_process and is_whole)
+    return ReplayStart(cursor, run, is_complete, ends_at=streamed[-1] if streamed else 0)
 
 
-def _kept_event_times(client: Client, since: int, until: int) -> list[int]:
-    """The times of all events in the engine's memory, of every kind."""
-    address = f"/events?since={in_seconds(since - 1)}&until={in_seconds(until)}"
-    try:
-        lines = client.get(address).splitlines()
-        return [event_time_nanoseconds(mapping_of(line)) for line in lines if line.strip()]
-    except (ErrorAnswer, ValueError):
-        return []
+def _kept_events(client: Client, since: int, until: int) -> list[Row]:
+    """All events in the engine's memory, of every kind. Raises ErrorAnswer, ValueError."""
+    answer = client.get(f"/events?since={in_seconds(since - 1)}&until={in_seconds(until)}")
+    return [mapping_of(line) for line in answer.splitlines() if line.strip()]
 
 
 def in_seconds(nanoseconds: int) -> str:

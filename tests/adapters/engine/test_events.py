@@ -201,6 +201,8 @@ class LineSender:
         self._lines: queue.Queue[bytes | None] = queue.Queue()
         self.subscribed = threading.Semaphore(0)
         self.info: dict[str, str] = {}
+        self.kept: list[bytes] = []
+        """The answer to a request with an end."""
 
     def send(self, *lines: bytes) -> None:
         for line in lines:
@@ -214,7 +216,13 @@ class LineSender:
         if handler.path.endswith("/info"):
             handler.answer(self.info)
             return
-        self.subscriptions.append(parse_qs(urlparse(handler.path).query))
+        query = parse_qs(urlparse(handler.path).query)
+        if "until" in query:
+            handler.begin_stream()
+            handler.send_chunk(b"".join((*self.kept, b"\n")))
+            handler.send_chunk(b"")
+            return
+        self.subscriptions.append(query)
         handler.begin_stream()
         self.subscribed.release()
         while (line := self._lines.get()) is not None:
@@ -320,7 +328,7 @@ def test_an_endless_replay_does_not_block_the_start(
         stream._count += 1
         return False
 
-    monkeypatch.setattr(stream._stopping, "wait", one_more_event)
+    monkeypatch.setattr(stream._has_replayed, "wait", one_more_event)
     stream._wait_for_replay(10, lambda: False)
     assert len(pauses) == 10
     stream._wait_for_replay(10, lambda: True)
@@ -333,10 +341,35 @@ def test_the_start_waits_longer_for_a_replay_that_has_not_begun(
 ) -> None:
     stream = EventStream(Connection(Address(f"unix://{tmp_path}/s")), wake_up, cursor=5)
     pauses: list[float] = []
-    monkeypatch.setattr(stream._stopping, "wait", pauses.append)
+    monkeypatch.setattr(stream._has_replayed, "wait", pauses.append)
     monkeypatch.setattr(stream, "_is_replay_late", is_late)
     stream._wait_for_replay(10, lambda: False)
     assert len(pauses) == most_pauses
+
+
+@pytest.mark.parametrize("streamed", [[], [SECOND + 5], [SECOND + 5, 2 * SECOND]])
+def test_the_start_does_not_wait_after_the_last_event_of_the_replay(
+    sender: LineSender, wake_up: WakeUps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, streamed: list[int]
+) -> None:
+    """Docker lists the kept events before the stream starts, so its replay has a known end."""
+    sender.info = {"SystemTime": "2027-01-15T08:00:00Z"}
+    health = json.dumps({"Type": "container", "Action": "health_status: healthy", "timeNano": 3 * SECOND}).encode()
+    sender.kept = [*(a_line("app:1", at) for at in streamed), health]
+    sender.send(*(a_line("app:1", at) for at in streamed))
+    connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+    stream = EventStream(connection, wake_up, cursor=SECOND)
+    replays = []
+    wait = stream._has_replayed.wait
+
+    def without_time_limit(_: float) -> bool:
+        replays.append(wait(60))
+        return replays[-1]
+
+    monkeypatch.setattr(stream._has_replayed, "wait", without_time_limit)
+    stream.start(60)
+    assert replays == [True]
+    assert len(stream.take().events) == bool(streamed)  # They are equal.
+    stream.stop()
 
 
 def test_a_replay_of_podman_that_has_not_begun_is_not_an_empty_one(

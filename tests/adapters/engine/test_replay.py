@@ -94,6 +94,33 @@ def test_a_replay_since_a_time_of_another_process_is_not_complete(
     assert not start(http, DOCKER, *times, cursor=cursor, run=run).is_complete
 
 
+def test_without_the_kept_events_a_replay_is_not_complete(http: responses.RequestsMock) -> None:
+    """The engine's process is the same, but more events may have come than it keeps."""
+    http.get(f"{API}/info", json=DOCKER)
+    http.get(f"{API}/events", status=500, json={"message": "no"})
+    known = KnownCursors(EventCursor(NOW - SECOND, "process 1"))
+    connection = Connection(Address("tcp://engine:2375"), api_version="1.41")
+    start = connection.request("events", lambda client: replay_start(client, "", known))
+    assert start == ReplayStart(NOW - SECOND, "process 1", is_complete=False, ends_at=None)
+
+
+def test_a_replay_ends_with_the_last_kept_event_that_is_streamed(http: responses.RequestsMock) -> None:
+    """Events of other kinds are counted and not streamed; earlier ones are not streamed again."""
+    rows: list[dict[str, Any]] = [
+        {"Type": "image", "Action": "pull", "Actor": {"ID": "app:1"}, "timeNano": at} for at in (5, 7, 9)
+    ]
+    rows += [{"Type": "network", "Action": "connect", "timeNano": 11}]
+    http.get(f"{API}/info", json=DOCKER)
+    http.get(f"{API}/events", body="".join(json.dumps(row) + "\n" for row in rows))
+    connection = Connection(Address("tcp://engine:2375"), api_version="1.41")
+
+    def ends_at(cursor: int) -> int | None:
+        known = KnownCursors(EventCursor(cursor))
+        return connection.request("events", lambda client: replay_start(client, "", known)).ends_at
+
+    assert (ends_at(7), ends_at(10)) == (9, 0)
+
+
 def test_each_engine_continues_from_its_own_cursor(http: responses.RequestsMock) -> None:
     """After another engine answered for a moment, the events since this one left are replayed."""
     http.get(f"{API}/info", json={**DOCKER, "ID": "mine", "Driver": "overlay2", "DockerRootDir": "/data"})
