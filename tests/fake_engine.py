@@ -92,6 +92,8 @@ class FakeEngine:
         self.is_down = False
         self.services: frozenset[str] = frozenset()
         self.builder_holds_layers = False
+        self.written_by_containers = 0
+        """Bytes in their own layers, which the total of the containerd store includes."""
         self.calls: list[str] = []
         """The requests of the controller; `remove app:1` has the name of the image also where its ID is sent."""
         self.on_call: Callable[[str], None] = _nothing
@@ -166,7 +168,7 @@ class FakeEngine:
 
     def store_bytes(self) -> int:
         self._called("store_bytes")
-        return self.used_bytes()
+        return self.used_bytes() + (self.written_by_containers if self.kind.store is Store.CONTAINERD else 0)
 
     def used_bytes(self) -> int:
         """What all layers need on the disk."""
@@ -177,7 +179,7 @@ class FakeEngine:
 
     def written_bytes(self) -> int:
         self._called("written_bytes")
-        return 0
+        return self.written_by_containers
 
     def has_build_cache(self) -> bool:
         self._called("has_build_cache")

@@ -259,7 +259,9 @@ class Reconciler:
                 raise EngineUnavailable(_ANOTHER_ENGINE)
         except EngineUnavailable as error:
             return state, replace(results.without_unanswered(), trouble=results.trouble or error)
-        measurements = state.measurements.compared(closing.images.keys(), results.done_without_answer(closing))
+        measurements = state.measurements.compared(closing.images.keys())
+        if results.has_late_removals(closing):
+            measurements = measurements.spoiled()
         disk = self._measured(closing.engine)
         decision = decide(state.decision, desired, closing, News(disk=disk), self._options.conditions)
         state = replace(state, decision=decision, measurements=measurements, disk=disk)

@@ -547,6 +547,42 @@ def test_the_removals_of_each_document_are_one_batch(measured: Host) -> None:
     assert sum(batch.freed.bytes or 0 for batch in batches) == before - measured.engine.store_bytes()
 
 
+def test_the_total_after_a_batch_is_the_one_before_the_next(measured: Host) -> None:
+    """On the containerd store it costs as much as a list of all images, and is read twice."""
+    two_batches_ahead(measured)
+    measured.engine.calls.clear()
+    measured.run_pass()
+    readings = 2 if measured.engine.kind is Kind.D28_C8D else 1
+    assert measured.engine.calls.count("store_bytes") == 3 * readings
+
+
+def test_what_a_container_writes_after_the_first_batch_makes_the_second_unknown() -> None:
+    """The total of the containerd store includes it, and is read before it."""
+    readings = count()
+    with a_host(Kind.D28_C8D, AT_ONCE) as host:
+        two_batches_ahead(host)
+
+        def write_after_the_total(what: str) -> None:
+            if what == "written_bytes" and next(readings) == 1:
+                host.engine.written_by_containers = 77
+
+        host.engine.on_call = write_after_the_total
+        host.run_pass()
+        host.clock.elapse(1.0)
+        assert [batch.freed.exactness for batch in host.run_pass().batches] == 2 * [Exactness.UNKNOWN]
+
+
+def test_a_batch_after_one_whose_removal_ends_late_is_unknown_too(measured: Host) -> None:
+    """The bytes that are freed late may be among its own."""
+    two_batches_ahead(measured)
+    measured.engine.troubles["a:1"] = deque([RemovalFailed("504: gateway time-out")])
+    when(measured, "remove b:1", lambda: measured.engine.rmi("a:1"))
+    measured.run_pass()
+    assert outcomes(measured) == {"a:1": "removed", "b:1": "removed"}
+    measured.clock.elapse(1.0)
+    assert {batch.freed.exactness for batch in measured.run_pass().batches} == {Exactness.UNKNOWN}
+
+
 @pytest.mark.parametrize("deed", ["pull", "foreign delete"])
 def test_a_foreign_change_within_a_second_makes_it_unknown(measured: Host, deed: str) -> None:
     measured.engine.load("app:1", "one")

@@ -36,6 +36,24 @@ class StoreReading:
     written_bytes: int
 
 
+@dataclass(frozen=True, slots=True)
+class Beginning:
+    """What a batch is compared with."""
+
+    reading: StoreReading | None
+    """None: unknown, so the figure will be unknown."""
+    mark: int
+    """Place in the event stream before the reading."""
+
+    def followed_by(self, reading: StoreReading | None, mark: int) -> Beginning | None:
+        """The beginning of the next batch: the total after this one. The bytes written by containers remain those of
+        the first reading, because they must be read before a total. None if the total must be read again.
+        """
+        if self.reading is None or reading is None:
+            return None
+        return Beginning(replace(reading, written_bytes=self.reading.written_bytes), mark)
+
+
 def reading_before(engine: EnginePort, store: Store) -> StoreReading | None:
     """Read the bytes written by containers first here, last after the batch: equal values show that none wrote between.
 
@@ -128,22 +146,24 @@ class Measurements:
     pending: tuple[Measurement, ...] = ()
     own: frozenset[ImageId] = frozenset()
     """Images that the controller has requested to remove since the oldest batch began."""
+    beginning: Beginning | None = None
+    """Of the next batch in the same pass; None if the total must be read."""
 
     def before(self, images: Iterable[ImageId]) -> Measurements:
         """The same before these images are removed."""
-        return replace(self, own=frozenset(images) | (self.own if self.pending else frozenset()))
+        return Measurements(self.pending, frozenset(images) | (self.own if self.pending else frozenset()))
+
+    def followed_by(self, measurement: Measurement, beginning: Beginning | None) -> Measurements:
+        """The same after one more batch."""
+        return replace(self, pending=(*self.pending, measurement), beginning=beginning)
 
     def spoiled(self) -> Measurements:
-        """The same after something else removed images."""
+        """The same after something else removed images, or the engine removed some later than it answered."""
         return replace(self, pending=tuple(replace(each, is_spoiled=True) for each in self.pending))
 
-    def compared(self, images: Collection[ImageId], spoiled_batches: Collection[str]) -> Measurements:
+    def compared(self, images: Collection[ImageId]) -> Measurements:
         """The same after the observation that follows all batches of a pass."""
-        pending = (
-            replace(each, is_spoiled=each.is_spoiled or each.name in spoiled_batches).with_images(images, self.own)
-            for each in self.pending
-        )
-        return replace(self, pending=tuple(pending))
+        return replace(self, pending=tuple(each.with_images(images, self.own) for each in self.pending))
 
     def with_events(self, events: EventsPort) -> Measurements:
         """The same after the events that have arrived meanwhile."""

@@ -13,9 +13,9 @@ from controller.daemon.removal.answers import Expectation, RemovalAnswer, confir
 from controller.daemon.removal.checks import Checks, Position
 from controller.daemon.removal.measurement import (
     QUIET_FOR_SECONDS,
+    Beginning,
     Measurement,
     Measurements,
-    StoreReading,
     fall,
     reading_after,
     reading_before,
@@ -66,13 +66,10 @@ class RemovalResults:
         """The same after the observation that follows all batches; `active` are images with activity meanwhile."""
         return replace(self, removals=confirmed(self.removals, self.unanswered, closing, active))
 
-    def done_without_answer(self, closing: Observation) -> set[str]:
-        """Batches with removals that were reported as failed but have succeeded."""
-        return {
-            removal.batch
-            for removal in self.removals
-            if removal.outcome is Outcome.FAILED and what_became_of(removal.intent, closing) is not None
-        }
+    def has_late_removals(self, closing: Observation) -> bool:
+        """True if removals that were reported as failed have succeeded: any batch may have measured their bytes."""
+        failed = (each.intent for each in self.removals if each.outcome is Outcome.FAILED)
+        return any(what_became_of(intent, closing) is not None for intent in failed)
 
 
 @dataclass(frozen=True, slots=True)
@@ -137,8 +134,8 @@ class Remover:
         if not batch:
             execution.run(tasks)
             return False, measurements
-        _, mark = self.context.events.after(execution.checks.mark)
-        before = reading_before(self.context.engine, observation.engine.store)
+        beginning = measurements.beginning or self._beginning(observation.engine.store)
+        measurements = replace(measurements, beginning=beginning)
         execution.run(tasks)
         if any(answer.outcome is Outcome.GONE for answer in execution.answers):
             measurements = measurements.spoiled()
@@ -146,19 +143,27 @@ class Remover:
             return False, measurements
         if self.context.stopping.is_set():
             return True, measurements  # The next start finds no figure and reports it as unknown.
-        measurement = self._measurement(execution, batch, intents[0].document, before, mark)
-        return True, replace(measurements, pending=(*measurements.pending, measurement))
+        mark = self.context.events.mark()
+        after = reading_after(self.context.engine, observation.engine.store)
+        measurement = self._measurement(
+            execution, batch, intents[0].document, fall(beginning.reading, after), beginning
+        )
+        return True, measurements.followed_by(measurement, beginning.followed_by(after, mark))
+
+    def _beginning(self, store: Store) -> Beginning:
+        mark = self.context.events.mark()
+        return Beginning(reading_before(self.context.engine, store), mark)
 
     def _measurement(
-        self, execution: Execution, batch: str, document: str, before: StoreReading | None, mark: int
+        self, execution: Execution, batch: str, document: str, fell_bytes: int | None, beginning: Beginning
     ) -> Measurement:
         observation, answers = execution.expectation.observation, execution.answers
         return Measurement(
             name=batch,
             document=document,
-            fell_bytes=fall(before, reading_after(self.context.engine, observation.engine.store)),
+            fell_bytes=fell_bytes,
             images_before=observation.images.keys(),
-            mark=mark,
+            mark=beginning.mark,
             final_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
             is_lower_bound=observation.engine.totals_are_lower_bounds,
             # Without an answer the engine may still be removing.
