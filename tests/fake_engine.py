@@ -15,7 +15,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Any
 
-from controller.adapters.engine.answers import AGENT_DEV_LABEL, AGENT_SERVICE_LABEL, event_from
+from controller.adapters.engine.containers import AGENT_DEV_LABEL, AGENT_SERVICE_LABEL
+from controller.adapters.engine.event_rows import event_from
 from controller.errors import EngineUnreachable, ImageGone, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.layers import Layer, layers_of

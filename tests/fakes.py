@@ -11,7 +11,7 @@ from dataclasses import dataclass, field, replace
 from functools import lru_cache
 from typing import Any
 
-from controller.adapters.engine.answers import event_from, event_time_nanoseconds
+from controller.adapters.engine.event_rows import event_from, event_time_nanoseconds
 from controller.adapters.engine.events import cursor_after
 from controller.instant import Instant
 from controller.plan.memory.disk import DiskUsage, ImageDisk

@@ -13,29 +13,21 @@ from typing import TypeVar
 from urllib.parse import quote
 
 from controller.adapters.engine.answers import (
-    HeldImages,
-    ImageList,
-    Row,
-    containers_from,
-    created_from,
     deleted_from,
     engine_from,
     has_build_cache,
     id_from,
-    ids_from,
-    images_from,
     is_at_least,
-    layers_from,
-    mapping_of,
-    members_from,
     removed_by_podman_from,
-    rows_of,
-    services_from,
     store_total,
     written_total,
 )
 from controller.adapters.engine.client import Client, ErrorAnswer
 from controller.adapters.engine.connection import Connection
+from controller.adapters.engine.containers import containers_from, created_from, services_from
+from controller.adapters.engine.fields import Row
+from controller.adapters.engine.images import HeldImages, ImageList, ids_from, images_from, layers_from, members_from
+from controller.adapters.engine.json_rows import mapping_of, rows_of
 from controller.errors import EngineUnavailable, ImageGone, InvalidReference, RemovalFailed, RemovalRefused
 from controller.image.image import Container, Image
 from controller.image.layers import Layer

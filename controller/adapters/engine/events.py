@@ -18,9 +18,10 @@ from urllib.parse import urlencode
 
 from docker.types.daemon import CancellableStream
 
-from controller.adapters.engine.answers import EVENT_FILTER, event_from, event_time_nanoseconds, mapping_of
 from controller.adapters.engine.client import Client, ErrorAnswer
 from controller.adapters.engine.connection import Connection
+from controller.adapters.engine.event_rows import EVENT_FILTER, event_from, event_time_nanoseconds
+from controller.adapters.engine.json_rows import mapping_of
 from controller.adapters.engine.replay import (
     KnownCursors,
     ReplayStart,

@@ -18,8 +18,11 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from controller.adapters.engine.answers import Row, event_from, event_time_nanoseconds, identity_of, mapping_of
+from controller.adapters.engine.answers import identity_of
 from controller.adapters.engine.client import Client, ErrorAnswer
+from controller.adapters.engine.event_rows import event_from, event_time_nanoseconds
+from controller.adapters.engine.fields import Row
+from controller.adapters.engine.json_rows import mapping_of
 from controller.plan.memory.event import EventCursor
 from controller.value import dataclass
 

@@ -8,16 +8,10 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from controller.adapters.engine.answers import (
-    KEEP_LABEL,
-    ImageList,
-    container_from,
-    event_from,
-    image_from,
-    images_from,
-    mapping_of,
-    rows_of,
-)
+from controller.adapters.engine.containers import container_from
+from controller.adapters.engine.event_rows import event_from
+from controller.adapters.engine.images import KEEP_LABEL, ImageList, image_from, images_from
+from controller.adapters.engine.json_rows import mapping_of, rows_of
 from controller.plan.memory.event import Event, EventKind
 
 texts = st.text(st.characters(exclude_categories=["Cs"]), max_size=20)
@@ -59,7 +53,7 @@ def test_bytes_that_are_not_utf_8_are_an_error() -> None:
 
 
 def test_a_list_of_too_many_elements_is_an_error(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("controller.adapters.engine.answers.LONGEST_LIST", 3)
+    monkeypatch.setattr("controller.adapters.engine.json_rows.LONGEST_LIST", 3)
     assert len(list(rows_of([b"[{},{},{}]"]))) == 3
     with pytest.raises(ValueError, match="more than 3 elements"):
         list(rows_of([b"[{},{},{},{}]"]))

@@ -11,9 +11,11 @@ import pytest
 import responses
 
 from controller.adapters.engine.address import Address
-from controller.adapters.engine.answers import container_from, engine_from, image_from, layers_from
+from controller.adapters.engine.answers import engine_from
 from controller.adapters.engine.connection import Connection
+from controller.adapters.engine.containers import container_from
 from controller.adapters.engine.engine import DockerEngine
+from controller.adapters.engine.images import image_from, layers_from
 from controller.adapters.host.disk import image_root
 from controller.errors import EngineUnavailable, ImageGone, RemovalRefused
 from controller.plan.memory.observation import Store
