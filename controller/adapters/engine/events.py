@@ -47,8 +47,10 @@ _CLOCK_STEP_NANOSECONDS = 60 * 10**9
 """A smaller step back means two events in the wrong order."""
 
 _ONE_REPLAY_SECONDS = 10.0
-_BEAT_SECONDS = 1.0
-_LATE_SECONDS = 5.0
+_BEAT_SECONDS = 2.0
+"""Each beat wakes an idle process."""
+_LATE_AFTER_SECONDS = 6.0
+"""After the last beat. Every longer pause of this process is noticed."""
 
 _log = logging.getLogger(__name__)
 
@@ -175,8 +177,8 @@ class EventStream:
             return tuple(event for event, _ in takewhile(lambda item: item[1] > mark, newest_first)), self._count
 
     def beat(self, now: float) -> None:
-        """Once a second. If that is late, this process did not run: Docker drops the events of a client that does not
-        read, so the stream starts again from the last event that was certainly received in time.
+        """Every two seconds. If that is late, this process did not run: Docker drops the events of a client that does
+        not read, so the stream starts again from the last event that was certainly received in time.
         """
         with self._lock:
             if self._is_late(now) and self._up.is_set():
@@ -189,7 +191,7 @@ class EventStream:
                 self._stream.close()
 
     def _is_late(self, now: float) -> bool:
-        return now - self._last_beat > _BEAT_SECONDS + _LATE_SECONDS
+        return now - self._last_beat > _LATE_AFTER_SECONDS
 
     def _beat_on(self) -> None:
         while not self._stopping.wait(_BEAT_SECONDS):

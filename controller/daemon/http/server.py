@@ -27,6 +27,8 @@ from controller.errors import AddressUnavailable
 
 _THREADS = 4
 _IDLE_SECONDS = 30
+_CLEANUP_SECONDS = 10
+"""Between checks for idle connections. Input and answers wake the server's thread at once."""
 _MOST_CONNECTIONS = 100
 """With more, the longest idle are closed, so that a health check is answered under any number of idle connections."""
 _ACCEPTED_AT_ONCE = 50
@@ -58,7 +60,8 @@ class HttpServer:
             threads=_THREADS,
             backlog=_BACKLOG,
             channel_timeout=_IDLE_SECONDS,
-            cleanup_interval=_IDLE_SECONDS // 3,
+            cleanup_interval=_CLEANUP_SECONDS,
+            asyncore_loop_timeout=_CLEANUP_SECONDS,
             connection_limit=100 * _MOST_CONNECTIONS,  # _Server limits them instead of accepting none.
             asyncore_use_poll=True,
             max_request_header_size=_MOST_HEADER_BYTES,
