@@ -156,8 +156,8 @@ class FakeEvents:
         cursor = cursor_after(self._cursor, event_time_nanoseconds(row))
         self._cursor, self._run = cursor, self._run if cursor == self._cursor else ""
         self._count += 1
-        if (told := event_from(row)) is not None:
-            event = replace(told, is_replayed=is_replayed)
+        if (parsed := event_from(row)) is not None:
+            event = replace(parsed, is_replayed=is_replayed)
             self._arrived.pop(event, None)
             self._arrived[event] = self._count
 

@@ -102,10 +102,10 @@ class Host:
 
     def run_pass(self) -> Status:
         """One pass with all events so far."""
-        self.hear()
+        self.receive_events()
         return self._pass()
 
-    def hear(self) -> None:
+    def receive_events(self) -> None:
         """Wait until all events have arrived; a fake stream needs no wait."""
 
     def _pass(self) -> Status:

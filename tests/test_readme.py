@@ -52,10 +52,12 @@ def test_it_has_every_command() -> None:
 
 
 def test_every_option_in_it_exists() -> None:
-    told = {option for line in re.findall(r"imagectl [^`\n]*", ALL_TEXT) for option in re.findall(r"--[a-z-]+", line)}
+    documented = {
+        option for line in re.findall(r"imagectl [^`\n]*", ALL_TEXT) for option in re.findall(r"--[a-z-]+", line)
+    }
     commands = (imagectl, *(command for _, command in _all(imagectl, "")))
     options = {option for command in commands for each in command.params for option in each.opts}
-    assert told - options == set()
+    assert documented - options == set()
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: str(page.relative_to(ROOT)))

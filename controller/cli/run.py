@@ -81,14 +81,14 @@ def _obey_signals(ready: Controller) -> None:
 
     It may interrupt the loop anywhere, even while that holds the lock of the wake-up.
     """
-    heard: SimpleQueue[int] = SimpleQueue()
+    signals: SimpleQueue[int] = SimpleQueue()
     for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
-        signal.signal(number, lambda number, frame: heard.put(number))
-    threading.Thread(target=_obey, args=(ready, heard), name="signals", daemon=True).start()
+        signal.signal(number, lambda number, frame: signals.put(number))
+    threading.Thread(target=_handle_signals, args=(ready, signals), name="signals", daemon=True).start()
 
 
-def _obey(ready: Controller, heard: SimpleQueue[int]) -> None:
-    while heard.get() == signal.SIGHUP:
+def _handle_signals(ready: Controller, signals: SimpleQueue[int]) -> None:
+    while signals.get() == signal.SIGHUP:
         ready.service_manager.reloading()
         ready.wake_up.wake()
     ready.stopping.set()

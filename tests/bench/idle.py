@@ -103,10 +103,10 @@ def _written() -> Iterator[Figure]:
 def _seconds_late(engine: PrivateEngine, api: docker.APIClient, number: int) -> float:
     """Seconds from the end of an image's settle time to the request that removes it, in the controller's own loop."""
     images.load(api, [Recipe((f"late.local/app:{number}",), (Layer(f"own{number}"),), variant=str(number))])
-    eye, deadlines = TimedEngine(engine.host), list[float]()
+    timed, deadlines = TimedEngine(engine.host), list[float]()
     with (
         TemporaryDirectory() as folder,
-        on_engine(engine, api, Path(folder), a_removal(), port=eye, settle_seconds=_SETTLE_SECONDS) as controller,
+        on_engine(engine, api, Path(folder), a_removal(), port=timed, settle_seconds=_SETTLE_SECONDS) as controller,
     ):
 
         def publish(status: Status) -> None:
@@ -125,4 +125,4 @@ def _seconds_late(engine: PrivateEngine, api: docker.APIClient, number: int) -> 
             controller.stopping,
             RESYNC,
         ).run()
-    return eye.first_request - deadlines[-1]
+    return timed.first_request - deadlines[-1]

@@ -106,17 +106,17 @@ class _Bench:
 
     def one_pass(self) -> float:
         """Observe, plan, store, remove, observe again, store; with a measurement of the store if needed."""
-        eye = TimedEngine(self.engine.host)
+        timed = TimedEngine(self.engine.host)
         with (
             TemporaryDirectory() as folder,
-            on_engine(self.engine, self.api, Path(folder), port=eye, parallel=CONNECTIONS) as controller,
+            on_engine(self.engine, self.api, Path(folder), port=timed, parallel=CONNECTIONS) as controller,
         ):
             controller.catch_up()
             controller.run_pass()
             controller.clock.elapse(3_600)
             took = seconds(controller.run_pass)
             assert len(controller.removals) == self.many
-        self.took.setdefault("removals", []).append(eye.last_answer - eye.first_request)
+        self.took.setdefault("removals", []).append(timed.last_answer - timed.first_request)
         return took
 
     def process(self) -> float:

@@ -19,28 +19,28 @@ _PIECES_OF_BODIES = (b"Transfer-Encoding: chunked\r\n\r\n", b"ffffffffffff\r\n",
 
 def abuse(port: int, chance: random.Random, kept: list[socket.socket]) -> str:
     """One client; returns what it did."""
-    deed = chance.choice(("half open", "random bytes", "mutated request", "no reading", "reset"))
+    action = chance.choice(("half open", "random bytes", "mutated request", "no reading", "reset"))
     client = socket.create_connection(("127.0.0.1", port), timeout=10)
     with suppress(OSError):
-        if deed == "half open":
+        if action == "half open":
             client.sendall(_REQUEST[: chance.randrange(len(_REQUEST) - 1)])
             kept.append(client)
-            return deed
-        if deed == "random bytes":
+            return action
+        if action == "random bytes":
             client.sendall(chance.randbytes(chance.choice((1, 100, 10_000))))
-        elif deed == "mutated request":
+        elif action == "mutated request":
             at = chance.randrange(len(_REQUEST))
             client.sendall(_REQUEST[:at] + chance.choice((*_PIECES, *_PIECES_OF_BODIES)) + _REQUEST[at:])
-        elif deed == "no reading":
+        elif action == "no reading":
             client.settimeout(0.1)
             client.sendall(_REQUEST * 200)
             kept.append(client)
-            return deed
+            return action
         else:
             client.sendall(_REQUEST)
             client.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, b"\1\0\0\0\0\0\0\0")
     client.close()
-    return deed
+    return action
 
 
 def is_healthy(port: int) -> bool:
@@ -55,7 +55,7 @@ def is_healthy(port: int) -> bool:
 
 
 def run(count: int, seed: int) -> Counter[str]:
-    """Counts by deed, and of health checks without an answer."""
+    """Counts by action, and of health checks without an answer."""
     chance, counts, kept = random.Random(seed), Counter[str](), list[socket.socket]()
     server = HttpServer(Site().app, ("127.0.0.1", 0))
     try:
@@ -75,8 +75,8 @@ def main() -> int:
     """Run, and print one closing line; returns an exit code."""
     count, seed = (int(text) for text in (*sys.argv[1:], *("20000", "1")[len(sys.argv) - 1 :]))
     counts = run(count, seed)
-    deeds = ", ".join(f"{number} {deed}" for deed, number in sorted(counts.items()) if deed != "unanswered")
-    print(f"http: {count} clients (seed {seed}: {deeds}), {counts['unanswered']} health checks without an answer")
+    actions = ", ".join(f"{number} {action}" for action, number in sorted(counts.items()) if action != "unanswered")
+    print(f"http: {count} clients (seed {seed}: {actions}), {counts['unanswered']} health checks without an answer")
     return int(counts["unanswered"] > 0)
 
 

@@ -53,9 +53,9 @@ def history(host: Host) -> list[tuple[str, str]]:
         reader.close()
 
 
-def when(host: Host, call: str, deed: Callable[[], object]) -> None:
-    """Call `deed` once, right before the engine answers such a call."""
-    left = [deed]
+def when(host: Host, call: str, action: Callable[[], object]) -> None:
+    """Call `action` once, right before the engine answers such a call."""
+    left = [action]
 
     def on_call(what: str) -> None:
         if what == call and left:
@@ -583,13 +583,13 @@ def test_a_batch_after_one_whose_removal_ends_late_is_unknown_too(measured: Host
     assert {batch.freed.exactness for batch in measured.run_pass().batches} == {Exactness.UNKNOWN}
 
 
-@pytest.mark.parametrize("deed", ["pull", "foreign delete"])
-def test_a_foreign_change_within_a_second_makes_it_unknown(measured: Host, deed: str) -> None:
+@pytest.mark.parametrize("action", ["pull", "foreign delete"])
+def test_a_foreign_change_within_a_second_makes_it_unknown(measured: Host, action: str) -> None:
     measured.engine.load("app:1", "one")
     measured.engine.load("used:1", "two", content="2")
     container = measured.engine.run("used:1")
     measured.run_pass()
-    if deed == "pull":
+    if action == "pull":
         measured.engine.pull("new:1", content="3")
     else:
         measured.engine.rm(container)

@@ -38,7 +38,7 @@ def environment(notices: socket.socket, engine: PrivateEngine, tmp_path: Path) -
     }
 
 
-def hear(notices: socket.socket, wanted: str) -> list[str]:
+def notices_until(notices: socket.socket, wanted: str) -> list[str]:
     """All notifications up to the wanted one, with its lines."""
     said: list[str] = []
     while wanted not in said:
@@ -50,7 +50,7 @@ def test_it_is_ready_after_the_first_pass_and_shows_what_is_wrong(
     notices: socket.socket, environment: dict[str, str]
 ) -> None:
     with running(environment=environment):
-        said = hear(notices, "READY=1")
+        said = notices_until(notices, "READY=1")
     (status,) = [line for line in said if line.startswith("STATUS=")]
     assert status.startswith("STATUS=no policies yet: ")
     assert status.endswith("; policies in force: 0")
@@ -60,27 +60,27 @@ def test_the_loop_sends_watchdog_notices_before_and_after_it_is_ready(
     notices: socket.socket, environment: dict[str, str]
 ) -> None:
     with running(environment=environment):
-        assert "WATCHDOG=1" in hear(notices, "READY=1")
-        hear(notices, "WATCHDOG=1")
+        assert "WATCHDOG=1" in notices_until(notices, "READY=1")
+        notices_until(notices, "WATCHDOG=1")
 
 
 def test_it_is_ready_even_if_the_engine_is_not_reachable(notices: socket.socket, environment: dict[str, str]) -> None:
     with running(environment={**environment, "DOCKER_HOST": "unix:///nowhere/docker.sock"}):
-        said = hear(notices, "READY=1")
+        said = notices_until(notices, "READY=1")
     assert any(line.startswith("STATUS=cannot connect to the engine at unix:///nowhere/docker.sock") for line in said)
 
 
 def test_a_reload_lasts_until_everything_was_read_again(notices: socket.socket, environment: dict[str, str]) -> None:
     with running(environment=environment) as process:
-        hear(notices, "READY=1")
+        notices_until(notices, "READY=1")
         process.send_signal(signal.SIGHUP)
-        hear(notices, "RELOADING=1")
-        hear(notices, "READY=1")
+        notices_until(notices, "RELOADING=1")
+        notices_until(notices, "READY=1")
 
 
 def test_it_announces_its_end_and_exits_with_0(notices: socket.socket, environment: dict[str, str]) -> None:
     with running(environment=environment) as process:
-        hear(notices, "READY=1")
+        notices_until(notices, "READY=1")
         process.terminate()
-        hear(notices, "STOPPING=1")
+        notices_until(notices, "STOPPING=1")
         assert process.wait(timeout=60) == 0

@@ -78,8 +78,8 @@ def _remembered(node: Node) -> tuple[Any, Any]:
     removals = json.loads(node.sh("imagectl get removals -o json"))
     rows = json.loads(node.sh("imagectl get images -o json"))
     first_seen = next(row["first_seen"] for row in rows if row["reference"] == "bakery:2.0")
-    told = ("at", "reference", "document", "rule", "outcome", "freed_bytes", "idle_seconds")
-    return [{name: each[name] for name in told} for each in removals], first_seen
+    shown = ("at", "reference", "document", "rule", "outcome", "freed_bytes", "idle_seconds")
+    return [{name: each[name] for name in shown} for each in removals], first_seen
 
 
 def _expect_taken_over(node: Node, before: tuple[Any, Any]) -> None:

@@ -54,9 +54,9 @@ def test_without_libyaml_it_finds_the_same_in_documents(program: Installed, samp
     (samples / "site" / "sitecustomize.py").write_text(_WITHOUT_LIBYAML)
     (samples / "wrong.yaml").write_text("enabled: perhaps\nimage_policy: {removal: [{image_name: nginx}]}\n")
     hidden = {"PYTHONPATH": samples / "site"}
-    told = "import yaml; print(yaml.__with_libyaml__)"
-    assert program.run("python", "-c", told).stdout == "True\n"
-    assert program.run("python", "-c", told, **hidden).stdout == "False\n"
+    code = "import yaml; print(yaml.__with_libyaml__)"
+    assert program.run("python", "-c", code).stdout == "True\n"
+    assert program.run("python", "-c", code, **hidden).stdout == "False\n"
     with_it, without = (
         program.run("imagectl", "nmp", "validate", samples / "policies", samples / "wrong.yaml", **variables)
         for variables in ({}, hidden)

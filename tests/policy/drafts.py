@@ -155,7 +155,7 @@ _names = st.sampled_from(
 
 
 @st.composite
-def spoilt(draw: st.DrawFn) -> Plain:
+def mutated(draw: st.DrawFn) -> Plain:
     """A document with one to three mutations: a value added, removed or renamed, anywhere in it."""
     draft: Plain = json.loads(json.dumps(draw(forms)))
     for _ in range(draw(st.integers(1, 3))):

@@ -17,10 +17,10 @@ def test_people_read_one_line_for_each_problem() -> None:
 
 
 def test_programs_read_json() -> None:
-    told = json.loads(as_json(REPORT))
-    assert (told["files"], told["errors"], told["warnings"]) == (2, 1, 1)
-    assert told["documents"] == [{"name": "a", "file": "a.yaml", "line": 1, "state": "invalid"}]
-    assert told["problems"][0] == {
+    report = json.loads(as_json(REPORT))
+    assert (report["files"], report["errors"], report["warnings"]) == (2, 1, 1)
+    assert report["documents"] == [{"name": "a", "file": "a.yaml", "line": 1, "state": "invalid"}]
+    assert report["problems"][0] == {
         "file": "a b,c.yaml",
         "line": 5,
         "column": 19,

@@ -16,7 +16,7 @@ from controller.policy.problem import Problem
 from controller.policy.schema import json_schema
 from controller.policy.text.source import read_source
 from controller.policy.text.tree import plain
-from tests.policy.drafts import a_draft, a_draft_with_rule, forms, problems_of, spoilt
+from tests.policy.drafts import a_draft, a_draft_with_rule, forms, mutated, problems_of
 
 ROOT = Path(__file__).parents[2]
 SCHEMA = json_schema()
@@ -52,7 +52,7 @@ def test_what_the_validator_accepts_the_schema_accepts(draft: dict[str, Any]) ->
 
 
 @settings(max_examples=10 * settings().max_examples)
-@given(spoilt())
+@given(mutated())
 def test_both_agree_on_mutated_documents(draft: dict[str, Any]) -> None:
     errors = errors_in(draft)
     if not is_valid(draft):
@@ -145,4 +145,4 @@ def test_the_good_documents_fit_the_schema(path: Path) -> None:
 def test_every_field_is_explained() -> None:
     rule = SCHEMA["$defs"]["document"]["properties"]["image_policy"]["properties"]["removal"]["items"]
     for properties in (SCHEMA["$defs"]["document"]["properties"], rule["properties"]):
-        assert all("description" in told for told in properties.values() if told != {"type": "null"})
+        assert all("description" in each for each in properties.values() if each != {"type": "null"})

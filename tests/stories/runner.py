@@ -115,11 +115,11 @@ class StoryRunner:
         self._engine.rmi(self._text(name))
 
     def _came(self, what: str | dict[str, Any], how: Any) -> None:
-        told = {"name": what} if isinstance(what, str) else what
-        labels = {"image-controller.keep": "true"} if told.get("keep") else {}
-        name = told.get("name", "")
-        image = how(self._full(name) if name else "", str(told.get("content", name or told["as"])), labels)
-        self._images[told.get("as", name)] = image
+        given = {"name": what} if isinstance(what, str) else what
+        labels = {"image-controller.keep": "true"} if given.get("keep") else {}
+        name = given.get("name", "")
+        image = how(self._full(name) if name else "", str(given.get("content", name or given["as"])), labels)
+        self._images[given.get("as", name)] = image
         if "@" in name:
             self._digests[name] = self._engine.port.images()[image].digests[0].text
 

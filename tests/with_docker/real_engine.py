@@ -125,12 +125,12 @@ class RealEngine:
         self._rang.clear()
         marker = f"{_MARKER}:{self._marks}"
         images.tag(self._api, self._marked(), marker)
-        told: dict[Event, None] = {}
-        while not any(reference_from_engine(event.name).familiar == marker for event in told):
+        events: dict[Event, None] = {}
+        while not any(reference_from_engine(event.name).familiar == marker for event in events):
             assert self._rang.wait(_PATIENCE_SECONDS), "no event arrives"
             self._rang.clear()
-            told |= dict.fromkeys(self.stream.take().events)
-        return [event for event in told if _MARKER not in event.name and event.image != self._marked()]
+            events |= dict.fromkeys(self.stream.take().events)
+        return [event for event in events if _MARKER not in event.name and event.image != self._marked()]
 
     def _marked(self) -> ImageId:
         if not self._marks or not images.names_of(self._api) & {f"{_MARKER}:0"}:

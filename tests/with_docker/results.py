@@ -38,8 +38,8 @@ def results(reports: Iterable[Path]) -> list[Result]:
         for case in ElementTree.parse(report).iter("testcase")
     }
     for case in cases.values():
-        told = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
-        if not (engine := told.pop(ENGINE, None)):
+        properties = {each.attrib["name"]: each.attrib["value"] for each in case.iter("property")}
+        if not (engine := properties.pop(ENGINE, None)):
             continue
         result = found.setdefault(engine, Result(engine))
         has_failed = case.find("failure") is not None or case.find("error") is not None
@@ -47,7 +47,7 @@ def results(reports: Iterable[Path]) -> list[Result]:
         is_skipped = case.find("skipped") is not None
         result.skipped = (result.skipped or 0) + is_skipped
         result.passed += not (has_failed or is_skipped)
-        result.findings |= told
+        result.findings |= properties
     return list(found.values())
 
 

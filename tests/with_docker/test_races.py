@@ -80,24 +80,26 @@ class Rivals:
 
 
 @pytest.fixture
-def eye(engine: PrivateEngine) -> Watched:
+def watched(engine: PrivateEngine) -> Watched:
     return Watched(engine.host)
 
 
 @pytest.fixture
-def controller(engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path, eye: Watched) -> Iterator[OnEngine]:
-    with on_engine(engine, docker_api, tmp_path, port=eye) as controller:
+def controller(
+    engine: PrivateEngine, docker_api: docker.APIClient, tmp_path: Path, watched: Watched
+) -> Iterator[OnEngine]:
+    with on_engine(engine, docker_api, tmp_path, port=watched) as controller:
         yield controller
 
 
 @pytest.mark.timeout(1200)
 def test_a_container_that_appears_between_observation_and_removal_keeps_its_image_and_all_names(
-    controller: OnEngine, eye: Watched, record_property: Callable[[str, object], None]
+    controller: OnEngine, watched: Watched, record_property: Callable[[str, object], None]
 ) -> None:
     survived = 0
     for number in range(ROUNDS):
         _fill(controller, number)
-        eye.after_lists = [lambda: _create_all(controller.api)]
+        watched.after_lists = [lambda: _create_all(controller.api)]
         controller.run_pass()
         assert set(SECOND_NAMES) <= controller.left
         survived += len(set(NAMES) & controller.left)
@@ -108,18 +110,18 @@ def test_a_container_that_appears_between_observation_and_removal_keeps_its_imag
 
 @pytest.mark.timeout(1200)
 def test_a_container_that_appears_during_a_batch_keeps_its_image_unless_the_engine_accepts_both(
-    controller: OnEngine, engine: PrivateEngine, eye: Watched, record_property: Callable[[str, object], None]
+    controller: OnEngine, engine: PrivateEngine, watched: Watched, record_property: Callable[[str, object], None]
 ) -> None:
     survived = came_first = came_at_once = 0
     dice = random.Random(7)
     for number in range(ROUNDS):
         _fill(controller, number)
         rivals = Rivals(engine.host, dice.sample(NAMES, len(NAMES)))
-        eye.after_lists, eye.asked_at = [rivals.start], {}
+        watched.after_lists, watched.asked_at = [rivals.start], {}
         controller.run_pass()
         rivals.join()
         left = controller.left
-        first = {name for name, at in rivals.created_at.items() if at < eye.asked_at.get(name, at + 1)}
+        first = {name for name, at in rivals.created_at.items() if at < watched.asked_at.get(name, at + 1)}
         assert first <= left
         survived += len(left & rivals.created_at.keys())
         came_first += len(first)

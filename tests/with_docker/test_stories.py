@@ -50,7 +50,7 @@ class RealHost(Host):
         if isinstance(self.ledger, Ledger):
             self.ledger.close()
 
-    def hear(self) -> None:
+    def receive_events(self) -> None:
         """Create and remove an image of our own: after its event all earlier events have arrived."""
         mark = self.events.mark()
         marker = image_id(images.load_image(self.api, _MARKER, variant="marker", layers=()))

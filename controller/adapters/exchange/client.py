@@ -57,7 +57,7 @@ class ExchangeTimeouts:
     """Time-outs in seconds, and the number of attempts."""
 
     connect: float = 10
-    silence: float = 30
+    read: float = 30
     """Longest time without a byte of the answer."""
     answer: float = 120
     """Longest time from the first byte to the last."""
@@ -165,7 +165,7 @@ def _send(
         f"{source.url}/{path}",
         auth=HTTPBasicAuth(credentials.identity.encode(), credentials.token.encode()),
         headers={"Accept": "application/json", "Cache-Control": "no-cache", "User-Agent": f"imagectl/{__version__}"},
-        timeout=(patience.connect, patience.silence),
+        timeout=(patience.connect, patience.read),
         verify=trusted(source.ca, environment()),
         proxies={"http": ""},  # plain http does not leave this machine
         allow_redirects=False,

@@ -62,7 +62,7 @@ class Agent:
             with _Call(self._host, self._port, self._limits) as call:
                 return self._answer(call)
         except AgentUnavailable as error:
-            return self.silence(str(error))
+            return self.no_answer(str(error))
 
     def ask_again(self, may_wait: Callable[[], bool]) -> NodeAnswer:
         """The same: each call is a new question."""
@@ -73,7 +73,7 @@ class Agent:
         """The agent in words."""
         return f"the agent at {self._url}"
 
-    def silence(self, why: str) -> NodeAnswer:
+    def no_answer(self, why: str) -> NodeAnswer:
         """No valid answer; `why` follows the agent's name."""
         return self._without_node(why, is_silence=True)
 

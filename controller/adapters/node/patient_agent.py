@@ -122,13 +122,13 @@ class PatientAgent:
     def _latest(self) -> NodeAnswer:
         last = self._answered
         if last is None or last.answer is None:
-            return self._agent.silence(f"has not answered within {self._pass_waits:g} s yet")
+            return self._agent.no_answer(f"has not answered within {self._pass_waits:g} s yet")
         self._used = last.answer
         return last.answer if last.answer.is_silence else replace(last.answer, age_seconds=self._uptime() - last.ended)
 
     def _silence(self) -> NodeAnswer:
         self._report_late()
-        return self._agent.silence(f"did not answer within {self._removal_waits:g} s before a removal")
+        return self._agent.no_answer(f"did not answer within {self._removal_waits:g} s before a removal")
 
     def _report_late(self) -> None:
         """One log line until the agent answers in time again."""

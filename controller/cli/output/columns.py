@@ -176,7 +176,7 @@ PLAN: ListingKind[ShownReference] = ListingKind(
     (NAME, IMAGE, SIZE, FREES, IDLE, VERDICT, WHEN, RULE, WHY),
     name="reference",
     fields=_OF_REFERENCES,
-    tells=_COMPARED,
+    compared=_COMPARED,
     key=_REFERENCE,
     state="verdict",
 )
@@ -185,7 +185,7 @@ POLICIES = ListingKind(
     POLICY_COLUMNS,
     name="name",
     fields={"state": _states},
-    tells=("state", "why", "text_hash", "problems"),
+    compared=("state", "why", "text_hash", "problems"),
     key=("name", "file"),
     state="state",
 )
@@ -193,7 +193,7 @@ REMOVALS = ListingKind(
     REMOVAL_COLUMNS,
     name="reference",
     fields={"outcome": _outcomes, "document": any_text},
-    tells=("outcome", "freed_bytes"),
+    compared=("outcome", "freed_bytes"),
     key=("at", "reference", "image"),
     state="outcome",
 )
@@ -201,7 +201,7 @@ TOTALS = ListingKind(
     TOTAL_COLUMNS,
     name="document",
     fields=REMOVALS.fields,
-    tells=("removals", "freed_bytes"),
+    compared=("removals", "freed_bytes"),
     key=("document", "outcome"),
     state="removals",
 )

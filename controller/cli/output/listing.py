@@ -34,7 +34,7 @@ class ListingKind(Generic[R]):
     """The field that `-o name` prints."""
     fields: Fields
     """The fields of `--selector`."""
-    tells: tuple[str, ...]
+    compared: tuple[str, ...]
     """Fields whose change makes `--watch` print a row again; not those that change every second."""
     key: tuple[str, ...]
     """Fields that identify a row."""
@@ -160,7 +160,7 @@ class Listing(Generic[R]):
         return {tuple(getattr(row, name) for name in self.kind.key): row for row in rows}
 
     def _state(self, row: R) -> object:
-        return [getattr(row, field) for field in self.kind.tells]
+        return [getattr(row, field) for field in self.kind.compared]
 
     def _sorted(self, rows: list[R]) -> list[R]:
         name = self.sort_by.removeprefix("-")

@@ -306,7 +306,7 @@ def last_removals(picture: Picture, published: Published) -> Html:
 def _removal(removal: Removal, published: Published, now: float) -> Html:
     intent, batch = removal.intent, published.history.batches.get(removal.batch)
     figure = f"{_freed(batch.freed)} with its batch" if batch else _freed(removal.freed)
-    came_of_it = (figure, "") if removal.outcome.is_success else (removal.outcome.value, f" {removal.outcome.value}")
+    result = (figure, "") if removal.outcome.is_success else (removal.outcome.value, f" {removal.outcome.value}")
     name = (
         _why(intent.reference, intent.image)
         if removal.outcome.is_success
@@ -320,7 +320,7 @@ def _removal(removal: Removal, published: Published, now: float) -> Html:
         "li",
         el("span", ago(now - removal.wall_seconds), class_="when"),
         el("span", name, class_="name"),
-        el("span", came_of_it[0], class_=f"frees{came_of_it[1]}"),
+        el("span", result[0], class_=f"frees{result[1]}"),
         el("p", why, class_="aside"),
         el("p", removal.message, class_="message") if removal.message else None,
     )

@@ -56,7 +56,7 @@ class RemovalAnswer:
     outcome: Outcome
     freed: Freed
     message: str = ""
-    is_silence: bool = False
+    is_unanswered: bool = False
     """No answer, or an invalid one: the next observation shows the result."""
 
 
@@ -83,8 +83,8 @@ class Expectation:
             return RemovalAnswer(intent, Outcome.FAILED, NOTHING_FREED, str(failure))
         except EngineUnreachable:
             raise
-        except EngineUnavailable as silence:
-            return RemovalAnswer(intent, Outcome.FAILED, UNKNOWN_BYTES, str(silence), is_silence=True)
+        except EngineUnavailable as error:
+            return RemovalAnswer(intent, Outcome.FAILED, UNKNOWN_BYTES, str(error), is_unanswered=True)
 
     def checked(self, request: RemovalRequest, deleted: Sequence[str]) -> RemovalAnswer:
         """The result of a request; the engine reported these images and layers as deleted."""

@@ -109,27 +109,27 @@ class Measurement:
     final_at: float
     """Uptime."""
     is_lower_bound: bool
-    is_spoiled: bool = False
+    is_invalid: bool = False
 
     def with_events(self, events: Iterable[Event], mark: int, own: Collection[ImageId]) -> Measurement:
         """The same after more events were read; `own` are the images that the controller removes itself."""
         foreign = any(event.kind in _CHANGES_THE_STORE and not _is_own(event, own) for event in events)
-        return replace(self, mark=mark, is_spoiled=self.is_spoiled or foreign)
+        return replace(self, mark=mark, is_invalid=self.is_invalid or foreign)
 
     def with_images(self, images: Collection[ImageId], own: Collection[ImageId]) -> Measurement:
         """The same after one more observation: not every engine has an event for every change."""
         foreign = (set(self.images_before) ^ set(images)) - set(own)
-        return replace(self, is_spoiled=self.is_spoiled or bool(foreign))
+        return replace(self, is_invalid=self.is_invalid or bool(foreign))
 
     @property
     def is_hopeless(self) -> bool:
         """True if the figure will remain unknown."""
-        return self.is_spoiled or self.fell_bytes is None
+        return self.is_invalid or self.fell_bytes is None
 
     @property
     def batch(self) -> Batch:
         """The batch with its measured bytes."""
-        if self.is_spoiled or self.fell_bytes is None:
+        if self.is_invalid or self.fell_bytes is None:
             return Batch(self.name, self.document, UNKNOWN_BYTES)
         exactness = Exactness.LOWER_BOUND if self.is_lower_bound else Exactness.EXACT
         return Batch(self.name, self.document, Freed(self.fell_bytes, exactness))
@@ -157,9 +157,9 @@ class Measurements:
         """The same after one more batch."""
         return replace(self, pending=(*self.pending, measurement), beginning=beginning)
 
-    def spoiled(self) -> Measurements:
+    def invalidated(self) -> Measurements:
         """The same after something else removed images, or the engine removed some later than it answered."""
-        return replace(self, pending=tuple(replace(each, is_spoiled=True) for each in self.pending))
+        return replace(self, pending=tuple(replace(each, is_invalid=True) for each in self.pending))
 
     def compared(self, images: Collection[ImageId]) -> Measurements:
         """The same after the observation that follows all batches of a pass."""

@@ -138,7 +138,7 @@ class Remover:
         measurements = replace(measurements, beginning=beginning)
         execution.run(tasks)
         if any(answer.outcome is Outcome.GONE for answer in execution.answers):
-            measurements = measurements.spoiled()
+            measurements = measurements.invalidated()
         if not any(map(_frees_bytes, execution.answers)):
             return False, measurements
         if self.context.stopping.is_set():
@@ -167,7 +167,7 @@ class Remover:
             final_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
             is_lower_bound=observation.engine.totals_are_lower_bounds,
             # Without an answer the engine may still be removing.
-            is_spoiled=any(answer.outcome is Outcome.GONE or answer.is_silence for answer in answers),
+            is_invalid=any(answer.outcome is Outcome.GONE or answer.is_unanswered for answer in answers),
         )
 
     def _with(self, results: RemovalResults, execution: Execution, batch: str) -> RemovalResults:
@@ -184,7 +184,7 @@ class Remover:
                     for each in answers
                 ),
             ),
-            unanswered=results.unanswered.union(answer.intent for answer in answers if answer.is_silence),
+            unanswered=results.unanswered.union(answer.intent for answer in answers if answer.is_unanswered),
             in_flight=(
                 *results.in_flight,
                 *(intent for intent in in_flight if all(answer.intent != intent for answer in answers)),
@@ -194,7 +194,7 @@ class Remover:
 
 
 def _frees_bytes(answer: RemovalAnswer) -> bool:
-    return answer.outcome in (Outcome.REMOVED, Outcome.UNEXPECTED) or answer.is_silence
+    return answer.outcome in (Outcome.REMOVED, Outcome.UNEXPECTED) or answer.is_unanswered
 
 
 def _freed(answer: RemovalAnswer, batch: str) -> Freed:

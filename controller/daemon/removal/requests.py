@@ -186,7 +186,7 @@ class Execution:
         self.answers.append(answer)
         if answer.intent.pressure and answer.outcome is Outcome.FAILED:
             self.has_failed_under_pressure = True
-        if answer.is_silence:
+        if answer.is_unanswered:
             self.trouble = ObservationOutdated(_NOT_ANSWERED.format(answer.message))
         if self.context.progress:
             self.context.progress.answered(answer.freed.bytes or 0)

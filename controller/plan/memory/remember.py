@@ -90,7 +90,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         expected=expected,
         attempts=_attempts(known.attempts, seen),
         node=kept_after(known.node, node, now),
-        agreements=beginnings_after(known.agreements, node.agent.agreements, _last_heard(known, now), now),
+        agreements=beginnings_after(known.agreements, node.agent.agreements, _last_answer_at(known, now), now),
         mounted=mounted,
         swarm=_swarm(inputs),
         pulls=_pulls(known.pulls, news.events, now),
@@ -107,7 +107,7 @@ def _cursor(inputs: _Inputs) -> EventCursor:
     return EventCursor(received.cursor, received.run)
 
 
-def _last_heard(known: Memory, now: float) -> float:
+def _last_answer_at(known: Memory, now: float) -> float:
     """Ledger time of the agent's last answer."""
     return known.node.at if known.node else now
 
@@ -378,7 +378,7 @@ def _named_by_agent(inputs: _Inputs, records: Mapping[ImageId, Record]) -> dict[
     # Active names come last, because `from_agent` keeps the last name of an image.
     named = dict(sorted(inputs.agent.named.items(), key=lambda item: item[0] in active))
     found = downloads.from_agent(named, inputs.names, records, inputs.seen, inputs.now, inputs.agent.records)
-    return downloads.without_earlier_pulls(found, active, records, _last_heard(inputs.known, inputs.now))
+    return downloads.without_earlier_pulls(found, active, records, _last_answer_at(inputs.known, inputs.now))
 
 
 def _bounded(evidence: Mapping[ImageId, Evidence], records: Mapping[ImageId, Record]) -> dict[ImageId, Evidence]:

@@ -159,6 +159,6 @@ def test_containers_of_hzn_dev_are_not_of_the_agent(label: str, is_development: 
         "Action": "create",
         "Actor": {"ID": "c" * 64, "Attributes": {"image": "web:1"} | labels},
     }
-    heard = event_from(event)
-    assert heard is not None
-    assert heard.by_agent is not is_development
+    received = event_from(event)
+    assert received is not None
+    assert received.by_agent is not is_development

@@ -161,9 +161,9 @@ def test_a_replayed_event_is_marked(listen: Listen, cursor: int, is_replayed: bo
 def test_an_event_that_was_overtaken_does_not_move_the_cursor_back(listen: Listen) -> None:
     stream, _ = listen([a_use("app:2", 2 * SECOND), a_use("app:1", 2 * SECOND - 1)])
 
-    heard = stream.take()
-    assert heard.events == (Event(EventKind.USED, None, "app:2"), Event(EventKind.USED, None, "app:1"))
-    assert heard.cursor == 2 * SECOND
+    received = stream.take()
+    assert received.events == (Event(EventKind.USED, None, "app:2"), Event(EventKind.USED, None, "app:1"))
+    assert received.cursor == 2 * SECOND
 
 
 def test_the_cursor_follows_a_clock_that_was_set_back(listen: Listen) -> None:
@@ -176,8 +176,8 @@ def test_the_cursor_follows_a_clock_that_was_set_back(listen: Listen) -> None:
 def test_an_event_without_a_time_counts_and_leaves_the_cursor(listen: Listen) -> None:
     stream, _ = listen([a_use("app:1", 0)], cursor=SECOND)
 
-    heard = stream.take()
-    assert (heard.events, heard.cursor) == ((Event(EventKind.USED, None, "app:1", is_replayed=True),), SECOND)
+    received = stream.take()
+    assert (received.events, received.cursor) == ((Event(EventKind.USED, None, "app:1", is_replayed=True),), SECOND)
 
 
 def test_events_after_a_mark_are_returned_and_not_consumed(listen: Listen) -> None:
@@ -265,7 +265,7 @@ def stream(sender: LineSender, wake_up: WakeUps, tmp_path: Path) -> Iterator[Eve
     stream.stop()
 
 
-def heard(stream: EventStream, wake_up: WakeUps, number: int) -> list[str]:
+def received_names(stream: EventStream, wake_up: WakeUps, number: int) -> list[str]:
     """Wait for `number` events; return their names."""
     while len(stream.after(0)[0]) < number:
         assert wake_up.wake_ups.acquire(timeout=60)
@@ -284,13 +284,13 @@ def test_every_event_wakes_the_loop(stream: EventStream, sender: LineSender, wak
     assert wake_up.wake_ups.acquire(timeout=60)  # for the stream itself
     sender.send(a_line("app:1", SECOND))
     assert wake_up.wake_ups.acquire(timeout=60)
-    assert heard(stream, wake_up, 1) == ["app:1"]
+    assert received_names(stream, wake_up, 1) == ["app:1"]
 
 
 def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, sender: LineSender, wake_up: WakeUps) -> None:
     lines = a_line("app:1", SECOND) + a_line("app:2", 2 * SECOND) + a_line("app:3", 3 * SECOND)
     sender.send(lines[:10], lines[10:200], lines[200:])
-    assert heard(stream, wake_up, 3) == ["app:1", "app:2", "app:3"]
+    assert received_names(stream, wake_up, 3) == ["app:1", "app:2", "app:3"]
 
 
 @pytest.mark.parametrize(
@@ -299,7 +299,7 @@ def test_lines_are_joined_from_pieces_of_any_length(stream: EventStream, sender:
 )
 def test_an_invalid_line_is_skipped(stream: EventStream, sender: LineSender, wake_up: WakeUps, nonsense: bytes) -> None:
     sender.send(a_line("app:1", SECOND), nonsense, a_line("app:2", 2 * SECOND))
-    assert heard(stream, wake_up, 2) == ["app:1", "app:2"]
+    assert received_names(stream, wake_up, 2) == ["app:1", "app:2"]
     assert stream.generation == 1
 
 
@@ -307,12 +307,12 @@ def test_after_the_stream_broke_it_continues_from_the_last_event(
     stream: EventStream, sender: LineSender, wake_up: WakeUps
 ) -> None:
     sender.send(a_line("app:1", SECOND + 5))
-    heard(stream, wake_up, 1)
+    received_names(stream, wake_up, 1)
     assert sender.subscribed.acquire(timeout=60)
     sender.hang_up()
     assert sender.subscribed.acquire(timeout=60)
     sender.send(a_line("app:1", SECOND + 5), a_line("app:2", 2 * SECOND))
-    assert heard(stream, wake_up, 2) == ["app:1", "app:2"]
+    assert received_names(stream, wake_up, 2) == ["app:1", "app:2"]
     assert sender.subscriptions[1]["since"] == ["0.999999005"]
     assert stream.generation == 2
 
@@ -386,7 +386,7 @@ def test_a_replay_of_podman_that_has_not_begun_is_not_an_empty_one(
         stream = opened(tmp_path, wake_up, known)
         if has_begun:
             sender.send(a_line("app:1", known.cursor), a_line("app:2", known.cursor + SECOND))
-            assert heard(stream, wake_up, 1) == ["app:2"]
+            assert received_names(stream, wake_up, 1) == ["app:2"]
         received = stream.take()
         stream.stop()
         sender.hang_up()
@@ -467,12 +467,12 @@ def test_after_a_late_heartbeat_the_stream_starts_again_from_the_last_event_rece
 ) -> None:
     """Docker drops events of a client that does not read, and keeps the connection open."""
     sender.send(a_line("app:1", SECOND))
-    heard(stream, wake_up, 1)
+    received_names(stream, wake_up, 1)
     assert sender.subscribed.acquire(timeout=60)
     now = time.monotonic()
     stream.beat(now)
     sender.send(a_line("app:9", 9 * SECOND))
-    heard(stream, wake_up, 2)
+    received_names(stream, wake_up, 2)
     stream.beat(now + 6.5)
     assert not stream.is_up
     sender.hang_up()
@@ -502,7 +502,7 @@ def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
     """A measurement of the store starts at a mark; a pass takes events meanwhile, and the measurement must see them."""
     mark = stream.mark()
     sender.send(a_line("app:1", SECOND))
-    heard(stream, wake_up, 1)
+    received_names(stream, wake_up, 1)
     stream.take()
     assert names(stream.after(mark)[0]) == ["app:1"]
 

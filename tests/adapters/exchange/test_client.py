@@ -150,7 +150,7 @@ def test_the_waits_between_attempts_grow_at_random_and_end(exchange: FakeExchang
 def test_the_wait_for_an_answer_is_bounded(exchange: FakeExchange, before: bytes) -> None:
     exchange.misbehaviours = [fall_silent(exchange, before)]
     with pytest.raises(ExchangeUnavailable, match=r"no response within the time-out|timed out"):
-        ask(exchange, patience=ExchangeTimeouts(silence=0.05, attempts=1))
+        ask(exchange, patience=ExchangeTimeouts(read=0.05, attempts=1))
 
 
 def test_the_wait_for_a_slow_answer_is_bounded(exchange: FakeExchange) -> None:

@@ -32,7 +32,7 @@ class SlowAgent(Agent):
         needed, is_silent = self.needed, self.is_silent
         self.may_answer.wait()
         said = NodeAnswer(Node("myorg", "gw-1"), "", URL, agent=AgentAnswer(needed=needed), has_agent=True)
-        return self.silence("answered 500") if is_silent else said
+        return self.no_answer("answered 500") if is_silent else said
 
 
 @pytest.fixture

@@ -125,15 +125,15 @@ def test_containers_do_not_invalidate_it() -> None:
 
 
 def test_an_invalid_measurement_is_never_valid_again() -> None:
-    spoilt = a_measurement().with_events([an_event(EventKind.PULLED, "app:1")], 7, {OWN})
-    assert spoilt.with_events([], 8, {OWN}).batch.freed == UNKNOWN_BYTES
+    invalid = a_measurement().with_events([an_event(EventKind.PULLED, "app:1")], 7, {OWN})
+    assert invalid.with_events([], 8, {OWN}).batch.freed == UNKNOWN_BYTES
 
 
 def test_images_that_appear_or_disappear_without_an_event_invalidate_it() -> None:
     measurement = a_measurement(images=[OWN, OTHER])
-    assert not measurement.with_images([OTHER], {OWN}).is_spoiled
-    assert measurement.with_images([OWN], {OWN}).is_spoiled
-    assert measurement.with_images([OTHER, an_id("new")], {OWN}).is_spoiled
+    assert not measurement.with_images([OTHER], {OWN}).is_invalid
+    assert measurement.with_images([OWN], {OWN}).is_invalid
+    assert measurement.with_images([OTHER, an_id("new")], {OWN}).is_invalid
 
 
 # ── its result ────────────────────────────────────────────────────────────────────────────────────────────────────────

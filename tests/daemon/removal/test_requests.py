@@ -153,16 +153,16 @@ def test_containers_are_listed_again_before_one_of_several_names_is_removed(scen
     assert scene.engine.names == ["app:2", "app:3"]
 
 
-@pytest.mark.parametrize("deed", ["pull", "tag", "create"])
-def test_an_image_with_activity_during_the_batch_is_kept(scene: Scene, deed: str) -> None:
+@pytest.mark.parametrize("action", ["pull", "tag", "create"])
+def test_an_image_with_activity_during_the_batch_is_kept(scene: Scene, action: str) -> None:
     scene.engine.load("first:1", content="1")
     scene.engine.load("second:1", content="2")
-    deeds: dict[str, Callable[[], object]] = {
+    actions: dict[str, Callable[[], object]] = {
         "pull": lambda: scene.engine.pull("second:1", content="2"),
         "tag": lambda: scene.engine.tag("second:1", "second:2"),
         "create": lambda: scene.engine.create("second:1"),
     }
-    _when(scene.engine, "remove first:1", deeds[deed])
+    _when(scene.engine, "remove first:1", actions[action])
     assert list(outcomes(scene.run())) == ["first:1"]
     assert scene.engine.has("second:1")
 
@@ -220,7 +220,7 @@ def test_only_a_removal_without_an_answer_is_marked_so(scene: Scene) -> None:
     scene.engine.load("a:1", content="1")
     scene.engine.load("b:1", content="2")
     scene.engine.troubles = {"a:1": deque([RemovalFailed("500")]), "b:1": deque([EngineUnavailable("no answer")])}
-    assert [answer.is_silence for answer in scene.run().answers] == [False, True]
+    assert [answer.is_unanswered for answer in scene.run().answers] == [False, True]
 
 
 def test_after_a_removal_without_an_answer_no_other_is_requested(scene: Scene) -> None:
@@ -444,9 +444,9 @@ def test_what_is_refused_frees_nothing(scene: Scene) -> None:
     assert scene.run().answers[0].freed == NOTHING_FREED
 
 
-def _when(engine: FakeEngine, call: str, *deeds: Callable[[], object]) -> None:
+def _when(engine: FakeEngine, call: str, *actions: Callable[[], object]) -> None:
     """Run these functions, one at each such call, before it is answered."""
-    left = list(deeds)
+    left = list(actions)
 
     def on_call(what: str) -> None:
         if what == call and left:

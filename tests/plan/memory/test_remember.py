@@ -40,11 +40,11 @@ APP = an_image("app:1")
 NAMELESS = an_image(id="app:1")
 
 
-def heard(*events: Event, **given: object) -> News:
+def received(*events: Event, **given: object) -> News:
     return News(ReceivedEvents(events, **given))  # type: ignore[arg-type]
 
 
-QUIET = heard()
+QUIET = received()
 
 
 def after(
@@ -148,7 +148,7 @@ def test_the_clock_continues_under_another_engine() -> None:
 
 
 def test_a_container_between_two_observations_was_a_use() -> None:
-    memory = after(KNOWN, news=heard(an_event(name="app:1")))
+    memory = after(KNOWN, news=received(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
 
 
@@ -157,7 +157,7 @@ def test_a_container_between_two_observations_was_a_use() -> None:
     [EventKind.PULLED, EventKind.TAGGED, EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT],
 )
 def test_activity_other_than_use_is_recorded(kind: EventKind) -> None:
-    memory = after(KNOWN, news=heard(an_event(kind, image=APP)))
+    memory = after(KNOWN, news=received(an_event(kind, image=APP)))
     record = record_of(memory)
     assert (record.last_touched, record.touch, record.last_used) == (memory.clock.seconds, kind, None)
 
@@ -165,58 +165,58 @@ def test_activity_other_than_use_is_recorded(kind: EventKind) -> None:
 @pytest.mark.parametrize("kind", [EventKind.UNTAGGED, EventKind.DELETED])
 def test_an_untag_or_a_delete_is_not_activity(kind: EventKind) -> None:
     """Podman sends a delete even for one that it refused."""
-    assert record_of(after(KNOWN, news=heard(an_event(kind, image=APP)))) == record_of(KNOWN)
+    assert record_of(after(KNOWN, news=received(an_event(kind, image=APP)))) == record_of(KNOWN)
 
 
 def test_a_use_counts_for_every_image_that_the_name_has_meant_since_the_last_observation() -> None:
     new = an_image("app:1", id="new")
-    memory = after(KNOWN, [NAMELESS, new], news=heard(an_event(name="app:1")))
+    memory = after(KNOWN, [NAMELESS, new], news=received(an_event(name="app:1")))
     assert record_of(memory).last_used == record_of(memory, new).last_used == memory.clock.seconds
 
 
 def test_a_late_use_event_counts_for_the_image_that_had_the_name_before() -> None:
     moved = after(KNOWN, [NAMELESS])
-    memory = after(moved, [NAMELESS], news=heard(an_event(name="app:1")))
+    memory = after(moved, [NAMELESS], news=received(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
 
 
 def test_an_observation_without_events_forgets_no_name() -> None:
     """The second observation of a pass: uses during the removals are reported to the next pass only."""
     closing = after(KNOWN, [NAMELESS], news=News())
-    memory = after(after(closing, [NAMELESS], news=News()), [NAMELESS], news=heard(an_event(name="app:1")))
+    memory = after(after(closing, [NAMELESS], news=News()), [NAMELESS], news=received(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
 
 
 def test_while_the_stream_is_down_no_name_is_forgotten() -> None:
-    moved = after(KNOWN, [NAMELESS], news=heard(is_up=False))
-    later = after(moved, [NAMELESS], news=heard(is_up=False))
-    memory = after(later, [NAMELESS], news=heard(an_event(name="app:1")))
+    moved = after(KNOWN, [NAMELESS], news=received(is_up=False))
+    later = after(moved, [NAMELESS], news=received(is_up=False))
+    memory = after(later, [NAMELESS], news=received(an_event(name="app:1")))
     assert record_of(memory).last_used == memory.clock.seconds
 
 
 def test_an_old_name_means_nothing_two_observations_later() -> None:
     """Otherwise an old version would be kept while its successor runs."""
     memory = after(after(KNOWN, [NAMELESS]), [NAMELESS])
-    assert record_of(after(memory, [NAMELESS], news=heard(an_event(name="app:1")))).last_used is None
+    assert record_of(after(memory, [NAMELESS], news=received(an_event(name="app:1")))).last_used is None
 
 
 def test_a_use_by_a_name_between_two_observations_counts() -> None:
     tagged, used = an_event(EventKind.TAGGED, "other:1", image=APP), an_event(name="other:1", by_agent=True)
-    memory = after(KNOWN, news=heard(tagged, used, an_event(EventKind.UNTAGGED, APP.id, image=APP)))
+    memory = after(KNOWN, news=received(tagged, used, an_event(EventKind.UNTAGGED, APP.id, image=APP)))
     assert record_of(memory).last_used_by_agent == memory.clock.seconds
 
 
 def test_an_image_that_was_removed_and_pulled_again_is_new() -> None:
     known = a_memory(an_observation([APP]), {APP.id: a_record(1.0, last_used=2.0, last_used_by_agent=2.0)})
     events = an_event(EventKind.DELETED, APP.id, image=APP), an_event(EventKind.PULLED, "app:1")
-    memory = after(known, news=heard(*events))
+    memory = after(known, news=received(*events))
     assert idle_since(record_of(memory), Usage.AGENT) == memory.clock.seconds
     assert record_of(memory).origin is EventKind.PULLED
 
 
 def test_events_only_make_images_younger() -> None:
     used = after(KNOWN, [APP], [a_container(APP)])
-    assert record_of(after(used, [APP], [a_container(APP)], news=heard(an_event(name="app:1")))).last_used == IN_USE
+    assert record_of(after(used, [APP], [a_container(APP)], news=received(an_event(name="app:1")))).last_used == IN_USE
 
 
 happenings = st.sampled_from(EventKind)
@@ -233,7 +233,7 @@ events = st.builds(
 def test_neither_order_nor_repetition_of_events_matters(events: list[Event], random: object) -> None:
     other = [*events, *events]
     random.shuffle(other)  # type: ignore[attr-defined]
-    ages = [record_of(after(KNOWN, news=heard(*each))) for each in (events, other)]
+    ages = [record_of(after(KNOWN, news=received(*each))) for each in (events, other)]
     assert [idle_since(record, usage) for record in ages for usage in Usage][:2] == [
         idle_since(record, usage) for record in ages for usage in Usage
     ][2:]
@@ -242,7 +242,7 @@ def test_neither_order_nor_repetition_of_events_matters(events: list[Event], ran
 @given(st.lists(events, max_size=6), st.sampled_from(Usage))
 def test_no_event_makes_an_image_older(events: list[Event], usage: Usage) -> None:
     before = a_memory(an_observation([APP]), {APP.id: a_record(5.0, last_used=7.0, last_used_by_agent=6.0)})
-    assert idle_since(record_of(after(before, news=heard(*events))), usage) >= idle_since(record_of(before), usage)
+    assert idle_since(record_of(after(before, news=received(*events))), usage) >= idle_since(record_of(before), usage)
 
 
 # ── gaps in observation ───────────────────────────────────────────────────────────────────────────────────────────────
@@ -256,17 +256,17 @@ def test_a_long_absence_is_a_gap() -> None:
 
 
 def test_a_stream_that_lost_events_is_a_gap() -> None:
-    memory = after(KNOWN, news=heard(has_hole=True))
+    memory = after(KNOWN, news=received(has_hole=True))
     assert (memory.watch.since, memory.watch.gap) == (memory.clock.seconds, "some engine events were missed")
 
 
 @pytest.mark.parametrize(("refusal", "why"), [("", "the event stream is down"), ("403: Forbidden", "403: Forbidden")])
 def test_a_gap_without_events_lasts_until_there_are_events_again(refusal: str, why: str) -> None:
-    blind = after(KNOWN, news=heard(is_up=False, refusal=refusal))
+    blind = after(KNOWN, news=received(is_up=False, refusal=refusal))
     assert (blind.watch.gap, blind.watch.is_blind) == (f"engine events not available: {why}", True)
-    assert after(blind, news=heard(is_up=False, refusal=refusal)).watch == blind.watch
+    assert after(blind, news=received(is_up=False, refusal=refusal)).watch == blind.watch
     assert after(blind, news=News()).watch == blind.watch
-    again = after(blind, news=heard())
+    again = after(blind, news=received())
     assert (again.watch.since, again.watch.is_blind) == (again.clock.seconds, False)
     assert again.watch.gap == "engine events were not available"
 
@@ -340,7 +340,7 @@ def test_what_a_running_build_made_or_uses_is_active(from_image: Image) -> None:
 
 def test_the_event_of_a_step_shows_a_build_too() -> None:
     event = an_event(EventKind.USED, name=STEP.id, is_creation=True)
-    assert active(during_a_build(news=heard(event))) == {STEP, OF_STAGE, BASE}
+    assert active(during_a_build(news=received(event))) == {STEP, OF_STAGE, BASE}
 
 
 @pytest.mark.parametrize(
@@ -414,12 +414,12 @@ def test_an_image_without_layers_is_inspected_once() -> None:
 def test_the_origin_of_an_image_is_shown_by_the_events_before_its_first_observation(
     events: list[Event], origin: EventKind | None
 ) -> None:
-    assert record_of(after(Memory(), news=heard(*events))).origin is origin
+    assert record_of(after(Memory(), news=received(*events))).origin is origin
 
 
 def test_the_origin_of_an_image_does_not_change() -> None:
-    pulled = after(Memory(), news=heard(an_event(EventKind.PULLED, "app:1")))
-    assert record_of(after(pulled, news=heard(an_event(EventKind.LOADED, image=APP)))).origin is EventKind.PULLED
+    pulled = after(Memory(), news=received(an_event(EventKind.PULLED, "app:1")))
+    assert record_of(after(pulled, news=received(an_event(EventKind.LOADED, image=APP)))).origin is EventKind.PULLED
 
 
 # ── mounts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -510,7 +510,7 @@ def test_attempts_end_with_their_image_and_with_their_situation() -> None:
 
 
 def test_a_series_of_pulls_continues_until_there_is_none_for_ten_minutes() -> None:
-    pulled = heard(an_event(EventKind.PULLED, "app:1"))
+    pulled = received(an_event(EventKind.PULLED, "app:1"))
     first = after(KNOWN, news=pulled)
     second = after(first, news=pulled, seconds=RESYNC)
     assert first.pulls is not None
@@ -523,7 +523,7 @@ def test_a_series_of_pulls_continues_until_there_is_none_for_ten_minutes() -> No
 
 
 def test_an_endless_series_of_pulls_pauses_removals_but_not_always() -> None:
-    pulled = heard(an_event(EventKind.PULLED, "app:1"))
+    pulled = received(an_event(EventKind.PULLED, "app:1"))
     rows, memory = [], KNOWN
     for _ in range(8):
         memory = after(memory, news=pulled, seconds=RESYNC)
@@ -539,8 +539,8 @@ def test_lost_events_count_until_a_pass_succeeds_and_a_lost_connection_only_whil
 
 def test_the_cursor_follows_the_stream_even_backwards() -> None:
     """The engine's clock may be set back; an observation without events keeps the cursor."""
-    memory = after(KNOWN, news=heard(cursor=100))
-    assert after(memory, news=heard(cursor=50)).event_cursor == 50
+    memory = after(KNOWN, news=received(cursor=100))
+    assert after(memory, news=received(cursor=50)).event_cursor == 50
     assert after(memory, news=News()).event_cursor == 100
 
 
@@ -588,7 +588,7 @@ def test_the_tag_of_a_pinned_name_is_known_from_a_container() -> None:
 
 @pytest.mark.parametrize("kind", [EventKind.PULLED, EventKind.USED])
 def test_the_tag_of_a_pinned_name_is_known_from_events(kind: EventKind) -> None:
-    memory = after(Memory(), [PINNED], news=heard(an_event(kind, f"app:1.2@{DIGEST}")))
+    memory = after(Memory(), [PINNED], news=received(an_event(kind, f"app:1.2@{DIGEST}")))
     assert PINNED_NAME in record_of(memory, PINNED).names
 
 
@@ -604,7 +604,7 @@ def test_a_pinned_name_is_never_a_tag_that_the_image_lost(history: list[str]) ->
     for what in history:
         users = [a_container(PINNED, created_from=name)] if what == "container" else []
         kinds = {"pulled": EventKind.PULLED, "used": EventKind.USED}
-        news = heard(an_event(kinds[what], name)) if what in kinds else QUIET
+        news = received(an_event(kinds[what], name)) if what in kinds else QUIET
         memory = after(memory, [PINNED], users, news=news)
     assert not has_lost_tag(PINNED, record_of(memory, PINNED))
     tagged = after(memory, [replace(PINNED, tags=an_image("app:1.2").tags)])
@@ -627,5 +627,5 @@ def test_images_of_swarm_services_are_remembered_for_30_days() -> None:
 
 
 def test_an_engine_that_refuses_its_events_is_the_reason_for_the_gap() -> None:
-    memory = after(KNOWN, news=heard(is_up=False, refusal="403: Forbidden"))
+    memory = after(KNOWN, news=received(is_up=False, refusal="403: Forbidden"))
     assert memory.watch.gap == "engine events not available: 403: Forbidden"

@@ -50,8 +50,8 @@ def test_patterns_match_as_upstream_compares_them(pattern: str, listed: tuple[st
 @given(_patterns, st.lists(_patterns, min_size=1, max_size=3))
 def test_constraints_have_no_effect_beside_patterns(pattern: str, listed: list[str]) -> None:
     without = match(_Policy(patterns=tuple(listed)), Node(pattern=pattern)).applies
-    spoilt = Node(pattern=pattern, constraints=("no constraint",))
-    assert match(_Policy(patterns=tuple(listed), constraints=("() x",)), spoilt).applies is without
+    invalid = Node(pattern=pattern, constraints=("no constraint",))
+    assert match(_Policy(patterns=tuple(listed), constraints=("() x",)), invalid).applies is without
 
 
 def test_without_patterns_the_constraints_of_both_sides_must_hold() -> None:

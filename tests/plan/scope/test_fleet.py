@@ -93,9 +93,9 @@ _documents = st.builds(
 def test_every_node_gets_the_answer_that_it_gets_alone(documents: list[Document], nodes: list[Node]) -> None:
     fleet = [Member(str(number), node) for number, node in enumerate(nodes)]
     for document, reach in zip(documents, reaches(documents, fleet), strict=True):
-        told = {member.name: (group.applies, group.why) for group in reach.groups for member in group.members}
+        shown = {member.name: (group.applies, group.why) for group in reach.groups for member in group.members}
         alone = {member.name: applies(document, NodeAnswer(member.node)) for member in fleet}
-        assert told == {name: (answer.applies, answer.why) for name, answer in alone.items()}
+        assert shown == {name: (answer.applies, answer.why) for name, answer in alone.items()}
 
 
 def test_nodes_that_no_document_distinguishes_are_matched_once(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -21,10 +21,10 @@ from tests.policy.drafts import (
     a_draft,
     a_draft_with_rule,
     forms,
+    mutated,
     problems_in,
     problems_of,
     read,
-    spoilt,
 )
 
 DATA = Path(__file__).parents[2] / "data"
@@ -408,7 +408,7 @@ _Quoting.add_representer(str, lambda dumper, text: dumper.represent_scalar("tag:
 
 
 @example({"label": "08", "enabled": False})
-@given(forms | spoilt())
+@given(forms | mutated())
 def test_yaml_and_json_of_the_same_values_have_the_same_outcome(draft: dict[str, Any]) -> None:
     as_json = parse_documents(json.dumps(draft).encode(), "a.json")
     as_yaml = parse_documents(yaml.dump(draft, Dumper=_Quoting, sort_keys=False).encode(), "a.yaml")
