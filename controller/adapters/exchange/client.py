@@ -180,7 +180,8 @@ def _check_status(response: requests.Response, patience: ExchangeTimeouts) -> No
         return
     said = ""
     with suppress(OSError, ExchangeUnavailable):
-        said = _message_in(_read(response, patience, _LONGEST_MESSAGE))
+        body = _read(response, patience, _LONGEST_MESSAGE)
+        said = _message_in(body) or _plain_text_in(response.headers.get("Content-Type", ""), body)
     reasons = {401: "wrong credentials", 403: "no permission to read the policies of this organisation"}
     redirect = "a redirect (use the new address if it is right)" if 300 <= status < 400 else ""
     why = "; ".join(filter(None, (reasons.get(status, redirect), said)))
@@ -197,6 +198,13 @@ def _message_in(body: bytes) -> str:
         return ""
     said = answer.get("msg") if isinstance(answer, dict) else None
     return printable(said[:_SHOWN].strip()) if isinstance(said, str) else ""
+
+
+def _plain_text_in(content_type: str, body: bytes) -> str:
+    """The first line of an error in plain text, of the Exchange or of a proxy before it; empty for other types."""
+    if not content_type.lower().startswith("text/plain"):
+        return ""
+    return printable(body[:_SHOWN].decode(errors="replace").strip().partition("\n")[0])
 
 
 def _read(response: requests.Response, patience: ExchangeTimeouts, longest: int = LONGEST_ANSWER) -> bytes:

@@ -380,6 +380,11 @@ def test_without_an_answer_about_the_organisation_an_empty_list_is_not_used(
         (empty("30-database-trouble", "myorg", "myorg/admin", "table gone"), 'relation "managementpolicies" does not'),
         (status(503, {"msg": "\x1b[31m" + "x" * 999}), "the Exchange answered 503: "),
         (body(b"Service Unavailable", 503), "the Exchange answered 503"),
+        (
+            body(b"\x1bno server is available\nsecond line", 503, Content_Type="text/plain; charset=UTF-8"),
+            "the Exchange answered 503: \\u001bno server is available",
+        ),
+        (body(b"<html>x</html>", 503, Content_Type="text/html"), "the Exchange answered 503"),
     ],
 )
 def test_the_message_of_the_exchange_is_shown(exchange: FakeExchange, trouble: Behaviour, words: str) -> None:
