@@ -14,15 +14,16 @@ from pathlib import Path
 from typing import Any
 
 from controller.errors import InvalidSettings
+from controller.pattern import Pattern
 from controller.spelling import nearest
 from controller.value import dataclass
 
 CONFIG_FILE = Path("/etc/image-controller/config.toml")
-_DURATION = re.compile(r"(\d+(?:\.\d+)?)([smhd])")
+_DURATION = Pattern(r"(\d+(?:\.\d+)?)([smhd])")
 _SECONDS = {"s": 1, "m": 60, "h": 3600, "d": 86_400}
-_HOST_NAME = re.compile(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*\.?", re.ASCII)
-_PERCENT = re.compile(r"(\d{1,3}(?:\.\d+)?) ?%")
-_SIZE = re.compile(r"(\d{1,18}(?:\.\d+)?) ?([kKMGT]i?)?B?")
+_HOST_NAME = Pattern(r"(?:\*\.)?[\w-]+(?:\.[\w-]+)*\.?", re.ASCII)
+_PERCENT = Pattern(r"(\d{1,3}(?:\.\d+)?) ?%")
+_SIZE = Pattern(r"(\d{1,18}(?:\.\d+)?) ?([kKMGT]i?)?B?")
 _BYTES = {None: 1, "K": 10**3, "M": 10**6, "G": 10**9, "T": 10**12, "KI": 2**10, "MI": 2**20, "GI": 2**30, "TI": 2**40}
 
 
@@ -33,7 +34,7 @@ def duration(text: str) -> float:
     """Seconds, from `90s`, `5m`, `2h` or `1d`; `0` needs no unit. Raises ValueError."""
     if text == "0":
         return 0.0
-    found = _DURATION.fullmatch(text)
+    found = _DURATION.regex.fullmatch(text)
     seconds = float(found[1]) * _SECONDS[found[2]] if found else inf
     if seconds == inf:
         raise ValueError("write a duration as 90s, 5m, 2h or 1d")
@@ -42,7 +43,7 @@ def duration(text: str) -> float:
 
 def size(text: str) -> int:
     """Bytes, from `500MB`, `2GiB` or a plain number. Raises ValueError."""
-    found = _SIZE.fullmatch(text)
+    found = _SIZE.regex.fullmatch(text)
     if not found:
         raise ValueError("write a size as 500MB, 2GiB or 1000000")
     return int(float(found[1]) * _BYTES[found[2] and found[2].upper()])
@@ -52,7 +53,7 @@ def disk_mark(text: str) -> tuple[str, float]:
     """`85%` is ("used", 0.85), a share of the disk; `free:2GiB` is ("free", bytes). Raises ValueError."""
     if text.startswith("free:"):
         return "free", float(size(text.removeprefix("free:")))
-    found = _PERCENT.fullmatch(text)
+    found = _PERCENT.regex.fullmatch(text)
     if not found or not 0 < float(found[1]) <= 100:
         raise ValueError("write a mark as 85% (used) or free:2GiB")
     return "used", float(found[1]) / 100
@@ -89,7 +90,7 @@ def address(text: str) -> tuple[str, int]:
 
 def host_name(text: str) -> str:
     """A host name, or `*.DOMAIN`. Raises ValueError."""
-    if not _HOST_NAME.fullmatch(text):
+    if not _HOST_NAME.regex.fullmatch(text):
         raise ValueError(f"{text} is not a host name: use gateway-7.example or *.example, without a scheme and a port")
     return text
 

@@ -7,8 +7,11 @@ until a command starts, and 2 MiB. Here `__init__` is compiled when the first va
 from __future__ import annotations
 
 import dataclasses
+import sys
 from collections.abc import Callable, Iterator
 from dataclasses import MISSING, Field, FrozenInstanceError, fields
+from functools import cache
+from inspect import get_annotations
 from operator import attrgetter
 from reprlib import recursive_repr
 from typing import TYPE_CHECKING, Any, TypeVar
@@ -40,6 +43,22 @@ def _decorator_of_values(*, frozen: bool, slots: bool, eq: bool = True, kw_only:
 def _key_of(names: list[str]) -> Callable[[object], Any]:
     """Returns the tuple of these attributes."""
     return attrgetter(*names) if len(names) > 1 else lambda value: tuple(getattr(value, name) for name in names)
+
+
+def types_of(kind: Any) -> dict[str, Any]:
+    """The type of each field, by its name.
+
+    `typing.get_type_hints` compiles the text of every annotation; here a text that several fields have is compiled
+    once.
+    """
+    # The names in an annotation are known in the module of the class that declares the field.
+    modules = {name: each.__module__ for each in reversed(kind.__mro__) for name in get_annotations(each)}
+    return {each.name: _type_of(str(each.type), modules[each.name]) for each in fields(kind)}
+
+
+@cache
+def _type_of(annotation: str, module: str) -> Any:
+    return eval(annotation, vars(sys.modules[module]))  # noqa: S307  Text of this program.
 
 
 # ── the shared methods ───────────────────────────────────────────────────────────────────────────────────────────────

@@ -6,11 +6,14 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
-from typing import Any
+from typing import Any, get_type_hints
 
 import pytest
 
-from controller.value import dataclass
+from controller.plan.memory.ledger_clock import LedgerClock
+from controller.plan.memory.memory import Memory
+from controller.plan.report.rows import ListedDocument, ShownExplanation
+from controller.value import dataclass, types_of
 
 
 def _declared(decorator: Callable[..., Any]) -> tuple[Any, Any, Any]:
@@ -130,3 +133,8 @@ def test_a_class_with_one_field_or_none_has_equality_and_a_hash() -> None:
 
     assert (One(1) == One(1), One(1) == One(2), hash(One(1)), hash(Nothing())) == (True, False, hash((1,)), hash(()))
     assert Nothing() == Nothing()
+
+
+def test_the_types_of_the_fields_are_those_of_the_annotations() -> None:
+    for kind in (ShownExplanation, Memory, LedgerClock, ListedDocument):
+        assert types_of(kind) == {each.name: get_type_hints(kind)[each.name] for each in fields(kind)}

@@ -5,16 +5,15 @@ Upstream: anax semanticversion/version.go.
 
 from __future__ import annotations
 
-import re
-
+from controller.pattern import Pattern
 from controller.value import dataclass
 
 INFINITY = "INFINITY"
 
 # Upstream lowers the case of a pre-release first, so the Kelvin sign and the dotted capital I pass.
-_VERSION = re.compile(r"[0-9]+(?:\.[0-9]+){0,2}(?:-[0-9A-Za-z.\u212a\u0130-]*)?")
-_PLAIN_VERSION = re.compile(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){0,2}")
-_NUMBER = re.compile(r"-?[0-9]+")
+_VERSION = Pattern(r"[0-9]+(?:\.[0-9]+){0,2}(?:-[0-9A-Za-z.\u212a\u0130-]*)?")
+_PLAIN_VERSION = Pattern(r"(?:0|[1-9][0-9]*)(?:\.(?:0|[1-9][0-9]*)){0,2}")
+_NUMBER = Pattern(r"-?[0-9]+")
 _LARGEST = 2**63 - 1
 
 
@@ -44,12 +43,12 @@ class VersionRange:
 
 def is_version(text: str) -> bool:
     """The lenient test of matching: leading zeros and a pre-release are allowed."""
-    return text == INFINITY or _VERSION.fullmatch(text) is not None
+    return text == INFINITY or _VERSION.regex.fullmatch(text) is not None
 
 
 def is_plain_version(text: str) -> bool:
     """The strict test, which a property of the type version must pass (property_list.go)."""
-    return text == INFINITY or _PLAIN_VERSION.fullmatch(text) is not None
+    return text == INFINITY or _PLAIN_VERSION.regex.fullmatch(text) is not None
 
 
 def is_range(text: str) -> bool:
@@ -97,7 +96,7 @@ def _order(version: str) -> tuple[object, ...]:
 
 def _field_order(field: str) -> tuple[object, ...]:
     """Numbers are lower than texts; a number beyond 64 bits is a text. Texts are compared as bytes."""
-    if _NUMBER.fullmatch(field) and abs(number := _unlimited(field)) <= _LARGEST + (number < 0):
+    if _NUMBER.regex.fullmatch(field) and abs(number := _unlimited(field)) <= _LARGEST + (number < 0):
         return (0, number)
     return (1, field)
 

@@ -7,13 +7,13 @@ Grammar and meaning are those of github.com/distribution/reference (regexp.go, n
 from __future__ import annotations
 
 import json
-import re
 from dataclasses import field
 from functools import total_ordering
 from sys import intern
 from typing import NewType
 
 from controller.errors import InvalidReference
+from controller.pattern import Pattern
 from controller.value import dataclass
 
 ImageId = NewType("ImageId", str)
@@ -26,13 +26,13 @@ _OFFICIAL = "library/"
 # Unambiguous, so that matching takes linear time.
 _COMPONENT = r"[a-z0-9]+(?:(?:\.|__?|-+)[a-z0-9]+)*"
 _LABEL = r"[A-Za-z0-9]+(?:-+[A-Za-z0-9]+)*"
-_is_component = re.compile(_COMPONENT).fullmatch
-_is_path = re.compile(rf"{_COMPONENT}(?:/{_COMPONENT})*").fullmatch
-_is_domain = re.compile(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::[0-9]+)?").fullmatch
-_is_tag = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*").fullmatch
-_is_digest = re.compile(r"sha256:[0-9a-f]{64}").fullmatch
-_is_any_digest = re.compile(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,128}").fullmatch
-_is_image_id = re.compile(r"(?:sha256:)?[0-9a-f]{64}").fullmatch
+_component = Pattern(_COMPONENT)
+_path = Pattern(rf"{_COMPONENT}(?:/{_COMPONENT})*")
+_domain = Pattern(rf"(?:{_LABEL}(?:\.{_LABEL})*|\[[A-Fa-f0-9:]+\])(?::[0-9]+)?")
+_tag = Pattern(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
+_digest = Pattern(r"sha256:[0-9a-f]{64}")
+_any_digest = Pattern(r"[A-Za-z][A-Za-z0-9]*(?:[-_+.][A-Za-z][A-Za-z0-9]*)*:[0-9a-fA-F]{32,128}")
+_image_id = Pattern(r"(?:sha256:)?[0-9a-f]{64}")
 
 LONGEST_PATH = 255
 LONGEST_TAG = 128
@@ -109,7 +109,7 @@ def image_id(text: str) -> ImageId:
 
 def is_image_id(text: str) -> bool:
     """True for a complete ID, with or without `sha256:` (with it, Docker would read a tag of `sha256`)."""
-    return _is_image_id(text) is not None
+    return _image_id.regex.fullmatch(text) is not None
 
 
 def reference_from_engine(text: str) -> Reference:
@@ -137,7 +137,11 @@ def listed_reference(text: str) -> Reference:
         check_tag("latest" if tag is None else tag)
     except InvalidReference as error:
         raise InvalidReference(f"{quoted(text)} is not the name of an image ({error})") from None
-    if len(text) > _LONGEST_REFERENCE or not (digest is None or _is_any_digest(digest)) or is_image_id(text):
+    if (
+        len(text) > _LONGEST_REFERENCE
+        or not (digest is None or _any_digest.regex.fullmatch(digest))
+        or is_image_id(text)
+    ):
         raise InvalidReference(f"{quoted(text)} is not the name of an image")
     return reference_from_engine(text)
 
@@ -175,7 +179,7 @@ def parse_repository(name: str) -> tuple[str, str]:
     """
     domain, path = _split_domain(name)
     # Docker reads `my_registry.local/app` as a path, because a host name has no underscore.
-    if not (_is_domain(domain) or _is_component(domain)) or not _is_path(path):
+    if not (_domain.regex.fullmatch(domain) or _component.regex.fullmatch(domain)) or not _path.regex.fullmatch(path):
         raise InvalidReference(_what_is_wrong_with(name))
     if len(path) > LONGEST_PATH:
         raise InvalidReference(f"the repository {quoted(name)} is longer than {LONGEST_PATH} characters")
@@ -186,7 +190,7 @@ def check_tag(tag: str) -> None:
     """tag = (letter / digit / "_") *127(letter / digit / "_" / "." / "-"), ASCII only. Raises InvalidReference."""
     if len(tag) > LONGEST_TAG:
         raise InvalidReference(f"the tag {quoted(tag)} is longer than {LONGEST_TAG} characters")
-    if not _is_tag(tag):
+    if not _tag.regex.fullmatch(tag):
         raise InvalidReference(
             f"{quoted(tag)} is not a tag: a tag contains letters, digits, _ . and -, and does not start with . or -"
         )
@@ -194,7 +198,7 @@ def check_tag(tag: str) -> None:
 
 def check_digest(digest: str) -> None:
     """digest = "sha256:" 64(lower-case hexadecimal digit). Raises InvalidReference."""
-    if not _is_digest(digest):
+    if not _digest.regex.fullmatch(digest):
         raise InvalidReference(f'{quoted(digest)} is not a digest: expected "sha256:" and 64 of 0-9 a-f')
 
 

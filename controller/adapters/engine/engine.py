@@ -32,10 +32,11 @@ from controller.errors import EngineUnavailable, ImageGone, InvalidReference, Re
 from controller.image.image import Container, Image
 from controller.image.layers import Layer
 from controller.image.reference import ImageId, is_image_id, listed_reference
+from controller.pattern import Pattern
 from controller.plan.memory.observation import Engine, Store
 
-_LOST_A_RACE = re.compile(r"unrecognized image ID|no such image|image not known", re.IGNORECASE)
-_SEVERAL_NAMES = re.compile(r"more than one tag", re.IGNORECASE)
+_LOST_A_RACE = Pattern(r"unrecognized image ID|no such image|image not known", re.IGNORECASE)
+_SEVERAL_NAMES = Pattern(r"more than one tag", re.IGNORECASE)
 
 T = TypeVar("T")
 _LIBPOD_API = "4.0.0"
@@ -245,8 +246,8 @@ def _image_path(target: str) -> str:
 def _refusal(error: ErrorAnswer) -> Exception:
     """The error for an answer other than 200. Engines differ in their codes (measured on six)."""
     words, status = str(error), error.status
-    if status == 404 or (status == 500 and _LOST_A_RACE.search(words)):
+    if status == 404 or (status == 500 and _LOST_A_RACE.regex.search(words)):
         return ImageGone(words)
-    if status == 409 or (status == 500 and _SEVERAL_NAMES.search(words)):
+    if status == 409 or (status == 500 and _SEVERAL_NAMES.regex.search(words)):
         return RemovalRefused(words)
     return RemovalFailed(f"{status}: {words}")

@@ -13,9 +13,10 @@ from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache, partial
 from types import NoneType, UnionType
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Any, Union, get_args, get_origin
 
 from controller.image.reference import Reference, reference_from_engine
+from controller.value import types_of
 
 _Decode = Callable[[Any], Any]
 
@@ -64,9 +65,9 @@ def _decoder(kind: Any) -> _Decode:
     if kind is Reference:
         return lambda value: reference_from_engine(_scalar(str, value))
     if is_dataclass(kind):
-        hints = get_type_hints(kind)
+        types = types_of(kind)
         make: Any = kind
-        return partial(_instance, make, {each.name: _decoder(hints[each.name]) for each in fields(kind) if each.init})
+        return partial(_instance, make, {each.name: _decoder(types[each.name]) for each in fields(kind) if each.init})
     return partial(_word if issubclass(kind, StrEnum) else _scalar, kind)
 
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
-from typing import Any, NamedTuple, get_args, get_type_hints
+from typing import Any, NamedTuple, get_args
 from zlib import crc32
 
 from controller.adapters.ledger.codec import UnknownValueError, decoded, encoded
@@ -20,9 +20,9 @@ from controller.plan.memory.ledger_clock import Anchor, LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation
 from controller.plan.node.agent import KeptAnswer, NodeAnswer
-from controller.value import dataclass
+from controller.value import dataclass, types_of
 
-_HINTS = get_type_hints(Memory)
+_TYPES = types_of(Memory)
 _BY_ROW = ("records", "layers", "evidence", "attempts", "texts", "agreements", "away")
 """Mappings of the memory with one row for each entry."""
 _NOWHERE = Instant(0.0, "", 0.0)
@@ -87,9 +87,9 @@ def _parts() -> Iterable[Part]:
     yield _single(TIMELINE, tuple[Anchor, ...], lambda memory: memory.clock.timeline)
     for name in (each.name for each in fields(Memory)):
         if name in _BY_ROW:
-            yield Part(name, get_args(_HINTS[name])[1], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
+            yield Part(name, get_args(_TYPES[name])[1], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
         elif name not in ("seen", "node", CLOCK):
-            yield _single(name, _HINTS[name], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
+            yield _single(name, _TYPES[name], lambda memory, name=name: getattr(memory, name))  # type: ignore[misc]
 
 
 def _single(name: str, kind: Any, value_of: Callable[[Memory], Any]) -> Part:

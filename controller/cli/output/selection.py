@@ -8,20 +8,20 @@ A selector is a list of conditions that must all hold; any other text is an erro
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable, Iterable, Mapping
 
 from controller import spelling
 from controller.errors import InvalidSettings
+from controller.pattern import Pattern
 from controller.value import dataclass
 
 Fields = Mapping[str, Callable[[], Iterable[str]]]
 """The fields and the words that each can have; no words: any text."""
 
 _piece = r"(?:[^,()]|\([^()]*\))+"
-_pieces = re.compile(_piece)
-_selector = re.compile(rf"{_piece}(?:,{_piece})*|")
-_condition = re.compile(r"\s*([\w-]+)\s*(?:(!?=)=?\s*(\S*)|\s(in|notin)\s*\(([^)]*)\))\s*")
+_pieces = Pattern(_piece)
+_selector = Pattern(rf"{_piece}(?:,{_piece})*|")
+_condition = Pattern(r"\s*([\w-]+)\s*(?:(!?=)=?\s*(\S*)|\s(in|notin)\s*\(([^)]*)\))\s*")
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,9 +39,9 @@ class Condition:
 
 def parse_selection(text: str, fields: Fields) -> tuple[Condition, ...]:
     """The conditions. Raises InvalidSettings, with the nearest known word."""
-    if not _selector.fullmatch(text):
+    if not _selector.regex.fullmatch(text):
         raise _not_a_condition(text)
-    return tuple(_parse(each, fields) for each in _pieces.findall(text))
+    return tuple(_parse(each, fields) for each in _pieces.regex.findall(text))
 
 
 def any_text() -> tuple[str, ...]:
@@ -67,7 +67,7 @@ def _not_a_condition(text: str) -> InvalidSettings:
 
 
 def _parse(text: str, fields: Fields) -> Condition:
-    if not (found := _condition.fullmatch(text)):
+    if not (found := _condition.regex.fullmatch(text)):
         raise _not_a_condition(text)
     name, sign, value, word, several = found.groups()
     if word and not several.strip():

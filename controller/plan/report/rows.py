@@ -10,12 +10,12 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import field, fields
 from functools import cache
-from typing import Any, TypeVar, get_args, get_origin, get_type_hints
+from typing import Any, TypeVar, get_args, get_origin
 
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.report.words import UNKNOWN_DATE, what_keeps, what_removes
 from controller.quantity import date
-from controller.value import dataclass
+from controller.value import dataclass, types_of
 
 _KEY_PARTS = "\t"
 T = TypeVar("T")
@@ -367,8 +367,7 @@ def _rows(kind: Callable[..., T], values: list[object]) -> tuple[T, ...]:
 @cache
 def _types(kind: type) -> tuple[tuple[str, tuple[Types, Types]], ...]:
     """For each field the types that JSON may have, and the types of its elements."""
-    hints = get_type_hints(kind)
-    return tuple((name, _allowed(hints[name])) for name in _names(kind))
+    return tuple((name, _allowed(of)) for name, of in types_of(kind).items())
 
 
 def _allowed(hint: Any) -> tuple[Types, Types]:

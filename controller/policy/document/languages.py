@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from datetime import UTC, datetime, timedelta
 from typing import Literal
 
@@ -11,6 +10,7 @@ from controller.constraint.parser import parse as parse_constraint
 from controller.constraint.property import PropertyValue
 from controller.errors import InvalidConstraint, InvalidSelector
 from controller.image.selector import Selector, parse_selector
+from controller.pattern import Pattern
 from controller.policy.document.findings import Findings
 from controller.policy.document.shapes import Shape, Text
 from controller.policy.problem import quoted
@@ -25,7 +25,7 @@ PATTERN = (
 )
 """Everything but the length of the month. Go accepts a one-digit hour, a decimal comma and offsets up to 24:60."""
 
-_pattern = re.compile(PATTERN)
+_pattern = Pattern(PATTERN)
 _earliest = datetime.min.replace(tzinfo=UTC)
 _latest = datetime.max.replace(tzinfo=UTC)
 _a_leap_year = 4
@@ -37,7 +37,7 @@ def parse_rfc3339(text: str) -> datetime | None:
     Years that Go has and Python does not (0000, or moved over either end by an offset) become the earliest or the
     latest instant.
     """
-    if not (parts := _pattern.fullmatch(text)):
+    if not (parts := _pattern.regex.fullmatch(text)):
         return None
     year = int(text[:4])
     month, day, hour, minute, second, fraction, zone, offset_hours, offset_minutes = parts.groups()
@@ -62,7 +62,7 @@ def _moved(midnight: datetime, by: timedelta) -> datetime:
 
 NOW: Literal["now"] = "now"
 
-_offset_without_colon = re.compile(r"([+-][0-9]{2})([0-9]{2})$")
+_offset_without_colon = Pattern(r"([+-][0-9]{2})([0-9]{2})$")
 
 
 _some_text = Text()
@@ -143,7 +143,7 @@ def _probably(text: str) -> str:
     text = text.strip()
     if text.lower() == NOW:
         return f"did you mean {NOW}?"
-    with_time = _offset_without_colon.sub(r"\1:\2", text.upper().replace(" ", "T", 1))
+    with_time = _offset_without_colon.regex.sub(r"\1:\2", text.upper().replace(" ", "T", 1))
     for candidate in (with_time, f"{with_time}Z", f"{with_time}:00Z", f"{with_time}T00:00:00Z"):
         if parse_rfc3339(candidate):
             return f"did you mean {candidate}?"

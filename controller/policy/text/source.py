@@ -10,6 +10,7 @@ from codecs import BOM_UTF8, BOM_UTF16_BE, BOM_UTF16_LE, BOM_UTF32_BE
 from collections.abc import Iterator
 
 from controller.errors import InvalidText
+from controller.pattern import Pattern
 from controller.policy.problem import Problem
 from controller.policy.text.json_reader import read_json
 from controller.policy.text.tree import Builder, Node
@@ -27,7 +28,8 @@ _document_start = re.compile(
 _content = re.compile(r"^ *[^%#\s]", re.MULTILINE)
 # Control characters, line ends of YAML 1.1, a byte order mark inside the text, and characters that change the text
 # direction: a reviewer must see what the program reads (CVE-2021-42574).
-_unreadable = re.compile(
+_unreadable_in_ascii = re.compile(r"[^\t\n\x20-\x7e]")
+_unreadable = Pattern(
     r"[^\t\n\x20-\x7e\xa0-\u2027\u202f-\u2065\u206a-\ud7ff\ue000-\ufefe\uff00-\ufffd\U00010000-\U0010ffff]"
 )
 
@@ -97,7 +99,7 @@ def _decode(data: bytes) -> str:
     text = text.replace("\r\n", "\n").replace("\r", "\n")
     if text.count("\n") > MOST_LINES:
         raise InvalidText(f"more than {MOST_LINES} lines", MOST_LINES + 1, 1, "divide it into several files")
-    if found := _unreadable.search(text):
+    if found := (_unreadable_in_ascii if text.isascii() else _unreadable.regex).search(text):
         before = text[: found.start()].encode()
         raise InvalidText(f"contains the invisible character U+{ord(found[0]):04X}", *_place(before), "remove it")
     return text

@@ -6,11 +6,11 @@ recursive code runs on it.
 
 from __future__ import annotations
 
-import re
 from dataclasses import field
 from typing import NamedTuple, Protocol
 
 from controller.errors import InvalidText
+from controller.pattern import Pattern
 from controller.policy.problem import quoted
 from controller.policy.text.scalars import Ambiguous, Value
 from controller.value import dataclass
@@ -21,7 +21,7 @@ MOST_NODES_OF_A_FILE = 50_000
 MOST_LEVELS = 50
 
 NO_CHARACTER = "an escape sequence that is not a valid character"
-_surrogate = re.compile(r"[\ud800-\udfff]")
+_surrogate = Pattern(r"[\ud800-\udfff]")
 
 
 class SourcePosition(Protocol):
@@ -139,7 +139,7 @@ class Builder:
 
     def scalar(self, scalar: Scalar, anchor: str | None = None) -> None:
         self._allow(scalar.line, scalar.column)
-        if not scalar.text.isascii() and _surrogate.search(scalar.text):
+        if not scalar.text.isascii() and _surrogate.regex.search(scalar.text):
             raise InvalidText(NO_CHARACTER, scalar.line, scalar.column)
         self._add(scalar, anchor)
 
