@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import os
 import signal
 import sys
+
+_OBJECTS_WITHOUT_GARBAGE = 100_000
 
 
 def main() -> None:
@@ -12,9 +15,14 @@ def main() -> None:
     # Nothing has started yet, so it can exit at once. As PID 1, a process without a handler ignores SIGTERM.
     exit_code = 0 if "run" in sys.argv[1:2] else 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: os._exit(exit_code))
+    # A command ends soon: it has little garbage, and the imports alone would start the search for it a hundred times.
+    gc.set_threshold(_OBJECTS_WITHOUT_GARBAGE)
     from controller.cli.main import main as command_line
 
-    command_line()
+    try:
+        command_line()
+    finally:
+        gc.freeze()  # Python's search for garbage at exit would take as long as the imports of a command.
 
 
 if __name__ == "__main__":

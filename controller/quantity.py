@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import UTC, datetime, timedelta
+from functools import lru_cache
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _UNITS = ("B", "kB", "MB", "GB", "TB")
@@ -67,8 +68,12 @@ def in_utc(wall_seconds: float) -> datetime:
     return _EPOCH + timedelta(seconds=wall_seconds)
 
 
+@lru_cache
 def date(wall_seconds: float) -> str:
-    """The date in ISO 8601; the number of seconds if it is not a valid date."""
+    """The date in ISO 8601; the number of seconds if it is not a valid date.
+
+    Many images of a node have the same dates, such as that of the first pass.
+    """
     try:
         return in_utc(wall_seconds).isoformat(timespec="seconds")
     except (OverflowError, ValueError):

@@ -31,6 +31,7 @@ def _decorator_of_values(*, frozen: bool, slots: bool, eq: bool = True, kw_only:
 
     def decorated(kind: type) -> Any:
         own = frozenset(vars(kind))
+        kind.__doc__ = kind.__doc__ or kind.__name__  # Else the standard decorator computes a signature for it.
         value: Any = dataclasses.dataclass(init=False, repr=False, eq=False, slots=slots, kw_only=kw_only)(kind)
         for name in methods.keys() - own:
             setattr(value, name, methods[name])

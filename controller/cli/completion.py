@@ -6,11 +6,9 @@ from collections.abc import Callable
 from typing import Any
 
 import click
-from click.shell_completion import get_completion_class
 
 from controller.cli.options import settings_silently_from
 from controller.cli.reported import reported_names
-from controller.cli.shells import register
 from controller.errors import ControllerError
 from controller.settings import COMPLETION_VARIABLE
 
@@ -30,6 +28,10 @@ def completion(context: click.Context, shell: str) -> None:
       imagectl completion zsh > "${fpath[1]}/_imagectl"
       imagectl completion fish > ~/.config/fish/completions/imagectl.fish
     """
+    from click.shell_completion import get_completion_class
+
+    from controller.cli.shells import register
+
     register()
     if kind := get_completion_class(shell):
         click.echo(kind(context.find_root().command, {}, "imagectl", COMPLETION_VARIABLE).source())

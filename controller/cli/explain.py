@@ -8,7 +8,6 @@ from typing import Any
 
 import click
 
-from controller.adapters.ledger.history import HistoryReader
 from controller.cli.completion import names_of
 from controller.cli.options import READING, settings_from, with_settings
 from controller.cli.output.render import FORMATS, dumped, output_option
@@ -17,7 +16,7 @@ from controller.cli.reported import last_report
 from controller.errors import NotFound
 from controller.plan.report.history import RemovalRow, removal_in_words, removed_image_in_words
 from controller.plan.report.meaning import last_removals_of, matching_rows, rows_without_a_tag
-from controller.plan.report.rows import ExplanationRow, ReferenceRow, ShownExplanation, ShownFinding
+from controller.plan.report.rows import IdentityRow, ShownExplanation, ShownFinding
 from controller.plan.report.words import NO_EVIDENCE, about, bounded_bytes
 from controller.printable import printable
 from controller.quantity import bytes_in_words, moment, seconds_in_words, short_id
@@ -68,16 +67,11 @@ def _explained(settings: Settings, live: bool, text: str) -> tuple[Found, list[s
     with last_report(settings) as report:
         if report is None or live:
             return _decided_now(settings, text)
-        rows = {(row.reference, row.image): row for row in report.reader.rows("reference", ReferenceRow)}
-        explanations = list(report.reader.rows("explanation", ExplanationRow))
-        by_name = matching_rows(explanations, text)
-        found = [
-            each.shown(rows[each.reference, each.image], report.clock)
-            for each in by_name or rows_without_a_tag(explanations, text)
-        ]
-        if found:
-            return found, report.notes() if by_name else [_no_tag_is_known(text)]
-        names = [row.reference for row in rows.values()]
+        known = report.reader.rows("explanation", IdentityRow)
+        by_name = matching_rows(known, text)
+        if found := by_name or rows_without_a_tag(known, text):
+            return report.explanations(found), report.notes() if by_name else [_no_tag_is_known(text)]
+        names = [row.reference for row in known]
     return _removed(settings, text, names), [_FROM_HISTORY]
 
 
@@ -108,6 +102,8 @@ def _no_tag_is_known(text: str) -> str:
 
 def _removed(settings: Settings, text: str, names: list[str]) -> list[RemovalRow]:
     """The removals of an image that is not on this node, oldest first. Raises NotFound if there are none."""
+    from controller.adapters.ledger.history import HistoryReader
+
     found = list[RemovalRow]()
     if settings.ledger.exists():
         with closing(HistoryReader(settings.ledger)) as reader:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import errno
 import os
+import platform
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -16,8 +17,6 @@ from typing import TYPE_CHECKING, Any, TextIO
 import click
 
 from controller import __version__, settings
-from controller.cli.output.selection import nearest
-from controller.cli.version import in_words
 from controller.errors import ControllerError, EngineUnavailable, LedgerError, UserError
 from controller.printable import printable
 
@@ -36,6 +35,8 @@ COMMANDS = {
     "completion": ("controller.cli.completion:completion", "Print a completion script for a shell."),
     "version": ("controller.cli.version:version", "Print the version."),
 }
+VERSION = f"imagectl {__version__} (Python {platform.python_version()})"
+"""The line that `imagectl version` and `imagectl --version` print."""
 GOOD, WRONG, USAGE, UNREACHABLE = 0, 1, 2, 3
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT)
 
@@ -76,6 +77,8 @@ class _Commands(click.Group):
     ) -> tuple[str | None, click.Command | None, list[str]]:
         name = args[0]
         if name not in COMMANDS and not name.startswith("-") and not ctx.resilient_parsing:
+            from controller.cli.output.selection import nearest
+
             ctx.fail(f"unknown command {name}{nearest(name, COMMANDS)}")
         return super().resolve_command(ctx, args)
 
@@ -97,7 +100,7 @@ _SETTINGS = {"help_option_names": ["-h", "--help"], "max_content_width": 110}
 
 
 @click.group(cls=_Commands, context_settings=_SETTINGS)
-@click.version_option(__version__, message=in_words(), help="Print the version.")
+@click.version_option(__version__, message=VERSION, help="Print the version.")
 def imagectl() -> None:
     """Remove unused container images from this node, by policy.
 

@@ -5,13 +5,24 @@ It is the controller's own decision, by its own settings; the engine is not read
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 
 from controller.adapters.host.clock import SystemClock
 from controller.adapters.ledger.report import ReportReader
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.report.rows import DocumentRow, ReferenceRow, ShownDocument, ShownReference, SummaryRow, name_in
+from controller.plan.report.rows import (
+    DocumentRow,
+    ExplanationRow,
+    IdentityRow,
+    ReferenceRow,
+    ShownDocument,
+    ShownExplanation,
+    ShownReference,
+    SummaryRow,
+    key_of,
+    name_in,
+)
 from controller.plan.report.words import STOPPED
 from controller.quantity import seconds_in_words
 from controller.settings import Settings
@@ -31,6 +42,13 @@ class LastReport:
     def references(self) -> list[ShownReference]:
         """Every reference, as of now."""
         return [row.shown(self.clock) for row in self.reader.rows("reference", ReferenceRow)]
+
+    def explanations(self, of: Iterable[IdentityRow]) -> list[ShownExplanation]:
+        """The explanations of these references, as of now."""
+        keys = [key_of(row.reference, row.image) for row in of]
+        rows = {(row.reference, row.image): row for row in self.reader.rows("reference", ReferenceRow, keys)}
+        found = self.reader.rows("explanation", ExplanationRow, keys)
+        return [each.shown(rows[each.reference, each.image], self.clock) for each in found]
 
     def documents(self) -> list[ShownDocument]:
         """Every document, as of now."""

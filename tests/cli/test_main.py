@@ -169,12 +169,56 @@ def test_reading_commands_do_not_import_slow_libraries(node: Path, command: tupl
     assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
 
 
-@pytest.mark.parametrize("command", [("get", "images"), ("explain", "redis:1.1")], ids=" ".join)
-def test_reading_commands_do_not_import_the_planner(node: Path, command: tuple[str, ...]) -> None:
-    after = (
-        "import sys\nprint('imported:', *(n for n in sys.modules if n.endswith(('verdict.planner', 'verdict.judge'))))"
-    )
+_OF_A_PASS = (
+    "verdict.planner",
+    "verdict.judge",
+    "verdict.verdict",
+    "memory.observation",
+    "memory.memory",
+    "image.selector",
+)
+_OF_OTHER_COMMANDS = ("click.shell_completion", "difflib", "logging", "mmap", "tomllib")
+
+
+@pytest.mark.parametrize(
+    "command",
+    [
+        ("get", "images"),
+        ("get", "policies"),
+        ("get", "removals"),
+        ("get", "removals", "--summary"),
+        ("explain", "redis:1.1"),
+    ],
+    ids=" ".join,
+)
+def test_reading_commands_do_not_import_what_only_a_pass_or_other_commands_need(
+    node: Path, command: tuple[str, ...]
+) -> None:
+    endings = (*_OF_A_PASS, *_OF_OTHER_COMMANDS)
+    after = f"import sys\nprint('imported:', *(name for name in sys.modules if name.endswith({endings!r})))"
     assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
+
+
+@pytest.mark.parametrize("command", [("--version",), ("--help",)], ids=" ".join)
+def test_the_version_and_the_help_need_neither_rows_nor_the_ledger(node: Path, command: tuple[str, ...]) -> None:
+    beginnings = ("controller.plan", "sqlite3", "json")
+    after = f"import sys\nprint('imported:', *(name for name in sys.modules if name.startswith({beginnings!r})))"
+    assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
+
+
+def test_a_command_ends_without_a_search_for_garbage() -> None:
+    code = """
+import gc, sys
+from controller import __main__
+found = []
+gc.callbacks.append(lambda phase, info: found.append(phase))
+try:
+    __main__.main()
+except SystemExit:
+    print(found, gc.get_freeze_count() > 0)
+"""
+    done = subprocess.run([sys.executable, "-c", code, "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[] True"
 
 
 def test_a_reader_that_closes_our_output_is_not_an_error(node: Path) -> None:

@@ -10,7 +10,6 @@ import os
 from contextlib import suppress
 from dataclasses import replace
 from errno import EIO
-from mmap import mmap
 from pathlib import Path
 from typing import TYPE_CHECKING
 from zlib import crc32
@@ -82,6 +81,8 @@ def _write_block(file: Path, block: bytes, direct: int) -> None:
     """Write the block in place. With O_DIRECT, which not every file system has, the disk gets it alone and not a page
     of 4 KiB. Raises OSError.
     """
+    from mmap import mmap  # Commands that only read do not need it.
+
     descriptor = os.open(file, os.O_WRONLY | os.O_CREAT | os.O_NOFOLLOW | os.O_CLOEXEC | direct, 0o640)
     try:
         with mmap(-1, len(block)) as aligned:

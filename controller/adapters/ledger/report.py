@@ -100,9 +100,11 @@ class ReportReader:
             raise DamagedError(f"the check of its {part} fails")
         return decoded(kind, found[0])
 
-    def rows(self, kind: str, row_type: type[T]) -> list[T]:
-        """All rows of a kind, by their keys."""
-        values = self._select("SELECT value FROM report WHERE kind = ? ORDER BY key", kind)
+    def rows(self, kind: str, row_type: type[T], keys: Iterable[str] | None = None) -> list[T]:
+        """All rows of a kind, or those with these keys, in the order of their keys."""
+        chosen = "" if keys is None else "AND key IN (SELECT value FROM json_each(?))"
+        parameters = (kind,) if keys is None else (kind, json.dumps(list(keys)))
+        values = self._select(f"SELECT value FROM report WHERE kind = ? {chosen} ORDER BY key", *parameters)
         with self._parsing():
             return [row_from(row_type, each) for each in json.loads(f"[{','.join(values)}]")]
 

@@ -89,8 +89,8 @@ class Sheet(Generic[R]):
 
     def fit(self, lines: Iterable[Sequence[str]]) -> None:
         """Make every column wide enough for these lines."""
-        for cells in lines:
-            self._widths = [max(width, len(cell)) for width, cell in zip(self._widths, cells, strict=True)]
+        for place, cells in enumerate(zip(*lines, strict=True)):
+            self._widths[place] = max(self._widths[place], *map(len, cells))
 
     def title_line(self) -> str:
         """The first line of the table."""
@@ -99,10 +99,12 @@ class Sheet(Generic[R]):
 
     def line(self, cells: Sequence[str]) -> str:
         """One line; a text that is wider than its column is printed whole."""
+        if not self._has_colours:
+            return _BETWEEN.join(map(str.ljust, cells, self._widths)).rstrip()
         return _BETWEEN.join(map(self._painted, cells, self._widths, self._columns)).rstrip()
 
     def _painted(self, cell: str, width: int, column: Column[R]) -> str:
-        colour = column.colours.get(cell) if self._has_colours else None
+        colour = column.colours.get(cell)
         return (click.style(cell, fg=colour) if colour else cell) + " " * (width - len(cell))
 
 

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from bisect import bisect_right
 from dataclasses import replace
+from operator import attrgetter
 
 from controller.instant import Instant
 from controller.quantity import seconds_in_words
@@ -111,16 +112,20 @@ class LedgerClock:
             return self.last.wall_seconds + (seconds - self.seconds)
         return self._anchor_of(seconds).wall_at(seconds)
 
-    def is_date_known(self, seconds: float) -> bool:
-        """False for a past moment at which the host's clock was not set."""
+    def known_wall_at(self, seconds: float) -> float | None:
+        """The same; None too for a past moment at which the host's clock was not set."""
         if seconds >= self.seconds or not self.timeline:
-            return True
+            return self.wall_at(seconds)
         anchor = self._anchor_of(seconds)
-        return anchor.is_trusted or anchor.wall_seconds >= _CLOCK_IS_SET_SECONDS
+        is_known = anchor.is_trusted or anchor.wall_seconds >= _CLOCK_IS_SET_SECONDS
+        return anchor.wall_at(seconds) if is_known else None
 
     def _anchor_of(self, seconds: float) -> Anchor:
-        place = bisect_right(self.timeline, seconds, key=lambda anchor: anchor.seconds)
+        place = bisect_right(self.timeline, seconds, key=_seconds_of)
         return self.timeline[max(place - 1, 0)]
+
+
+_seconds_of = attrgetter("seconds")
 
 
 def _dated(timeline: tuple[Anchor, ...], clock: LedgerClock, at: Instant, *, may_correct: bool) -> tuple[Anchor, ...]:

@@ -166,6 +166,15 @@ class ExplanationRow:
 
 
 @dataclass(frozen=True, slots=True)
+class IdentityRow:
+    """What an `ExplanationRow` is found by; it is read from the same values in a third of the time."""
+
+    reference: str
+    image: str
+    names: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
 class ShownExplanation(ShownReference):
     """Both rows of a reference at one time."""
 
@@ -312,7 +321,7 @@ def seconds_left(at: float | None, clock: LedgerClock) -> float | None:
 
 def wall_moment(at: float | None, clock: LedgerClock) -> str | None:
     """The estimated wall time."""
-    wall = None if at is None or not clock.is_date_known(at) else clock.wall_at(at)
+    wall = None if at is None else clock.known_wall_at(at)
     return None if wall is None else date(wall)
 
 
@@ -343,8 +352,13 @@ def row_from(kind: Callable[..., T], values: object) -> T:
     """The row with these values from JSON; unknown fields are ignored. Raises ValueError."""
     if not isinstance(values, Mapping):
         raise ValueError(f"a row is not an object: {values!r:.80}")
+    read = {
+        name: value if type(value := values[name]) in plain else _read(value, *types)
+        for name, plain, types in _types(kind)
+        if name in values
+    }
     try:
-        return kind(**{name: _read(values[name], *types) for name, types in _types(kind) if name in values})
+        return kind(**read)
     except TypeError as error:
         raise ValueError(f"a row is incomplete: {error}") from error
 
@@ -365,9 +379,10 @@ def _rows(kind: Callable[..., T], values: list[object]) -> tuple[T, ...]:
 
 
 @cache
-def _types(kind: type) -> tuple[tuple[str, tuple[Types, Types]], ...]:
-    """For each field the types that JSON may have, and the types of its elements."""
-    return tuple((name, _allowed(of)) for name, of in types_of(kind).items())
+def _types(kind: type) -> tuple[tuple[str, Types, tuple[Types, Types]], ...]:
+    """For each field: the types of values that need no conversion, all that JSON may have, those of its elements."""
+    allowed = {name: _allowed(of) for name, of in types_of(kind).items()}
+    return tuple((name, tuple(each for each in of[0] if each not in (list, dict)), of) for name, of in allowed.items())
 
 
 def _allowed(hint: Any) -> tuple[Types, Types]:

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from enum import StrEnum
+from typing import TYPE_CHECKING
 
 from controller.image.reference import ImageId
-from controller.plan.memory.observation import Observation
-from controller.plan.verdict.verdict import Reason, Verdict
 from controller.value import dataclass
+
+if TYPE_CHECKING:  # Commands that read the history need neither.
+    from controller.plan.memory.observation import Observation
+    from controller.plan.verdict.verdict import Verdict
 
 
 class Outcome(StrEnum):
@@ -106,6 +109,8 @@ class Mark:
 
 def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> Intent:
     """The removal that a verdict requires. Raises ValueError if the verdict is not DUE."""
+    from controller.plan.verdict.verdict import Reason
+
     rule = verdict.rule
     if rule is None or verdict.reason is not Reason.DUE:
         raise ValueError(f"{verdict.reference} is not due: {verdict.reason}")

@@ -118,9 +118,9 @@ def test_when_the_clock_is_set_the_dates_of_this_boot_are_corrected() -> None:
     clock = LedgerClock()
     for at in (10.0, 300.0):
         clock = clock.advanced(Instant(at, "boot 1", at), RESYNC)
-    assert not clock.is_date_known(1.0)
+    assert clock.known_wall_at(1.0) is None
     clock = clock.advanced(Instant(1_800_000_000.0, "boot 1", 310.0), RESYNC)
-    assert clock.is_date_known(1.0)
+    assert clock.known_wall_at(1.0) == clock.wall_at(1.0)
     assert clock.wall_at(1.0) == pytest.approx(1_800_000_000.0 - 300.0, abs=1.0)
 
 
