@@ -13,10 +13,12 @@ _OBJECTS_WITHOUT_GARBAGE = 100_000
 def main() -> None:
     """Run the command line."""
     # Nothing has started yet, so it can exit at once. As PID 1, a process without a handler ignores SIGTERM.
-    exit_code = 0 if "run" in sys.argv[1:2] else 128 + signal.SIGTERM
+    is_controller = "run" in sys.argv[1:2]
+    exit_code = 0 if is_controller else 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: os._exit(exit_code))
-    # A command ends soon: it has little garbage, and the imports alone would start the search for it a hundred times.
-    gc.set_threshold(_OBJECTS_WITHOUT_GARBAGE)
+    if not is_controller:
+        # A command has little garbage, and its imports alone would start the search for it a hundred times.
+        gc.set_threshold(_OBJECTS_WITHOUT_GARBAGE)
     from controller.cli.main import main as command_line
 
     try:

@@ -1,4 +1,4 @@
-"""`dataclass` for frozen values: the standard one, with methods that all classes share.
+"""`dataclass`: the standard one, with methods that all classes share.
 
 The standard decorator compiles six methods for each class. There are two hundred classes: that was a third of the time
 until a command starts, and 2 MiB. Here `__init__` is compiled when the first value is made.
@@ -21,13 +21,19 @@ _SHARED = {"frozen", "slots", "eq", "kw_only"}
 
 
 def _dataclass(kind: type[T] | None = None, /, **options: Any) -> Any:
-    """`dataclasses.dataclass`; classes that are frozen and have slots get the methods below."""
-    is_value = options.get("frozen") and options.get("slots") and options.keys() <= _SHARED
-    return _decorator_of_values(**options) if is_value else dataclasses.dataclass(kind, **options)
+    """`dataclasses.dataclass`, with the methods below; with other options than these it is the standard one."""
+    if not options.keys() <= _SHARED:
+        return dataclasses.dataclass(kind, **options)
+    decorator = _decorator(**options)
+    return decorator if kind is None else decorator(kind)
 
 
-def _decorator_of_values(*, frozen: bool, slots: bool, eq: bool = True, kw_only: bool = False) -> Callable[[type], Any]:
-    methods = _FROZEN | _COMPARED if eq else _FROZEN
+def _decorator(
+    *, frozen: bool = False, slots: bool = False, eq: bool = True, kw_only: bool = False
+) -> Callable[[type], Any]:
+    methods = _OF_ALL | (_OF_FROZEN if frozen else {}) | (_OF_FROZEN_WITH_SLOTS if frozen and slots else {})
+    if eq:
+        methods |= {"__eq__": _eq, "__hash__": _hash if frozen else None}
 
     def decorated(kind: type) -> Any:
         own = frozenset(vars(kind))
@@ -104,15 +110,9 @@ def _setstate(self: Any, state: list[Any]) -> None:
         object.__setattr__(self, each.name, value)
 
 
-_FROZEN: dict[str, Any] = {
-    "__init__": _init,
-    "__repr__": _repr,
-    "__setattr__": _setattr,
-    "__delattr__": _delattr,
-    "__getstate__": _getstate,
-    "__setstate__": _setstate,
-}
-_COMPARED: dict[str, Any] = {"__eq__": _eq, "__hash__": _hash}
+_OF_ALL: dict[str, Any] = {"__init__": _init, "__repr__": _repr}
+_OF_FROZEN: dict[str, Any] = {"__setattr__": _setattr, "__delattr__": _delattr}
+_OF_FROZEN_WITH_SLOTS: dict[str, Any] = {"__getstate__": _getstate, "__setstate__": _setstate}
 
 
 # ── the compiled method ──────────────────────────────────────────────────────────────────────────────────────────────

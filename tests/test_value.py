@@ -6,6 +6,7 @@ import dataclasses
 from collections.abc import Callable, Mapping
 from copy import deepcopy
 from dataclasses import FrozenInstanceError, asdict, field, fields, replace
+from functools import cached_property
 from typing import Any, get_type_hints
 
 import pytest
@@ -102,14 +103,46 @@ class TestAValue:
             base("a", 1, {}, "", "hidden")
 
 
-def test_a_class_that_can_change_is_the_standard_one() -> None:
-    @dataclass
+@pytest.mark.parametrize("decorator", [dataclass, dataclasses.dataclass], ids=["ours", "standard"])
+@pytest.mark.parametrize("slots", [True, False])
+def test_a_class_that_can_change_has_equality_and_no_hash(decorator: Any, slots: bool) -> None:
     class Counter:
         count: int = 0
+        names: list[str] = field(default_factory=list)
 
-    counter = Counter()
+    kind: Any = decorator(slots=slots)(Counter)
+    counter = kind()
     counter.count += 1
-    assert counter == Counter(1)
+    assert counter == deepcopy(counter) == kind(1)
+    assert repr(counter).endswith("Counter(count=1, names=[])")
+    assert hasattr(counter, "__dict__") != slots
+    with pytest.raises(TypeError, match="unhashable"):
+        hash(counter)
+
+
+@pytest.mark.parametrize("decorator", [dataclass, dataclasses.dataclass], ids=["ours", "standard"])
+def test_a_frozen_class_without_slots_can_keep_what_it_computed(decorator: Any) -> None:
+    class Square:
+        side: int
+
+        @cached_property
+        def area(self) -> int:
+            return int(self.side**2)
+
+    kind: Any = decorator(frozen=True)(Square)
+    square = kind(3)
+    assert (square.area, vars(square), hash(square)) == (9, {"side": 3, "area": 9}, hash((3,)))
+    assert square == deepcopy(square) == kind(3)
+    with pytest.raises(FrozenInstanceError):
+        square.side = 4
+
+
+def test_a_class_with_an_order_is_the_standard_one() -> None:
+    @dataclass(frozen=True, slots=True, order=True)
+    class Place:
+        line: int
+
+    assert Place(1) < Place(2)
 
 
 def test_the_initializer_is_compiled_at_the_first_use() -> None:

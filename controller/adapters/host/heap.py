@@ -16,8 +16,6 @@ from contextlib import suppress
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """mallopt(3)"""
-_GENERATIONS = (700, 10, 10)
-"""Python's own thresholds, which are higher during the start."""
 _LARGE_BYTES = 128 * 1024
 
 
@@ -26,7 +24,6 @@ def keep_little() -> None:
 
     Call it after the imports and before any thread is started. The pools of another C library are left as they are.
     """
-    gc.set_threshold(*_GENERATIONS)
     gc.freeze()
     with suppress(AttributeError, OSError):
         tune = ctypes.CDLL(None).mallopt
