@@ -34,7 +34,6 @@ from controller.daemon.conditions import conditions_of, deciding_settings
 from controller.daemon.http.access import Access
 from controller.daemon.journal import Journal, headline
 from controller.daemon.loop import Loop, WakeUp
-from controller.daemon.metrics.collector import Metrics
 from controller.daemon.overview import History, Overview, Readers
 from controller.daemon.ports import DiskPort, Ports, ProgressPort
 from controller.daemon.reconcile import PassOptions, Reconciler
@@ -48,9 +47,10 @@ from controller.plan.verdict.judge import Terms
 from controller.settings import Settings, environment
 from controller.value import dataclass
 
-if TYPE_CHECKING:  # A pass without server and agent does not wait for their imports.
+if TYPE_CHECKING:  # A pass without server, metrics and agent does not wait for their imports.
     from controller.adapters.node.patient_agent import PatientAgent
     from controller.daemon.http.server import HttpServer
+    from controller.daemon.metrics.collector import Metrics
 
 _STREAM_GETS_SECONDS = 5.0
 _log = logging.getLogger("controller")
@@ -91,17 +91,16 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         settings = replace(settings, docker_host=choice.address.url)
         own_container = own_container_id()
         disk = image_root_disk(settings.docker_host, own_container, settings.disk)
-        metrics = Metrics(disk)
-        if settings.textfile:
-            _continue(metrics, settings.ledger)
-        connection = Connection(choice.address, metrics.request_answered)
+        metrics = _metrics_of(settings, disk)
+        address = choice.address
+        connection = Connection(address, metrics.request_answered) if metrics else Connection(address)
         agent = _agent_of(settings, wake_up)
         cursor = (memory.event_cursor, memory.event_run, event_cursors(memory))
         events = EventStream(connection, _waker(wake_up, agent), *cursor)
         stack.callback(events.stop)
         folder = named_folder(settings.policies, wake_up.wake)
         stack.callback(folder.stop)
-        connection = Connection(choice.address, lambda *answer: heartbeat.request_answered(*answer))
+        connection = Connection(address, lambda *answer: heartbeat.request_answered(*answer))
         vitals = Liveness(
             *(clock, lambda: events.is_alive),
             engine_waits_seconds=lambda: connection.waiting_seconds,
@@ -113,7 +112,7 @@ def controller(settings: Settings, progress: ProgressPort | None = None) -> Iter
         engine = DockerEngine(connection, own_container, read_machine())
         overview = Overview(vitals, _readers(settings, disk), settings.resync)
         http = None
-        if not settings.once:
+        if metrics and not settings.once:
             http = _served(settings, vitals, metrics, overview)
             stack.callback(http.stop)
         node = node_source(settings.node, agent)
@@ -140,14 +139,15 @@ class _Heartbeat:
 
     vitals: Liveness
     service_manager: ServiceManager
-    metrics: Metrics
+    metrics: Metrics | None
 
     def beat(self) -> None:
         self.vitals.beat()
         self.service_manager.alive()
 
     def request_answered(self, operation: str, code: str, seconds: float) -> None:
-        self.metrics.request_answered(operation, code, seconds)
+        if self.metrics:
+            self.metrics.request_answered(operation, code, seconds)
         self.beat()
 
 
@@ -171,8 +171,9 @@ class _Publisher:
         vitals = self._heartbeat.vitals
         for line in self._journal.lines(status):
             _log.log(line.level, line.message, extra={"event": line.event, **line.fields})
-        self._heartbeat.metrics.publish(status)
-        self._write_textfile()
+        if metrics := self._heartbeat.metrics:
+            metrics.publish(status)
+            self._write_textfile(metrics)
         vitals.status = status
         report = StatusReport(status, self._terms, self._settings)
         self._overview.publish(report)
@@ -180,12 +181,12 @@ class _Publisher:
             self._write(report)
         self._heartbeat.service_manager.ready(headline(status))
 
-    def _write_textfile(self) -> None:
+    def _write_textfile(self, metrics: Metrics) -> None:
         """All metrics for node_exporter. A failure is one log line; the pass itself is not affected."""
         if self._textfile is None:
             return
         try:
-            write_textfile(self._textfile, self._heartbeat.metrics.textfile())
+            write_textfile(self._textfile, metrics.textfile())
             self._textfile_trouble = ""
         except TextfileUnavailable as error:
             if str(error) != self._textfile_trouble:
@@ -221,6 +222,18 @@ def _waker(wake_up: WakeUp, agent: PatientAgent | None) -> Callable[[], None]:
         wake_up.wake()
 
     return wake
+
+
+def _metrics_of(settings: Settings, disk: DiskPort) -> Metrics | None:
+    """None for one pass without a textfile: nothing would read them. Raises LedgerUnavailable."""
+    if settings.once and not settings.textfile:
+        return None
+    from controller.daemon.metrics.collector import Metrics
+
+    metrics = Metrics(disk)
+    if settings.textfile:
+        _continue(metrics, settings.ledger)
+    return metrics
 
 
 def _continue(metrics: Metrics, ledger: Path) -> None:

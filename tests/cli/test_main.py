@@ -206,6 +206,23 @@ def test_the_version_and_the_help_need_neither_rows_nor_the_ledger(node: Path, c
     assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
 
 
+def test_one_pass_imports_neither_the_server_nor_the_metrics_that_nothing_reads(tmp_path: Path) -> None:
+    options = (
+        "--once",
+        "--policies",
+        str(tmp_path),
+        "--ledger",
+        f"{tmp_path}/ledger.db",
+        "--docker-host",
+        "unix:///no.s",
+    )
+    of_both = ("prometheus_client", "waitress", "http.server", "wsgiref")
+    after = f"import sys\nprint('imported:', *(name for name in {of_both!r} if name in sys.modules))"
+    assert run_apart(tmp_path, "run", *options, after=after).splitlines()[-1].strip() == "imported:"
+    measured = (*options, "--textfile", f"{tmp_path}/metrics.prom")
+    assert "prometheus_client" in run_apart(tmp_path, "run", *measured, after=after).splitlines()[-1]
+
+
 def test_a_command_ends_without_a_search_for_garbage() -> None:
     code = """
 import gc, sys
