@@ -9,7 +9,8 @@ import socket
 import ssl
 import subprocess
 import threading
-from collections.abc import Iterator
+import tracemalloc
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
 
@@ -208,6 +209,34 @@ def test_an_answer_with_many_images_is_complete(tmp_path: Path) -> None:
         answer = connection.getresponse()
         assert len(json.loads(answer.read())["references"]) >= 1_500
         connection.close()
+
+
+def test_pieces_of_an_answer_that_were_sent_are_not_kept() -> None:
+    piece, pieces = bytes(100_000), 30
+    was_read, kept = threading.Semaphore(0), list[int]()
+
+    def answer(_: object, start_response: Callable[..., object]) -> Iterator[bytes]:
+        start_response("200 OK", [("Content-Type", "application/octet-stream")])
+        for _ in range(pieces):
+            yield piece
+            assert was_read.acquire(timeout=60)
+            kept.append(tracemalloc.get_traced_memory()[0])
+
+    tracemalloc.start()
+    server = HttpServer(answer, ("127.0.0.1", 0))
+    try:
+        connection = http.client.HTTPConnection("127.0.0.1", server.port, timeout=60)
+        connection.request("GET", "/")
+        with connection.getresponse() as response:
+            for _ in range(pieces):
+                assert len(response.read(len(piece))) == len(piece)
+                was_read.release()
+            assert response.read() == b""
+        connection.close()
+    finally:
+        server.stop()
+        tracemalloc.stop()
+    assert kept[-1] - kept[0] < 10 * len(piece)
 
 
 class TestTls:
