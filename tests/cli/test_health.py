@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import socket
 import subprocess
+import threading
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
@@ -58,6 +60,23 @@ def test_a_problem_is_reported_with_exit_code_1(port: int, capsys: pytest.Captur
 def test_a_missing_controller_is_one_line(capsys: pytest.CaptureFixture[str]) -> None:
     assert main.run(["health", "--listen", "127.0.0.1:1"]) == 1
     assert capsys.readouterr().err == "imagectl: no controller answers at 127.0.0.1:1: Connection refused\n"
+
+
+def test_another_program_at_the_address_is_not_a_controller(capsys: pytest.CaptureFixture[str]) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        port = server.getsockname()[1]
+        thread = threading.Thread(target=_greet, args=(server,))
+        thread.start()
+        assert main.run(["health", "--listen", f"127.0.0.1:{port}"]) == 1
+        thread.join()
+    assert capsys.readouterr().err == f"imagectl: no controller answers at 127.0.0.1:{port}: the answer is not HTTP\n"
+
+
+def _greet(server: socket.socket) -> None:
+    client, _ = server.accept()
+    with client:
+        client.recv(4_096)
+        client.sendall(b"220 mail.example ESMTP\r\n")
 
 
 def test_with_a_certificate_it_uses_tls(certificate: Path) -> None:

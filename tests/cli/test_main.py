@@ -199,6 +199,13 @@ def test_reading_commands_do_not_import_what_only_a_pass_or_other_commands_need(
     assert run_apart(node, *command, after=after).splitlines()[-1].strip() == "imported:"
 
 
+def test_a_health_check_imports_no_http_library(node: Path) -> None:
+    """A container runs it every thirty seconds."""
+    of_http = ("http.client", "urllib.request", "email.parser", "ssl")
+    after = f"import sys\nprint('imported:', *(name for name in {of_http!r} if name in sys.modules))"
+    assert run_apart(node, "health", "--listen", "127.0.0.1:1", after=after).splitlines()[-1].strip() == "imported:"
+
+
 @pytest.mark.parametrize("command", [("--version",), ("--help",)], ids=" ".join)
 def test_the_version_and_the_help_need_neither_rows_nor_the_ledger(node: Path, command: tuple[str, ...]) -> None:
     beginnings = ("controller.plan", "sqlite3", "json")
