@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 
+from controller.adapters.host import heap
 from controller.cli.options import settings_from
 from controller.errors import ControllerError, DeliveryFailed, InvalidSettings
 from controller.policy.document.exchange_answer import ExchangePolicy, file_name
@@ -143,6 +144,7 @@ def _policies() -> Path:
 def _again_and_again(read: Callable[[], Round], interval: float) -> NoReturn:
     """Repeat until a signal; print only changes of the lasting problems."""
     troubles: tuple[str, ...] | None = None
+    heap.expect_garbage()
     while True:
         try:
             done = read()

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import gc
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -29,6 +30,15 @@ class Said:
 
 
 Imagectl = Callable[..., Said]
+
+
+@pytest.fixture
+def seldom() -> Iterator[int]:
+    """The number of objects between two searches for garbage, as it is at the start of a command."""
+    before = gc.get_threshold()
+    gc.set_threshold(100_000)
+    yield 100_000
+    gc.set_threshold(*before)
 
 
 @pytest.fixture(scope="session")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import time
 from collections.abc import Callable
@@ -256,6 +257,10 @@ class TestWatch:
         monkeypatch.setattr(time, "sleep", wait)
         assert main.run(["get", "images", "--ledger", str(node / "ledger.db"), "--watch"]) == 0
         assert len(capsys.readouterr().out.splitlines()) == 61
+
+    def test_it_searches_for_garbage_as_python_does(self, changing: Callable[[int], Path], seldom: int) -> None:
+        main.run(["get", "images", "--ledger", str(changing(14)), "--watch"])
+        assert gc.get_threshold()[0] < seldom
 
     def test_each_change_is_a_line_of_json(
         self, changing: Callable[[int], Path], capsys: pytest.CaptureFixture[str]

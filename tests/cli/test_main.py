@@ -177,7 +177,7 @@ _OF_A_PASS = (
     "memory.memory",
     "image.selector",
 )
-_OF_OTHER_COMMANDS = ("click.shell_completion", "difflib", "logging", "mmap", "tomllib")
+_OF_OTHER_COMMANDS = ("click.shell_completion", "difflib", "logging", "mmap", "tomllib", "ctypes")
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 import json
 import os
 import random
@@ -361,6 +362,11 @@ def test_every_interval_delivers_changes_and_prints_nothing_else(
         f"3 policies in {policies}/exchange/myorg: 1 added",
     ]
     assert len(exchange.requests) == 4
+
+
+def test_rounds_search_for_garbage_as_python_does(run: Run, seldom: int) -> None:
+    live(run, Days())
+    assert gc.get_threshold()[0] < seldom
 
 
 def test_the_waits_differ_by_a_tenth(run: Run) -> None:

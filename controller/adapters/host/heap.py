@@ -10,13 +10,22 @@ that the answers to thousands of requests would wait. Measured in a first pass o
 
 from __future__ import annotations
 
-import ctypes
 import gc
 from contextlib import suppress
 
 _M_TRIM_THRESHOLD, _M_MMAP_THRESHOLD, _M_ARENA_MAX = -1, -3, -8
 """mallopt(3)"""
+_OBJECTS_BETWEEN_SEARCHES = 700
+"""The number of CPython 3.11."""
 _LARGE_BYTES = 128 * 1024
+
+
+def expect_garbage() -> None:
+    """Search for garbage as often as Python does by default; `__main__` makes that seldom, for commands that end soon.
+
+    For commands that repeat their work.
+    """
+    gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
 
 
 def keep_little() -> None:
@@ -24,6 +33,8 @@ def keep_little() -> None:
 
     Call it after the imports and before any thread is started. The pools of another C library are left as they are.
     """
+    import ctypes  # Commands do not need it.
+
     gc.freeze()
     with suppress(AttributeError, OSError):
         tune = ctypes.CDLL(None).mallopt

@@ -11,6 +11,7 @@ from typing import Any, Generic, TypeVar
 
 import click
 
+from controller.adapters.host import heap
 from controller.cli.completion import names_of
 from controller.cli.output.render import FORMATS, TABLES, Column, Sheet, dumped, output_option
 from controller.cli.output.selection import Fields, listed, nearest, parse_selection
@@ -110,6 +111,7 @@ class Listing(Generic[R]):
 
     def _follow(self, read: Callable[[], Rows[R]], rows: Sequence[R], sheet: Sheet[R]) -> None:
         """An error is printed once; reading continues."""
+        heap.expect_garbage()
         known, printed = self._by_key(rows), ""
         with suppress(KeyboardInterrupt):
             while True:
