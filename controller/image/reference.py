@@ -104,7 +104,7 @@ class Reference:
 
 def image_id(text: str) -> ImageId:
     """An ID of an engine in one form; Podman omits `sha256:`."""
-    return ImageId(text if ":" in text else f"sha256:{text}")
+    return ImageId(intern(text if ":" in text else f"sha256:{text}"))  # The ledger's records have the same IDs.
 
 
 def is_image_id(text: str) -> bool:

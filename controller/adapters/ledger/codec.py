@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import fields, is_dataclass
 from enum import StrEnum
 from functools import cache, partial
+from sys import intern
 from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
@@ -49,7 +50,8 @@ def _plain(value: Any) -> Any:
 
 @cache
 def _decoder(kind: Any) -> _Decode:
-    kind = getattr(kind, "__supertype__", kind)  # NewType
+    if getattr(kind, "__supertype__", None) is str:  # A NewType: an ID, which many values of the memory name.
+        return lambda value: intern(_scalar(str, value))
     origin, arguments = get_origin(kind), get_args(kind)
     if kind in (object, Any):
         return lambda value: value

@@ -372,10 +372,10 @@ def checked(db: sqlite3.Connection) -> Loaded:
 
 def _prepare(db: sqlite3.Connection) -> None:
     db.execute(f"PRAGMA page_size = {_PAGE_BYTES}")
+    db.execute(f"PRAGMA cache_size = -{_PAGES_KEPT_KIB}")  # Before the check, which reads every page.
     (verdict,) = db.execute("PRAGMA quick_check(1)").fetchone()
     if verdict != "ok":
         raise DamagedError(verdict)
-    db.execute(f"PRAGMA cache_size = -{_PAGES_KEPT_KIB}")
     db.execute("PRAGMA journal_mode = WAL")
     db.execute("PRAGMA synchronous = FULL")
     db.execute("PRAGMA secure_delete = FAST")  # Debian's SQLite writes each page that becomes free, twice.

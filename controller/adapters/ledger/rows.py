@@ -9,6 +9,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
+from sys import intern
 from typing import Any, NamedTuple, get_args
 from zlib import crc32
 
@@ -141,7 +142,8 @@ def _name(part: object) -> str:
 
 
 def _key(row: StoredRow) -> Any:
-    return tuple(json.loads(row.key)) if row.key.startswith("[") else row.key
+    """The key; an ID is kept once, with the values that name it."""
+    return tuple(json.loads(row.key)) if row.key.startswith("[") else intern(row.key)
 
 
 def _value(row: StoredRow) -> Any:

@@ -27,6 +27,7 @@ from controller.adapters.ledger.migrations import _SCHEMA_2, SCHEMA_VERSION
 from controller.adapters.ledger.rows import sealed
 from controller.errors import InvalidSettings, LedgerHeld, LedgerUnavailable
 from controller.image.layers import ChainId, Layer
+from controller.image.reference import image_id
 from controller.plan.memory.disk import DiskUsage, Pressure
 from controller.plan.memory.ledger_clock import Anchor
 from controller.plan.memory.memory import (
@@ -133,6 +134,19 @@ def test_every_part_of_a_memory_is_loaded_as_it_was_saved(ledger: Ledger, file: 
     ledger.save(memory)
     ledger.close()
     assert reopened(file) == memory
+
+
+def test_an_id_that_several_rows_name_is_kept_once(ledger: Ledger, file: Path) -> None:
+    """Kept for each row, they were 4 MiB of a controller that started again with 5,000 images."""
+    ledger.save(a_full_memory())
+    ledger.close()
+    memory = reopened(file)
+    assert memory.seen is not None
+    app, chain = an_id("app:1"), an_id("layer")
+    of_images = [key for keys in (memory.records, memory.evidence, memory.seen.images) for key in keys if key == app]
+    of_layers = [*memory.layers, memory.layers[ChainId(chain)].chain, memory.records[app].tip]
+    assert len({id(key) for key in (*of_images, memory.seen.images[app].id, image_id(app))}) == 1
+    assert len({id(key) for key in of_layers}) == 1
 
 
 def test_what_the_memory_drops_is_deleted_from_the_file(ledger: Ledger, file: Path) -> None:
