@@ -35,15 +35,15 @@ image_policy:
 
 def figures() -> Iterator[Figure]:
     for many, limit in LIMITS_MIB.items():
-        with (
-            TemporaryDirectory() as folder,
-            fast_engine.running(Path(folder), many) as host,
-            running(host) as controller,
-        ):
-            what = f"RSS of imagectl run at {many:,} images, after"
-            yield Figure(f"{what} some passes and scrapes", _after_passes(controller, "/metrics"), "MiB", limit)
-            asked = _after_passes(controller, "/metrics", "/", "/api/status")
-            yield Figure(f"{what} requests of the page and the API", asked, "MiB", limit)
+        what = f"RSS of imagectl run at {many:,} images, after"
+        with TemporaryDirectory() as folder, fast_engine.running(Path(folder), many) as host:
+            with running(host, Path(folder)) as controller:
+                yield Figure(f"{what} some passes and scrapes", _after_passes(controller, "/metrics"), "MiB", limit)
+                asked = _after_passes(controller, "/metrics", "/", "/api/status")
+                yield Figure(f"{what} requests of the page and the API", asked, "MiB", limit)
+            with running(host, Path(folder)) as controller:
+                again = _after_passes(controller, "/metrics")
+                yield Figure(f"{what} a restart, some passes and scrapes", again, "MiB", limit)
     yield _growth()
 
 
@@ -70,11 +70,12 @@ class Running:
 
 
 @contextmanager
-def running(host: str) -> Iterator[Running]:
-    """A controller of its own for this engine."""
-    with TemporaryDirectory() as folder:
-        (Path(folder) / "policies").mkdir()
-        (Path(folder) / "policies" / "all.yaml").write_text(_POLICY)
+def running(host: str, place: Path | None = None) -> Iterator[Running]:
+    """A controller of its own for this engine; its policies and its ledger are in `place`, or in a new folder."""
+    with TemporaryDirectory() as new:
+        folder = place or Path(new)
+        (folder / "policies").mkdir(exist_ok=True)
+        (folder / "policies" / "all.yaml").write_text(_POLICY)
         options = ["--policies", f"{folder}/policies", "--docker-host", host, "--ledger", f"{folder}/ledger.db"]
         command = [sys.executable, "-m", "controller", "run", *options, "--listen", "127.0.0.1:0"]
         process = subprocess.Popen([*command, "--log-format", "text"], stderr=subprocess.PIPE, text=True)
