@@ -258,6 +258,7 @@ class Reconciler:
             if closing.engine.identity != observation.engine.identity:
                 raise EngineUnavailable(_ANOTHER_ENGINE)
         except EngineUnavailable as error:
+            state = replace(state, measurements=state.measurements.invalidated())
             return state, replace(results.without_unanswered(), trouble=results.trouble or error)
         measurements = state.measurements.compared(closing.images.keys())
         if results.has_late_removals(closing):

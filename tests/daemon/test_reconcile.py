@@ -556,20 +556,28 @@ def test_the_total_after_a_batch_is_the_one_before_the_next(measured: Host) -> N
     assert measured.engine.calls.count("store_bytes") == 3 * readings
 
 
-def test_what_a_container_writes_after_the_first_batch_makes_the_second_unknown() -> None:
+@pytest.mark.parametrize(
+    ("call", "unknown"), [("remove a:1", "doc"), ("written_bytes after a:1", "doc"), ("remove b:1", "other")]
+)
+def test_what_a_container_writes_makes_only_its_own_batch_unknown(call: str, unknown: str) -> None:
     """The total of the containerd store includes it, and is read before it."""
-    readings = count()
     with a_host(Kind.D28_C8D, AT_ONCE) as host:
         two_batches_ahead(host)
+        calls: list[str] = []
 
-        def write_after_the_total(what: str) -> None:
-            if what == "written_bytes" and next(readings) == 1:
+        def write(what: str) -> None:
+            calls.append(what)
+            now = f"{what} after a:1" if calls[-1] == "written_bytes" and "remove a:1" in calls else what
+            if now == call:
                 host.engine.written_by_containers = 77
 
-        host.engine.on_call = write_after_the_total
+        host.engine.on_call = write
         host.run_pass()
+        host.engine.on_call = lambda what: None
         host.clock.elapse(1.0)
-        assert [batch.freed.exactness for batch in host.run_pass().batches] == 2 * [Exactness.UNKNOWN]
+        batches = host.run_pass().batches
+        assert [batch.document for batch in batches if batch.freed.exactness is Exactness.UNKNOWN] == [unknown]
+        assert len(batches) == 2
 
 
 def test_a_batch_after_one_whose_removal_ends_late_is_unknown_too(measured: Host) -> None:
@@ -611,6 +619,21 @@ def test_an_image_that_disappears_without_an_event_makes_it_unknown(measured: Ho
     assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
 
 
+def test_without_an_observation_after_the_batch_it_is_unknown(measured: Host) -> None:
+    """What disappears without an event would be counted."""
+    measured.engine.load("app:1", "one")
+    readings = count()
+
+    def fail_to_list(what: str) -> None:
+        if what == "images" and next(readings) == 1:
+            raise EngineUnavailable("no answer in 600 s")
+
+    measured.engine.on_call = fail_to_list
+    assert measured.run_pass().trouble
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
+
+
 def test_a_failed_reading_makes_it_unknown_and_stops_nothing(measured: Host) -> None:
     measured.engine.load("app:1", "one")
     when(measured, "store_bytes", fails(EngineUnavailable("404: snapshot does not exist")))
@@ -642,6 +665,26 @@ def test_a_foreign_removal_of_a_due_image_makes_earlier_batches_unknown_too(meas
     measured.run_pass()
     measured.clock.elapse(1.0)
     assert {batch.freed.exactness for batch in measured.run_pass().batches} == {Exactness.UNKNOWN}
+
+
+def test_what_a_foreign_removal_freed_is_in_no_figure(measured: Host) -> None:
+    """It fell into a batch that freed nothing, and the next one removes an image of its own."""
+    two_batches_ahead(measured)
+    size = measured.engine.images_now()[measured.engine.image_named("b:1")].size_bytes
+    when(measured, "remove a:1", lambda: measured.engine.rmi("a:1"))
+    measured.run_pass()
+    assert outcomes(measured) == {"a:1": "gone", "b:1": "removed"}
+    measured.clock.elapse(1.0)
+    assert [batch.freed for batch in measured.run_pass().batches] == [Freed(size, Exactness.EXACT)]
+
+
+def test_a_total_that_cannot_be_read_before_a_batch_that_frees_nothing_is_read_again(measured: Host) -> None:
+    two_batches_ahead(measured)
+    measured.engine.troubles["a:1"] = deque([RemovalRefused("409: in use")])
+    when(measured, "store_bytes", fails(EngineUnavailable("404: snapshot does not exist")))
+    measured.run_pass()
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.EXACT]
 
 
 def test_the_next_removals_do_not_invalidate_the_last_figure(measured: Host) -> None:

@@ -45,14 +45,6 @@ class Beginning:
     mark: int
     """Place in the event stream before the reading."""
 
-    def followed_by(self, reading: StoreReading | None, mark: int) -> Beginning | None:
-        """The beginning of the next batch: the total after this one. The bytes written by containers remain those of
-        the first reading, because they must be read before a total. None if the total must be read again.
-        """
-        if self.reading is None or reading is None:
-            return None
-        return Beginning(replace(reading, written_bytes=self.reading.written_bytes), mark)
-
 
 def reading_before(engine: EnginePort, store: Store) -> StoreReading | None:
     """Read the bytes written by containers first here, last after the batch: equal values show that none wrote between.

@@ -135,7 +135,7 @@ class Remover:
             execution.run(tasks)
             return False, measurements
         beginning = measurements.beginning or self._beginning(observation.engine.store)
-        measurements = replace(measurements, beginning=beginning)
+        measurements = replace(measurements, beginning=None)
         execution.run(tasks)
         if any(answer.outcome is Outcome.GONE for answer in execution.answers):
             measurements = measurements.invalidated()
@@ -148,7 +148,9 @@ class Remover:
         measurement = self._measurement(
             execution, batch, intents[0].document, fall(beginning.reading, after), beginning
         )
-        return True, measurements.followed_by(measurement, beginning.followed_by(after, mark))
+        # With a figure, no container wrote, so this reading is also one before a batch.
+        following = None if measurement.is_hopeless else Beginning(after, mark)
+        return True, measurements.followed_by(measurement, following)
 
     def _beginning(self, store: Store) -> Beginning:
         mark = self.context.events.mark()
