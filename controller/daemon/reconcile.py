@@ -261,8 +261,6 @@ class Reconciler:
             state = replace(state, measurements=state.measurements.invalidated())
             return state, replace(results.without_unanswered(), trouble=results.trouble or error)
         measurements = state.measurements.compared(closing.images.keys())
-        if results.has_late_removals(closing):
-            measurements = measurements.invalidated()
         disk = self._measured(closing.engine)
         decision = decide(state.decision, desired, closing, News(disk=disk), self._options.conditions)
         state = replace(state, decision=decision, measurements=measurements, disk=disk)

@@ -687,6 +687,16 @@ def test_a_total_that_cannot_be_read_before_a_batch_that_frees_nothing_is_read_a
     assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.EXACT]
 
 
+def test_a_foreign_removal_of_an_image_that_the_engine_refused_to_remove_makes_it_unknown(measured: Host) -> None:
+    measured.engine.load("a:1", "one", content="1")
+    measured.engine.load("b:1", "two", content="2")
+    measured.engine.troubles["a:1"] = deque([RemovalRefused("409: in use")])
+    when(measured, "remove b:1", lambda: measured.engine.rmi("a:1"))
+    measured.run_pass()
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
+
+
 def test_the_next_removals_do_not_invalidate_the_last_figure(measured: Host) -> None:
     measured.engine.load("app:1", "one", content="1")
     measured.run_pass()

@@ -137,20 +137,26 @@ class Measurements:
 
     pending: tuple[Measurement, ...] = ()
     own: frozenset[ImageId] = frozenset()
-    """Images that the controller has requested to remove since the oldest batch began."""
+    """Images that the engine removed at the controller's request since the oldest batch began."""
     beginning: Beginning | None = None
     """Of the next batch in the same pass; None if the total must be read."""
 
-    def before(self, images: Iterable[ImageId]) -> Measurements:
-        """The same before these images are removed."""
-        return Measurements(self.pending, frozenset(images) | (self.own if self.pending else frozenset()))
+    def before_pass(self) -> Measurements:
+        """The same before the first batch of a pass."""
+        return Measurements(self.pending, self.own if self.pending else frozenset())
+
+    def after_removal(self, images: Iterable[ImageId]) -> Measurements:
+        """The same after these images, or names of them, were removed. Images that the engine refused to remove are not
+        among them: if they disappear, something else removed them, or the engine did it later than it answered.
+        """
+        return replace(self, own=self.own.union(images))
 
     def followed_by(self, measurement: Measurement, beginning: Beginning | None) -> Measurements:
         """The same after one more batch."""
         return replace(self, pending=(*self.pending, measurement), beginning=beginning)
 
     def invalidated(self) -> Measurements:
-        """The same after something else removed images, or the engine removed some later than it answered."""
+        """The same after something that makes every figure unknown."""
         return replace(self, pending=tuple(replace(each, is_invalid=True) for each in self.pending))
 
     def compared(self, images: Collection[ImageId]) -> Measurements:

@@ -34,7 +34,6 @@ from controller.plan.verdict.removal import (
     Intent,
     Outcome,
     Removal,
-    what_became_of,
 )
 from controller.value import dataclass
 
@@ -66,11 +65,6 @@ class RemovalResults:
         """The same after the observation that follows all batches; `active` are images with activity meanwhile."""
         return replace(self, removals=confirmed(self.removals, self.unanswered, closing, active))
 
-    def has_late_removals(self, closing: Observation) -> bool:
-        """True if removals that were reported as failed have succeeded: any batch may have measured their bytes."""
-        failed = (each.intent for each in self.removals if each.outcome is Outcome.FAILED)
-        return any(what_became_of(intent, closing) is not None for intent in failed)
-
 
 @dataclass(frozen=True, slots=True)
 class Remover:
@@ -92,7 +86,7 @@ class Remover:
         intents = self._written_down(intents)
         if self.context.progress:
             self.context.progress.began(len(intents))
-        measurements = measurements.before(intent.image for intent in intents)
+        measurements = measurements.before_pass()
         sizes = {chain: layer.size_bytes for chain, layer in memory.layers.items()}
         own_layers = own_top_layers(memory)
         results, has_failed = RemovalResults(is_requested=True), False
@@ -137,6 +131,8 @@ class Remover:
         beginning = measurements.beginning or self._beginning(observation.engine.store)
         measurements = replace(measurements, beginning=None)
         execution.run(tasks)
+        done = (each for each in execution.answers if each.outcome not in (Outcome.REFUSED, Outcome.FAILED))
+        measurements = measurements.after_removal(each.intent.image for each in done)
         if any(answer.outcome is Outcome.GONE for answer in execution.answers):
             measurements = measurements.invalidated()
         if not any(map(_frees_bytes, execution.answers)):
