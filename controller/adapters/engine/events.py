@@ -28,6 +28,7 @@ from controller.adapters.engine.replay import (
     identity_in,
     in_seconds,
     nanoseconds_of,
+    replay_begins_at,
     replay_start,
     run_after_event,
 )
@@ -41,8 +42,6 @@ _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
 _REPLAY_ENDS_AFTER_SECONDS = 0.5
 _START_LOOKS_EVERY_SECONDS = 0.1
-_REPLAY_OVERLAP_NANOSECONDS = 1_000
-"""Podman rounds the start of a replay and would omit an event of exactly that time."""
 _CLOCK_STEP_NANOSECONDS = 60 * 10**9
 """A smaller step back means two events in the wrong order."""
 
@@ -258,6 +257,7 @@ class EventStream:
         self._tried.set()
         self._wake()
         last_read, replays, last = self._cursor, bool(self._cursor), time.monotonic()
+        replays_to = self._replay_ends_at or 0
         for line in _lines_of(stream):
             now = time.monotonic()
             replays = replays and (self._is_replay_late or now - last < _REPLAY_ENDS_AFTER_SECONDS)
@@ -269,8 +269,9 @@ class EventStream:
                 self._skip(line, error)
                 continue
             is_new = at != last_read or not at  # A replay starts with the last known event.
-            event = event if is_new else None
-            if event is not None and replays:
+            if not is_new:
+                event, last_read = None, 0  # Another event may have the same time.
+            if event is not None and (replays or 0 < at <= replays_to):
                 event = replace(event, is_replayed=True)
             with self._lock:
                 if self._is_stale:
@@ -336,7 +337,7 @@ def _replayed_events(body: bytes, cursor: int) -> Iterator[Event]:
 def _stream_of(client: Client, cursor: int) -> CancellableStream[bytes]:
     query = {"filters": json.dumps(EVENT_FILTER)}
     if cursor:
-        query["since"] = in_seconds(max(cursor - _REPLAY_OVERLAP_NANOSECONDS, 1))
+        query["since"] = in_seconds(replay_begins_at(cursor))
     response = client.open("GET", f"/events?{urlencode(query)}", None)
     return CancellableStream(response.raw.stream(_LONGEST_PIECE_BYTES), response)
 

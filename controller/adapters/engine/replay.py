@@ -12,7 +12,7 @@ import re
 import socket
 import struct
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -27,6 +27,8 @@ from controller.plan.memory.event import EventCursor
 from controller.value import dataclass
 
 _MOST_EVENTS_KEPT = 256
+_REPLAY_OVERLAP_NANOSECONDS = 1_000
+"""Podman rounds the start of a replay and would omit an event of exactly that time."""
 _PODMAN = "podman "
 _CLOCK_STEP_SECONDS = 2
 _ENGINES = ("dockerd", "podman")
@@ -126,10 +128,10 @@ def _with_count(client: Client, cursor: int, run: str, answers: str, now: int) -
 
     An earlier time shows that the clock went back; a stream from the cursor on leaves such an event out.
     """
+    since = replay_begins_at(cursor)
     try:
-        rows = _kept_events(client, 1 if run else cursor or 1, now)
+        rows = _kept_events(client, 1 if run else since, now)
         kept = [event_time_nanoseconds(row) for row in rows]
-        streamed = [at for at, row in zip(kept, rows, strict=True) if at >= cursor and event_from(row)]
     except (ErrorAnswer, ValueError):
         return ReplayStart(cursor or now, run if cursor else "", is_complete=False)
     if not cursor:
@@ -137,13 +139,30 @@ def _with_count(client: Client, cursor: int, run: str, answers: str, now: int) -
     is_same_process = bool(run) and run == answers
     is_whole = now >= cursor and len(kept) < _MOST_EVENTS_KEPT and all(at >= cursor for at in kept)
     is_complete = cursor in kept or (is_same_process and is_whole)
-    return ReplayStart(cursor, run, is_complete, ends_at=streamed[-1] if streamed else 0)
+    later = [row for row, at in zip(rows, kept, strict=True) if at >= since]
+    return ReplayStart(cursor, run, is_complete, ends_at=_time_of_last(later))
+
+
+def _time_of_last(rows: Iterable[Row]) -> int | None:
+    """The time of the last of these events that is streamed; 0 if none is, None if it is not known."""
+    try:
+        streamed = [event_time_nanoseconds(row) for row in rows if event_from(row)]
+    except ValueError:  # Possibly of a kind that is not streamed.
+        return None
+    if not streamed:
+        return 0
+    return streamed[-1] if streamed.count(streamed[-1]) == 1 else None
 
 
 def _kept_events(client: Client, since: int, until: int) -> list[Row]:
     """All events in the engine's memory, of every kind. Raises ErrorAnswer, ValueError."""
     answer = client.get(f"/events?since={in_seconds(since - 1)}&until={in_seconds(until)}")
     return [mapping_of(line) for line in answer.splitlines() if line.strip()]
+
+
+def replay_begins_at(cursor: int) -> int:
+    """The time from which events are requested, for a cursor."""
+    return max(cursor - _REPLAY_OVERLAP_NANOSECONDS, 1)
 
 
 def in_seconds(nanoseconds: int) -> str:

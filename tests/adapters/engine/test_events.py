@@ -158,6 +158,13 @@ def test_a_replayed_event_is_marked(listen: Listen, cursor: int, is_replayed: bo
     assert [event.is_replayed for event in stream.take().events] == [is_replayed]
 
 
+def test_another_event_of_the_time_of_the_last_known_one_counts(listen: Listen) -> None:
+    """Some clocks move only every few milliseconds."""
+    stream, _ = listen([a_use("app:1", SECOND), a_use("app:2", SECOND)], cursor=SECOND)
+
+    assert names(stream.take().events) == ["app:2"]
+
+
 def test_an_event_that_was_overtaken_does_not_move_the_cursor_back(listen: Listen) -> None:
     stream, _ = listen([a_use("app:2", 2 * SECOND), a_use("app:1", 2 * SECOND - 1)])
 
@@ -369,6 +376,21 @@ def test_the_start_does_not_wait_after_the_last_event_of_the_replay(
     stream.start(60)
     assert replays == [True]
     assert len(stream.take().events) == bool(streamed)  # They are equal.
+    stream.stop()
+
+
+def test_an_event_of_a_slow_replay_is_marked(
+    sender: LineSender, wake_up: WakeUps, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its name may have moved to another image since."""
+    monkeypatch.setattr("controller.adapters.engine.events._REPLAY_ENDS_AFTER_SECONDS", 1e-9)
+    sender.info = {"SystemTime": "2027-01-15T08:00:00Z"}
+    sender.kept = [a_line("app:1", 2 * SECOND)]
+    sender.send(a_line("app:1", 2 * SECOND), a_line("app:2", 3 * SECOND))
+    stream = opened(tmp_path, wake_up, ReceivedEvents(cursor=SECOND))
+    while stream.mark() < 2:
+        assert wake_up.wake_ups.acquire(timeout=60)
+    assert [event.is_replayed for event in stream.take().events] == [True, False]
     stream.stop()
 
 

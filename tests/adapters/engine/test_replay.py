@@ -118,7 +118,32 @@ def test_a_replay_ends_with_the_last_kept_event_that_is_streamed(http: responses
         known = KnownCursors(EventCursor(cursor))
         return connection.request("events", lambda client: replay_start(client, "", known)).ends_at
 
-    assert (ends_at(7), ends_at(10)) == (9, 0)
+    assert (ends_at(7), ends_at(10_000)) == (9, 0)
+
+
+@pytest.mark.parametrize(
+    "last",
+    [
+        {"Type": "container", "Action": f"exec_create: {'x' * 5_000}", "timeNano": 8},
+        {"Type": "image", "Action": "pull", "Actor": {"ID": "app:1"}, "timeNano": 7},
+    ],
+    ids=["an event that cannot be read", "two events of one time"],
+)
+def test_a_replay_is_complete_although_its_end_is_not_known(http: responses.RequestsMock, last: dict[str, Any]) -> None:
+    """The text of a command in a container is as long as the command."""
+    rows = [{"Type": "image", "Action": "pull", "Actor": {"ID": "app:1"}, "timeNano": 7}, last]
+    http.get(f"{API}/info", json=DOCKER)
+    http.get(f"{API}/events", body="".join(json.dumps(row) + "\n" for row in rows))
+    connection = Connection(Address("tcp://engine:2375"), api_version="1.41")
+    known = KnownCursors(EventCursor(5, "process 1"))
+    start = connection.request("events", lambda client: replay_start(client, "", known))
+    assert (start.is_complete, start.ends_at) == (True, None)
+
+
+def test_the_kept_events_are_those_that_are_streamed(http: responses.RequestsMock) -> None:
+    """Docker sends none before an event that is earlier, so one that was overtaken would hide the last known event."""
+    start(http, DOCKER, NOW - SECOND, cursor=NOW - SECOND)
+    assert f"since={NOW // SECOND - 2}.999998999&" in str(http.calls[-1].request.url)
 
 
 def test_each_engine_continues_from_its_own_cursor(http: responses.RequestsMock) -> None:
