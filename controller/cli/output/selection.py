@@ -41,8 +41,6 @@ def parse_selection(text: str, fields: Fields) -> tuple[Condition, ...]:
     """The conditions. Raises InvalidSettings, with the nearest known word."""
     if not text:
         return ()
-    if not text:
-        return ()
     if not _selector.regex.fullmatch(text):
         raise _not_a_condition(text)
     return tuple(_parse(each, fields) for each in _pieces.regex.findall(text))

@@ -105,7 +105,8 @@ class _Channel(HTTPChannel):
         """Send a piece of an answer. Waitress keeps sent pieces until the answer ends: 3 MiB at 5,000 images."""
         written = int(super().write_soon(data))
         with self.outbuf_lock:
-            if not self.total_outbufs_len:  # Otherwise it would copy what is left.
+            # The server's thread may have closed the buffers. Beside unsent bytes it would copy these.
+            if self.connected and not self.total_outbufs_len:
                 self.outbufs[-1].prune()
         return written
 

@@ -13,8 +13,12 @@ import tracemalloc
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
+from waitress.adjustments import Adjustments
+from waitress.channel import HTTPChannel
 
 from controller.daemon.http import server as http_server
 from controller.daemon.http.certificate import Certificate
@@ -237,6 +241,23 @@ def test_pieces_of_an_answer_that_were_sent_are_not_kept() -> None:
         server.stop()
         tracemalloc.stop()
     assert kept[-1] - kept[0] < 10 * len(piece)
+
+
+def test_a_client_that_leaves_during_an_answer_is_no_error(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The server's thread closes the connection as soon as the thread of the answer releases its lock."""
+    send = HTTPChannel.write_soon
+
+    def send_and_lose_the_client(channel: HTTPChannel, data: bytes) -> Any:
+        written = send(channel, data)
+        channel.handle_close()
+        return written
+
+    monkeypatch.setattr(HTTPChannel, "write_soon", send_and_lose_the_client)
+    server: Any = SimpleNamespace(active_channels={}, pull_trigger=lambda: None)
+    client, end = socket.socketpair()
+    with client:
+        channel = http_server._Channel(server, end, ("client", 1), Adjustments(), map={})
+        assert channel.write_soon(bytes(100_000)) == 100_000
 
 
 class TestTls:
