@@ -321,10 +321,8 @@ def _rows_of(file: Path, part: str) -> list[tuple[str, str]]:
 
 
 def _execute(file: Path, statement: str, *values: object) -> None:
-    db = sqlite3.connect(file)
-    with db:
+    with closing(sqlite3.connect(file)) as db, db:
         db.execute(statement, values)
-    db.close()
 
 
 @pytest.mark.parametrize(
