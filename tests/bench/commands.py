@@ -5,7 +5,6 @@ Whole processes, with 1,000 images in the ledger; everything is compiled first, 
 
 from __future__ import annotations
 
-import os
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -53,8 +52,7 @@ def _ledger(folder: Path) -> Path:
 
 
 def _run(command: list[str]) -> None:
-    compiled = {"PYTHONPYCACHEPREFIX": "", "PYTHONDONTWRITEBYTECODE": ""}
-    subprocess.run(command, env=os.environ | compiled, check=True, capture_output=True)
+    subprocess.run(command, check=True, capture_output=True)
 
 
 def _scrape() -> Iterator[Figure]:
