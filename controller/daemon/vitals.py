@@ -10,7 +10,7 @@ from controller.quantity import seconds_in_words
 from controller.value import dataclass
 
 ALIVE_WITHIN_SECONDS = 60.0
-"""The loop reports every ten seconds, and during removals and after each answer of the engine."""
+"""The loop reports every five seconds, during removals, and after each answer of the engine."""
 ENGINE_CALL_SECONDS = 600.0
 """One engine call may take this long. The loop does not report meanwhile, and the adapter then ends the call."""
 
