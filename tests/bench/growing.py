@@ -17,6 +17,7 @@ from controller.adapters.ledger.ledger import Ledger
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.removal import Exactness, Freed, Intent, Outcome, Removal
 from tests.bench.figure import Figure, seconds
+from tests.builders import an_id
 from tests.fakes import a_document, a_removal
 from tests.host import Host, a_host
 
@@ -74,10 +75,9 @@ def _fill(host: Host, images: int, history: int) -> None:
         host.engine.load(f"team{number % 2_000}/app:{number}")
     assert isinstance(host.ledger, Ledger)
     for first in range(0, history, 10_000):
-        host.ledger.record([_removal(host, number) for number in range(first, min(history, first + 10_000))])
+        host.ledger.record(list(map(_removal, range(first, min(history, first + 10_000)))))
 
 
-def _removal(host: Host, number: int) -> Removal:
-    image = next(iter(host.engine.images_now()))
-    intent = Intent(image, f"old:{number}", f"old:{number}", "0", 0, "text", 1.0, 1)
+def _removal(number: int) -> Removal:
+    intent = Intent(an_id("old"), f"old:{number}", f"old:{number}", "0", 0, "text", 1.0, 1)
     return Removal(intent, Outcome.REMOVED, Freed(1, Exactness.EXACT), float(number))
