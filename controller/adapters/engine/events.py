@@ -327,10 +327,14 @@ def _replay(client: Client, known: KnownCursors) -> tuple[bytes, int]:
 
 
 def _replayed_events(body: bytes, cursor: int) -> Iterator[Event]:
+    last_read = cursor
     for line in filter(None, body.split(b"\n")):
         with suppress(ValueError):  # Skipped, as the stream skips an invalid event.
             row = mapping_of(line)
-            if (event := event_from(row)) and event_time_nanoseconds(row) != cursor:
+            event, at = event_from(row), event_time_nanoseconds(row)
+            if at and at == last_read:
+                last_read = 0  # Another event may have the same time.
+            elif event:
                 yield replace(event, is_replayed=True)
 
 

@@ -557,6 +557,13 @@ def test_the_events_since_a_cursor_are_read_without_a_stream(tmp_path: Path) -> 
     assert (names(received.events), received.is_all, received.cursor) == (["app:2"], True, SECOND)
 
 
+def test_another_event_of_the_time_of_the_cursor_counts(tmp_path: Path) -> None:
+    """As in the stream: only the last known event is known."""
+    received = once(tmp_path, a_use("app:1", SECOND), a_use("app:2", SECOND))
+    assert received is not None
+    assert names(received.events) == ["app:2"]
+
+
 def test_a_refusal_of_the_events_is_an_answer(tmp_path: Path) -> None:
     received = once(tmp_path, status=403)
     assert received is not None
