@@ -16,9 +16,8 @@ def main() -> None:
     is_controller = "run" in sys.argv[1:2]
     exit_code = 0 if is_controller else 128 + signal.SIGTERM
     signal.signal(signal.SIGTERM, lambda *_: os._exit(exit_code))
-    if not is_controller:
-        # A command has little garbage, and its imports alone would start the search for it a hundred times.
-        gc.set_threshold(_OBJECTS_WITHOUT_GARBAGE)
+    # The imports alone would start the search for garbage a hundred times, and a command has little.
+    gc.set_threshold(_OBJECTS_WITHOUT_GARBAGE)
     from controller.cli.main import main as command_line
 
     try:

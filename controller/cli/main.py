@@ -7,7 +7,6 @@ from __future__ import annotations
 
 import errno
 import os
-import platform
 import sys
 from collections.abc import Callable
 from contextlib import suppress
@@ -35,7 +34,8 @@ COMMANDS = {
     "completion": ("controller.cli.completion:completion", "Print a completion script for a shell."),
     "version": ("controller.cli.version:version", "Print the version."),
 }
-VERSION = f"imagectl {__version__} (Python {platform.python_version()})"
+PYTHON_VERSION = sys.version.partition(" ")[0]
+VERSION = f"imagectl {__version__} (Python {PYTHON_VERSION})"
 """The line that `imagectl version` and `imagectl --version` print."""
 GOOD, WRONG, USAGE, UNREACHABLE = 0, 1, 2, 3
 _FULL = (errno.ENOSPC, errno.EFBIG, errno.EIO, errno.EDQUOT)

@@ -48,7 +48,7 @@ def run(context: click.Context, /, **given: Any) -> None:
     settings = settings_from(given)
     from controller.daemon.wiring import controller  # Imports the whole daemon, which --help does not need.
 
-    heap.keep_little()
+    heap.keep_little(ends_soon=settings.once)
     logs.set_up(settings.log_format, settings.log_level)
     progress = ProgressLine(sys.stderr) if settings.once and sys.stderr and sys.stderr.isatty() else None
     with controller(settings, progress) as ready:

@@ -2,12 +2,10 @@
 
 from __future__ import annotations
 
-import platform
-
 import click
 
 from controller import __version__
-from controller.cli.main import VERSION
+from controller.cli.main import PYTHON_VERSION, VERSION
 from controller.cli.output.render import dumped, output_option
 
 
@@ -18,4 +16,4 @@ def version(form: str) -> None:
     if form == "table":
         click.echo(VERSION)
     else:
-        click.echo(dumped({"version": __version__, "python": platform.python_version()}, form))
+        click.echo(dumped({"version": __version__, "python": PYTHON_VERSION}, form))
