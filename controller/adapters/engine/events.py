@@ -241,8 +241,10 @@ class EventStream:
 
     def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
         known = KnownCursors(EventCursor(self._cursor, self._run_of_cursor), self._engine, self._cursors)
-        start = replay_start(client, self._connection.address.url, known)
-        return _stream_of(client, start.cursor), start
+        address = self._connection.address.url
+        start = replay_start(client, address, known)
+        stream = _stream_of(client, start.cursor)
+        return stream, start.once_open(address)
 
     def _refused(self, error: EngineUnavailable | ErrorAnswer) -> None:
         """Report an answer that is not a stream. An unreachable engine is reported elsewhere."""

@@ -54,6 +54,16 @@ class ReplayStart:
     """The replay may begin some time after the stream."""
     ends_at: int | None = None
     """The engine's time of the last event of the replay; 0 if the replay is empty, None if it is not known."""
+    process: str = ""
+    """The engine's process that listed its events; empty if it is not known."""
+
+    def once_open(self, address: str) -> ReplayStart:
+        """The same after the stream was opened. With socket activation a new process of the engine may answer, without
+        the events that the last one had after its list.
+        """
+        if not self.process or self.process == process_behind(address):
+            return self
+        return replace(self, is_complete=False, ends_at=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,7 +150,7 @@ def _with_count(client: Client, cursor: int, run: str, answers: str, now: int) -
     is_whole = now >= cursor and len(kept) < _MOST_EVENTS_KEPT and all(at >= cursor for at in kept)
     is_complete = cursor in kept or (is_same_process and is_whole)
     later = [row for row, at in zip(rows, kept, strict=True) if at >= since]
-    return ReplayStart(cursor, run, is_complete, ends_at=_time_of_last(later))
+    return ReplayStart(cursor, run, is_complete, ends_at=_time_of_last(later), process=answers)
 
 
 def _time_of_last(rows: Iterable[Row]) -> int | None:

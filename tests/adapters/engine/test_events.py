@@ -416,6 +416,27 @@ def test_a_replay_of_podman_that_has_not_begun_is_not_an_empty_one(
         assert all(event.is_replayed for event in received.events)
 
 
+@pytest.mark.parametrize(("process", "is_all"), [("process 1", True), ("process 2", False)])
+def test_events_may_be_missing_if_the_engine_was_started_again_after_it_listed_its_events(
+    sender: LineSender,
+    wake_up: WakeUps,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    process: str,
+    is_all: bool,
+) -> None:
+    """With socket activation the stream is opened all the same, by the new process, which has no old events."""
+    monkeypatch.setattr(
+        "controller.adapters.engine.replay.process_behind", lambda _: process if sender.subscriptions else "process 1"
+    )
+    sender.info = {"SystemTime": "2027-01-15T08:00:00Z"}
+    sender.kept = [a_line("app:1", SECOND)]
+    stream = opened(tmp_path, wake_up, ReceivedEvents(cursor=SECOND))
+    received = stream.take()
+    assert (received.is_up, received.is_all) == (True, is_all)
+    stream.stop()
+
+
 def opened(tmp_path: Path, wake_up: WakeUps, known: ReceivedEvents) -> EventStream:
     """A stream that is up, and continues from there."""
     connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")

@@ -94,6 +94,16 @@ def test_a_replay_since_a_time_of_another_process_is_not_complete(
     assert not start(http, DOCKER, *times, cursor=cursor, run=run).is_complete
 
 
+def test_a_replay_is_not_complete_if_another_process_opened_the_stream(
+    http: responses.RequestsMock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    listed = start(http, DOCKER, SECOND, cursor=SECOND)
+    assert listed.once_open("unix:///run/docker.sock") == listed
+    monkeypatch.setattr(replay, "process_behind", lambda _: "process 2")
+    opened = listed.once_open("unix:///run/docker.sock")
+    assert (listed.is_complete, opened.is_complete, opened.ends_at) == (True, False, None)
+
+
 def test_without_the_kept_events_a_replay_is_not_complete(http: responses.RequestsMock) -> None:
     """The engine's process is the same, but more events may have come than it keeps."""
     http.get(f"{API}/info", json=DOCKER)
