@@ -1,4 +1,4 @@
-"""Instant: wall time, boot and uptime, read together; and the protocol of a clock.
+"""Instant: wall time, boot and uptime, read together; the times of a read; and the protocol of a clock.
 
 Durations use uptime only. Wall time is for display and for written start times: on an edge host it may start in 1970
 and step.
@@ -21,6 +21,14 @@ class Instant:
     """The boot in which `uptime_seconds` counts; uptimes of different boots cannot be compared."""
     uptime_seconds: float
     """CLOCK_MONOTONIC: does not advance during suspend, never steps."""
+
+
+@dataclass(frozen=True, slots=True)
+class ReadTimes:
+    """When a read began and when it ended, in uptime seconds of one boot. The content is that of a moment between."""
+
+    began: float
+    ended: float
 
 
 class Clock(Protocol):

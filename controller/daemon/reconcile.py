@@ -9,6 +9,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from typing import TypeVar
 
 from controller.daemon.observe import Observer
 from controller.daemon.ports import Ports
@@ -19,7 +20,7 @@ from controller.daemon.removal.requests import RemovalContext
 from controller.daemon.status import PassResult, Status
 from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
 from controller.image.reference import ImageId
-from controller.instant import Instant
+from controller.instant import Instant, ReadTimes
 from controller.plan.memory.disk import ImageDisk, calls_for_pass, paused, pressure_after
 from controller.plan.memory.engines import change_of_engine, event_cursors, is_same_engine
 from controller.plan.memory.event import ReceivedEvents
@@ -36,6 +37,8 @@ from controller.plan.verdict.reclaim import freed_together
 from controller.plan.verdict.removal import Batch, Intent, Mark, Removal, intent_of, resolved
 from controller.plan.verdict.verdict import Verdict
 from controller.value import dataclass
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,7 +100,7 @@ class Reconciler:
     def reconcile(self) -> Status:
         """Run one pass; external errors are reported in its status."""
         began = self._ports.clock.now()
-        desired = DesiredState(replace(self._ports.folder.read(), at=began.uptime_seconds), self._ports.node.ask())
+        desired = self._desired()
         state, trouble, change = self._state, None, ""
         batches, found_done, results = tuple[Batch, ...](), tuple[Removal, ...](), RemovalResults()
         try:
@@ -130,6 +133,14 @@ class Reconciler:
         now = memory.clock.advanced(self._ports.clock.now(), self._options.conditions.resync_seconds).seconds
         after = pressure_after(memory.pressure, self._measured(memory.seen.engine).usage, marks, now)
         return calls_for_pass(memory.pressure, after, now)
+
+    def _desired(self) -> DesiredState:
+        reading, read = self._timed(self._ports.folder.read)
+        return DesiredState(replace(reading, read=read), *self._timed(self._ports.node.ask))
+
+    def _timed(self, read: Callable[[], T]) -> tuple[T, ReadTimes]:
+        began = self._ports.clock.now().uptime_seconds
+        return read(), ReadTimes(began, self._ports.clock.now().uptime_seconds)
 
     def _is_relieved(self, engine: Engine) -> bool:
         """True if the disk is no longer under pressure. Checked before each removal that pressure made due."""
@@ -195,10 +206,10 @@ class Reconciler:
         """Ask the agent again before a removal: it may need an image since its last answer (design, section 5)."""
         if not state.decision.plan.removals or self._options.dry_run or desired.reading.is_stopped:
             return state, desired
-        answer = self._ports.node.ask_again(self._may_wait)
+        answer, read = self._timed(lambda: self._ports.node.ask_again(self._may_wait))
         if answer is None:
             return state, desired
-        desired = replace(desired, node=answer)
+        desired = replace(desired, node=answer, node_read=read)
         decision = decide(state.decision, desired, observation, News(), self._options.conditions)
         return replace(state, decision=decision), desired
 

@@ -11,6 +11,7 @@ from controller.daemon.journal import Journal
 from controller.log_events import LogEvent
 from controller.plan.memory.idleness import Usage
 from controller.plan.node.agent import AgentAnswer, NodeAnswer, NodeSource
+from controller.plan.node.node import Node
 from controller.plan.report.report import reference_rows
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.judge import Terms
@@ -48,6 +49,26 @@ def test_an_image_that_the_agent_needs_by_now_is_kept(host: Host) -> None:
     assert host.engine.names == ["dep:1"]
     assert host.verdict("dep:1").reason is Reason.IN_USE
     assert host.last.decision.node == needs("dep:1")
+
+
+@pytest.mark.parametrize("question", ["ask", "ask_again"])
+def test_a_new_text_of_the_node_file_is_not_stable_because_its_read_took_long(
+    host: Host, monkeypatch: pytest.MonkeyPatch, question: str
+) -> None:
+    new = host.node.new = replace(GOOD, node=Node(pattern="org/other"), text_hash="a new text")
+
+    def slow_answer(*_: object) -> NodeAnswer:
+        host.clock.elapse(3.0)
+        return new
+
+    host.engine.pull("app:1")
+    with monkeypatch.context() as patched:
+        patched.setattr(host.node, question, slow_answer)
+        host.run_pass()
+    host.node.answer = new
+    for seconds, node in ((0.2, GOOD.node), (2.0, new.node)):
+        host.clock.elapse(seconds)
+        assert host.run_pass().decision.node.node == node
 
 
 def test_without_an_answer_images_that_the_agent_ever_named_are_kept_in_this_pass(host: Host) -> None:

@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from controller.policy.document.parse import FolderReading
 from tests.delivery.deliverers import put, write_in_place
 from tests.delivery.node import Node, a_node, a_policy
 
@@ -159,6 +160,26 @@ def test_time_that_the_engine_takes_to_answer_does_not_count(node: Node) -> None
     later(node, 0.5)
     assert node.states == {"sweep": "waiting"}
     node.run_pass()
+    assert node.in_force == {"sweep"}
+
+
+def test_a_text_is_not_stable_because_a_read_of_the_folder_took_long(
+    node: Node, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    read = node.watched.read
+
+    def slow_read() -> FolderReading:
+        node.clock.elapse(3.0)
+        return read()
+
+    write(node, sweep=a_policy(14))
+    with monkeypatch.context() as patched:
+        patched.setattr(node.watched, "read", slow_read)
+        node.run_pass()
+    assert node.last.texts_stable_at == node.clock.now().uptime_seconds + 2.0
+    later(node, 0.2)
+    assert node.states == {"sweep": "waiting"}
+    later(node, 1.8)
     assert node.in_force == {"sweep"}
 
 

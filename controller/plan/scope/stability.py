@@ -1,9 +1,10 @@
 """Decides when a text has been stable long enough to come into force.
 
 A half-written file may parse: `1440` cut to `14` is a valid number, and a document may lack its constraints. A new text
-must be read twice, at least two seconds apart, with no other text in between. Only the text that was last in force
-under its name needs no wait, so that a restart changes nothing. An older text keeps its first-seen time, but must wait
-again: a half-written file may equal the text of last week. Times are uptimes of one process.
+must be read twice, with no other text in between, and with at least two seconds from the end of the first read to the
+beginning of the other: a read may itself take seconds. Only the text that was last in force under its name needs no
+wait, so that a restart changes nothing. An older text keeps its first-seen time, but must wait again: a half-written
+file may equal the text of last week. Times are uptimes of one process.
 """
 
 from __future__ import annotations
@@ -11,6 +12,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import field
 
+from controller.instant import ReadTimes
 from controller.plan.memory.memory import TextKey, TextRecord
 from controller.value import dataclass
 
@@ -26,7 +28,7 @@ class DocumentStability:
     text: str | None
     """Its hash; None while the document is invalid or absent."""
     since: float
-    """Time of the first of the latest equal readings."""
+    """The end of the first of the latest equal readings."""
     changing_since: float
     """Start of the series of changes that led to this text."""
     is_trusted: bool
@@ -40,13 +42,13 @@ class TextStability:
     documents: Mapping[str, DocumentStability] = field(default_factory=dict)
     """By document name."""
 
-    def after(self, texts: Mapping[str, str], known: Mapping[TextKey, TextRecord], at: float) -> TextStability:
+    def after(self, texts: Mapping[str, str], known: Mapping[TextKey, TextRecord], read: ReadTimes) -> TextStability:
         """The stability after one more reading. `texts` holds the hash of each valid document by name."""
         trusted = last_text_in_force(known)
-        remembered = (name for name, was in self.documents.items() if was.text is not None or _continues(was, at))
-        names = {*texts, *remembered}
+        kept = (name for name, was in self.documents.items() if was.text is not None or _continues(was, read.ended))
+        names = {*texts, *kept}
         return TextStability(
-            at, {name: self._stability(name, texts.get(name), trusted.get(name), at) for name in names}
+            read.ended, {name: self._stability(name, texts.get(name), trusted.get(name), read) for name in names}
         )
 
     def trusts(self, name: str) -> bool:
@@ -67,13 +69,13 @@ class TextStability:
         waiting = (each for each in self.documents.values() if each.text is not None and not each.is_trusted)
         return min((each.since + STABLE_AFTER_SECONDS for each in waiting), default=None)
 
-    def _stability(self, name: str, text: str | None, trusted: str | None, at: float) -> DocumentStability:
-        was = self.documents.get(name)
+    def _stability(self, name: str, text: str | None, trusted: str | None, read: ReadTimes) -> DocumentStability:
+        was, at = self.documents.get(name), read.ended
         if was and was.text == text:
             since, changing_since = was.since, was.changing_since
         else:
             since, changing_since = at, was.changing_since if was and _continues(was, at) else at
-        is_trusted = text is not None and (text == trusted or at >= since + STABLE_AFTER_SECONDS)
+        is_trusted = text is not None and (text == trusted or read.began >= since + STABLE_AFTER_SECONDS)
         return DocumentStability(text, since, changing_since, is_trusted)
 
 

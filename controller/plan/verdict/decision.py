@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+from controller.instant import ReadTimes
 from controller.plan.memory.disk import pressure_after
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory, TextKey, TextRecord
@@ -43,6 +44,8 @@ class DesiredState:
     reading: FolderReading
     node: NodeAnswer
     """The answer of this pass; the memory has the last valid one."""
+    node_read: ReadTimes | None = None
+    """When the node was asked."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +84,7 @@ def _settled_node(before: Decision, desired: DesiredState, conditions: Condition
     fresh, kept = desired.node, before.memory.node.answer if before.memory.node else NodeAnswer()
     texts = {fresh.source: fresh.text_hash} if fresh.text_hash else {}
     known = {(kept.source, kept.text_hash): TextRecord(0.0, 0.0, None, "")} if kept.text_hash else {}
-    stability = before.node_stability.after(texts, known, _read_at(desired.reading, before.memory))
+    stability = before.node_stability.after(texts, known, _times(desired.node_read, before.memory))
     if not texts or conditions.trust_new_texts or stability.trusts(fresh.source):
         return fresh, stability
     return without_new_text(fresh, is_unstable=fresh.source in stability.unstable), stability
@@ -104,7 +107,8 @@ def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Con
 def decide_again(before: Decision, reading: FolderReading, conditions: Conditions, removals_made: int = 0) -> Decision:
     """Decide without a new observation, after `removals_made` removals in the same pass."""
     policies = [document.policy for document in reading.documents if document.policy]
-    stability = before.stability.after(dict(map(_key, policies)), before.memory.texts, _read_at(reading, before.memory))
+    read = _times(reading.read, before.memory)
+    stability = before.stability.after(dict(map(_key, policies)), before.memory.texts, read)
     settled = [policy for policy in policies if conditions.trust_new_texts or stability.trusts(policy.name)]
     memory = replace(before.memory, texts=texts_after(before.memory.texts, settled, before.memory.clock))
     believed = {key: memory.texts[key] for key in map(_key, settled)}
@@ -135,7 +139,7 @@ def _key(policy: NodeManagementPolicy) -> TextKey:
     return policy.name, policy.text_hash
 
 
-def _read_at(reading: FolderReading, memory: Memory) -> float:
-    if reading.at is not None:
-        return reading.at
-    return memory.clock.last.uptime_seconds if memory.clock.last else 0.0
+def _times(read: ReadTimes | None, memory: Memory) -> ReadTimes:
+    """Those of the read; the time of the last observation where they do not matter."""
+    at = memory.clock.last.uptime_seconds if memory.clock.last else 0.0
+    return read or ReadTimes(at, at)

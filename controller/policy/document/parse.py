@@ -12,6 +12,7 @@ from itertools import chain
 from pathlib import PurePath
 from typing import Any, TypeGuard, TypeVar
 
+from controller.instant import ReadTimes
 from controller.policy.document import fields
 from controller.policy.document.document import ImageRemovalPolicy, NodeManagementPolicy, content_of, hash_of
 from controller.policy.document.findings import Allowance, Findings
@@ -282,8 +283,8 @@ class FolderReading:
     """The folder has a file STOP: no removal is requested."""
     revision: str = ""
     """The delivered commit or version, if the delivery names one."""
-    at: float | None = None
-    """Uptime at its start, set by the caller. The observation of the engine may be seconds later."""
+    read: ReadTimes | None = None
+    """Set by the caller. The observation of the engine may be seconds later."""
     is_empty: bool = False
     """The folder was read and holds nothing, not even an entry that cannot be read."""
     delivered_at: float | None = None

@@ -36,7 +36,7 @@ def test_all_documents_are_read_valid_or_not_in_the_order_of_their_files(tmp_pat
     assert names(reading) == ["a", "b", "team/c", "team/c#2"]
     states = [document.state for document in reading.documents]
     assert states == [State.INVALID, State.VALID, State.VALID, State.VALID]
-    assert (reading.folder, reading.lost, reading.revision, reading.at) == (str(tmp_path), "", "", None)
+    assert (reading.folder, reading.lost, reading.revision, reading.read) == (str(tmp_path), "", "", None)
 
 
 def test_every_problem_is_reported_in_the_order_of_places(tmp_path: Path) -> None:

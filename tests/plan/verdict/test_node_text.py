@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import pytest
 
+from controller.instant import ReadTimes
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.remember import News
 from controller.plan.node.agent import Half, NodeAnswer
@@ -21,9 +22,11 @@ CUT = NodeAnswer(Node(), "as node.yaml says", "node.yaml", text_hash="cut before
 
 def after(decision: Decision, seconds: float, answer: NodeAnswer, conditions: Conditions = CONDITIONS) -> Decision:
     at = an_instant(1_000.0 + seconds)
-    reading = replace(FolderReading("policies"), at=at.uptime_seconds)
+    read = ReadTimes(at.uptime_seconds, at.uptime_seconds)
     seen = an_observation([an_image("app:1")], at=at)
-    return decide(decision, DesiredState(reading, answer), seen, News(ReceivedEvents()), conditions)
+    return decide(
+        decision, DesiredState(FolderReading("policies"), answer, read), seen, News(ReceivedEvents()), conditions
+    )
 
 
 def restarted(decision: Decision) -> Decision:
