@@ -178,10 +178,11 @@ def an_event(
     by_agent: bool = False,
     is_creation: bool = False,
     is_replayed: bool = False,
+    at: int = 0,
 ) -> Event:
     """An event that names an image by text, by ID, or both."""
     image = image.id if isinstance(image, Image) else image
-    return Event(kind, image, name, by_agent, is_creation, is_replayed)
+    return Event(kind, image, name, by_agent, is_creation, is_replayed, at)
 
 
 def an_agreement(id: str = "agreement 1", *images: str) -> Agreement:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from controller.adapters.engine import fields
 from controller.adapters.engine.containers import AGENT_SERVICE_LABEL, is_of_development
 from controller.adapters.engine.fields import Row
@@ -47,7 +49,9 @@ def event_from(row: Row) -> Event | None:
         by_agent = AGENT_SERVICE_LABEL in attributes and not is_of_development(attributes)
         return Event(EventKind.USED, None, fields.text(attributes, "image"), by_agent, action == "create")
     if kind == "image" and action in _IMAGE_EVENTS:
-        return _image_event(_IMAGE_EVENTS[action], fields.text(actor, "ID"), fields.text(attributes, "name"))
+        event = _image_event(_IMAGE_EVENTS[action], fields.text(actor, "ID"), fields.text(attributes, "name"))
+        is_known = event.image or event.kind is not EventKind.PULLED
+        return event if is_known else replace(event, at=event_time_nanoseconds(row))
     return None
 
 

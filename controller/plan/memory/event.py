@@ -49,6 +49,8 @@ class Event:
     """A container was created. Its later events repeat the name, which may have moved by then."""
     is_replayed: bool = False
     """Sent when the stream was opened, perhaps for the second time."""
+    at: int = 0
+    """The engine's time, in nanoseconds, of a pull without an image ID; else 0. A second pull may have moved the name."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,6 +11,8 @@ from controller.plan.memory.event import Event, EventKind
 
 _HEX = frozenset("0123456789abcdef")
 _SHORTEST_ID = 4
+_WITH_ANY_NAMES = frozenset({EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT})
+"""They may move names that they do not contain."""
 
 LostNames = Mapping[ImageId, Collection[str]]
 """Canonical names that images lost recently."""
@@ -23,9 +25,17 @@ class Names:
     """
 
     def __init__(
-        self, *observed: Mapping[ImageId, Image], lost: LostNames | None = None, events: Iterable[Event] = ()
+        self,
+        *observed: Mapping[ImageId, Image],
+        lost: LostNames | None = None,
+        events: Collection[Event] = (),
+        keeps_pulled_digests: bool = False,
     ) -> None:
-        """`observed` is in order of time. Events with both ID and name show names that existed between observations."""
+        """`observed` is in order of time. Events with both ID and name show names that existed between observations.
+
+        `keeps_pulled_digests`: a pulled image keeps a digest of the repository after its tag moved on.
+        """
+        self._keeps_pulled_digests = keeps_pulled_digests
         self._observed = observed
         self._lost = lost or {}
         self._events = events
@@ -87,6 +97,37 @@ class Names:
             return frozenset({event.image})
         return self.images_named(event.name) or self._untagged
 
+    def may_have_meant(self, event: Event) -> frozenset[ImageId]:
+        """More images that an event without an ID may refer to. Docker does not tell which image a pull gave the name.
+        If the name moved on before the observation, it may have been any image, a known one too.
+        """
+        if event.image or self._pulled_and_moved.isdisjoint(spellings(event.name)):
+            return frozenset()
+        if not self._keeps_pulled_digests:
+            return frozenset(image.id for image in self._images())
+        repository = reference_from_engine(event.name).repository
+        others = (ids for name, ids in self._ids.items() if reference_from_engine(name).repository == repository)
+        return frozenset().union(*others)
+
+    @cached_property
+    def _pulled_and_moved(self) -> frozenset[str]:
+        """Names that an event without an ID pulled, and that another event may have moved."""
+        pulls: dict[str, set[int]] = {}
+        for event in self._events:
+            if event.kind is EventKind.PULLED and not event.image and "@" not in event.name:
+                pulls.setdefault(next(iter(spellings(event.name)), ""), set()).add(event.at)
+        return frozenset(name for name, times in pulls.items() if len(times) > 1 or self._may_have_moved(name))
+
+    def _may_have_moved(self, name: str) -> bool:
+        """True if an event other than a pull may have given this name to the image that has it now."""
+        holders = self._current.get(name)
+        return any(
+            name in spellings(event.name)
+            if event.kind is EventKind.TAGGED
+            else event.kind in _WITH_ANY_NAMES and (not event.image or holders is None or event.image in holders)
+            for event in self._events
+        )
+
     def affected_by(self, event: Event) -> frozenset[ImageId]:
         """Every image that an event may refer to, and every image that the event may have taken a name from."""
         return self.images_of(event) | self.images_named(event.name)
@@ -95,7 +136,7 @@ class Names:
         """True if the event may have moved a name that it does not contain, or added a name to a known image."""
         if event.kind is EventKind.PULLED:
             return not self.images_named(event.name)
-        return event.kind in (EventKind.LOADED, EventKind.IMPORTED, EventKind.BUILT)
+        return event.kind in _WITH_ANY_NAMES
 
     @cached_property
     def _untagged(self) -> frozenset[ImageId]:

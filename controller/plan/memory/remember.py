@@ -20,7 +20,7 @@ from controller.plan.memory.event import Event, EventCursor, EventKind, Received
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
 from controller.plan.memory.names import Names
-from controller.plan.memory.observation import Observation, situation_of
+from controller.plan.memory.observation import Observation, Store, situation_of
 from controller.plan.node.agent import AgentAnswer, NodeAnswer, beginnings_after, kept_after
 from controller.value import dataclass
 
@@ -70,7 +70,13 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
     known = memory_of_engine(memory, seen, clock.seconds)
     before = known.seen.images if known.seen else {}
     seen = _with_known_labels(seen, before)
-    names = Names(before, seen.images, lost=known.lost_names, events=news.events)
+    names = Names(
+        before,
+        seen.images,
+        lost=known.lost_names,
+        events=news.events,
+        keeps_pulled_digests=seen.engine.store is Store.GRAPH_DRIVER,
+    )
     now = clock.seconds
     inputs = _Inputs(known, seen, news, node.agent, now, names)
     mounted = _mounted(inputs)
@@ -241,7 +247,7 @@ def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> 
     """Activity by image in this observation and the events before it."""
     activities: dict[ImageId, ImageActivity] = {}
     for event in inputs.news.events:
-        for image in inputs.names.images_of(event):
+        for image in inputs.names.images_of(event) | inputs.names.may_have_meant(event):
             activities[image] = _with_event(activities.get(image, NO_ACTIVITY), event)
     known, seen = inputs.known, inputs.seen
     building = images_of_builds(seen, inputs.news.events, known.records, known.layers, inputs.now)

@@ -6,7 +6,7 @@ import pytest
 
 from controller.image.image import Image
 from controller.image.reference import ImageId
-from controller.plan.memory.event import EventKind
+from controller.plan.memory.event import Event, EventKind
 from controller.plan.memory.names import Names, renamed, spellings
 from tests.builders import an_event, an_id, an_image
 
@@ -84,6 +84,61 @@ def test_an_event_with_an_id_is_about_that_image() -> None:
 def test_a_use_of_an_unknown_name_counts_for_every_image_that_lost_a_name() -> None:
     use, untag = an_event(name="gone:1"), an_event(EventKind.UNTAGGED, OLD.id, image=OLD)
     assert Names(observed(OLD, NEW), events=[use, untag]).images_of(use) == {OLD.id}
+
+
+# ── a name that was pulled and moved on ──────────────────────────────────────────────────────────────────────────────
+
+
+BESIDE = an_image("app:2", id="beside")
+ELSEWHERE = an_image("mirror/app:1", id="elsewhere")
+PULL, USE = an_event(EventKind.PULLED, "app:1", at=1), an_event(EventKind.USED, "app:1")
+
+
+def may_have_meant(*events: Event, keeps_pulled_digests: bool = True) -> frozenset[ImageId]:
+    before, now = observed(OLD, BESIDE, ELSEWHERE), observed(NEW, BESIDE, ELSEWHERE)
+    names = Names(before, now, events=(PULL, USE, *events), keeps_pulled_digests=keeps_pulled_digests)
+    assert names.may_have_meant(PULL) == names.may_have_meant(USE)
+    assert not names.may_have_meant(an_event(EventKind.USED, "other:1"))
+    return names.may_have_meant(USE)
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        an_event(EventKind.PULLED, "app:1", at=2),
+        an_event(EventKind.TAGGED, "app:1", image=NEW),
+        an_event(EventKind.LOADED, "new.tar", image=NEW),
+        an_event(EventKind.LOADED, "new.tar"),
+        an_event(EventKind.IMPORTED, image=NEW),
+        an_event(EventKind.BUILT, image=NEW),
+    ],
+)
+def test_a_name_that_was_pulled_and_moved_on_may_have_meant_any_image_of_the_repository(later: Event) -> None:
+    """Docker does not tell which image a pull gave the name."""
+    assert may_have_meant(later) == {OLD.id, NEW.id, BESIDE.id}
+
+
+def test_where_a_pull_leaves_no_digest_it_may_have_meant_any_image() -> None:
+    moved = an_event(EventKind.PULLED, "app:1", at=2)
+    assert may_have_meant(moved, keeps_pulled_digests=False) == {OLD.id, NEW.id, BESIDE.id, ELSEWHERE.id}
+
+
+@pytest.mark.parametrize(
+    "later",
+    [
+        an_event(EventKind.PULLED, "app:2", at=2),
+        an_event(EventKind.TAGGED, "app:2", image=NEW),
+        an_event(EventKind.LOADED, "other.tar", image=BESIDE),
+        an_event(EventKind.BUILT, image=BESIDE),
+    ],
+)
+def test_a_pulled_name_that_nothing_moved_has_only_the_meanings_that_were_seen(later: Event) -> None:
+    assert not may_have_meant(later)
+
+
+def test_a_pulled_digest_does_not_move() -> None:
+    pulls = [an_event(EventKind.PULLED, f"app@{DIGEST}", at=at) for at in (1, 2)]
+    assert not Names(observed(OLD), events=pulls).may_have_meant(pulls[0])
 
 
 def test_an_event_also_affects_the_image_that_loses_the_name() -> None:
