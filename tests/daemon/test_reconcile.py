@@ -697,6 +697,35 @@ def test_a_foreign_removal_of_an_image_that_the_engine_refused_to_remove_makes_i
     assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
 
 
+def test_a_foreign_removal_of_the_last_name_of_an_image_makes_it_unknown(measured: Host) -> None:
+    """The controller removed the other name of that image."""
+    measured.engine.load("app:1", "one", content="1")
+    measured.engine.tag("app:1", "kept:1")
+    measured.engine.load("app:2", "two", content="2")
+    measured.folder.files["doc.yaml"] = a_document(a_removal("app:*"))
+    measured.run_pass()
+    measured.clock.elapse(2.0)
+    when(measured, "remove app:2", lambda: measured.engine.rmi("kept:1"))
+    measured.run_pass()
+    assert outcomes(measured) == {"app:1": "untagged", "app:2": "removed"}
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
+
+
+@pytest.mark.parametrize("is_up_again", [False, True])
+def test_a_figure_is_unknown_if_the_event_stream_broke_within_the_quiet_second(
+    measured: Host, is_up_again: bool
+) -> None:
+    """A pull may have added layers between the readings, and its event is missing."""
+    measured.engine.load("app:1", "one")
+    measured.run_pass()
+    measured.events.disconnect()
+    if is_up_again:
+        measured.events.connect()
+    measured.clock.elapse(1.0)
+    assert [batch.freed.exactness for batch in measured.run_pass().batches] == [Exactness.UNKNOWN]
+
+
 def test_the_next_removals_do_not_invalidate_the_last_figure(measured: Host) -> None:
     measured.engine.load("app:1", "one", content="1")
     measured.run_pass()
@@ -707,6 +736,26 @@ def test_the_next_removals_do_not_invalidate_the_last_figure(measured: Host) -> 
 
 
 # ── the file STOP ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("is_signal", [False, True])
+def test_what_stops_removals_during_the_last_check_prevents_the_request(is_signal: bool) -> None:
+    """The checks may take seconds."""
+    with a_host(conditions=AT_ONCE) as host:
+        host.rules(a_removal())
+        host.engine.load("app:1")
+        host.engine.tag("app:1", "app:2")
+
+        def stop() -> None:
+            if is_signal:
+                host.stopping.set()
+            else:
+                host.folder.is_stopped = True
+
+        when(host, "image_named", stop)
+        host.run_pass()
+        assert (host.engine.has("app:1"), host.engine.has("app:2")) == (True, True)
+        assert host.last.removals == ()
 
 
 def test_a_file_stop_ends_a_batch_before_the_next_request() -> None:

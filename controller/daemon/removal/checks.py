@@ -21,6 +21,9 @@ from controller.value import dataclass
 
 _INTERRUPTED = "the {} was interrupted after the images were listed, so events may be missing; the next pass continues"
 
+_MOST_READS = 10
+_TOO_BUSY = "containers are created or images are changed faster than they can be listed; the next pass continues"
+
 
 @dataclass(frozen=True, slots=True)
 class Position:
@@ -97,9 +100,10 @@ class Checks:
     def _is_inactive(self, image: ImageId, used: Set[ImageId]) -> bool:
         with self._lock:
             self._active |= used
-            while self._read_events():  # Requests for lists take time as well.
-                pass
-            return image not in self._active and not self.pauses_for_pull
+            for _ in range(_MOST_READS):  # Requests for lists take time as well.
+                if not self._read_events():
+                    return image not in self._active and not self.pauses_for_pull
+        raise ObservationOutdated(_TOO_BUSY)
 
     def _read_events(self) -> bool:
         """Read the new events of the stream; true if one of them is activity."""

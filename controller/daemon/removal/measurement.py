@@ -101,16 +101,24 @@ class Measurement:
     final_at: float
     """Uptime."""
     is_lower_bound: bool
+    stream: int = 0
+    """The generation of the event stream at the first reading: after a reconnection events may be missing."""
     is_invalid: bool = False
 
     def with_events(self, events: Iterable[Event], mark: int, own: Collection[ImageId]) -> Measurement:
-        """The same after more events were read; `own` are the images that the controller removes itself."""
+        """The same after more events were read; `own` are the images whose names the controller removed itself."""
         foreign = any(event.kind in _CHANGES_THE_STORE and not _is_own(event, own) for event in events)
         return replace(self, mark=mark, is_invalid=self.is_invalid or foreign)
 
-    def with_images(self, images: Collection[ImageId], own: Collection[ImageId]) -> Measurement:
-        """The same after one more observation: not every engine has an event for every change."""
-        foreign = (set(self.images_before) ^ set(images)) - set(own)
+    def with_stream(self, events: EventsPort) -> Measurement:
+        """The same after it was checked that the stream shows every event."""
+        return replace(self, is_invalid=self.is_invalid or not events.is_up or events.generation != self.stream)
+
+    def with_images(self, images: Collection[ImageId], removed: Collection[ImageId]) -> Measurement:
+        """The same after one more observation: not every engine has an event for every change. `removed` are the images
+        that the controller removed itself, with their last name.
+        """
+        foreign = (set(self.images_before) ^ set(images)) - set(removed)
         return replace(self, is_invalid=self.is_invalid or bool(foreign))
 
     @property
@@ -137,19 +145,21 @@ class Measurements:
 
     pending: tuple[Measurement, ...] = ()
     own: frozenset[ImageId] = frozenset()
-    """Images that the engine removed at the controller's request since the oldest batch began."""
+    """Images of which the engine removed a name at the controller's request since the oldest batch began."""
+    removed: frozenset[ImageId] = frozenset()
+    """Those of which it was the last name."""
     beginning: Beginning | None = None
     """Of the next batch in the same pass; None if the total must be read."""
 
     def before_pass(self) -> Measurements:
         """The same before the first batch of a pass."""
-        return Measurements(self.pending, self.own if self.pending else frozenset())
+        return replace(self, beginning=None) if self.pending else Measurements()
 
-    def after_removal(self, images: Iterable[ImageId]) -> Measurements:
-        """The same after these images, or names of them, were removed. Images that the engine refused to remove are not
-        among them: if they disappear, something else removed them, or the engine did it later than it answered.
+    def after_removal(self, own: Iterable[ImageId], removed: Iterable[ImageId]) -> Measurements:
+        """The same after names of these images were removed, and these images. Those that the engine refused to remove
+        are not among them: if they disappear, something else removed them, or the engine did it later than it answered.
         """
-        return replace(self, own=self.own.union(images))
+        return replace(self, own=self.own.union(own), removed=self.removed.union(removed))
 
     def followed_by(self, measurement: Measurement, beginning: Beginning | None) -> Measurements:
         """The same after one more batch."""
@@ -161,11 +171,11 @@ class Measurements:
 
     def compared(self, images: Collection[ImageId]) -> Measurements:
         """The same after the observation that follows all batches of a pass."""
-        return replace(self, pending=tuple(each.with_images(images, self.own) for each in self.pending))
+        return replace(self, pending=tuple(each.with_images(images, self.removed) for each in self.pending))
 
     def with_events(self, events: EventsPort) -> Measurements:
         """The same after the events that have arrived meanwhile."""
-        pending = (each.with_events(*events.after(each.mark), self.own) for each in self.pending)
+        pending = (each.with_events(*events.after(each.mark), self.own).with_stream(events) for each in self.pending)
         return replace(self, pending=tuple(pending))
 
     def final(self, now: float) -> tuple[Batch, ...]:

@@ -131,8 +131,9 @@ class Remover:
         beginning = measurements.beginning or self._beginning(observation.engine.store)
         measurements = replace(measurements, beginning=None)
         execution.run(tasks)
-        done = (each for each in execution.answers if each.outcome not in (Outcome.REFUSED, Outcome.FAILED))
-        measurements = measurements.after_removal(each.intent.image for each in done)
+        done = [each for each in execution.answers if each.outcome not in (Outcome.REFUSED, Outcome.FAILED)]
+        removed = (each.intent.image for each in done if each.outcome is not Outcome.UNTAGGED)
+        measurements = measurements.after_removal((each.intent.image for each in done), removed)
         if any(answer.outcome is Outcome.GONE for answer in execution.answers):
             measurements = measurements.invalidated()
         if not any(map(_frees_bytes, execution.answers)):
@@ -164,6 +165,7 @@ class Remover:
             mark=beginning.mark,
             final_at=self.clock.now().uptime_seconds + QUIET_FOR_SECONDS,
             is_lower_bound=observation.engine.totals_are_lower_bounds,
+            stream=execution.checks.position.stream,
             # Without an answer the engine may still be removing.
             is_invalid=any(answer.outcome is Outcome.GONE or answer.is_unanswered for answer in answers),
         )

@@ -178,9 +178,12 @@ class Execution:
 
     def _permits(self, request: RemovalRequest) -> bool:
         image = request.intent.image
-        if request.is_last_name:
-            return self.checks.permit_image(image)
-        return self.checks.permit_name(image, request.intent.target)
+        is_permitted = (
+            self.checks.permit_image(image)
+            if request.is_last_name
+            else self.checks.permit_name(image, request.intent.target)
+        )
+        return is_permitted and not self._must_stop()  # The checks may have taken seconds.
 
     def _answered(self, answer: RemovalAnswer) -> RemovalAnswer:
         self.answers.append(answer)

@@ -50,7 +50,7 @@ class Event:
     is_replayed: bool = False
     """Sent when the stream was opened, perhaps for the second time."""
     at: int = 0
-    """The engine's time, in nanoseconds, of a pull without an image ID; else 0. A second pull may have moved the name."""
+    """Nanoseconds, of a pull without an image ID; else 0. A second pull may have moved the name."""
 
 
 @dataclass(frozen=True, slots=True)

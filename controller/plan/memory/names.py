@@ -98,7 +98,7 @@ class Names:
         return self.images_named(event.name) or self._untagged
 
     def may_have_meant(self, event: Event) -> frozenset[ImageId]:
-        """More images that an event without an ID may refer to. Docker does not tell which image a pull gave the name.
+        """More images that an event without an ID may refer to. Docker does not show which image a pull gave the name.
         If the name moved on before the observation, it may have been any image, a known one too.
         """
         if event.image or self._pulled_and_moved.isdisjoint(spellings(event.name)):

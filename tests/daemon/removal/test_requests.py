@@ -480,3 +480,21 @@ def test_where_images_are_listed_before_each_request_one_is_in_flight(prunes_par
     scene.engine.on_call = remove
     assert set(outcomes(scene.run()).values()) == {Outcome.REMOVED}
     assert highest[0] == most
+
+
+def test_checks_end_although_a_container_is_created_during_each_list() -> None:
+    """Each may mount any image. The next pass continues."""
+    scene = Scene()
+    scene.engine.load("busy:1")
+    scene.engine.create("busy:1")
+    scene.engine.load("app:1", content="app")
+
+    def create_another(what: str) -> None:
+        if what == "containers" and scene.engine.calls.count("containers") < 100:
+            scene.engine.run_briefly("busy:1")
+
+    scene.engine.on_call = create_another
+    execution = scene.run(before=lambda: scene.engine.run_briefly("busy:1"), only=lambda it: it.reference == "app:1")
+    assert isinstance(execution.trouble, ObservationOutdated)
+    assert not [call for call in scene.engine.calls if call.startswith("remove")]
+    assert scene.engine.calls.count("containers") <= 20

@@ -114,7 +114,7 @@ def may_have_meant(*events: Event, keeps_pulled_digests: bool = True) -> frozens
     ],
 )
 def test_a_name_that_was_pulled_and_moved_on_may_have_meant_any_image_of_the_repository(later: Event) -> None:
-    """Docker does not tell which image a pull gave the name."""
+    """Docker does not show which image a pull gave the name."""
     assert may_have_meant(later) == {OLD.id, NEW.id, BESIDE.id}
 
 
