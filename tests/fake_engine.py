@@ -580,7 +580,7 @@ class FakeEngine:
 
     def _event(self, type_: str, action: str, actor: str, attributes: Mapping[str, str]) -> None:
         self.rows_sent += 1
-        nanoseconds = int(self._clock.now().wall_seconds * 1e9) + self.rows_sent
+        nanoseconds = self.now_nanoseconds()
         row: Row = {
             "Type": type_,
             "Action": action,
@@ -604,12 +604,21 @@ class FakeEngine:
         """The start of a first stream: the last event, else the current time in this process."""
         if self.history:
             return max(row["timeNano"] for row in self.history), ""
-        return int(self._clock.now().wall_seconds * 1e9), f"process {self.process}"
+        return self.now_nanoseconds(), f"process {self.process}"
+
+    def now_nanoseconds(self) -> int:
+        """Its time; two events never have the same."""
+        return int(self._clock.now().wall_seconds * 1e9) + self.rows_sent
+
+    def wall_clock(self) -> float:
+        """Seconds from the uptime to the wall time."""
+        now = self._clock.now()
+        return now.wall_seconds - now.uptime_seconds
 
     def is_same_run(self, run: str, since_nanoseconds: int) -> bool:
         """True if the process has kept all events since that time, as far as its replay shows."""
         kept = self.replay(since_nanoseconds)
-        now = int(self._clock.now().wall_seconds * 1e9)
+        now = self.now_nanoseconds()
         return run == f"process {self.process}" and now >= since_nanoseconds and len(kept) < (self.history.maxlen or 0)
 
     def replay(self, since_nanoseconds: int) -> list[Row]:

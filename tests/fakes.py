@@ -19,7 +19,7 @@ from controller.plan.memory.event import Event, EventCursor, ReceivedEvents
 from controller.plan.memory.observation import Engine
 from controller.plan.node.agent import NodeAnswer
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
-from tests.fake_engine import FakeEngine, Row
+from tests.fake_engine import FakeEngine, Kind, Row
 
 A_DAY_IN_2027 = 1_800_000_000.0
 
@@ -61,14 +61,17 @@ class FakeClock:
 
 
 class FakeEvents:
-    """The event stream of a fake engine, without a thread; it can break, and lose, repeat and reorder events."""
+    """The event stream of a fake engine, without a thread; it can break, and lose, repeat and reorder events.
+
+    On Podman it leaves out live events from before its start, by their time, as Podman does.
+    """
 
     def __init__(
         self, engine: FakeEngine, cursor: int = 0, run: str = "", on_delivery: Callable[[Row], None] = lambda _: None
     ) -> None:
         """`on_delivery` is called with every row that arrives."""
         self.generation = 0
-        self.is_up = False
+        self._is_connected = False
         self.refusal = ""
         self.is_complete = False
         """True if no event before the last connection can be missing."""
@@ -84,19 +87,38 @@ class FakeEvents:
         self._arrived: dict[Event, int] = {}
         self._count = 0
         self._has_missed = False
+        self._filters_from: int | None = None
+        """The time before which live events are left out; None on Docker."""
+        self._wall_clock = engine.wall_clock()
         engine.listeners.append(self._heard)
         self.connect()
+
+    @property
+    def is_up(self) -> bool:
+        return self._is_connected and not self._is_set_back()
+
+    def beat(self) -> None:
+        """The heartbeat, and what follows: after a step back of Podman's clock the stream starts again."""
+        if self._is_connected and self._is_set_back():
+            self.connect()
+
+    def _is_set_back(self) -> bool:
+        return self._filters_from is not None and self._engine.wall_clock() < self._wall_clock - 0.5
 
     def connect(self) -> None:
         """Connect, with a replay from the end of the last stream."""
         self.generation += 1
-        self.is_up, self.refusal = True, ""
-        is_first = not self._cursor
+        is_first, hides_events = not self._cursor, self._is_set_back()
+        self._is_connected, self.refusal = True, ""
         known = self._cursor in map(event_time_nanoseconds, self._engine.replay(self._cursor))
-        self.is_complete = not is_first and (known or self._engine.is_same_run(self._run, self._cursor))
+        is_whole = known or self._engine.is_same_run(self._run, self._cursor)
+        self.is_complete = is_whole and not is_first and not hides_events
         self._has_missed |= not self.is_complete
         if is_first:
             self._cursor, self._run = self._engine.event_cursor()
+        if self._engine.kind is Kind.PODMAN:
+            self._cursor = min(self._cursor, self._engine.now_nanoseconds())
+            self._filters_from, self._wall_clock = self._cursor, self._engine.wall_clock()
         taken_in = self._cursor
         replayed = self._engine.replay(taken_in)
         for row in replayed:
@@ -109,12 +131,12 @@ class FakeEvents:
         self.refusal = answer
 
     def disconnect(self) -> None:
-        self.is_up = False
+        self._is_connected = False
         self._waiting.clear()
 
     def close(self) -> None:
         """The controller's process ends."""
-        self.is_up = False
+        self._is_connected = False
         self._engine.listeners.remove(self._heard)
 
     def deliver(self, rows: Sequence[Row]) -> None:
@@ -144,7 +166,9 @@ class FakeEvents:
             self._take_in(row)
 
     def _heard(self, row: Row) -> None:
-        if not self.is_up or self.loses_events:
+        if not self._is_connected or self.loses_events:
+            return
+        if self._filters_from is not None and event_time_nanoseconds(row) < self._filters_from:
             return
         if self.is_late:
             self._waiting.append(row)

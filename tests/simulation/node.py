@@ -477,6 +477,7 @@ class SimulatedNode:
         if not self._is_running:
             return
         self._observed, self._asked, self._must_go, self._was_interrupted = 0, [], [], False
+        self.host.receive_events()
         self._stream_stood = self.host.events.is_up
         self._read_documents()
         self._interrupts = 0.2 if not self._snapshots and self.random.random() < 0.1 else 0.0

@@ -2,6 +2,11 @@
 
 An unread stream slows all clients of the engine, so reading never waits for a pass. The stream may break (the docker
 library's iterator then ends), lose events beyond 256, and repeat some: a pass reads everything again.
+
+Podman compares live events too with the start of the stream, by their time: after a step back of its clock they are
+left out until that time has passed again. So its stream starts again after such a step, with a gap. This host's clock
+is compared at each heartbeat, and that of an engine on another host when a pass takes the events. A step on a host
+behind a forwarded socket is not noticed.
 """
 
 from __future__ import annotations
@@ -23,14 +28,17 @@ from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.event_rows import EVENT_FILTER, event_from, event_time_nanoseconds
 from controller.adapters.engine.json_rows import mapping_of
 from controller.adapters.engine.replay import (
+    UNKNOWN_CLOCK,
     KnownCursors,
     ReplayStart,
+    has_other_clock,
     identity_in,
     in_seconds,
     nanoseconds_of,
     replay_begins_at,
     replay_start,
     run_after_event,
+    wall_clock,
 )
 from controller.errors import EngineUnavailable
 from controller.log_events import LogEvent
@@ -50,6 +58,8 @@ _BEAT_SECONDS = 2.0
 """Each beat wakes an idle process."""
 _LATE_AFTER_SECONDS = 6.0
 """After the last beat. Every longer pause of this process is noticed."""
+_SET_BACK_SECONDS = 0.5
+"""Two clocks are not read at the same moment."""
 
 _log = logging.getLogger(__name__)
 
@@ -80,7 +90,9 @@ class EventStream:
         self._cursor_at_beat = cursor
         self._last_beat = time.monotonic()
         self._is_stale = False
-        """The stream was not read for some seconds, in which the engine may have dropped events."""
+        """The engine may have dropped events, without an end of the stream."""
+        self._clock: float | None = None
+        """`wall_clock` at the start of the stream, if a step back would hide events; else None."""
         self.refusal = ""
         """The answer of an engine that refuses the stream."""
         self._arrived: dict[Event, int] = {}
@@ -130,9 +142,7 @@ class EventStream:
     def stop(self) -> None:
         """Stop reading and close the stream."""
         self._stopping.set()
-        if self._stream is not None:
-            with suppress(OSError, AttributeError):  # It may have just ended.
-                self._stream.close()
+        self._close()
 
     def join(self, seconds: float) -> None:
         """Wait for the reading thread to end, at most this long."""
@@ -140,8 +150,8 @@ class EventStream:
 
     @property
     def is_up(self) -> bool:
-        """True if the stream is connected and read."""
-        return self._up.is_set() and not self._is_late(time.monotonic())
+        """True if the stream is connected, read and hides no event."""
+        return self._up.is_set() and not self._is_late(time.monotonic()) and not self._is_set_back()
 
     @property
     def is_alive(self) -> bool:
@@ -153,6 +163,7 @@ class EventStream:
 
         `after` returns them until the next call, because a mark may be older than this call.
         """
+        self._compare_clock_of_other_host()
         with self._lock:
             self._arrived = {event: place for event, place in self._arrived.items() if place > self._taken_to}
             self._taken_to = self._count
@@ -177,16 +188,42 @@ class EventStream:
 
     def beat(self, now: float) -> None:
         """Every two seconds. If that is late, this process did not run: Docker drops the events of a client that does
-        not read, so the stream starts again from the last event that was certainly received in time.
+        not read, so the stream starts again from the last event that was certainly received in time. It starts again
+        also if the clock was set back.
         """
         with self._lock:
-            if self._is_late(now) and self._up.is_set():
+            if (self._is_late(now) or self._is_set_back()) and self._up.is_set():
                 self._is_stale, self._cursor = True, self._cursor_at_beat
+                self._run_of_cursor = self._run_or_unknown()
                 self._up.clear()
             self._last_beat, self._cursor_at_beat = now, self._cursor
             is_stale = self._is_stale
-        if is_stale and self._stream is not None:
-            with suppress(OSError, AttributeError):
+        if is_stale:
+            self._close()
+
+    def _compare_clock_of_other_host(self) -> None:
+        if self._clock is None or self._connection.address.url.startswith("unix:") or not self._up.is_set():
+            return
+        run = self._run_of_cursor
+        with suppress(EngineUnavailable, ErrorAnswer, ValueError):  # A pass that cannot read it fails too.
+            if self._connection.request("info", lambda client: has_other_clock(client, run)):
+                with self._lock:
+                    self._is_stale, self._run_of_cursor = True, UNKNOWN_CLOCK
+                    self._up.clear()
+                self._close()
+
+    def _is_set_back(self) -> bool:
+        """True if the clock was set back since the stream started. A step forward hides nothing."""
+        clock = self._clock
+        return clock is not None and wall_clock() < clock - _SET_BACK_SECONDS
+
+    def _run_or_unknown(self) -> str:
+        """The run of the cursor. Podman's replay from there has a gap if the clock was set back."""
+        return UNKNOWN_CLOCK if self._is_set_back() else self._run_of_cursor
+
+    def _close(self) -> None:
+        if self._stream is not None:
+            with suppress(OSError, AttributeError):  # It may have just ended.
                 self._stream.close()
 
     def _is_late(self, now: float) -> bool:
@@ -232,7 +269,7 @@ class EventStream:
             if start.engine != self._engine:
                 self._engine, self._cursor_at_beat = start.engine, start.cursor
             self._is_complete, self._is_provable, self.refusal = start.is_complete, start.is_provable, ""
-            self._is_replay_late, self._replay_ends_at = start.is_late, start.ends_at
+            self._is_replay_late, self._replay_ends_at, self._clock = start.is_late, start.ends_at, start.clock
         if start.ends_at == 0:
             self._has_replayed.set()
         else:
@@ -240,7 +277,7 @@ class EventStream:
         return stream
 
     def _begin(self, client: Client) -> tuple[CancellableStream[bytes], ReplayStart]:
-        known = KnownCursors(EventCursor(self._cursor, self._run_of_cursor), self._engine, self._cursors)
+        known = KnownCursors(EventCursor(self._cursor, self._run_or_unknown()), self._engine, self._cursors)
         address = self._connection.address.url
         start = replay_start(client, address, known)
         stream = _stream_of(client, start.cursor)

@@ -30,6 +30,8 @@ _MOST_EVENTS_KEPT = 256
 _REPLAY_OVERLAP_NANOSECONDS = 1_000
 """Podman rounds the start of a replay and would omit an event of exactly that time."""
 _PODMAN = "podman "
+UNKNOWN_CLOCK = _PODMAN
+"""The run of a cursor of Podman if its clock may have stepped since: no replay from there is complete."""
 _CLOCK_STEP_SECONDS = 2
 _ENGINES = ("dockerd", "podman")
 _PID_FILE = Path("/run/docker.pid")
@@ -56,6 +58,8 @@ class ReplayStart:
     """The engine's time of the last event of the replay; 0 if the replay is empty, None if it is not known."""
     process: str = ""
     """The engine's process that listed its events; empty if it is not known."""
+    clock: float | None = None
+    """`wall_clock` at the start, if this engine leaves out live events from before the cursor; else None."""
 
     def once_open(self, address: str) -> ReplayStart:
         """The same after the stream was opened. With socket activation a new process of the engine may answer, without
@@ -82,7 +86,7 @@ class KnownCursors:
 
 def replay_start(client: Client, address: str, known: KnownCursors) -> ReplayStart:
     """Start of a stream that continues from the engine's own cursor; 0: the first stream."""
-    info = mapping_of(client.get("/info"))
+    clock, info = wall_clock(), mapping_of(client.get("/info"))
     engine = identity_in(info)
     cursor, now = known.of(engine), nanoseconds_of(info.get("SystemTime"))
     if not now:
@@ -91,7 +95,20 @@ def replay_start(client: Client, address: str, known: KnownCursors) -> ReplaySta
         start = _without_count(cursor.at, cursor.run, now)
     else:
         start = _with_count(client, cursor.at, cursor.run, process_behind(address), now)
-    return replace(start, engine=engine)
+    return replace(start, engine=engine, clock=clock if _is_podman(info) else None)
+
+
+def wall_clock() -> float:
+    """The wall time of this host less the time since its boot, in seconds. Only a step changes it: a clock that NTP
+    slows down, or a suspended host, changes both.
+    """
+    return time.clock_gettime(time.CLOCK_REALTIME) - time.clock_gettime(time.CLOCK_BOOTTIME)
+
+
+def has_other_clock(client: Client, run: str) -> bool:
+    """True if Podman's clock has stepped since that run by more than two seconds. Raises ErrorAnswer, ValueError."""
+    now = nanoseconds_of(mapping_of(client.get("/info")).get("SystemTime"))
+    return not _is_same_clock(run, _run_of_podman(now))
 
 
 def identity_in(info: Mapping[str, Any]) -> str:
@@ -114,12 +131,16 @@ def run_after_event(run: str) -> str:
 
 def _without_count(cursor: int, run: str, now: int) -> ReplayStart:
     """Podman selects the events of its log by their time, so a step of the clock can hide some."""
-    current = f"{_PODMAN}{_boot()} {now // 10**9 - int(time.clock_gettime(time.CLOCK_BOOTTIME))}"
+    current = _run_of_podman(now)
     if not cursor:
         return ReplayStart(now, current, is_complete=False)
     if now < cursor or not _is_same_clock(run, current):
         return ReplayStart(min(cursor, now), current, is_complete=False, is_provable=False)
     return ReplayStart(cursor, run, is_complete=False, is_late=True)
+
+
+def _run_of_podman(now: int) -> str:
+    return f"{_PODMAN}{_boot()} {now // 10**9 - int(time.clock_gettime(time.CLOCK_BOOTTIME))}"
 
 
 def _is_same_clock(run: str, current: str) -> bool:

@@ -550,6 +550,101 @@ def test_events_from_before_a_mark_that_were_taken_do_not_hide_those_after_it(
     assert names(stream.after(mark)[0]) == ["app:1"]
 
 
+# ── a clock that was set back ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+class HostClock:
+    """The wall clock of this host, less the time since the boot, in seconds; a test sets it."""
+
+    def __init__(self) -> None:
+        self.distance = 1_000_000.0
+
+    def __call__(self) -> float:
+        return self.distance
+
+
+@pytest.fixture
+def host_clock(monkeypatch: pytest.MonkeyPatch) -> HostClock:
+    clock = HostClock()
+    for module in ("events", "replay"):
+        monkeypatch.setattr(f"controller.adapters.engine.{module}.wall_clock", clock)
+    return clock
+
+
+PODMAN = {"SystemTime": "2027-01-15T08:00:00Z", "BuildahVersion": "1.39.0"}
+NOW = 1_800_000_000 * SECOND
+
+
+@pytest.fixture
+def podman(sender: LineSender, host_clock: HostClock, tmp_path: Path, wake_up: WakeUps) -> Iterator[EventStream]:
+    sender.info = dict(PODMAN)
+    stream = opened(tmp_path, wake_up, ReceivedEvents())
+    assert sender.subscribed.acquire(timeout=60)
+    sender.send(a_line("app:1", NOW + 1))
+    received_names(stream, wake_up, 1)
+    stream.take()
+    stream.beat(time.monotonic())
+    sender.info["SystemTime"] = "2027-01-15T08:00:01Z"
+    yield stream
+    stream.stop()
+
+
+def reopened(stream: EventStream, sender: LineSender, wake_up: WakeUps) -> ReceivedEvents:
+    """The events that a stream has received since it was reopened, with a replay of the last known event."""
+    sender.hang_up()
+    assert sender.subscribed.acquire(timeout=60)
+    sender.send(a_line("app:1", NOW + 1), a_line("app:2", NOW + 2))
+    while "app:2" not in names(stream.after(0)[0]):
+        assert wake_up.wake_ups.acquire(timeout=60)
+    return stream.take()
+
+
+@pytest.mark.parametrize("is_before_heartbeat", [False, True], ids=["heartbeat", "broken before the heartbeat"])
+def test_on_podman_events_are_missing_after_the_clock_was_set_back(
+    podman: EventStream, sender: LineSender, host_clock: HostClock, wake_up: WakeUps, is_before_heartbeat: bool
+) -> None:
+    """It leaves out live events with a time before the start of the stream. The last known event proves nothing."""
+    host_clock.distance -= 1.0
+    assert not podman.is_up
+    assert not podman.take().is_up
+    if not is_before_heartbeat:
+        podman.beat(time.monotonic())
+        host_clock.distance += 1.0
+    received = reopened(podman, sender, wake_up)
+    assert (received.is_up, received.has_hole) == (True, True)
+    assert len(sender.subscriptions) == 2
+
+
+@pytest.mark.parametrize("stepped_by", [-0.1, 3600.0])
+def test_on_podman_a_clock_that_was_not_set_back_hides_no_events(
+    podman: EventStream, host_clock: HostClock, stepped_by: float
+) -> None:
+    host_clock.distance += stepped_by
+    podman.beat(time.monotonic())
+    assert podman.take().is_all
+
+
+def test_on_docker_a_clock_that_was_set_back_hides_no_events(stream: EventStream, host_clock: HostClock) -> None:
+    host_clock.distance -= 3600.0
+    stream.beat(time.monotonic())
+    assert stream.is_up
+
+
+@pytest.mark.parametrize(("time_of_engine", "is_up"), [("2027-01-15T08:00:01Z", True), ("2027-01-15T07:00:00Z", False)])
+def test_the_clock_of_podman_on_another_host_is_compared_when_a_pass_takes_the_events(
+    podman: EventStream,
+    sender: LineSender,
+    wake_up: WakeUps,
+    monkeypatch: pytest.MonkeyPatch,
+    time_of_engine: str,
+    is_up: bool,
+) -> None:
+    monkeypatch.setattr(podman._connection, "address", Address("tcp://engine:2375"))
+    sender.info["SystemTime"] = time_of_engine
+    assert (podman.take().is_up, podman.is_up) == (is_up, is_up)
+    assert reopened(podman, sender, wake_up).has_hole is not is_up
+
+
 # ── one request with an end ──────────────────────────────────────────────────────────────────────────────────────────
 
 

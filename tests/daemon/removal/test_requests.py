@@ -308,7 +308,7 @@ def _connect_again(scene: Scene) -> None:
 
 
 interruptions: dict[str, Callable[[Scene], object]] = {
-    "the event stream is down": lambda scene: setattr(scene.events, "is_up", False),
+    "the event stream is down": lambda scene: scene.events.disconnect(),
     "the event stream was connected again": _connect_again,
     "the engine was connected again": lambda scene: setattr(scene.engine, "generation", 2),
 }
