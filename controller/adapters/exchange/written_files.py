@@ -8,19 +8,20 @@ from __future__ import annotations
 import fcntl
 import json
 import os
-import stat
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import field
 from hashlib import sha256
 from pathlib import Path
 
-from controller.adapters.folder.files import LIST
+from controller.adapters.folder.files import LIST, read_regular
 from controller.errors import DeliveryFailed
 from controller.value import dataclass
 
 LOCK = ".imagectl-sync.lock"
 SCRATCH = ".imagectl-sync.tmp"
+_LONGEST_LIST = 64 * 2**20
+"""In bytes, as an answer of the Exchange. A longer list is invalid."""
 
 Deliveries = dict[str, str]
 """Delivered files with their SHA-256, which is empty if it is unknown whether the write succeeded."""
@@ -80,7 +81,7 @@ class _Round:
         self.folder = folder
         self.wanted = wanted
         self.listed = _read_list(folder)
-        self.ours = dict(self.listed)
+        self.ours = dict(self.listed or {})
         self.done = FolderDelivery()
 
     def deliver(self) -> FolderDelivery:
@@ -158,7 +159,7 @@ class _Round:
 
     def _save_list(self) -> None:
         """Called before a file that is not in the list is written, and at the end."""
-        if self.ours != self.listed or not (self.folder / LIST).exists():
+        if self.ours != self.listed:
             _replace(self.folder, LIST, json.dumps({"files": self.ours}, indent=2, sort_keys=True).encode())
             _flush(self.folder)
             self.listed = dict(self.ours)
@@ -169,13 +170,13 @@ class _Round:
             os.utime(self.folder / LIST)
 
 
-def _read_list(folder: Path) -> Deliveries:
-    """Empty if the list is missing or invalid."""
+def _read_list(folder: Path) -> Deliveries | None:
+    """None if the list is missing or invalid."""
     try:
-        files = json.loads((folder / LIST).read_bytes())["files"]
+        files = json.loads(read_regular(folder / LIST, _LONGEST_LIST))["files"]
         return {str(file): str(digest) for file, digest in files.items() if _is_plain(file)}
     except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
-        return {}
+        return None
 
 
 def _is_plain(file: str) -> bool:
@@ -186,8 +187,7 @@ def _is_plain(file: str) -> bool:
 def _holds(file: Path, data: bytes) -> bool:
     """True for a regular file with these bytes."""
     with suppress(OSError):
-        status = file.lstat()
-        return stat.S_ISREG(status.st_mode) and status.st_size == len(data) and file.read_bytes() == data
+        return read_regular(file, len(data)) == data
     return False
 
 

@@ -99,7 +99,7 @@ def read_policy_file(file: PolicyFile) -> FileContent:
             return _unread(
                 file, "links out of the folder, so it was not read", hint="put the file itself into the folder"
             )
-        data = _read_regular(real)
+        data = read_regular(real)
         warning = _open_to_all(real, mode, file.shown) if file.folder else None
     except FileNotFoundError:
         return replace(_unread(file, "does not exist, or is a link without a target"), is_gone=True)
@@ -108,13 +108,22 @@ def read_policy_file(file: PolicyFile) -> FileContent:
     return FileContent(file, sha256(data).hexdigest(), data, warning=warning)
 
 
-def _read_regular(real: Path) -> bytes:
-    """Content of a regular file; O_NONBLOCK, because a FIFO may have replaced the file since it was checked."""
-    descriptor = os.open(real, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
+def read_regular(file: Path, most_bytes: int = MOST_BYTES) -> bytes:
+    """Content of a file that others can replace, at most one byte more than the limit.
+
+    Raises OSError; FileNotFoundError also for a link or anything else, which is not opened. O_NONBLOCK, because a FIFO
+    may replace the file after the check.
+    """
+    _require_regular(file, file.stat(follow_symlinks=False))
+    descriptor = os.open(file, os.O_RDONLY | os.O_NONBLOCK | os.O_NOFOLLOW | os.O_CLOEXEC)
     with os.fdopen(descriptor, "rb") as opened:
-        if not stat.S_ISREG(os.fstat(descriptor).st_mode):
-            raise FileNotFoundError(real)
-        return opened.read(MOST_BYTES + 1)
+        _require_regular(file, os.fstat(descriptor))
+        return opened.read(most_bytes + 1)
+
+
+def _require_regular(file: Path, status: os.stat_result) -> None:
+    if not stat.S_ISREG(status.st_mode):
+        raise FileNotFoundError(file)
 
 
 class _FileScan:

@@ -14,7 +14,7 @@ from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.adapters.folder.files import STOP_FILE, FileContent, policy_files_below, read_policy_file
+from controller.adapters.folder.files import STOP_FILE, FileContent, policy_files_below, read_policy_file, read_regular
 from controller.adapters.folder.mounts import Mount, mount_of, mounts
 from controller.adapters.folder.revision import Delivery, date_of, delivery_of
 from controller.errors import InvalidSettings
@@ -204,7 +204,7 @@ def _scan_once(folder: Path) -> _FolderScan:
 def _names_no_file(file: Path) -> bool:
     """True for a list of `imagectl sync` without a file."""
     try:
-        return bool(json.loads(file.read_bytes()) == {"files": {}})
+        return bool(json.loads(read_regular(file)) == {"files": {}})
     except (OSError, ValueError, RecursionError):
         return False
 

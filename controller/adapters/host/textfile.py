@@ -19,7 +19,8 @@ def write_textfile(file: Path, content: bytes) -> None:
     """
     temporary = file.with_name(f".{file.name}.{os.getpid()}")
     try:
-        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_CLOEXEC | os.O_NOFOLLOW, _MODE)
+        temporary.unlink(missing_ok=True)  # A FIFO that another user created would block.
+        descriptor = os.open(temporary, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_CLOEXEC, _MODE)
         with os.fdopen(descriptor, "wb") as opened:
             os.fchmod(descriptor, _MODE)
             opened.write(content)

@@ -118,6 +118,18 @@ def test_without_its_list_a_delivery_owns_only_files_with_equal_content(tmp_path
     assert visible(tmp_path) == {"changed.json": b"old text", "gone.json": b"gone"}
 
 
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("place", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.touch])
+@pytest.mark.parametrize("wanted", [{}, NEW])
+def test_a_list_that_is_not_one_is_replaced(
+    tmp_path: Path, place: Callable[[Path], None], wanted: dict[str, bytes]
+) -> None:
+    place(tmp_path / LIST)
+    assert deliver(tmp_path, wanted).failures == []
+    assert json.loads((tmp_path / LIST).read_bytes())["files"].keys() == wanted.keys()
+    assert not (tmp_path / LIST).is_symlink()
+
+
 def test_a_list_that_names_files_elsewhere_removes_nothing(tmp_path: Path) -> None:
     folder, outside = tmp_path / "folder", tmp_path / "outside.json"
     folder.mkdir()

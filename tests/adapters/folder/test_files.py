@@ -213,7 +213,7 @@ def test_a_fifo_that_replaces_a_file_does_not_block(tmp_path: Path, monkeypatch:
     status = path.stat()
     path.unlink()
     os.mkfifo(path)
-    monkeypatch.setattr(Path, "stat", lambda _: status)
+    monkeypatch.setattr(Path, "stat", lambda *_, **__: status)
     content = read_policy_file(named_policy_file(path))
     assert (content.data, content.is_gone) == (None, True)
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import os
+from collections.abc import Callable
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -192,6 +193,23 @@ def test_a_folder_whose_delivered_files_are_missing_is_trouble(tmp_path: Path) -
 @pytest.mark.parametrize("text", ["", "null", '{"files": []}', '{"files": {"a.json": ""}}', "[" * 200_000])
 def test_a_list_that_is_damaged_proves_nothing(tmp_path: Path, text: str) -> None:
     put(tmp_path, {LIST: text})
+    assert PolicyFolder(tmp_path).read().lost == f"{tmp_path} holds no policy documents"
+
+
+@pytest.mark.timeout(10)
+@pytest.mark.parametrize("place", [os.mkfifo, lambda path: path.symlink_to("/dev/zero"), Path.mkdir])
+def test_a_list_that_is_not_a_file_is_not_opened_and_proves_nothing(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, place: Callable[[Path], None]
+) -> None:
+    place(tmp_path / LIST)
+    monkeypatch.setattr(os, "open", None)
+    assert PolicyFolder(tmp_path).read().lost == f"{tmp_path} holds no policy documents"
+
+
+def test_of_a_list_that_is_too_large_only_the_beginning_is_read(tmp_path: Path) -> None:
+    with (tmp_path / LIST).open("wb") as opened:
+        opened.write(b'{"files": {}}')
+        opened.truncate(2**40)
     assert PolicyFolder(tmp_path).read().lost == f"{tmp_path} holds no policy documents"
 
 

@@ -34,6 +34,14 @@ def test_a_reader_keeps_the_old_content_that_it_has_opened(tmp_path: Path) -> No
         assert opened.read() == b"old 1\n"
 
 
+@pytest.mark.timeout(10)
+def test_a_fifo_in_the_place_of_the_temporary_file_is_not_waited_for(tmp_path: Path) -> None:
+    file = tmp_path / "image-controller.prom"
+    os.mkfifo(tmp_path / f".image-controller.prom.{os.getpid()}")
+    write_textfile(file, b"new 1\n")
+    assert file.read_bytes() == b"new 1\n"
+
+
 def test_a_missing_folder_is_one_error(tmp_path: Path) -> None:
     file = tmp_path / "missing" / "image-controller.prom"
     with pytest.raises(TextfileUnavailable, match=f"--textfile {file}: cannot be written: No such file or directory"):
