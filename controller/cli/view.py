@@ -55,9 +55,9 @@ class View:
 
 def live_view(settings: Settings) -> View:
     """The decision on a new observation. Raises EngineUnavailable, LedgerUnavailable, InvalidSettings."""
-    memory = _remembered(settings)
+    memory, recorded = _remembered(settings)
     desired = DesiredState(named_folder(settings.policies).read(), _asked_node(settings))
-    return _decided_on(settings, memory, desired)
+    return _decided_on(settings, memory, recorded, desired)
 
 
 def last_view(settings: Settings) -> View:
@@ -65,7 +65,7 @@ def last_view(settings: Settings) -> View:
 
     Raises LedgerUnavailable, InvalidSettings.
     """
-    memory, reading = _remembered(settings), named_folder(settings.policies).read()
+    (memory, _), reading = _remembered(settings), named_folder(settings.policies).read()
     decision = decide_again(Decision(memory=memory, node=_last_node(settings, memory)), reading, _conditions(settings))
     return View(decision, reading)
 
@@ -75,14 +75,15 @@ def later_view(settings: Settings, seen: View, seconds: float) -> View:
     return replace(seen, decision=foreseen(seen.decision, seen.reading, _conditions(settings), seconds))
 
 
-def _remembered(settings: Settings) -> Memory:
-    """The memory of the ledger; empty if no controller has ever run."""
+def _remembered(settings: Settings) -> tuple[Memory, tuple[str, ...]]:
+    """The memory of the ledger, and the names that `record-download` gave for the next pass; empty without a ledger."""
     require_ours(settings.ledger)
     if not settings.ledger.exists():
-        return Memory()
+        return Memory(), ()
     reader = LedgerReader(settings.ledger)
     try:
-        return reader.load()
+        recorded = reader.inbox()  # Before the memory: a pass meanwhile moves the names from here to there.
+        return reader.load(), recorded
     finally:
         reader.close()
 
@@ -105,7 +106,7 @@ def _conditions(settings: Settings) -> Conditions:
     return replace(conditions_of(settings), trust_new_texts=True)
 
 
-def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> View:
+def _decided_on(settings: Settings, memory: Memory, recorded: tuple[str, ...], desired: DesiredState) -> View:
     from controller.adapters.engine.choice import chosen_engine
     from controller.adapters.engine.connection import Connection
     from controller.adapters.engine.engine import DockerEngine
@@ -129,7 +130,7 @@ def _decided_on(settings: Settings, memory: Memory, desired: DesiredState) -> Vi
         received = events_since(connection, known)
         seen = observer.observe(stream_generation=0)
         disk = image_root_disk(choice.address.url, own_container, settings.disk).measure(seen.engine)
-        news = News(received, layers=observer.new_layers(seen, memory), disk=disk)
+        news = News(received, observer.new_layers(seen, memory), recorded, disk)
     finally:
         connection.drop()
     conditions = _conditions(settings)

@@ -103,17 +103,26 @@ class Place:
 
     def plan(self) -> tuple[int, str]:
         """The exit code and the output of `imagectl plan`."""
-        settings = ["--policies", str(self.policies), "--docker-host", f"unix://{self.folder}/s", "--settle", "0"]
-        command = [sys.executable, "-m", "controller", "plan", *settings, "--ledger", str(self.folder / "ledger.db")]
-        done = subprocess.run(command, capture_output=True, text=True, check=False)
+        done = self.imagectl("plan")
         return done.returncode, done.stdout
 
     def history(self) -> list[tuple[str, str]]:
         """The output of `imagectl get removals`."""
-        where = ["--ledger", str(self.folder / "ledger.db"), "-o", "json"]
-        command = [sys.executable, "-m", "controller", "get", "removals", *where]
-        said = subprocess.run(command, capture_output=True, text=True, check=True).stdout
-        return [(row["reference"], row["outcome"]) for row in json.loads(said)]
+        return [
+            (row["reference"], row["outcome"])
+            for row in json.loads(self.imagectl("get", "removals", "-o", "json").stdout)
+        ]
+
+    def imagectl(self, *arguments: str) -> subprocess.CompletedProcess[str]:
+        """Run a command that ends by itself."""
+        settings = {
+            "IMAGECTL_POLICIES": str(self.policies),
+            "IMAGECTL_DOCKER_HOST": f"unix://{self.folder}/s",
+            "IMAGECTL_LEDGER": str(self.folder / "ledger.db"),
+            "IMAGECTL_SETTLE": "0",
+        }
+        command = [sys.executable, "-m", "controller", *arguments]
+        return subprocess.run(command, env=os.environ | settings, capture_output=True, text=True, check=False)
 
 
 @pytest.fixture
@@ -406,3 +415,24 @@ def test_one_pass_that_could_not_remove_everything_exits_1(place: Place) -> None
     run = place.run("--once")
     assert run.ends() == 1
     run.says("WARNING", "cannot remove app:1: the engine failed: 500: no space left on device")
+
+
+# ── recorded downloads ────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize("after_a_pass", [False, True])
+@pytest.mark.parametrize("command", [["plan"], ["explain", "app:1", "--live"], ["get", "images", "--live"]])
+def test_a_recorded_download_counts_for_reading_commands_as_for_the_next_pass(
+    place: Place, command: list[str], after_a_pass: bool
+) -> None:
+    place.policy(json.dumps(a_document(a_removal("app:*", agent_only=True))))
+    place.docker.tags = ["app:1"]
+    place.engine()
+    if after_a_pass:
+        place.run("--once").ends()
+    assert "NOT_DOWNLOADED_BY_AGENT" in place.imagectl(*command).stdout
+    place.imagectl("record-download", "app:1")
+    for _ in range(2):
+        assert "DUE" in place.imagectl(*command).stdout
+    place.run("--once").ends()
+    assert place.docker.tags == []

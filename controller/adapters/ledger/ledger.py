@@ -324,6 +324,12 @@ class LedgerReader(HistoryReader):
             require_known(self._db)
             return ClockFile(self._file).applied_to(_loaded(self._db).memory)
 
+    def inbox(self) -> tuple[str, ...]:
+        """Names given to `record-download` that no saved memory contains."""
+        with ledger_errors(self._file):
+            require_known(self._db)
+            return names_of(self._db)[1]
+
 
 def record_downloads(file: Path, names: Iterable[str]) -> Memory:
     """Write names of images that the agent downloaded, for the next pass, whether a controller runs or not.

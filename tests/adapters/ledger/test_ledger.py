@@ -178,6 +178,8 @@ def test_recorded_names_wait_until_a_memory_contains_them(ledger: Ledger, file: 
     assert names == ("app:1", "app:2")
     ledger.save(Memory(), read_to)
     assert ledger.inbox()[1] == ("late:1",)
+    with closing(LedgerReader(file)) as reader:
+        assert reader.inbox() == ("late:1",)
 
 
 def test_names_can_be_recorded_before_the_first_start_of_a_controller(file: Path) -> None:
