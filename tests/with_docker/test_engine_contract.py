@@ -373,9 +373,10 @@ def test_a_pull_names_what_was_pulled_even_if_nothing_was_new(world: World) -> N
 
     again = world.take_events()
 
-    assert again == first
     assert [(event.kind, event.name) for event in again] == [(EventKind.PULLED, name)]
     assert again[0].image == (image if world.kind is Kind.PODMAN else None)
+    # Without an image, the second pull may have moved the name, so it must not be dropped as an equal event.
+    assert (again == first) is (world.kind is Kind.PODMAN)
 
 
 def test_a_pull_by_digest_names_the_digest(world: World) -> None:
