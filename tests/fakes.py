@@ -90,6 +90,7 @@ class FakeEvents:
         self._filters_from: int | None = None
         """The time before which live events are left out; None on Docker."""
         self._wall_clock = engine.wall_clock()
+        self._has_hidden = False
         engine.listeners.append(self._heard)
         self.connect()
 
@@ -103,7 +104,14 @@ class FakeEvents:
             self.connect()
 
     def _is_set_back(self) -> bool:
-        return self._filters_from is not None and self._engine.wall_clock() < self._wall_clock - 0.5
+        is_behind = self._engine.wall_clock() < self._wall_clock - 0.5
+        return self._filters_from is not None and (is_behind or self._has_hidden)
+
+    def _hides(self, row: Row) -> bool:
+        """True if Podman leaves it out. A real heartbeat would follow in two seconds."""
+        hides = self._filters_from is not None and event_time_nanoseconds(row) < self._filters_from
+        self._has_hidden |= hides
+        return hides
 
     def connect(self) -> None:
         """Connect, with a replay from the end of the last stream."""
@@ -119,6 +127,7 @@ class FakeEvents:
         if self._engine.kind is Kind.PODMAN:
             self._cursor = min(self._cursor, self._engine.now_nanoseconds())
             self._filters_from, self._wall_clock = self._cursor, self._engine.wall_clock()
+            self._has_hidden = False
         taken_in = self._cursor
         replayed = self._engine.replay(taken_in)
         for row in replayed:
@@ -166,9 +175,7 @@ class FakeEvents:
             self._take_in(row)
 
     def _heard(self, row: Row) -> None:
-        if not self._is_connected or self.loses_events:
-            return
-        if self._filters_from is not None and event_time_nanoseconds(row) < self._filters_from:
+        if not self._is_connected or self.loses_events or self._hides(row):
             return
         if self.is_late:
             self._waiting.append(row)

@@ -92,6 +92,11 @@ class RecordedEvents(FakeEvents):
         super().connect()
         self._model.has_hole |= not self.is_complete
 
+    def _hides(self, row: Row) -> bool:
+        hides = super()._hides(row)
+        self._model.has_hole |= hides
+        return hides
+
     def take(self) -> ReceivedEvents:
         self._model.taken()
         return super().take()

@@ -24,6 +24,7 @@ from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.verdict import Rule
+from tests.fakes import FakeEvents
 from tests.host import IN_MEMORY
 from tests.simulation.__main__ import live, simulate
 from tests.simulation.node import SimulatedNode, Violation
@@ -82,6 +83,11 @@ def missing_events_are_ignored(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(remember, "_watch", lambda inputs, _: inputs.known.watch)
 
 
+def hidden_events_are_ignored(patch: pytest.MonkeyPatch) -> None:
+    """Podman hides events after the clock was set back."""
+    patch.setattr(FakeEvents, "_is_set_back", lambda _: False)
+
+
 def archived_names_count(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(downloads, "without_earlier_pulls", lambda found, *_: found)
 
@@ -127,6 +133,7 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         time_without_observation_counts,
         the_wall_clock_makes_older,
         missing_events_are_ignored,
+        hidden_events_are_ignored,
         due_images_are_left,
         recent_images_are_not_kept,
         every_image_lost_its_tag,
