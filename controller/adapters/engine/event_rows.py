@@ -37,6 +37,11 @@ EVENT_FILTER = {"type": ["container", "image"], "event": sorted(_CONTAINER_EVENT
 """Life-cycle events only: health checks would fill the engine's buffer of 256 events."""
 
 
+def is_streamed(row: Row) -> bool:
+    """True if the filter lets this row pass."""
+    return row.get("Type") in EVENT_FILTER["type"] and row.get("Action") in EVENT_FILTER["event"]
+
+
 def event_from(row: Row) -> Event | None:
     """One row of `GET /events` in the form of API 1.52 (`Type`, `Action`, `Actor`), which older versions send too.
 

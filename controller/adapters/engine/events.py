@@ -16,7 +16,7 @@ import logging
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from contextlib import closing, suppress
+from contextlib import suppress
 from dataclasses import replace
 from itertools import takewhile
 from urllib.parse import urlencode
@@ -26,15 +26,15 @@ from docker.types.daemon import CancellableStream
 from controller.adapters.engine.client import Client, ErrorAnswer
 from controller.adapters.engine.connection import Connection
 from controller.adapters.engine.event_rows import EVENT_FILTER, event_from, event_time_nanoseconds
+from controller.adapters.engine.fields import Row
 from controller.adapters.engine.json_rows import mapping_of
 from controller.adapters.engine.replay import (
     UNKNOWN_CLOCK,
     KnownCursors,
     ReplayStart,
+    events_until_now,
     has_other_clock,
-    identity_in,
     in_seconds,
-    nanoseconds_of,
     replay_begins_at,
     replay_start,
     run_after_event,
@@ -53,7 +53,6 @@ _START_LOOKS_EVERY_SECONDS = 0.1
 _CLOCK_STEP_NANOSECONDS = 60 * 10**9
 """A smaller step back means two events in the wrong order."""
 
-_ONE_REPLAY_SECONDS = 10.0
 _BEAT_SECONDS = 2.0
 """Each beat wakes an idle process."""
 _LATE_AFTER_SECONDS = 6.0
@@ -343,38 +342,36 @@ class EventStream:
             self._cursor, self._run_of_cursor = cursor, run_after_event(self._run_of_cursor)
 
 
-def events_since(connection: Connection, known: KnownCursors) -> ReceivedEvents | None:
-    """The events after the engine's cursor, by one request with an end: for commands that do not follow the stream.
-
-    None if no answer showed them.
-    """
+def events_since(connection: Connection, known: KnownCursors) -> ReceivedEvents:
+    """What a stream from the engine's cursor would replay, by two requests: for commands that do not follow it."""
+    address = connection.address.url
     try:
-        body, cursor = connection.request("events", lambda client: _replay(client, known))
+        start, rows = connection.request("events", lambda client: events_until_now(client, address, known))
     except ErrorAnswer as error:
         return ReceivedEvents((), known.last.at, is_up=False, refusal=f"{error.status}: {error}")
-    except (EngineUnavailable, ValueError):
-        return None
-    return ReceivedEvents(tuple(dict.fromkeys(_replayed_events(body, cursor))), cursor)
+    except EngineUnavailable:
+        return ReceivedEvents((), known.last.at, is_up=False)
+    except ValueError:
+        return ReceivedEvents((), known.last.at, has_hole=True)
+    events, has_invalid = _replayed_events(rows, start.cursor)
+    return ReceivedEvents(events, start.cursor, has_hole=has_invalid or not start.is_complete, run=start.run)
 
 
-def _replay(client: Client, known: KnownCursors) -> tuple[bytes, int]:
-    info = mapping_of(client.get("/info"))
-    cursor, now = known.of(identity_in(info)).at, nanoseconds_of(info.get("SystemTime")) or 1
-    query = {"since": in_seconds(cursor or now), "until": in_seconds(now), "filters": json.dumps(EVENT_FILTER)}
-    with closing(client.open("GET", f"/events?{urlencode(query)}", _ONE_REPLAY_SECONDS)) as answer:
-        return b"".join(answer.iter_content(_LONGEST_PIECE_BYTES)), cursor
-
-
-def _replayed_events(body: bytes, cursor: int) -> Iterator[Event]:
-    last_read = cursor
-    for line in filter(None, body.split(b"\n")):
-        with suppress(ValueError):  # Skipped, as the stream skips an invalid event.
-            row = mapping_of(line)
-            event, at = event_from(row), event_time_nanoseconds(row)
-            if at and at == last_read:
-                last_read = 0  # Another event may have the same time.
-            elif event:
-                yield replace(event, is_replayed=True)
+def _replayed_events(rows: Iterable[Row], cursor: int) -> tuple[tuple[Event, ...], bool]:
+    """Equal events once, and true if a row is invalid: it may be any event."""
+    events: dict[Event, None] = {}
+    last_read, has_invalid = cursor, False
+    for row in rows:
+        if last_read and event_time_nanoseconds(row) == last_read:
+            last_read = 0  # Another event may have the same time.
+            continue
+        try:
+            event = event_from(row)
+        except ValueError:
+            has_invalid = True
+        else:
+            events |= {replace(event, is_replayed=True): None} if event else {}
+    return tuple(events), has_invalid
 
 
 def _stream_of(client: Client, cursor: int) -> CancellableStream[bytes]:

@@ -8,19 +8,21 @@ stream first and then reads its whole log, which may take a second on a small ho
 
 from __future__ import annotations
 
+import json
 import re
 import socket
 import struct
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
+from urllib.parse import urlencode
 
 from controller.adapters.engine.answers import identity_of
 from controller.adapters.engine.client import Client, ErrorAnswer
-from controller.adapters.engine.event_rows import event_from, event_time_nanoseconds
+from controller.adapters.engine.event_rows import EVENT_FILTER, event_from, event_time_nanoseconds, is_streamed
 from controller.adapters.engine.fields import Row
 from controller.adapters.engine.json_rows import mapping_of
 from controller.plan.memory.event import EventCursor
@@ -84,18 +86,59 @@ class KnownCursors:
         return self.last if engine == self.engine else self.by_engine.get(engine, self.last)
 
 
+@dataclass(frozen=True, slots=True)
+class _Asked:
+    """The engine of a stream, before it starts."""
+
+    cursor: int
+    run: str
+    engine: str
+    now: int
+    """The engine's time in nanoseconds; 0 if it cannot be read."""
+    process: str
+    """The engine's process; empty on Podman and if it is not known."""
+    clock: float | None
+    """`wall_clock` on Podman; None on Docker."""
+
+    @property
+    def lists_from(self) -> int:
+        """The time from which Docker lists its kept events: all of them if it had none at the cursor."""
+        return 1 if self.run else replay_begins_at(self.cursor)
+
+
+def _ask(client: Client, address: str, known: KnownCursors) -> _Asked:
+    clock, info = wall_clock(), mapping_of(client.get("/info"))
+    engine, is_podman = identity_in(info), _is_podman(info)
+    cursor, now = known.of(engine), nanoseconds_of(info.get("SystemTime"))
+    process = "" if is_podman or not now else process_behind(address)
+    return _Asked(cursor.at, cursor.run, engine, now, process, clock if is_podman else None)
+
+
 def replay_start(client: Client, address: str, known: KnownCursors) -> ReplayStart:
     """Start of a stream that continues from the engine's own cursor; 0: the first stream."""
-    clock, info = wall_clock(), mapping_of(client.get("/info"))
-    engine = identity_in(info)
-    cursor, now = known.of(engine), nanoseconds_of(info.get("SystemTime"))
-    if not now:
-        start = ReplayStart(cursor.at, cursor.run, is_complete=False)
-    elif _is_podman(info):  # Its replay has no end.
-        start = _without_count(cursor.at, cursor.run, now)
+    asked = _ask(client, address, known)
+    if asked.clock is not None or not asked.now:
+        return _without_count(asked)
+    try:
+        return _with_count(asked, _kept_events(client, asked))
+    except (ErrorAnswer, ValueError):
+        run = asked.run if asked.cursor else ""
+        return ReplayStart(asked.cursor or asked.now, run, is_complete=False, engine=asked.engine)
+
+
+def events_until_now(client: Client, address: str, known: KnownCursors) -> tuple[ReplayStart, list[Row]]:
+    """What such a stream would replay, by one request with an end. Raises ErrorAnswer, ValueError."""
+    asked = _ask(client, address, known)
+    if asked.clock is None:
+        rows = _kept_events(client, asked)
+        start = (_with_count(asked, rows) if asked.now else _without_count(asked)).once_open(address)
     else:
-        start = _with_count(client, cursor.at, cursor.run, process_behind(address), now)
-    return replace(start, engine=engine, clock=clock if _is_podman(info) else None)
+        start = _without_count(asked)
+        rows = _logged_events(client, start.cursor)
+        is_known = any(event_time_nanoseconds(row) == start.cursor for row in rows)
+        start = replace(start, is_complete=start.is_provable and is_known)
+    since = replay_begins_at(start.cursor)
+    return start, [row for row in rows if is_streamed(row) and (event_time_nanoseconds(row) or since) >= since]
 
 
 def wall_clock() -> float:
@@ -129,14 +172,18 @@ def run_after_event(run: str) -> str:
     return run if run.startswith(_PODMAN) else ""
 
 
-def _without_count(cursor: int, run: str, now: int) -> ReplayStart:
+def _without_count(asked: _Asked) -> ReplayStart:
     """Podman selects the events of its log by their time, so a step of the clock can hide some."""
+    cursor, run, now = asked.cursor, asked.run, asked.now
+    start = ReplayStart(cursor, run, is_complete=False, engine=asked.engine, clock=asked.clock)
+    if not now:
+        return start
     current = _run_of_podman(now)
     if not cursor:
-        return ReplayStart(now, current, is_complete=False)
+        return replace(start, cursor=now, run=current)
     if now < cursor or not _is_same_clock(run, current):
-        return ReplayStart(min(cursor, now), current, is_complete=False, is_provable=False)
-    return ReplayStart(cursor, run, is_complete=False, is_late=True)
+        return replace(start, cursor=min(cursor, now), run=current, is_provable=False)
+    return replace(start, is_late=True)
 
 
 def _run_of_podman(now: int) -> str:
@@ -154,24 +201,20 @@ def _boot_and_clock(run: str) -> tuple[str, str]:
     return boot, clock
 
 
-def _with_count(client: Client, cursor: int, run: str, answers: str, now: int) -> ReplayStart:
+def _with_count(asked: _Asked, rows: Sequence[Row]) -> ReplayStart:
     """Docker keeps its events in order. With `run` it had none at the cursor, so every kept event is a later one.
 
     An earlier time shows that the clock went back; a stream from the cursor on leaves such an event out.
     """
-    since = replay_begins_at(cursor)
-    try:
-        rows = _kept_events(client, 1 if run else since, now)
-        kept = [event_time_nanoseconds(row) for row in rows]
-    except (ErrorAnswer, ValueError):
-        return ReplayStart(cursor or now, run if cursor else "", is_complete=False)
+    cursor, kept = asked.cursor, [event_time_nanoseconds(row) for row in rows]
+    start = ReplayStart(cursor, asked.run, is_complete=False, engine=asked.engine)
     if not cursor:
-        return ReplayStart(max(kept), "", False) if kept else ReplayStart(now, answers, is_complete=False)
-    is_same_process = bool(run) and run == answers
-    is_whole = now >= cursor and len(kept) < _MOST_EVENTS_KEPT and all(at >= cursor for at in kept)
+        return replace(start, cursor=max(kept, default=asked.now), run="" if kept else asked.process)
+    is_same_process = bool(asked.run) and asked.run == asked.process
+    is_whole = asked.now >= cursor and len(kept) < _MOST_EVENTS_KEPT and all(at >= cursor for at in kept)
     is_complete = cursor in kept or (is_same_process and is_whole)
-    later = [row for row, at in zip(rows, kept, strict=True) if at >= since]
-    return ReplayStart(cursor, run, is_complete, ends_at=_time_of_last(later), process=answers)
+    later = [row for row, at in zip(rows, kept, strict=True) if at >= replay_begins_at(cursor)]
+    return replace(start, is_complete=is_complete, ends_at=_time_of_last(later), process=asked.process)
 
 
 def _time_of_last(rows: Iterable[Row]) -> int | None:
@@ -185,9 +228,19 @@ def _time_of_last(rows: Iterable[Row]) -> int | None:
     return streamed[-1] if streamed.count(streamed[-1]) == 1 else None
 
 
-def _kept_events(client: Client, since: int, until: int) -> list[Row]:
-    """All events in the engine's memory, of every kind. Raises ErrorAnswer, ValueError."""
-    answer = client.get(f"/events?since={in_seconds(since - 1)}&until={in_seconds(until)}")
+def _kept_events(client: Client, asked: _Asked) -> list[Row]:
+    """All events in Docker's memory, of every kind. Raises ErrorAnswer, ValueError."""
+    times = f"since={in_seconds(asked.lists_from - 1)}&until={in_seconds(asked.now)}"
+    return _rows_in(client.get(f"/events?{times}"))
+
+
+def _logged_events(client: Client, cursor: int) -> list[Row]:
+    """The events in Podman's log from there on. With `until` its answer is empty. Raises ErrorAnswer, ValueError."""
+    query = {"since": in_seconds(replay_begins_at(cursor)), "stream": "false", "filters": json.dumps(EVENT_FILTER)}
+    return _rows_in(client.get(f"/events?{urlencode(query)}"))
+
+
+def _rows_in(answer: bytes) -> list[Row]:
     return [mapping_of(line) for line in answer.splitlines() if line.strip()]
 
 

@@ -648,43 +648,85 @@ def test_the_clock_of_podman_on_another_host_is_compared_when_a_pass_takes_the_e
 # ── one request with an end ──────────────────────────────────────────────────────────────────────────────────────────
 
 
-def once(tmp_path: Path, *lines: dict[str, Any], status: int = 200, cursor: int = SECOND) -> ReceivedEvents | None:
-    def respond(handler: Handler) -> None:
-        if "/events" not in handler.path:
-            handler.answer({"SystemTime": "1970-01-01T00:01:00Z"})
-        elif status != 200:
-            handler.answer({"message": "Forbidden"}, status)
-        else:
-            body = b"".join(json.dumps(line).encode() + b"\n" for line in lines)
-            handler.send_response(200)
-            handler.send_header("Content-Length", str(len(body)))
-            handler.end_headers()
-            handler.wfile.write(body)
+class Listing:
+    """An engine that lists these rows, as Docker or as Podman does."""
 
-    with serving(tmp_path / "s", respond):
-        return events_since(
-            Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), KnownCursors(EventCursor(cursor))
-        )
+    def __init__(self, *rows: Any, info: dict[str, str] | None = None, status: int = 200) -> None:
+        self.info = {"SystemTime": "1970-01-01T00:01:00Z", **(info or {})}
+        self.queries: list[dict[str, list[str]]] = []
+        self._rows, self._status = rows, status
+
+    def __call__(self, handler: Handler) -> None:
+        if "/events" not in handler.path:
+            handler.answer(self.info)
+            return
+        query = parse_qs(urlparse(handler.path).query)
+        self.queries.append(query)
+        if self._status != 200:
+            handler.answer({"message": "Forbidden"}, self._status)
+            return
+        has_end = ("until" in query) != ("BuildahVersion" in self.info)
+        rows = self._rows if has_end else ()
+        handler.begin_stream()
+        handler.send_chunk(b"".join(json.dumps(row).encode() + b"\n" for row in rows) + b"\n")
+        handler.send_chunk(b"")
+
+
+def once(tmp_path: Path, listing: Listing, cursor: int = SECOND, run: str = "") -> ReceivedEvents:
+    with serving(tmp_path / "s", listing):
+        connection = Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41")
+        return events_since(connection, KnownCursors(EventCursor(cursor, run)))
+
+
+def a_health_check(at: int) -> dict[str, Any]:
+    return {"Type": "container", "Action": f"exec_create: {'x' * 5_000}", "timeNano": at}
 
 
 def test_the_events_since_a_cursor_are_read_without_a_stream(tmp_path: Path) -> None:
-    received = once(tmp_path, a_use("app:1", SECOND), a_use("app:2", 2 * SECOND))
-    assert received is not None
+    """Docker's list holds the events of all kinds: one request shows the uses and whether events are missing."""
+    listing = Listing(a_use("app:1", SECOND), a_use("app:2", 2 * SECOND), a_health_check(3 * SECOND))
+    received = once(tmp_path, listing)
     assert (names(received.events), received.is_all, received.cursor) == (["app:2"], True, SECOND)
+    assert [event.is_replayed for event in received.events] == [True]
+    assert len(listing.queries) == 1
+
+
+@pytest.mark.parametrize(
+    "rows",
+    [
+        [],
+        [a_use("app:2", 2 * SECOND)],
+        [a_use("app:1", SECOND), {"Type": "image", "Action": "pull", "Actor": 5, "timeNano": 2 * SECOND}],
+        [a_use("app:1", SECOND), "no event"],
+    ],
+    ids=["engine restarted", "overrun", "an invalid event", "an invalid list"],
+)
+def test_events_since_a_cursor_may_be_missing_as_in_a_stream(tmp_path: Path, rows: list[Any]) -> None:
+    received = once(tmp_path, Listing(*rows))
+    assert (received.is_up, received.has_hole) == (True, True)
+
+
+@pytest.mark.parametrize(("is_known", "is_same_clock"), [(True, True), (False, True), (True, False)])
+def test_the_events_of_podman_are_listed_without_an_end(tmp_path: Path, is_known: bool, is_same_clock: bool) -> None:
+    """With `until` its answer is empty. Only the last known event proves that none is missing."""
+    known = [a_use("app:1", SECOND)] if is_known else []
+    listing = Listing(*known, a_use("app:2", 2 * SECOND), info=PODMAN)
+    run = once(tmp_path, listing, cursor=0).run if is_same_clock else "podman another boot"
+    received = once(tmp_path, listing, run=run)
+    assert (names(received.events), received.is_all) == (["app:2"], is_known and is_same_clock)
+    assert listing.queries[-1]["stream"] == ["false"]
 
 
 def test_another_event_of_the_time_of_the_cursor_counts(tmp_path: Path) -> None:
     """As in the stream: only the last known event is known."""
-    received = once(tmp_path, a_use("app:1", SECOND), a_use("app:2", SECOND))
-    assert received is not None
+    received = once(tmp_path, Listing(a_use("app:1", SECOND), a_use("app:2", SECOND)))
     assert names(received.events) == ["app:2"]
 
 
 def test_a_refusal_of_the_events_is_an_answer(tmp_path: Path) -> None:
-    received = once(tmp_path, status=403)
-    assert received is not None
+    received = once(tmp_path, Listing(status=403))
     assert (received.is_up, received.refusal) == (False, "403: Forbidden")
 
 
 def test_without_an_engine_no_events_are_known(tmp_path: Path) -> None:
-    assert events_since(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), KnownCursors()) is None
+    assert not events_since(Connection(Address(f"unix://{tmp_path}/s"), api_version="1.41"), KnownCursors()).is_up
