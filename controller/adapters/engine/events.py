@@ -48,6 +48,8 @@ _LONGEST_PIECE_BYTES = 65_536
 _LONGEST_LINE_BYTES = 2**20
 _LONGEST_PAUSE_SECONDS = 30.0
 _SHORTEST_PAUSE_SECONDS = 0.2
+_SHORT_STREAM_SECONDS = 10.0
+"""A proxy may close idle streams after a longer time."""
 _REPLAY_ENDS_AFTER_SECONDS = 0.5
 _START_LOOKS_EVERY_SECONDS = 0.1
 _CLOCK_STEP_NANOSECONDS = 60 * 10**9
@@ -235,18 +237,20 @@ class EventStream:
     def _run(self) -> None:
         empty_streams = 0
         while not self._stopping.is_set():
-            known = self._count
+            known, began = self._count, time.monotonic()
             try:
                 stream = self._subscribed()
                 if stream is None:
                     return
+                began = time.monotonic()
                 self._read(stream)
             except Exception as error:  # This thread must not die: an unread stream slows the engine.
                 broken = {"event": LogEvent.ENGINE_EVENTS_BROKEN}
                 _log.warning("the engine's event stream broke (%r); reconnecting", error, extra=broken)
             self._up.clear()
             self._wake()
-            empty_streams = empty_streams + 1 if self._count == known else 0
+            is_short = time.monotonic() - began < _SHORT_STREAM_SECONDS
+            empty_streams = empty_streams + 1 if is_short and self._count == known else 0
             self._stopping.wait(min(_SHORTEST_PAUSE_SECONDS * 2**empty_streams, _LONGEST_PAUSE_SECONDS))
 
     def _subscribed(self) -> CancellableStream[bytes] | None:

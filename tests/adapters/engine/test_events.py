@@ -469,6 +469,31 @@ def test_while_the_engine_is_not_reachable_the_stream_is_down(tmp_path: Path, wa
     assert was_up == [False, True, False]
 
 
+@pytest.mark.parametrize(
+    ("lived_seconds", "expected"), [(0.0, [0.4, 0.8, 1.6, 3.2]), (60.0, [0.2, 0.2, 0.2, 0.2])], ids=["soon", "late"]
+)
+def test_the_pause_grows_only_after_empty_streams_that_end_soon(
+    tmp_path: Path, wake_up: WakeUps, monkeypatch: pytest.MonkeyPatch, lived_seconds: float, expected: list[float]
+) -> None:
+    """A proxy that cuts idle streams costs each time only the shortest pause."""
+    stream, now, pauses = EventStream(Connection(Address(f"unix://{tmp_path}/s")), wake_up), [1_000.0], []
+
+    def read(_: object) -> None:
+        now[0] += lived_seconds
+
+    def pause(seconds: float) -> None:
+        pauses.append(seconds)
+        if len(pauses) == len(expected):
+            stream.stop()
+
+    monkeypatch.setattr("controller.adapters.engine.events.time.monotonic", lambda: now[0])
+    monkeypatch.setattr(stream, "_subscribed", list)
+    monkeypatch.setattr(stream, "_read", read)
+    monkeypatch.setattr(stream._stopping, "wait", pause)
+    stream._run()
+    assert pauses == expected
+
+
 def test_an_engine_with_an_invalid_answer_is_asked_again(tmp_path: Path, wake_up: WakeUps) -> None:
     sender, refusals = LineSender(), [500, 404]
 
