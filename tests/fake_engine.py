@@ -292,6 +292,13 @@ class FakeEngine:
             self._name(name, self.id_of(image))
             self._image_event("tag", self.id_of(image), name)
 
+    def push(self, image: str, digest: Reference) -> None:
+        """Push an image, which gets this digest in the registry."""
+        with self._lock:
+            stored = self._images[self.id_of(image)]
+            self._add(stored, digest)
+            self._event("image", "push", stored.tags[0].familiar, {"name": digest.familiar_repository})
+
     def create(
         self,
         image: str,

@@ -115,6 +115,7 @@ def judged(after: Memory, before: Memory) -> str:
 _KEEPS = (
     "lost_names",
     "mounted",
+    "arriving",
     "swarm",
     "agreements",
     "watch",

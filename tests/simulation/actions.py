@@ -171,7 +171,7 @@ class Actions:
             concerned.append(image)
             how(name, labels)
         if by_agent:
-            self.model.downloaded.add(image)
+            self.model.downloads([image])
 
     def _remove(self, container: Container) -> None:
         with self._recorded(_name_of(container), birth=False, by_agent=_is_of_agent(container)) as concerned:

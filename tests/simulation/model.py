@@ -148,6 +148,10 @@ class Model:
     """Images that an agent container used at an observation, and that were not gone since."""
     arrived: set[ImageId] = field(default_factory=set)
     """Images whose arrival the controller surely observed."""
+    returning: set[ImageId] = field(default_factory=set)
+    """Images that are back, while the events of their return were not taken: the next pass takes them."""
+    downloaded_since: set[ImageId] = field(default_factory=set)
+    """Images that an agent container used since they are there, or that `record-download` named."""
     pulled_at: dict[ImageId, float] = field(default_factory=dict)
     """The time at which the last pull was observed."""
     heard: list[Heard] = field(default_factory=list)
@@ -271,7 +275,7 @@ class Model:
             if image in before:
                 self.states.setdefault(image, before[image])
         self._use(observed)
-        self._end_evidence(before)
+        self._end_evidence(before, has_all_events=opens_pass and is_up)
         self.heard = [Heard(each.active, self.time if each.at is None else each.at) for each in self.heard]
         self._count(before)
         self._touch()
@@ -290,6 +294,7 @@ class Model:
         known = self.away.pop(identity, EngineState(self.time, {}, set(), set(), []))
         self.states, self.surely_downloaded = known.states, known.surely_downloaded
         self.names_seen = known.names_seen
+        self.returning = set()
         self.downloaded = known.downloaded | self._used_by_agent_meanwhile()
         for state in self.states.values():
             state.since += self.time - known.left_at
@@ -303,23 +308,33 @@ class Model:
     def _used_by_agent_meanwhile(self) -> set[ImageId]:
         return {activity.image for activity in self.activities if activity.by_agent}
 
-    def _end_evidence(self, before: Mapping[ImageId, ImageState]) -> None:
+    def _end_evidence(self, before: Mapping[ImageId, ImageState], *, has_all_events: bool) -> None:
         """Evidence ends when an image that was gone is pulled, loaded, built or imported (design, section 6).
 
-        It surely ends if the controller observed both.
+        It surely ends if the controller observed both, the return at the latest in the next pass that has all events.
         """
         deleted = {image_id(row["Actor"]["ID"]) for row in self.taken_rows if row["Action"] == "delete"}
         back = {image for image in self.states if image not in before or image in deleted}
-        observed = {
-            activity.image
+        returns = {
+            activity.image: activity.time or self.time
             for activity in self.activities
             if activity.is_return and activity.is_taken and self._could_be_known(activity)
         }
         for image in back:
             self.states[image].first_seen = self.time
-        self.arrived = self.arrived - back | back & observed
+        self.downloaded_since -= back - self._used_by_agent_meanwhile()
         self.surely_downloaded -= back
-        self.downloaded -= back & observed - self._used_by_agent_meanwhile()
+        observed = (back | self.returning) & returns.keys() & self.states.keys()
+        for image in observed:  # It is first seen again.
+            self.states[image].since_agent = max(self.states[image].since_agent, returns[image])
+        self.arrived = self.arrived - back | observed
+        self.downloaded -= observed - self._used_by_agent_meanwhile() - self.downloaded_since
+        self.returning = ((set() if has_all_events else self.returning) | back) - observed
+
+    def downloads(self, images: Collection[ImageId]) -> None:
+        """The agent downloaded these images; no arrival ended that."""
+        self.downloaded.update(images)
+        self.downloaded_since.update(images)
 
     def _watch(self, at: Instant, stream_stood: bool) -> bool:
         """Advance the observed time; true if there was a gap in observation."""
@@ -396,7 +411,7 @@ class Model:
         waiting: list[ModelActivity] = []
         for activity in self.activities:
             state = self.states.get(activity.image)
-            if state is None or activity.image not in before:
+            if state is None or (activity.image not in before and (activity.is_taken or not activity.is_return)):
                 continue
             if not activity.is_taken:
                 waiting.append(activity)

@@ -36,6 +36,8 @@ from tests.simulation.power import Cut, FragileLedger, PowerCut
 
 _PATTERNS = ("*", "*", "*:*", "app:*", "team/*:*", f"{HUB}/*:*", "app:1", "*/tool:latest")
 _MINUTES = (0, 0, 1, 10, 60, 60, 6 * 60, 24 * 60, 7 * 24 * 60)
+_PART_OF_LISTS_WITH_A_PULL = 0.05
+"""A pull ends while the images are listed, after the pass has taken the events."""
 _WITHOUT_EVENTS = (Reason.NO_RULE, Reason.PROTECTED, Reason.IN_USE, Reason.HAS_CHILDREN, Reason.SETTLING)
 """The reasons that are possible without engine events."""
 _PROTECTED = ((), (), ("team/*:*",), ("*:latest",))
@@ -521,6 +523,9 @@ class SimulatedNode:
         if was_images and what == "containers":
             self._images = dict(self.engine.images_now())
         self._last_call = what
+        if what == "images" and not self._snapshots and self.random.random() < _PART_OF_LISTS_WITH_A_PULL:
+            self._was_interrupted = True
+            self.actions.pull()
         # The model's time is that of the lists; this request follows before the controller reads its clock.
         if what != "has_build_cache" and self.random.random() < self._interrupts:
             self._interrupt()
@@ -613,12 +618,12 @@ class SimulatedNode:
         return {image for image in layers for other in made if layers_begin_with(layers[other], layers[image])}
 
     def _downloads(self, by_agent: set[ImageId], bearers: dict[str, set[ImageId]]) -> None:
-        self.model.downloaded |= by_agent
+        self.model.downloads(by_agent)
         self.model.surely_downloaded |= by_agent
         named = {_familiar(name) for name in (self.model.last_answer or NO_AGENT).named}
         active = self.model.active_lately()
         recorded = self.model.recorded_names()
-        self.model.downloaded |= {image for name in recorded for image in bearers.get(name, ())}
+        self.model.downloads({image for name in recorded for image in bearers.get(name, ())})
         self.model.downloaded |= {
             image
             for name in named

@@ -13,7 +13,7 @@ import pytest
 from hypothesis import settings
 
 from controller.instant import Instant
-from controller.plan.memory import downloads, remember
+from controller.plan.memory import arrivals, downloads, remember
 from controller.plan.memory.idleness import NO_ACTIVITY
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory
@@ -77,6 +77,11 @@ def everything_was_downloaded(patch: pytest.MonkeyPatch) -> None:
 
 def evidence_never_ends(patch: pytest.MonkeyPatch) -> None:
     patch.setattr(remember, "_evidence_before", lambda inputs: inputs.known.evidence)
+
+
+def arrivals_are_never_open(patch: pytest.MonkeyPatch) -> None:
+    honest = arrivals.arrivals_in
+    patch.setattr(remember, "arrivals_in", lambda *given: replace(honest(*given), arriving={}))
 
 
 def missing_events_are_ignored(patch: pytest.MonkeyPatch) -> None:
@@ -155,8 +160,9 @@ def test_a_controller_with_a_bug_beside_an_agent_is_detected(mistake: Patch, mon
         live_beside_agents(MISTAKES_SHOW_WITHIN_NODES)
 
 
-def test_a_controller_that_always_keeps_evidence_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
-    evidence_never_ends(monkeypatch)
+@pytest.mark.parametrize("mistake", [evidence_never_ends, arrivals_are_never_open])
+def test_a_controller_that_keeps_evidence_is_detected(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
+    mistake(monkeypatch)
     with pytest.raises(Violation):
         live_on_nodes(MISTAKES_SHOW_WITHIN_NODES, days=30.0)
 

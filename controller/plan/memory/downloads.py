@@ -16,7 +16,7 @@ from controller.plan.memory.observation import Observation, Store
 from controller.plan.node.agent import NodeSource
 
 A_RECORDED_NAME_WAITS_SECONDS = 24 * 3600.0
-_MADE_HERE = (EventKind.BUILT, EventKind.IMPORTED, EventKind.LOADED)
+MADE_HERE = (EventKind.BUILT, EventKind.IMPORTED, EventKind.LOADED)
 
 
 def from_containers(seen: Observation, now: float) -> dict[ImageId, Evidence]:
@@ -34,7 +34,7 @@ def from_events(events: Sequence[Event], names: Names, now: float) -> dict[Image
     An event counts only if the image is certain: a creation, received live, by a name that did not move meanwhile.
     """
     renamed = _names_of(events, EventKind.PULLED) | _names_of(events, EventKind.TAGGED)
-    if any(event.kind in _MADE_HERE for event in events):
+    if any(event.kind in MADE_HERE for event in events):
         return {}
     return {
         image: Evidence(NodeSource.AGENT_CONTAINER, f"a container of {event.name}", now)
@@ -124,7 +124,7 @@ def _was_pulled(image: ImageId, name: str, records: Mapping[ImageId, Record], se
     """
     origin = records[image].origin if image in records else None
     if origin is not None:
-        return origin not in _MADE_HERE
+        return origin not in MADE_HERE
     if seen.engine.store is not Store.GRAPH_DRIVER:
         return False
     repository = reference_from_engine(name).repository

@@ -53,6 +53,11 @@ def updated(record: Record, activity: ImageActivity, now: float) -> Record:
     return replace(record, last_used=last_used, last_used_by_agent=by_agent, last_touched=touched, touch=touch)
 
 
+def with_origin(record: Record, found: EventKind | None) -> Record:
+    """The record after a later event of the same arrival: a build, load or import wins over a pull, and remains."""
+    return record if found is None or record.origin not in (None, EventKind.PULLED) else replace(record, origin=found)
+
+
 def used_now(memory: Memory, gap: str) -> Memory:
     """The memory in which every image counts as used now, because uses are unknown for the reason in `gap`."""
     now = memory.clock.seconds

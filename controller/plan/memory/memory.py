@@ -54,6 +54,21 @@ class Evidence:
     record: str = ""
     """The agent's record that named it, in words."""
 
+    @property
+    def is_by_name(self) -> bool:
+        """True if the agent named it in a record: then it is of an image that was pulled."""
+        return self.source in (NodeSource.AGREEMENT, NodeSource.SERVICE)
+
+
+@dataclass(frozen=True, slots=True)
+class Arrival:
+    """An image that was listed, perhaps before the event that shows how it arrived."""
+
+    since: float
+    """Ledger time of that list. An older record is not of this arrival."""
+    has_old_evidence: bool
+    """Evidence was known before: it is not of this arrival."""
+
 
 @dataclass(frozen=True, slots=True)
 class ExpectedDownload:
@@ -146,6 +161,7 @@ class AwayEngine:
     layers: Mapping[ChainId, Layer] = field(default_factory=dict)
     evidence: Mapping[ImageId, Evidence] = field(default_factory=dict)
     mounted: Mapping[str, tuple[ImageId, ...]] = field(default_factory=dict)
+    arriving: Mapping[ImageId, Arrival] = field(default_factory=dict)
     swarm: Mapping[ImageId, float] = field(default_factory=dict)
     pulls: Pulls | None = None
     event_cursor: int = 0
@@ -183,6 +199,8 @@ class Memory:
     """For each container that mounts images: every image that the names of its mounts have referred to since.
 
     Engines show the name of a mount but not the image ID, and they remove a mounted image after its name has moved."""
+    arriving: Mapping[ImageId, Arrival] = field(default_factory=dict)
+    """Arrivals that the next events complete."""
     swarm: Mapping[ImageId, float] = field(default_factory=dict)
     """When a container of a swarm service last used an image: a swarm worker does not know the services."""
     pulls: Pulls | None = None

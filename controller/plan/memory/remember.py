@@ -13,11 +13,12 @@ from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer, merge_layers
 from controller.image.reference import ImageId, reference_from_engine
 from controller.plan.memory import downloads
+from controller.plan.memory.arrivals import Arrivals, arrivals_in
 from controller.plan.memory.builds import images_of_builds
 from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.engines import memory_of_engine
 from controller.plan.memory.event import Event, EventCursor, EventKind, ReceivedEvents
-from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated
+from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated, with_origin
 from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
 from controller.plan.memory.names import Names
 from controller.plan.memory.observation import Observation, Store, situation_of
@@ -58,6 +59,7 @@ class _Inputs:
     agent: AgentAnswer
     now: float
     names: Names
+    arrivals: Arrivals
 
 
 SWARM_IMAGES_ARE_KEPT_SECONDS = 30 * 86_400.0
@@ -78,7 +80,8 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         keeps_pulled_digests=seen.engine.store is Store.GRAPH_DRIVER,
     )
     now = clock.seconds
-    inputs = _Inputs(known, seen, news, node.agent, now, names)
+    arrivals = arrivals_in(known, seen, news.received, names, now)
+    inputs = _Inputs(known, seen, news, node.agent, now, names, arrivals)
     mounted = _mounted(inputs)
     records = _records(inputs, mounted)
     evidence, expected = _evidence(inputs, records)
@@ -98,6 +101,7 @@ def remember(memory: Memory, seen: Observation, news: News, node: NodeAnswer, re
         node=kept_after(known.node, node, now),
         agreements=beginnings_after(known.agreements, node.agent.agreements, _last_answer_at(known, now), now),
         mounted=mounted,
+        arriving=arrivals.arriving,
         swarm=_swarm(inputs),
         pulls=_pulls(known.pulls, news.events, now),
         event_cursor=cursor.at,
@@ -192,17 +196,17 @@ def _names(image: Image) -> set[str]:
 
 
 def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> Mapping[ImageId, Record]:
-    activities, origins, returned = _activities(inputs, mounted), _origins(inputs), _returned(inputs)
+    activities, arrivals = _activities(inputs, mounted), inputs.arrivals
     images_before = inputs.known.seen.images if inputs.known.seen else {}
     pinned = _pinned(inputs)
     records: dict[ImageId, Record] = {}
     for image_id, image in inputs.seen.images.items():
         record = inputs.known.records.get(image_id)
         activity = activities.get(image_id, NO_ACTIVITY)
-        if record is None or image_id in returned:
-            record = first_record(activity, origins.get(image_id), inputs.now, record)
+        if record is None or arrivals.is_before(record, image_id):
+            record = first_record(activity, arrivals.origins.get(image_id), inputs.now, record)
         else:
-            record = updated(record, activity, inputs.now)
+            record = with_origin(updated(record, activity, inputs.now), arrivals.origins.get(image_id))
         if images_before.get(image_id) is not image or image_id in pinned:
             record = _named(record, image, pinned.get(image_id, set()))
         if image_id in inputs.news.layers:
@@ -210,14 +214,6 @@ def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> Map
         records[image_id] = record
     records |= _hidden_but_used(inputs, records, activities)
     return inputs.known.records if records == inputs.known.records else records
-
-
-def _returned(inputs: _Inputs) -> set[ImageId]:
-    """Images that were removed and returned between two observations; they count as new."""
-    deleted = {e.image for e in inputs.news.events if e.image and e.kind is EventKind.DELETED}
-    if not deleted:
-        return set()
-    return deleted & inputs.names.images_of_all(event for event in inputs.news.events if event.kind in _ORIGINS)
 
 
 def _tip(layers: Sequence[Layer]) -> ChainId:
@@ -310,31 +306,6 @@ def _built_upon(inputs: _Inputs) -> list[ImageId]:
     return [image for image in inputs.seen.images if image in before and before[image].tip in appeared]
 
 
-def _origins(inputs: _Inputs) -> dict[ImageId, EventKind]:
-    """Origin by image from the events since the last observation; the strongest evidence wins."""
-    events = inputs.news.events
-    named_here = {(e.image, e.name) for e in events if e.kind is EventKind.TAGGED}
-    origins: dict[ImageId, EventKind] = {}
-    for event in sorted((e for e in events if e.kind in _ORIGINS), key=lambda e: _PROOF.index(e.kind)):
-        for image in inputs.names.images_of(event):
-            # Docker's pull events have no image ID: an image that was tagged with this name was not pulled.
-            if event.kind is not EventKind.PULLED or event.image or (image, event.name) not in named_here:
-                origins[image] = _ORIGINS[event.kind]
-    return origins
-
-
-_ORIGINS = {
-    EventKind.TAGGED: EventKind.BUILT,
-    EventKind.PULLED: EventKind.PULLED,
-    EventKind.LOADED: EventKind.LOADED,
-    EventKind.IMPORTED: EventKind.IMPORTED,
-    EventKind.BUILT: EventKind.BUILT,
-}
-"""A tag event without a pull means a build."""
-_PROOF = tuple(_ORIGINS)
-"""From weak to strong evidence."""
-
-
 # ── the rest of what is remembered ───────────────────────────────────────────────────────────────────────────────────
 
 
@@ -371,11 +342,14 @@ def _evidence(
 
 def _evidence_before(inputs: _Inputs) -> Mapping[ImageId, Evidence]:
     """The evidence so far, without that of images that an observed pull, load, build or import brought back."""
-    known = inputs.known
-    returned = _returned(inputs) | (_origins(inputs).keys() - known.records.keys())
-    if returned.isdisjoint(known.evidence):
-        return known.evidence
-    return {image: evidence for image, evidence in known.evidence.items() if image not in returned}
+    known, arrivals = inputs.known, inputs.arrivals
+    ended = {
+        image
+        for image, arrival in arrivals.arrived.items()
+        if (evidence := known.evidence.get(image))
+        if arrival.has_old_evidence or (evidence.is_by_name and arrivals.origins.get(image) in downloads.MADE_HERE)
+    }
+    return {image: each for image, each in known.evidence.items() if image not in ended} if ended else known.evidence
 
 
 def _named_by_agent(inputs: _Inputs, records: Mapping[ImageId, Record]) -> dict[ImageId, Evidence]:
@@ -384,6 +358,9 @@ def _named_by_agent(inputs: _Inputs, records: Mapping[ImageId, Record]) -> dict[
     # Active names come last, because `from_agent` keeps the last name of an image.
     named = dict(sorted(inputs.agent.named.items(), key=lambda item: item[0] in active))
     found = downloads.from_agent(named, inputs.names, records, inputs.seen, inputs.now, inputs.agent.records)
+    # Of an open arrival without an event it is not known yet whether its pull was observed.
+    open_ = inputs.arrivals.arriving
+    found = {i: evidence for i, evidence in found.items() if i not in open_ or records[i].origin}
     return downloads.without_earlier_pulls(found, active, records, _last_answer_at(inputs.known, inputs.now))
 
 

@@ -130,7 +130,7 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
 def _facts(memory: Memory, node: NodeAnswer) -> tuple[object, ...]:
     """Everything in them that a plan depends on, except the time."""
     seen, answer = memory.seen, memory.node and memory.node.answer
-    timeless = replace(memory, clock=LedgerClock(), seen=None, node=None, event_cursor=0, event_run="")
+    timeless = replace(memory, clock=LedgerClock(), seen=None, node=None, arriving={}, event_cursor=0, event_run="")
     observed = seen and (seen.engine, seen.images, seen.containers, seen.service_images, seen.own_container)
     return timeless, observed, answer, node.agent, node.is_without_agent
 

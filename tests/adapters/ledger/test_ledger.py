@@ -31,6 +31,7 @@ from controller.image.reference import image_id
 from controller.plan.memory.disk import DiskUsage, Pressure
 from controller.plan.memory.ledger_clock import Anchor
 from controller.plan.memory.memory import (
+    Arrival,
     Attempt,
     AwayEngine,
     Evidence,
@@ -90,6 +91,7 @@ def a_full_memory() -> Memory:
         node=KeptAnswer(an_answer(), 8.0),
         agreements={"agreement 1": Beginning(5.0, 6.0)},
         mounted={"c": (base.id,)},
+        arriving={app.id: Arrival(5.0, has_old_evidence=True)},
         pulls=Pulls(1.0, 2.0),
         spent=(Spending(1.0, 1_000),),
         event_cursor=123,

@@ -30,9 +30,8 @@ def file(tmp_path: Path) -> Path:
 
 def what_0_1_0_knew() -> Memory:
     """Later fields have their defaults."""
-    return replace(
-        a_full_memory(), clock=a_full_memory().clock.undated, gap="", event_run="", swarm={}, away={}, pressure=None
-    )
+    clock = a_full_memory().clock.undated
+    return replace(a_full_memory(), clock=clock, gap="", event_run="", arriving={}, swarm={}, away={}, pressure=None)
 
 
 def test_a_ledger_of_schema_2_is_kept(tmp_path: Path) -> None:
@@ -42,7 +41,7 @@ def test_a_ledger_of_schema_2_is_kept(tmp_path: Path) -> None:
         ledger = Ledger(file)
         assert (ledger.resets, ledger.load()) == (
             0,
-            replace(a_full_memory(), clock=a_full_memory().clock.undated, away={}, pressure=None),
+            replace(a_full_memory(), clock=a_full_memory().clock.undated, arriving={}, away={}, pressure=None),
         )
         assert ledger.inbox()[1] == ("late:1",)
         ledger.close()

@@ -95,6 +95,16 @@ def test_each_engine_keeps_its_own_event_cursor() -> None:
     assert event_cursors(back)[HERE.identity] == EventCursor(6)
 
 
+def test_an_arrival_remains_open_while_another_engine_answers() -> None:
+    """Its event is replayed from this engine's own cursor."""
+    memory = remember(known(), seen(HERE, "app:1", "b:1", uptime=1_050.0), News(), NodeAnswer(), 300.0)
+    left = remember(memory, seen(OTHER, uptime=1_100.0), News(ReceivedEvents()), NodeAnswer(), 300.0)
+    assert left.arriving == {}
+    pull = ReceivedEvents((Event(EventKind.PULLED, None, "b:1"),))
+    back = remember(left, seen(HERE, "app:1", "b:1", uptime=1_200.0), News(pull), NodeAnswer(), 300.0)
+    assert back.records[an_image("b:1").id].origin is EventKind.PULLED
+
+
 def test_records_wait_for_30_days_and_for_few_engines() -> None:
     memory = known()
     now = memory.clock.seconds

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -11,12 +12,13 @@ from hypothesis import strategies as st
 
 from controller.image.image import Container, Image
 from controller.image.layers import ChainId, Layer
+from controller.plan.memory.arrivals import EVENTS_ARRIVE_WITHIN_SECONDS
 from controller.plan.memory.event import Event, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import Usage, idle_since
 from controller.plan.memory.memory import IN_USE, Attempt, Evidence, Memory, Record, Setback
 from controller.plan.memory.observation import Store, situation_of
 from controller.plan.memory.remember import News, remember
-from controller.plan.node.agent import Beginning, KeptAnswer, NodeAnswer, NodeSource
+from controller.plan.node.agent import AgentAnswer, Beginning, KeptAnswer, NodeAnswer, NodeSource
 from controller.plan.verdict.covering import has_lost_tag
 from tests.builders import (
     DAY,
@@ -420,6 +422,144 @@ def test_the_origin_of_an_image_is_shown_by_the_events_before_its_first_observat
 def test_the_origin_of_an_image_does_not_change() -> None:
     pulled = after(Memory(), news=received(an_event(EventKind.PULLED, "app:1")))
     assert record_of(after(pulled, news=received(an_event(EventKind.LOADED, image=APP)))).origin is EventKind.PULLED
+
+
+# ── arrivals whose event is taken after the list that shows the image ─────────────────────────────────────────────────
+
+DIGEST_OF_APP = "app@sha256:" + "d" * 64
+PUSHED = an_image("app:1", digests=[DIGEST_OF_APP])
+PULL = an_event(EventKind.PULLED, "app:1")
+TAG = an_event(EventKind.TAGGED, "app:1", image=APP)
+DELETION = an_event(EventKind.DELETED, image=APP)
+BEFORE = a_memory(an_observation([an_image("other:1")]))
+"""The list before the one that shows the image."""
+ARCHIVED = replace(an_answer(), agent=AgentAnswer(named={"app:1": NodeSource.SERVICE}))
+
+
+def listed(*events: Event, image: Image = APP, **given: Any) -> Memory:
+    """The memory after the first list with the image; these events were taken before."""
+    return after(BEFORE, [image], news=received(*events), **given)
+
+
+@pytest.mark.parametrize(
+    ("first", "then", "origin"),
+    [
+        ([], [PULL], EventKind.PULLED),
+        ([], [an_event(EventKind.PULLED, "app:1", image=APP)], EventKind.PULLED),
+        ([], [an_event(EventKind.LOADED, image=APP)], EventKind.LOADED),
+        ([], [TAG], EventKind.BUILT),
+        ([], [PULL, an_event(EventKind.TAGGED, "b:1", image=APP)], EventKind.PULLED),
+        ([PULL], [an_event(EventKind.TAGGED, "b:1", image=APP)], EventKind.PULLED),
+        ([PULL], [TAG], EventKind.BUILT),
+        ([TAG], [PULL], EventKind.BUILT),
+        ([], [an_event(EventKind.TAGGED, "b:1", image=APP)], None),
+        ([], [], None),
+    ],
+)
+def test_the_origin_of_a_new_image_is_shown_by_the_next_events_too(
+    first: list[Event], then: list[Event], origin: EventKind | None
+) -> None:
+    """A pull of the same name before a build is of another image: in doubt an image was made here."""
+    assert record_of(after(listed(*first), news=received(*then))).origin is origin
+
+
+def test_a_new_image_that_gets_its_name_after_the_list_was_built() -> None:
+    assert record_of(after(listed(image=NAMELESS), news=received(TAG))).origin is EventKind.BUILT
+
+
+def test_a_pull_that_takes_the_name_of_a_new_image_is_not_its_pull() -> None:
+    taken = after(listed(), [NAMELESS, an_image("app:1", id="new")], news=received(PULL))
+    assert record_of(taken).origin is None
+
+
+def test_the_origin_of_an_image_that_was_there_before_is_not_changed_by_later_events() -> None:
+    assert record_of(after(after(Memory()), news=received(PULL))).origin is None
+    closed = after(listed(), seconds=EVENTS_ARRIVE_WITHIN_SECONDS)
+    assert closed.arriving == {}
+    assert record_of(after(closed, news=received(PULL))).origin is None
+
+
+@pytest.mark.parametrize(
+    "news",
+    [News(), received(is_up=False), received(has_hole=True)],
+    ids=["closing observation", "stream down", "events missing"],
+)
+def test_an_arrival_is_open_until_all_events_were_taken(news: News) -> None:
+    waiting = after(listed(), news=news, seconds=RESYNC)
+    assert record_of(after(waiting, news=received(PULL))).origin is EventKind.PULLED
+
+
+def test_an_arrival_is_open_while_its_event_may_be_on_its_way() -> None:
+    at_once = after(listed(), seconds=EVENTS_ARRIVE_WITHIN_SECONDS / 2)
+    assert record_of(after(at_once, news=received(PULL))).origin is EventKind.PULLED
+
+
+@pytest.mark.parametrize("usage", list(Usage))
+def test_an_image_is_new_if_its_deletion_was_taken_before_the_list_and_its_return_after(usage: Usage) -> None:
+    returned = after(after(KNOWN, news=received(DELETION)), news=received(PULL))
+    assert idle_since(record_of(returned), usage) == returned.clock.seconds
+    assert record_of(returned).origin is EventKind.PULLED
+
+
+def test_a_deletion_without_a_return_changes_nothing() -> None:
+    """Podman sends the event of a deletion for a refused one, too."""
+    assert record_of(after(after(KNOWN, news=received(DELETION)))) == record_of(KNOWN)
+
+
+@pytest.mark.parametrize("is_deleted_unseen", [True, False])
+def test_evidence_ends_if_the_return_is_observed_after_the_list(is_deleted_unseen: bool) -> None:
+    used = after(KNOWN, [APP], [a_container(APP, of_agent=True)])
+    gone = used if is_deleted_unseen else after(used, [])
+    there = after(gone, news=received(DELETION) if is_deleted_unseen else QUIET)
+    assert there.evidence == used.evidence
+    assert after(there, news=received(PULL)).evidence == {}
+
+
+def test_evidence_from_after_the_arrival_is_kept() -> None:
+    used = after(BEFORE, [APP], [a_container(APP, of_agent=True)])
+    assert after(used, news=received(PULL)).evidence == used.evidence
+    recorded = after(BEFORE, news=News(ReceivedEvents(), recorded_downloads=["app:1"]))
+    assert recorded.evidence.keys() == after(recorded, news=received(PULL)).evidence.keys() == {APP.id}
+
+
+def test_evidence_of_an_image_that_returned_is_kept_if_it_is_pulled_again() -> None:
+    used = after(KNOWN, [APP], [a_container(APP, of_agent=True)])
+    returned = after(used, [APP], [a_container(APP, of_agent=True)], news=received(DELETION, PULL))
+    assert returned.evidence != used.evidence
+    assert after(returned, news=received(PULL)).evidence == returned.evidence
+
+
+def test_an_archived_name_is_no_evidence_for_a_pull_observed_after_the_list() -> None:
+    """Although the digest shows a pull: it may be observed."""
+    there = listed(image=PUSHED, node=ARCHIVED)
+    assert there.evidence == {}
+    assert after(there, [PUSHED], news=received(PULL), node=ARCHIVED).evidence == {}
+    assert after(after(there, [PUSHED], seconds=RESYNC), [PUSHED], node=ARCHIVED).evidence.keys() == {PUSHED.id}
+
+
+def test_an_active_name_is_evidence_for_a_pull_observed_after_the_list_unless_it_was_a_build() -> None:
+    needed = an_answer(an_agreement("a1", "app:1"), named={"app:1": NodeSource.AGREEMENT})
+    assert after(listed(node=needed), news=received(PULL), node=needed).evidence.keys() == {APP.id}
+    pulled = listed(PULL, node=needed)
+    assert pulled.evidence.keys() == {APP.id}
+    assert after(pulled, news=received(TAG), node=needed).evidence == {}
+
+
+@given(
+    st.booleans(),
+    st.lists(st.sampled_from([PULL, TAG, an_event(EventKind.LOADED, image=APP)]), max_size=4),
+    st.integers(0, 5),
+)
+def test_events_around_the_list_count_like_events_before_it(was_there: bool, events: list[Event], split: int) -> None:
+    """With any split, an image that was made here is not pulled, and one that returned is new and without evidence."""
+    events = [DELETION, *events] if was_there else events
+    old = replace(KNOWN if was_there else BEFORE, evidence={APP.id: Evidence(NodeSource.AGENT_CONTAINER, "c", 1.0)})
+    together = after(old, news=received(*events), seconds=20.0)
+    apart = after(after(old, news=received(*events[:split])), news=received(*events[split:]))
+    assert apart.evidence == together.evidence
+    assert (record_of(apart).first_seen > KNOWN.clock.seconds) == (record_of(together).first_seen > KNOWN.clock.seconds)
+    if record_of(together).origin not in (None, EventKind.PULLED):
+        assert record_of(apart).origin not in (None, EventKind.PULLED)
 
 
 # ── mounts ────────────────────────────────────────────────────────────────────────────────────────────────────────────
