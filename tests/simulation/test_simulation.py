@@ -24,6 +24,7 @@ from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.protection import protection_on
 from controller.plan.verdict.verdict import Rule
+from tests.fake_engine import Kind
 from tests.fakes import FakeEvents
 from tests.host import IN_MEMORY
 from tests.simulation.__main__ import live, simulate
@@ -138,7 +139,6 @@ def due_images_are_left(patch: pytest.MonkeyPatch) -> None:
         time_without_observation_counts,
         the_wall_clock_makes_older,
         missing_events_are_ignored,
-        hidden_events_are_ignored,
         due_images_are_left,
         recent_images_are_not_kept,
         every_image_lost_its_tag,
@@ -157,7 +157,13 @@ def test_a_controller_with_a_bug_is_detected(mistake: Patch, monkeypatch: pytest
 def test_a_controller_with_a_bug_beside_an_agent_is_detected(mistake: Patch, monkeypatch: pytest.MonkeyPatch) -> None:
     mistake(monkeypatch)
     with pytest.raises(Violation):
-        live_beside_agents(MISTAKES_SHOW_WITHIN_NODES)
+        live_where(lambda node: node.has_agent, MISTAKES_SHOW_WITHIN_NODES, days=20.0)
+
+
+def test_a_controller_that_ignores_hidden_events_is_detected(monkeypatch: pytest.MonkeyPatch) -> None:
+    hidden_events_are_ignored(monkeypatch)
+    with pytest.raises(Violation):
+        live_where(lambda node: node.host.kind is Kind.PODMAN, 2 * MISTAKES_SHOW_WITHIN_NODES, days=30.0)
 
 
 @pytest.mark.parametrize("mistake", [evidence_never_ends, arrivals_are_never_open])
@@ -172,10 +178,10 @@ def live_on_nodes(nodes: int, days: float = 10.0) -> None:
         live(seed, days)
 
 
-def live_beside_agents(nodes: int) -> None:
-    """Only nodes with an agent: on others these mistakes have no effect."""
+def live_where(is_affected: Callable[[SimulatedNode], bool], nodes: int, days: float) -> None:
+    """Only nodes on which the mistake has an effect."""
     for seed in range(nodes):
         with TemporaryDirectory(dir=IN_MEMORY) as folder:
             node = SimulatedNode(seed, Path(folder))
-            if node.has_agent:
-                node.live(days=20.0)
+            if is_affected(node):
+                node.live(days)
