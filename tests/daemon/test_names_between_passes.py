@@ -21,21 +21,30 @@ def host(request: pytest.FixtureRequest) -> Iterator[Host]:
         yield host
 
 
-@pytest.mark.parametrize("then", ["pull", "load", "tag"])
+@pytest.mark.parametrize("then", ["pull", "load", "tag", "rmi"])
+@pytest.mark.parametrize("is_mount", [False, True])
 @pytest.mark.parametrize("known_as", ["app:stable", "mirror/app:1"])
-def test_a_pull_of_a_known_image_whose_new_name_moves_on_after_a_use(host: Host, known_as: str, then: str) -> None:
+def test_a_pull_of_a_known_image_whose_new_name_moves_on_after_a_use(
+    host: Host, known_as: str, then: str, is_mount: bool
+) -> None:
+    host.engine.pull("app:edge", content="0")
     known = host.engine.pull(known_as, content="1")
     host.engine.pull("app:2", content="2")
     host.engine.create("app:2")
     host.live(3_500)
     host.engine.pull("app:edge", content="1")
-    host.engine.run_briefly("app:edge")
+    if is_mount:
+        host.engine.create("app:2", mounts="app:edge")
+    else:
+        host.engine.run_briefly("app:edge")
     if then == "pull":
         host.engine.pull("app:edge", content="2")
     elif then == "load":
         host.engine.load("app:edge", content="3")
-    else:
+    elif then == "tag":
         host.engine.tag("app:2", "app:edge")
+    else:
+        host.engine.rmi("app:edge")
     host.clock.elapse(2.0)
     host.run_pass()
     host.live(200)

@@ -55,8 +55,8 @@ def event_from(row: Row) -> Event | None:
         return Event(EventKind.USED, None, fields.text(attributes, "image"), by_agent, action == "create")
     if kind == "image" and action in _IMAGE_EVENTS:
         event = _image_event(_IMAGE_EVENTS[action], fields.text(actor, "ID"), fields.text(attributes, "name"))
-        is_known = event.image or event.kind is not EventKind.PULLED
-        return event if is_known else replace(event, at=event_time_nanoseconds(row))
+        is_pull_of_name = event.kind is EventKind.PULLED and not event.image
+        return replace(event, at=event_time_nanoseconds(row)) if is_pull_of_name else event
     return None
 
 

@@ -14,6 +14,7 @@ import socket
 import struct
 import time
 from collections.abc import Iterable, Mapping, Sequence
+from contextlib import closing
 from dataclasses import field, replace
 from datetime import datetime
 from pathlib import Path
@@ -35,6 +36,8 @@ _PODMAN = "podman "
 UNKNOWN_CLOCK = _PODMAN
 """The run of a cursor of Podman if its clock may have stepped since: no replay from there is complete."""
 _CLOCK_STEP_SECONDS = 2
+_LOG_IS_READ_WITHIN_SECONDS = 10.0
+"""The answer of an engine that ignores `stream=false` does not end."""
 _ENGINES = ("dockerd", "podman")
 _PID_FILE = Path("/run/docker.pid")
 _RFC3339 = re.compile(r"(\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d)(?:\.(\d+))?(Z|[+-]\d\d:\d\d)")
@@ -237,7 +240,8 @@ def _kept_events(client: Client, asked: _Asked) -> list[Row]:
 def _logged_events(client: Client, cursor: int) -> list[Row]:
     """The events in Podman's log from there on. With `until` its answer is empty. Raises ErrorAnswer, ValueError."""
     query = {"since": in_seconds(replay_begins_at(cursor)), "stream": "false", "filters": json.dumps(EVENT_FILTER)}
-    return _rows_in(client.get(f"/events?{urlencode(query)}"))
+    with closing(client.open("GET", f"/events?{urlencode(query)}", _LOG_IS_READ_WITHIN_SECONDS)) as answer:
+        return _rows_in(answer.content)
 
 
 def _rows_in(answer: bytes) -> list[Row]:

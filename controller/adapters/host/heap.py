@@ -21,9 +21,8 @@ _LARGE_BYTES = 128 * 1024
 
 
 def expect_garbage() -> None:
-    """Search for garbage as often as Python does by default; `__main__` makes that seldom, for commands that end soon.
-
-    For commands that repeat their work.
+    """Search for garbage as often as Python does by default. For commands that repeat their work; for all others
+    `__main__` makes it seldom.
     """
     gc.set_threshold(_OBJECTS_BETWEEN_SEARCHES)
 

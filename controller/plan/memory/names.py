@@ -97,21 +97,21 @@ class Names:
             return frozenset({event.image})
         return self.images_named(event.name) or self._untagged
 
-    def may_have_meant(self, event: Event) -> frozenset[ImageId]:
-        """More images that an event without an ID may refer to. Docker does not show which image a pull gave the name.
+    def may_have_meant(self, text: str) -> frozenset[ImageId]:
+        """More images that a name may have meant for a moment. Docker does not show which image a pull gave the name.
         If the name moved on before the observation, it may have been any image, a known one too.
         """
-        if event.image or self._pulled_and_moved.isdisjoint(spellings(event.name)):
+        if self._pulled_and_moved.isdisjoint(spellings(text)):
             return frozenset()
         if not self._keeps_pulled_digests:
             return frozenset(image.id for image in self._images())
-        repository = reference_from_engine(event.name).repository
+        repository = reference_from_engine(text).repository
         others = (ids for name, ids in self._ids.items() if reference_from_engine(name).repository == repository)
-        return frozenset().union(*others)
+        return self._untagged.union(*others)  # With the tag, Docker removes the digest too.
 
     @cached_property
     def _pulled_and_moved(self) -> frozenset[str]:
-        """Names that an event without an ID pulled, and that another event may have moved."""
+        """Names that an event without an ID pulled, and that no image has now or another event may have moved."""
         pulls: dict[str, set[int]] = {}
         for event in self._events:
             if event.kind is EventKind.PULLED and not event.image and "@" not in event.name:
@@ -119,12 +119,12 @@ class Names:
         return frozenset(name for name, times in pulls.items() if len(times) > 1 or self._may_have_moved(name))
 
     def _may_have_moved(self, name: str) -> bool:
-        """True if an event other than a pull may have given this name to the image that has it now."""
-        holders = self._current.get(name)
-        return any(
+        """True if an event other than a pull may have given this name to the image that has it now, or removed it."""
+        holders = self._current.get(name, set())
+        return not holders or any(
             name in spellings(event.name)
             if event.kind is EventKind.TAGGED
-            else event.kind in _WITH_ANY_NAMES and (not event.image or holders is None or event.image in holders)
+            else event.kind in _WITH_ANY_NAMES and (not event.image or event.image in holders)
             for event in self._events
         )
 

@@ -243,7 +243,8 @@ def _activities(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> 
     """Activity by image in this observation and the events before it."""
     activities: dict[ImageId, ImageActivity] = {}
     for event in inputs.news.events:
-        for image in inputs.names.images_of(event) | inputs.names.may_have_meant(event):
+        others = frozenset[ImageId]() if event.image else inputs.names.may_have_meant(event.name)
+        for image in inputs.names.images_of(event) | others:
             activities[image] = _with_event(activities.get(image, NO_ACTIVITY), event)
     known, seen = inputs.known, inputs.seen
     building = images_of_builds(seen, inputs.news.events, known.records, known.layers, inputs.now)
@@ -272,7 +273,10 @@ def _mounted(inputs: _Inputs) -> Mapping[str, tuple[ImageId, ...]]:
 
 
 def _perhaps_mounted(inputs: _Inputs, container: Container) -> Iterable[ImageId]:
-    """Images that a new container may mount by a name that has moved since: untagged images of that repository."""
+    """Images that a new container may mount by a name that has moved since: untagged images of that repository, and
+    all that a pulled name may have meant.
+    """
+    yield from chain.from_iterable(map(inputs.names.may_have_meant, container.mounted_images))
     repositories = {reference_from_engine(name).repository for name in container.mounted_images}
     for image_id, image in inputs.seen.images.items():
         record = inputs.known.records.get(image_id)
