@@ -46,8 +46,8 @@ def test_nothing_is_removed_too_early_and_everything_due_is_removed(
     line = f"{total}; violations {len(violations)}"
     record_property("simulation", line)
     print(f"\n{line}")
-    assert not violations, violations[0]
-    assert total.removals > DAYS / 2
+    assert not violations, violations[0]  # Removals that are missing are violations too.
+    assert total.removals > DAYS / 4, "hardly anything was to be removed; four nodes differ much"
 
 
 def nothing_settles(patch: pytest.MonkeyPatch) -> None:
