@@ -13,7 +13,7 @@ The map, from top to bottom; README.md beside this file explains it. Imports go 
     policy/       text/ (bytes to tree), document/ (tree to policy, with all its problems)
     image/        references, patterns over them, layers
     constraint/   the property and constraint language of Open Horizon
-    settings, instant, quantity, printable, pattern, spelling, value, log_events, errors
+    settings, instant, quantity, printable, json_text, pattern, spelling, value, log_events, errors
 
 Read in this order: plan/verdict/verdict.py, plan/verdict/judge.py, plan/verdict/planner.py, plan/verdict/decision.py,
 daemon/reconcile.py, daemon/removal/remover.py, daemon/loop.py.

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 
 from controller.adapters.engine.address import Address
 from controller.errors import InvalidSettings
+from controller.json_text import decoded
 from controller.plan.memory.memory import Memory
 from controller.settings import Settings, docker_folder, environment
 from controller.value import dataclass
@@ -110,8 +110,8 @@ def _require_default_context(environment: Mapping[str, str]) -> None:
 
 def _current_context(environment: Mapping[str, str]) -> str:
     try:
-        context = json.loads(Path(docker_folder(environment), "config.json").read_text()).get("currentContext")
-    except (OSError, ValueError, AttributeError, RecursionError):
+        context = decoded(Path(docker_folder(environment), "config.json").read_text()).get("currentContext")
+    except (OSError, ValueError, AttributeError):
         return ""
     return context if isinstance(context, str) else ""
 

@@ -4,7 +4,6 @@ apply.
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -18,6 +17,7 @@ from requests.structures import CaseInsensitiveDict
 from controller.adapters.engine.address import Address
 from controller.adapters.engine.transport import ANSWER_WITHIN_SECONDS, REACHED_WITHIN_SECONDS, adapter_for
 from controller.errors import EngineUnavailable, EngineUnreachable
+from controller.json_text import decoded
 from controller.printable import printable
 from controller.value import dataclass
 
@@ -115,9 +115,9 @@ def _require_files(certificates: str, address: Address) -> None:
 def _agreed_version(client: Client) -> str:
     """The highest API version that both support. Raises EngineUnavailable."""
     try:
-        highest = json.loads(client.get("/version"))["ApiVersion"]
+        highest = decoded(client.get("/version"))["ApiVersion"]
         numbers = _is_api_version(highest)
-    except (ValueError, TypeError, KeyError, RecursionError) as error:
+    except (ValueError, TypeError, KeyError) as error:
         raise EngineUnavailable(f"invalid response to version: {printable(repr(error))}") from error
     except ErrorAnswer as answer:
         raise EngineUnavailable(f"the engine answered version with {answer.status}: {answer}") from answer
@@ -130,7 +130,7 @@ def _message_of(answer: requests.Response) -> str:
     """The engine's error message; else the start of the text."""
     text = next(answer.iter_content(_LONGEST_MESSAGE_BYTES), b"").decode(errors="replace")
     try:
-        message = json.loads(text)["message"]
-    except (ValueError, TypeError, KeyError, RecursionError):
+        message = decoded(text)["message"]
+    except (ValueError, TypeError, KeyError):
         message = text or answer.reason or "no message"
     return printable(str(message).strip(), longest=1_000)

@@ -6,7 +6,6 @@ node that does so counts at the Exchange as a running agent.
 
 from __future__ import annotations
 
-import json
 import ssl
 import time
 from contextlib import suppress
@@ -23,6 +22,7 @@ from controller import __version__
 from controller.adapters.exchange.credentials import Credentials
 from controller.adapters.exchange.trust import trusted, why_not_trusted
 from controller.errors import ExchangeBusy, ExchangeUnavailable, InvalidSettings
+from controller.json_text import decoded
 from controller.policy.document.exchange_answer import ExchangePolicy, read_answer
 from controller.printable import printable
 from controller.settings import environment
@@ -136,9 +136,9 @@ def _require_own(organisation: str, credentials: Credentials) -> None:
 def _require_organisation(status: int, body: bytes, organisation: str) -> None:
     """The Exchange answers in the same way for an organisation without policies and for one that does not exist."""
     try:
-        answer = json.loads(body)
+        answer = decoded(body)
         known = answer.get("orgs") if isinstance(answer, dict) else None
-    except (ValueError, RecursionError):
+    except ValueError:
         raise ExchangeBusy("invalid response: the organisation is not valid JSON (truncated?)") from None
     if isinstance(known, dict) and status == _NONE and not known:
         raise ExchangeUnavailable(f"the organisation {organisation} does not exist (check --org)")
@@ -193,8 +193,8 @@ def _check_status(response: requests.Response, patience: ExchangeTimeouts) -> No
 def _message_in(body: bytes) -> str:
     """The field `msg` of an answer that is an error; empty if there is none."""
     try:
-        answer = json.loads(body)
-    except (ValueError, RecursionError):
+        answer = decoded(body)
+    except ValueError:
         return ""
     said = answer.get("msg") if isinstance(answer, dict) else None
     return printable(said[:_SHOWN].strip()) if isinstance(said, str) else ""

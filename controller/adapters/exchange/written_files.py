@@ -16,6 +16,7 @@ from pathlib import Path
 
 from controller.adapters.folder.files import LIST, read_regular
 from controller.errors import DeliveryFailed
+from controller.json_text import decoded
 from controller.value import dataclass
 
 LOCK = ".imagectl-sync.lock"
@@ -173,9 +174,9 @@ class _Round:
 def _read_list(folder: Path) -> Deliveries | None:
     """None if the list is missing or invalid."""
     try:
-        files = json.loads(read_regular(folder / LIST, _LONGEST_LIST))["files"]
+        files = decoded(read_regular(folder / LIST, _LONGEST_LIST))["files"]
         return {str(file): str(digest) for file, digest in files.items() if _is_plain(file)}
-    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError, RecursionError):
+    except (FileNotFoundError, ValueError, TypeError, KeyError, AttributeError):
         return None
 
 

@@ -6,7 +6,6 @@ two deliveries do not mix.
 
 from __future__ import annotations
 
-import json
 import stat
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -18,6 +17,7 @@ from controller.adapters.folder.files import STOP_FILE, FileContent, policy_file
 from controller.adapters.folder.mounts import Mount, mount_of, mounts
 from controller.adapters.folder.revision import Delivery, date_of, delivery_of
 from controller.errors import InvalidSettings
+from controller.json_text import decoded
 from controller.policy.document.parse import FolderReading, Parsed, parse_documents, refuse_duplicates
 from controller.policy.problem import Problem, Severity
 from controller.value import dataclass
@@ -204,8 +204,8 @@ def _scan_once(folder: Path) -> _FolderScan:
 def _names_no_file(file: Path) -> bool:
     """True for a list of `imagectl sync` without a file."""
     try:
-        return bool(json.loads(read_regular(file)) == {"files": {}})
-    except (OSError, ValueError, RecursionError):
+        return bool(decoded(read_regular(file)) == {"files": {}})
+    except (OSError, ValueError):
         return False
 
 

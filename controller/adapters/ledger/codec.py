@@ -17,6 +17,7 @@ from types import NoneType, UnionType
 from typing import Any, Union, get_args, get_origin
 
 from controller.image.reference import Reference, reference_from_engine
+from controller.json_text import decoded as read_json
 from controller.value import types_of
 
 _Decode = Callable[[Any], Any]
@@ -33,7 +34,7 @@ def encoded(value: object) -> str:
 
 def decoded(kind: Any, text: str) -> Any:
     """The value of that type. Raises ValueError, UnknownValueError."""
-    return _decoder(kind)(json.loads(text))
+    return _decoder(kind)(read_json(text))
 
 
 def _plain(value: Any) -> Any:

@@ -20,6 +20,7 @@ from controller.adapters.ledger.report import CREATE as CREATE_REPORT
 from controller.adapters.ledger.reserve import CREATE as CREATE_ROOM
 from controller.adapters.ledger.rows import PARTS, StoredRow, key_text, row_of, sealed
 from controller.errors import LedgerUnavailable
+from controller.json_text import decoded as read_json
 from controller.plan.memory.memory import Memory
 
 SCHEMA_VERSION = 3
@@ -175,7 +176,7 @@ def _rows_of_1(db: sqlite3.Connection) -> Iterator[StoredRow]:
             key = row[0] if keys == 1 else row[:keys]
             yield sealed(table, key_text(key), json.dumps(_VALUE_OF_1[table](dict(zip(names, row, strict=True)))))
     yield sealed("expected", "", json.dumps(expected))
-    yield from _facts_of_1({name: json.loads(value) for name, value in db.execute("SELECT name, value FROM facts")})
+    yield from _facts_of_1({name: read_json(value) for name, value in db.execute("SELECT name, value FROM facts")})
 
 
 def _without(*names: str) -> Callable[[dict[str, Any]], dict[str, Any]]:
@@ -186,11 +187,11 @@ _VALUE_OF_1: Mapping[str, Callable[[dict[str, Any]], dict[str, Any]]] = {
     "images": lambda row: {
         "id": row.pop("image"),
         **row,
-        "tags": json.loads(row["tags"]),
-        "digests": json.loads(row["digests"]),
+        "tags": read_json(row["tags"]),
+        "digests": read_json(row["digests"]),
         "keep": bool(row["keep"]),
     },
-    "records": lambda row: {**_without("image")(row), "names": json.loads(row["names"])},
+    "records": lambda row: {**_without("image")(row), "names": read_json(row["names"])},
     "layers": lambda row: row,
     "evidence": _without("image"),
     "attempts": _without("image", "reference"),

@@ -18,6 +18,7 @@ from zlib import crc32
 from controller.adapters.ledger.clock_file import ClockFile
 from controller.adapters.ledger.codec import decoded
 from controller.adapters.ledger.file import DamagedError, ledger_errors, reader_of
+from controller.json_text import decoded as read_json
 from controller.plan.memory.ledger_clock import Anchor, LedgerClock
 from controller.plan.report.rows import as_values, row_from
 
@@ -106,7 +107,7 @@ class ReportReader:
         parameters = (kind,) if keys is None else (kind, json.dumps(list(keys)))
         values = self._select(f"SELECT value FROM report WHERE kind = ? {chosen} ORDER BY key", *parameters)
         with self._parsing():
-            return [row_from(row_type, each) for each in json.loads(f"[{','.join(values)}]")]
+            return [row_from(row_type, each) for each in read_json(f"[{','.join(values)}]")]
 
     def keys(self, kind: str) -> list[str]:
         """The keys of all rows of a kind."""

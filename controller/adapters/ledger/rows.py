@@ -17,6 +17,7 @@ from controller.adapters.ledger.codec import UnknownValueError, decoded, encoded
 from controller.adapters.ledger.file import DamagedError, NewerError
 from controller.image.image import Image
 from controller.instant import Instant
+from controller.json_text import decoded as read_json
 from controller.plan.memory.ledger_clock import Anchor, LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation
@@ -143,7 +144,7 @@ def _name(part: object) -> str:
 
 def _key(row: StoredRow) -> Any:
     """The key; an ID is kept once, with the values that name it."""
-    return tuple(json.loads(row.key)) if row.key.startswith("[") else intern(row.key)
+    return tuple(read_json(row.key)) if row.key.startswith("[") else intern(row.key)
 
 
 def _value(row: StoredRow) -> Any:
@@ -151,7 +152,7 @@ def _value(row: StoredRow) -> Any:
         return decoded(PARTS[row.part].kind, row.value)
     except UnknownValueError as error:
         raise NewerError(f"{row.part}: {error}") from error
-    except (ValueError, TypeError, RecursionError) as error:
+    except (ValueError, TypeError) as error:
         raise DamagedError(f"{row.part}: {error}") from error
 
 

@@ -13,6 +13,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from controller.instant import Instant
+from controller.json_text import decoded
 
 _RUN = Path("/run/image-controller")
 _TOLERATED_SECONDS = 0.001
@@ -55,7 +56,7 @@ class SaveMark:
         if self._file is None or last is None:
             return False
         try:
-            mark = json.loads(self._file.read_text())
+            mark = decoded(self._file.read_text())
             boot, uptime = str(mark["boot"]), float(mark["uptime_seconds"])
         except (OSError, ValueError, KeyError, TypeError):
             return False

@@ -25,6 +25,7 @@ from controller.adapters.node.agent_answers import (
 )
 from controller.adapters.node.record_stream import items
 from controller.errors import AgentUnavailable, InvalidSettings
+from controller.json_text import decoded
 from controller.plan.node.agent import NodeAnswer
 from controller.value import dataclass
 
@@ -128,7 +129,7 @@ class _Call:
             raise AgentUnavailable(self._in_words(error, path)) from error
         try:
             return _read_json(body)
-        except (ValueError, RecursionError):
+        except ValueError:
             raise AgentUnavailable(f"gave invalid JSON at {path} (truncated?)") from None
 
     def read(self, path: str, reader: RecordReader) -> None:
@@ -138,7 +139,7 @@ class _Call:
             for item in items(self._pieces(path, self._limits.longest)):
                 reader.take(item)
             reader.end()
-        except (OSError, HTTPException, ValueError, RecursionError, _TooLongError) as error:
+        except (OSError, HTTPException, ValueError, _TooLongError) as error:
             self._connection.close()
             if not reader.cut_short():
                 raise AgentUnavailable(self._cut_in_words(error, path)) from None
@@ -201,7 +202,7 @@ def _check_status(response: HTTPResponse, path: str) -> None:
 
 def _read_json(body: bytes) -> object:
     """Raises ValueError also for halves of characters, which JSON can escape and UTF-8 cannot encode."""
-    value = json.loads(body)
+    value = decoded(body)
     if b"\\ud" in body.lower():
         json.dumps(value, ensure_ascii=False).encode()
     return value

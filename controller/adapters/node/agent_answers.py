@@ -7,7 +7,6 @@ Upstream: anax api/path_node.go, path_node_policy.go, path_agreement.go, path_se
 
 from __future__ import annotations
 
-import json
 from abc import ABC, abstractmethod
 from collections.abc import Iterable, Iterator, Mapping
 from functools import lru_cache
@@ -15,6 +14,7 @@ from typing import Any
 
 from controller.adapters.node.record_stream import End, Item
 from controller.errors import AgentUnavailable
+from controller.json_text import decoded
 from controller.plan.node.agent import AgentAnswer, Agreement, NodeSource
 from controller.plan.node.node import Node, full_pattern, management_view
 from controller.printable import printable
@@ -222,8 +222,8 @@ def _images_in_short(text: str) -> tuple[str, ...]:
 def _images_in(text: str) -> tuple[str, ...]:
     where = _OF_DEFINITION
     try:
-        deployment = json.loads(text or "{}")
-    except (ValueError, RecursionError):
+        deployment = decoded(text or "{}")
+    except ValueError:
         raise AgentUnavailable(f"gave an invalid answer: {where}: expected JSON") from None
     services = _mapping(_mapping(deployment or {}, where).get("services") or {}, where)
     images = (_text(_mapping(each, where).get("image") or "", where, may_be_empty=True) for each in services.values())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
@@ -16,6 +15,7 @@ from controller.adapters.folder.files import (
     read_policy_file,
 )
 from controller.errors import InvalidSettings
+from controller.json_text import decoded_at
 from controller.plan.scope.candidate import Candidate, PlanOfNode
 from controller.plan.verdict.verdict import Reason
 from controller.policy.document.node_document import NodeDocument, ParsedNodes, parse_node_line, parse_nodes
@@ -98,15 +98,15 @@ def read_plans(file: Path) -> tuple[PlanOfNode, ...]:
         return tuple(map(_plan, _values(file.read_text(encoding="utf-8"))))
     except OSError as error:
         raise InvalidSettings(f"{file} cannot be read: {error.strerror}") from error
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise InvalidSettings(f"{file} is not output of `imagectl plan -o json`") from error
 
 
 def _values(text: str) -> Iterator[Any]:
     """The JSON values of the text, each on one line or many."""
-    decoder, at = json.JSONDecoder(), 0
+    at = 0
     while begins := _not_blank.search(text, at):
-        value, at = decoder.raw_decode(text, begins.start())
+        value, at = decoded_at(text, begins.start())
         yield value
 
 

@@ -8,17 +8,16 @@ memory at a time.
 from __future__ import annotations
 
 import codecs
-import json
 import re
 from collections.abc import Iterable, Iterator
 from enum import Enum
 
+from controller.json_text import decoded_at
 from controller.value import dataclass
 
 LONGEST_RECORD = 4 * 2**20
 """Characters."""
 _LEVELS = 2
-_decoder = json.JSONDecoder()
 _OF_NUMBERS = "0123456789.eE+-"
 _blank = re.compile(r"[ \t\n\r]*")
 
@@ -41,7 +40,7 @@ class Item:
 
 
 def items(pieces: Iterable[bytes]) -> Iterator[Item]:
-    """All items of one JSON text. Raises ValueError or RecursionError where the text is not valid JSON."""
+    """All items of one JSON text. Raises ValueError where the text is not valid JSON."""
     text = _Text(pieces)
     yield from _items(text, ())
     if text.peek():
@@ -120,11 +119,11 @@ class _Text:
             raise ValueError(f"expected {character}")
 
     def value(self) -> object:
-        """Read one value. Raises ValueError, RecursionError."""
+        """Read one value. Raises ValueError."""
         self.peek()
         while True:
             try:
-                value, end = _decoder.raw_decode(self._text, self._at)
+                value, end = decoded_at(self._text, self._at)
             except ValueError:
                 if not self._grow(2 * (len(self._text) - self._at)):
                     raise

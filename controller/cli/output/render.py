@@ -14,6 +14,7 @@ from typing import Any, Generic, TypeVar
 import click
 
 from controller import settings
+from controller.json_text import decoded
 from controller.plan.report.rows import as_values
 from controller.printable import printable
 from controller.value import dataclass
@@ -122,4 +123,4 @@ def dumped(values: Any, form: str) -> str:
         return text
     import yaml
 
-    return yaml.safe_dump(json.loads(text), sort_keys=False, allow_unicode=True, width=120).rstrip()
+    return yaml.safe_dump(decoded(text), sort_keys=False, allow_unicode=True, width=120).rstrip()

@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from hashlib import sha256
 
 from controller.errors import ExchangeBusy, ExchangeUnavailable
+from controller.json_text import decoded
 from controller.policy.document.image_property import unfolded
 from controller.policy.problem import quoted
 from controller.value import dataclass
@@ -39,15 +40,13 @@ class ExchangePolicy:
 def read_answer(body: bytes, organisation: str) -> tuple[ExchangePolicy, ...]:
     """All policies of the organisation. Raises ExchangeUnavailable if the answer is incomplete or invalid."""
     try:
-        answer = json.loads(body, object_pairs_hook=_without_repeats, parse_float=_finite, parse_constant=_finite)
+        answer = decoded(body, _decoder)
         documents = answer.get("managementPolicy") if isinstance(answer, dict) else None
         if not isinstance(documents, dict):
             raise ExchangeUnavailable('invalid response: no "managementPolicy" (is this an Exchange?)')
         return tuple(_policy(name, document, organisation) for name, document in sorted(documents.items()))
     except ValueError as error:
         raise ExchangeBusy(f"invalid response: not valid JSON (truncated?): {error}") from None
-    except RecursionError:
-        raise ExchangeUnavailable("invalid response: nested too deeply") from None
 
 
 def file_name(name: str) -> str:
@@ -100,3 +99,6 @@ def _finite(text: str) -> float:
     if not math.isfinite(number):
         raise ValueError(f"{quoted(text)} is not a number that JSON can hold")
     return number
+
+
+_decoder = json.JSONDecoder(object_pairs_hook=_without_repeats, parse_float=_finite, parse_constant=_finite)

@@ -10,6 +10,7 @@ import re
 from bisect import bisect_right
 
 from controller.errors import InvalidText
+from controller.json_text import decoded_at
 from controller.policy.problem import quoted
 from controller.policy.text.scalars import LONGEST_NUMBER, Ambiguous, Value, read_float
 from controller.policy.text.tree import Builder, Node, Scalar
@@ -18,7 +19,6 @@ _blanks = re.compile(r"[ \t\n]*")
 _number = re.compile(r"-?(?:0|[1-9][0-9]*)(\.[0-9]+)?([eE][-+]?[0-9]+)?")
 _word = re.compile(r"[A-Za-z]+")
 _words: dict[str, Value] = {"null": None, "true": True, "false": False}
-_decoder = json.JSONDecoder()
 
 
 def read_json(text: str, builder: Builder) -> Node:
@@ -84,7 +84,7 @@ class _Reader:
 
     def string(self) -> None:
         try:
-            text, end = _decoder.raw_decode(self.text, self.at)
+            text, end = decoded_at(self.text, self.at)
         except json.JSONDecodeError as error:
             self.at = error.pos
             raise self.refuse(f"{error.msg[:1].lower()}{error.msg[1:].removesuffix(' at')}") from None

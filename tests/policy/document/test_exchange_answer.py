@@ -97,7 +97,10 @@ def test_no_policies_is_an_answer() -> None:
         (b'{"managementPolicy": {"myorg/a": {"x": ' + b"9" * 5000 + b"}}}", "not valid JSON"),
         (b'{"managementPolicy": {"myorg/a": {}, "myorg/a": {}}}', "duplicate name"),
         (b'{"managementPolicy": {"myorg/a": {"enabled": false, "enabled": true}}}', "duplicate name"),
-        (b'{"managementPolicy": {"myorg/a": ' + b"[" * 99_999 + b"]" * 99_999 + b"}}", "nested too deeply"),
+        (
+            b'{"managementPolicy": {"myorg/a": ' + b"[" * 99_999 + b"]" * 99_999 + b"}}",
+            "nested more than 100 levels deep",
+        ),
         (b'\xff{"managementPolicy": {}}', "not valid JSON"),
         (b"{}", 'no "managementPolicy"'),
         (b"[]", 'no "managementPolicy"'),
