@@ -21,7 +21,7 @@ REMOVAL = [*INTENT, *["outcome", "freed_bytes", "exactness", "wall_seconds", "me
 _CLOCK_IS_SET_SECONDS = 365 * 86_400
 """An earlier wall time means that the host's clock was not set."""
 _NUMBER, _BYTES = (float, int), (int, type(None))
-_INTENT_TYPES = (str, str, str, str, int, str, _NUMBER, int)
+_INTENT_TYPES = (str, str, str, str, int, str, _NUMBER, _BYTES)
 _REMOVAL_TYPES = (*_INTENT_TYPES, str, _BYTES, str, _NUMBER, str, str)
 
 

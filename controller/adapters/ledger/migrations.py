@@ -162,7 +162,7 @@ def _from_1(db: sqlite3.Connection) -> None:
     for table, found in kept.items():
         if found:
             db.executemany(f"INSERT INTO {table} VALUES ({', '.join('?' * len(found[0]))})", found)
-    put_names(db, (name for (name,) in names))
+    put_names(db, (name for (name,) in names if isinstance(name, str)))  # Else only this download is not known.
 
 
 def _rows_of_1(db: sqlite3.Connection) -> Iterator[StoredRow]:

@@ -231,6 +231,19 @@ def test_the_history_has_all_of_a_removal(ledger: Ledger, file: Path) -> None:
     assert history(file) == removals
 
 
+def test_an_image_of_unknown_size_is_in_intents_and_in_the_history(ledger: Ledger, file: Path) -> None:
+    """Where the engine's size is invalid, or where its rows of one image differ."""
+    unknown = replace(an_intent(), size_bytes=None)
+    ledger.intend([unknown, an_intent("b:1")])
+    assert ledger.open_intents()[0] == unknown
+    removal = replace(a_removal(), intent=unknown)
+    ledger.record([removal])
+    ledger.close()
+    again = Ledger(file)
+    assert (again.resets, again.open_intents(), history(file)) == (0, (an_intent("b:1"),), [removal])
+    again.close()
+
+
 def test_the_history_can_be_filtered_by_time_and_outcome(ledger: Ledger, file: Path) -> None:
     year = 365 * 86_400.0
     removals = [("old:1", 40 * year), ("unset:1", 5.0), ("new:1", 50 * year)]

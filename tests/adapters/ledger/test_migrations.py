@@ -117,6 +117,16 @@ def test_a_schema_1_that_no_release_wrote_is_damaged(file: Path, change: str) ->
     ledger.close()
 
 
+@pytest.mark.parametrize("name", ["NULL", "1", "2.5", "x'ff'"])
+def test_a_name_for_record_download_that_is_no_text_is_left_out(file: Path, name: str) -> None:
+    with closing(sqlite3.connect(file)) as db:
+        db.execute(f"INSERT INTO inbox (name) VALUES ({name})")
+        db.commit()
+    ledger = Ledger(file)
+    assert (ledger.resets, ledger.load(), ledger.inbox()[1]) == (0, what_0_1_0_knew(), ("late:1",))
+    ledger.close()
+
+
 def test_a_conversion_that_is_interrupted_leaves_the_old_ledger(file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     def fail(*_: object) -> None:
         raise KeyboardInterrupt
