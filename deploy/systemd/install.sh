@@ -1,5 +1,6 @@
 #!/usr/bin/env bash
-# Installs the controller as a systemd service from this source tree. May be run again at any time: an update.
+# Installs the controller as a systemd service from this source tree. May be run again at any time: an update. An update
+# does not start what was stopped before; --once and --service do.
 #
 #   install.sh [--once|--service] [--engine docker|podman] [--gitops] [--wheel FILE|--wheelhouse FOLDER] [--root FOLDER]
 #   install.sh --user [--engine docker|podman] [--wheel FILE|--wheelhouse FOLDER]
@@ -14,17 +15,20 @@
 #   --wheelhouse install from a folder that deploy/wheelhouse.sh made, without a package index
 #   --root       install into a file system that is not running, such as an image: nothing is started
 #   --user       for the rootless engine of this user (default: podman), under systemctl --user; needs no root
-#   --uninstall  remove what was installed; --purge also the settings, the policies, the ledger and its history
+#   --uninstall  remove what was installed; --purge also the settings, drop-ins, policies, the ledger and its history
 #
 # The program goes to /opt/image-controller, settings to /etc/image-controller; neither settings nor policies that are
 # there are touched. With --user they go to ~/.local/share, ~/.config and ~/.local/bin. Needs Python 3.11 or newer with
 # its venv module, and a package index that pip can reach or a wheelhouse.
 set -euo pipefail
+umask 022 # the service runs as another user
 here=$(cd "$(dirname "$0")" && pwd)
 source=$(dirname "$(dirname "$here")")
 from_git=/var/lib/image-controller-policies/current
-root='' wheel='' wheelhouse='' mode='' engine='' gitops='' uninstall='' purge='' for_user=''
+root='' wheel='' wheelhouse='' mode='' engine='' gitops='' uninstall='' purge='' for_user='' is_asked='' work=''
 program=/opt/image-controller
+manager=(systemctl)
+found=() # units of an earlier installation
 units=(image-controller.service image-controller-once.service image-controller-once.timer
     image-controller-policies.service image-controller-policies.timer)
 
@@ -41,28 +45,47 @@ usage() {
 is_running_system() { [[ -z $root && -d /run/systemd/system ]]; }
 
 keep_choices() {
-    local to=$root/etc/systemd/system
+    local to=$root/etc/systemd/system unit
+    for unit in "${units[@]}"; do [[ ! -e $to/$unit ]] || found+=("$unit"); done
+    is_asked=$mode
     if [[ -z $mode ]]; then
         mode=service
-        [[ ! -e $to/timers.target.wants/image-controller-once.timer ]] || mode=timer
+        [[ ! -L $to/timers.target.wants/image-controller-once.timer ]] || mode=timer
     fi
     [[ ! -e $to/image-controller-policies.service ]] || gitops=yes
     if [[ -z $engine && -e $to/image-controller.service.d/podman.conf ]]; then engine=podman; fi
 }
 
+check_group() {
+    local dropin=image-controller.service.d/group.conf
+    [[ $engine != podman ]] && is_running_system && ! getent group docker >/dev/null || return 0
+    ! grep -qs '^SupplementaryGroups=$' "/etc/systemd/system/$dropin" || return 0
+    echo "${0##*/}: there is no group 'docker': use --engine podman; or, if another group owns the engine's socket, write" >&2
+    echo "    [Service]" $'\n    SupplementaryGroups=' $'\n    SupplementaryGroups=GROUP' >&2
+    fail "into /etc/systemd/system/$dropin, and for --once into ${dropin/./-once.}"
+}
+
+is_of_this_installation() { [[ $(readlink "$1") == "$program/bin/imagectl" ]]; }
+
+clean_up() { # also after an interruption, or on a full disk
+    rm -rf "$work" "$root$program.new"
+    [[ -e $root$program || ! -e $root$program.old ]] || mv "$root$program.old" "$root$program"
+}
+
 install_program() {
-    local venv=$root$program commands=${1:-$root/usr/local/bin} python work pip
-    python=${PYTHON:-$(PATH=/usr/local/bin:/usr/bin:/bin command -v python3)} || python=python3
-    [[ -n $for_user || $(readlink -f "$python") != /home/* && $(readlink -f "$python") != /root/* ]] ||
+    local venv=$root$program commands=${1:-$root/usr/local/bin} wanted=${PYTHON:-python3} python pip text
+    python=$(PATH=/usr/local/bin:/usr/bin:/bin command -v "$wanted" || command -v "$wanted") || python=$wanted
+    [[ -n $for_user || ! $(readlink -f "$python") =~ ^/(home|root)/ || $python != */* ]] ||
         fail "the service cannot see $python in a home folder: name another one with PYTHON=/path/to/python3"
     "$python" -c 'import ensurepip, sys, venv; sys.exit(sys.version_info < (3, 11))' 2>/dev/null ||
-        fail "$python is older than 3.11 or lacks its venv module (Debian: apt install python3-venv)"
+        fail "$python is missing, older than 3.11 or lacks its venv module (Debian: apt install python3-venv)"
+    [[ ! -e $commands/imagectl && ! -L $commands/imagectl ]] || is_of_this_installation "$commands/imagectl" ||
+        fail "$commands/imagectl is of another installation: remove that first (pipx uninstall edge-image-controller)"
+    trap clean_up EXIT
     work=$(mktemp -d)
-    # shellcheck disable=SC2064  # the folder of now
-    trap "rm -rf '$work'" EXIT
     [[ -n $wheel ]] || wheel=$(find "${wheelhouse:-$work}" -name 'edge_image_controller-*.whl' | sort -V | tail -n 1)
     [[ -n $wheel || -z $wheelhouse ]] || fail "$wheelhouse has no wheel of the controller: make it with deploy/wheelhouse.sh"
-    [[ -n $wheel ]] || PYTHON=$python "$source/deploy/build.sh" "$work"
+    [[ -n $wheel ]] || PYTHON=$python bash "$source/deploy/build.sh" "$work"
     [[ -n $wheel ]] || wheel=$(echo "$work"/*.whl)
     mkdir -p "$(dirname "$venv")"
     "$python" -m venv --clear "$venv.new"
@@ -72,9 +95,13 @@ install_program() {
     "${pip[@]}" --no-deps "$wheel"
     "$venv.new/bin/python" -m pip uninstall --quiet --yes --disable-pip-version-check pip setuptools 2>/dev/null
     find "$venv.new/bin" ! -name imagectl ! -name 'python*' -type f -delete
-    sed -i "1s|^#!.*|#!$program/bin/python|" "$venv.new/bin/imagectl"
-    rm -rf "$venv"
+    text=$(<"$venv.new/bin/imagectl")
+    echo "${text//"$venv.new/bin/"/"$program/bin/"}" >"$venv.new/bin/imagectl"
+    sync --file-system "$venv.new/bin/imagectl" # else a power cut may leave a new program of empty files
+    rm -rf "$venv.old"
+    [[ ! -e $venv ]] || mv "$venv" "$venv.old"
     mv "$venv.new" "$venv"
+    rm -rf "$venv.old"
     install -d "$commands"
     ln -sfn "$program/bin/imagectl" "$commands/imagectl"
 }
@@ -111,33 +138,48 @@ warn_of_timer() {
     echo "note: no idle time counts over a reboot. A host that is on for an hour at a time needs the service: --service"
 }
 
+run_unit() { # UNIT
+    if [[ -n $is_asked || " ${found[*]} " != *" $1 "* ]]; then
+        "${manager[@]}" enable --quiet "$1"
+    elif [[ $("${manager[@]}" is-active "$1") == inactive ]]; then
+        echo "installed; $1 did not run before and was not started. To start it: ${manager[*]} enable --now $1"
+        return
+    fi
+    "${manager[@]}" restart "$1"
+    echo "installed and started: ${manager[*]} status $1"
+}
+
 start() {
-    local unit=image-controller.service other=image-controller-once.timer
+    local unit=image-controller.service other=image-controller-once.timer delivery=${gitops:+image-controller-policies.timer}
     [[ $mode == service ]] || { unit=image-controller-once.timer other=image-controller.service; }
     if ! is_running_system; then
-        echo "installed; nothing was started. On the system itself: systemctl enable --now $unit"
+        echo "installed; nothing was started. On the system itself: systemctl enable --now $unit${delivery:+ $delivery}"
         warn_of_timer
         return
     fi
     [[ -z $gitops ]] || systemd-sysusers /etc/sysusers.d/image-controller-policies.conf
-    [[ $engine == podman ]] || getent group docker >/dev/null ||
-        fail "there is no group 'docker': use --engine podman, or set SupplementaryGroups= in the unit to the group that owns the engine's socket"
     systemctl daemon-reload
     systemctl disable --quiet --now "$other"
-    [[ -z $gitops ]] || systemctl enable --quiet --now image-controller-policies.timer
-    systemctl enable --quiet "$unit"
-    systemctl restart "$unit"
-    echo "installed and started: systemctl status $unit"
+    [[ -z $gitops ]] || run_unit "$delivery"
+    run_unit "$unit"
     warn_of_timer
 }
 
 uninstall() {
     local unit to=$root/etc/systemd/system
+    [[ ! -e $root/usr/lib/image-controller/take-over ]] ||
+        fail "the .deb, which uses the same settings and ledger, is installed: apt remove image-controller removes it
+    (/usr/lib/image-controller/take-over removes what install.sh installed, and lets the .deb run)"
     if is_running_system; then
         for unit in "${units[@]}"; do systemctl disable --quiet --now "$unit" 2>/dev/null || true; done
     fi
-    for unit in "${units[@]}"; do rm -rf "${to:?}/$unit" "${to:?}/$unit.d"; done
-    rm -rf "$root"/opt/image-controller{,.new} "$root"/usr/local/{bin/imagectl,lib/image-controller} \
+    for unit in "${units[@]}"; do
+        rm -f "$to/$unit" "$to"/*.wants/"$unit" "$to/$unit.d/podman.conf"
+        [[ -z $purge ]] || rm -rf "${to:?}/$unit.d"
+        [[ ! -d $to/$unit.d ]] || rmdir --ignore-fail-on-non-empty "$to/$unit.d"
+    done
+    ! is_of_this_installation "$root/usr/local/bin/imagectl" || rm -f "$root/usr/local/bin/imagectl"
+    rm -rf "$root$program"{,.new,.old} "$root/usr/local/lib/image-controller" \
         "$root/etc/sysusers.d/image-controller-policies.conf"
     ! is_running_system || systemctl daemon-reload
     if [[ -n $purge ]]; then
@@ -145,22 +187,31 @@ uninstall() {
             "$root"/var/lib/{,private/}image-controller "$root"/var/lib/image-controller-policies "$root"/run/image-controller
         ! is_running_system || userdel image-controller-policies 2>/dev/null || true
     fi
-    echo "uninstalled${purge:+, with the settings, the policies and the ledger}"
+    say_uninstalled
+}
+
+say_uninstalled() {
+    local rest=kept
+    [[ -z $purge ]] || rest='removed too'
+    echo "uninstalled; settings, drop-ins, policies and the ledger were $rest"
 }
 
 config_of_user=${XDG_CONFIG_HOME:-${HOME:-}/.config}
 
+unit_of_user=$config_of_user/systemd/user/image-controller.service
+
 install_for_user() {
-    local settings=$config_of_user/image-controller unit=$config_of_user/systemd/user/image-controller.service
+    manager=(systemctl --user)
+    [[ ! -e $unit_of_user ]] || found=(image-controller.service)
+    if [[ -z $engine ]] && grep -qs '%t/docker.sock' "$unit_of_user"; then engine=docker; fi
     install_program "$HOME/.local/bin"
-    install -d "$settings/policies"
-    install -D -m 644 "$here/user/image-controller.service" "$unit"
-    [[ $engine != docker ]] || sed -i 's|%t/podman/podman.sock|%t/docker.sock|' "$unit"
+    install -d "$config_of_user/image-controller/policies"
+    install -D -m 644 "$here/user/image-controller.service" "$unit_of_user"
+    [[ $engine != docker ]] || sed -i 's|%t/podman/podman.sock|%t/docker.sock|' "$unit_of_user"
     if systemctl --user daemon-reload 2>/dev/null; then
         [[ $engine == docker ]] || systemctl --user enable --quiet --now podman.socket || true
-        systemctl --user enable --quiet image-controller
-        systemctl --user restart image-controller
-        echo "installed and started: systemctl --user status image-controller (without a login: loginctl enable-linger)"
+        run_unit image-controller.service
+        echo "note: it runs while you are logged in; without a login: loginctl enable-linger"
     else
         echo "installed; no service manager of this user runs. Once it does: systemctl --user enable --now image-controller"
     fi
@@ -168,9 +219,11 @@ install_for_user() {
 
 uninstall_for_user() {
     systemctl --user disable --quiet --now image-controller 2>/dev/null || true
-    rm -rf "$config_of_user/systemd/user/image-controller.service" "$program" "$program.new" "$HOME/.local/bin/imagectl"
-    [[ -z $purge ]] || rm -rf "$config_of_user/image-controller" "${XDG_STATE_HOME:-$HOME/.local/state}/image-controller"
-    echo "uninstalled${purge:+, with the settings, the policies and the ledger}"
+    ! is_of_this_installation "$HOME/.local/bin/imagectl" || rm -f "$HOME/.local/bin/imagectl"
+    rm -rf "$unit_of_user" "$program"{,.new,.old}
+    [[ -z $purge ]] || rm -rf "$unit_of_user.d" "$config_of_user/image-controller" \
+        "${XDG_STATE_HOME:-$HOME/.local/state}/image-controller"
+    say_uninstalled
 }
 
 while (($#)); do
@@ -210,6 +263,7 @@ if [[ -n $uninstall ]]; then
     uninstall
 else
     keep_choices
+    check_group
     install_program
     install_settings
     install_units

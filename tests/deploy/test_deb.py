@@ -7,62 +7,18 @@ import io
 import os
 import subprocess
 import tarfile
-from dataclasses import dataclass
 from pathlib import Path
 
 import pytest
 
 from tests.deploy.conftest import SOURCE
+from tests.deploy.root import Root, root_on, with_service_manager
 from tests.with_docker.private_engine import run_script
 
 _LEFT = (
     "find / -xdev \\( -path /proc -o -path /sys -o -path /var/lib/dpkg \\) -prune -o -name '*image-controller*' -print"
 )
 _ENABLED = "ls /etc/systemd/system/multi-user.target.wants 2>/dev/null || true"
-_IN_ROOT = """
-set -e
-mount -t overlay overlay -o "lowerdir=$1,upperdir=$2/upper,workdir=$2/work" "$2/root"
-mount -t proc proc "$2/root/proc"
-exec chroot "$2/root" bash -ec "$3"
-"""
-
-
-@dataclass(frozen=True, slots=True)
-class Root:
-    """A root file system of Debian that keeps its changes in a folder."""
-
-    lower: str
-    folder: Path
-
-    def sh(self, script: str) -> str:
-        """What a script prints in it, errors too; it must not fail."""
-        done = self.tried(script)
-        assert done.returncode == 0, done.stdout
-        return done.stdout.strip()
-
-    def tried(self, script: str) -> subprocess.CompletedProcess[str]:
-        command = ["unshare", "--mount", "--pid", "--fork", "--propagation", "private", "bash", "-c", _IN_ROOT]
-        arguments = ["in-root", self.lower, str(self.folder), script]
-        environment = {
-            "PATH": "/usr/sbin:/usr/bin:/sbin:/bin",
-            "DEBIAN_FRONTEND": "noninteractive",
-            "LC_ALL": "C.UTF-8",
-        }
-        return subprocess.run(
-            [*command, *arguments],
-            env=environment,
-            check=False,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.STDOUT,
-        )
-
-    def put(self, file: Path) -> str:
-        """Copy a file into /root; returns its path there."""
-        (self.folder / "upper/root").mkdir(exist_ok=True)
-        (self.folder / "upper/root" / file.name).write_bytes(file.read_bytes())
-        return f"/root/{file.name}"
 
 
 @pytest.fixture(scope="module")
@@ -82,12 +38,6 @@ def built(folder: Path, **environment: str) -> Path:
 def root(tmp_path: Path) -> Root:
     """Debian 12."""
     return root_on(run_script("root.sh", "systemd"), tmp_path)
-
-
-def root_on(lower: str, folder: Path) -> Root:
-    for name in ("upper", "work", "root"):
-        (folder / name).mkdir()
-    return Root(lower, folder)
 
 
 # ── content ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -251,7 +201,7 @@ def test_take_over_replaces_units_and_program_and_keeps_ledger_and_drop_ins(root
     units = "/etc/systemd/system"
     root.sh(_AN_OLD_TIMER)
     root.sh(f"dpkg --install {root.put(package)}")
-    assert "systemctl status image-controller-once.timer" in root.sh("/usr/lib/image-controller/take-over")
+    assert "timers.target.wants/image-controller-once.timer" in root.sh("/usr/lib/image-controller/take-over")
     assert root.sh("cat /var/lib/image-controller/ledger.db; test ! -L /var/lib/image-controller") == "kept"
     assert root.sh(f"readlink -f {units}/timers.target.wants/image-controller-once.timer").startswith(
         "/usr/lib/systemd"
@@ -261,3 +211,42 @@ def test_take_over_replaces_units_and_program_and_keeps_ledger_and_drop_ins(root
     )
     assert root.sh("command -v imagectl") == "/usr/bin/imagectl"
     assert "there is no installation by install.sh" in root.sh("/usr/lib/image-controller/take-over")
+
+
+def test_take_over_starts_only_what_ran_and_enables_only_what_was_enabled(root: Root, package: Path) -> None:
+    root.sh(_AN_OLD_TIMER)
+    root.sh("cd /etc/systemd/system; touch image-controller-policies.timer; rm -r timers.target.wants")
+    with_service_manager(root, running="image-controller-policies.timer")
+    root.sh(f"dpkg --install {root.put(package)}")
+    assert "units that are enabled: none" in root.sh("/usr/lib/image-controller/take-over")
+    assert root.sh("ls /run/running") == "image-controller-policies.timer"
+    assert "image-controller" not in root.sh(_ENABLED)
+
+
+@pytest.mark.parametrize(
+    "setting",
+    [
+        "/etc/image-controller/config.toml:policies = '/srv/own'",
+        "/etc/default/image-controller:IMAGECTL_POLICIES=/srv/own",
+        "/etc/systemd/system/image-controller.service.d/own.conf:Environment=IMAGECTL_POLICIES=/srv/own",
+    ],
+)
+def test_policies_in_a_folder_that_settings_name_are_not_put_in_force(root: Root, package: Path, setting: str) -> None:
+    file, _, line = setting.partition(":")
+    with_service_manager(root)
+    root.sh(f"mkdir -p {Path(file).parent} /srv/own; echo 'label: x' >/srv/own/old.yaml; echo \"{line}\" >{file}")
+    assert "/srv/own has policies, so nothing is started" in root.sh(f"dpkg --install {root.put(package)}")
+    assert ("image-controller" in root.sh(_ENABLED), root.sh("ls /run/running")) == (False, "")
+
+
+def test_a_package_that_was_removed_and_is_back_runs_again_if_it_was_enabled(root: Root, package: Path) -> None:
+    with_service_manager(root)
+    root.sh(f"dpkg --install {root.put(package)}")
+    assert root.sh("ls /run/running") == "image-controller"
+    root.sh("dpkg --remove image-controller")
+    assert root.sh("ls /run/running") == ""
+    root.sh(f"dpkg --install {root.put(package)}")
+    assert root.sh("ls /run/running") == "image-controller"
+    root.sh("systemctl stop image-controller.service")
+    root.sh(f"dpkg --install {root.put(package)}")
+    assert root.sh("ls /run/running") == ""

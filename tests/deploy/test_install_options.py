@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -10,14 +11,16 @@ import pytest
 
 from tests.deploy.conftest import SOURCE
 
-_PYTHON = """#!/bin/sh
+PYTHON = """#!/bin/sh
 case "$*" in
 "-c "*) exit 0 ;;
-"-m venv --clear "*) mkdir -p "$4/bin"; cp "$0" "$4/bin/python"; printf '#!python\\n' >"$4/bin/imagectl" ;;
+"-m venv --clear "*)
+    mkdir -p "$4/bin"; cp "$0" "$4/bin/python"
+    printf '#!/bin/sh\nexec "%s/bin/python"\n' "$4" >"$4/bin/imagectl" ;;
 *) echo "$*" >>"$CALLS" ;;
 esac
 """
-_WHEEL = "edge_image_controller-0.2.0-py3-none-any.whl"
+WHEEL = "edge_image_controller-0.2.0-py3-none-any.whl"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,15 +37,15 @@ class Host:
     def pip_calls(self) -> list[str]:
         return [line for line in (self.folder / "calls").read_text().splitlines() if line.startswith("-m pip install")]
 
-    def install(self, *arguments: str) -> subprocess.CompletedProcess[str]:
-        environment = {"PATH": "/usr/sbin:/usr/bin:/sbin:/bin", "HOME": str(self.folder / "home")}
-        environment |= {"PYTHON": str(self.folder / "python"), "CALLS": str(self.folder / "calls")}
+    def install(self, *arguments: str, **environment: str) -> subprocess.CompletedProcess[str]:
+        own = {"PATH": f"/usr/sbin:/usr/bin:/sbin:/bin:{self.folder}", "HOME": str(self.folder / "home")}
+        own |= {"PYTHON": str(self.folder / "python"), "CALLS": str(self.folder / "calls")}
         command = [str(SOURCE / "deploy/systemd/install.sh"), *arguments]
-        return subprocess.run(command, env=environment, check=False, capture_output=True, text=True)
+        return subprocess.run(command, env=own | environment, cwd="/root", check=False, capture_output=True, text=True)
 
-    def install_in_root(self, *arguments: str) -> None:
+    def install_in_root(self, *arguments: str, **environment: str) -> None:
         wheels = ("--wheelhouse", str(self.folder / "wheels"))
-        done = self.install(*arguments, *wheels, "--root", str(self.folder / "root"))
+        done = self.install(*arguments, *wheels, "--root", str(self.folder / "root"), **environment)
         assert done.returncode == 0, done.stderr
 
 
@@ -50,8 +53,8 @@ class Host:
 def host(tmp_path: Path) -> Host:
     for name in ("root", "home", "wheels"):
         (tmp_path / name).mkdir()
-    (tmp_path / "wheels" / _WHEEL).touch()
-    (tmp_path / "python").write_text(_PYTHON)
+    (tmp_path / "wheels" / WHEEL).touch()
+    (tmp_path / "python").write_text(PYTHON)
     (tmp_path / "python").chmod(0o755)
     return Host(tmp_path)
 
@@ -61,11 +64,11 @@ def test_a_wheelhouse_replaces_the_package_index(host: Host) -> None:
     assert len(host.pip_calls) == 2
     assert all(f"--no-index --find-links {host.folder}/wheels" in call for call in host.pip_calls)
     assert "--require-hashes" in host.pip_calls[0]
-    assert host.pip_calls[1].endswith(f"--no-deps {host.folder}/wheels/{_WHEEL}")
+    assert host.pip_calls[1].endswith(f"--no-deps {host.folder}/wheels/{WHEEL}")
 
 
 def test_a_wheelhouse_without_the_controller_is_refused(host: Host) -> None:
-    (host.folder / "wheels" / _WHEEL).unlink()
+    (host.folder / "wheels" / WHEEL).unlink()
     done = host.install("--wheelhouse", str(host.folder / "wheels"), "--root", str(host.folder / "root"))
     assert (done.returncode, "make it with deploy/wheelhouse.sh" in done.stderr) == (1, True)
 
@@ -109,6 +112,60 @@ def test_a_user_gets_a_unit_for_the_rootless_engine_and_a_purge_removes_all(
     assert (home / ".config/image-controller/policies").is_dir()
     assert host.install("--user", "--uninstall", "--purge").returncode == 0
     assert [path for path in home.rglob("*") if not path.is_dir()] == []
+
+
+def test_an_update_of_a_user_keeps_the_engine(host: Host) -> None:
+    wheels = ("--wheelhouse", str(host.folder / "wheels"))
+    for options in (("--engine", "docker"), ()):
+        assert host.install("--user", *options, *wheels).returncode == 0
+    unit = (host.folder / "home/.config/systemd/user/image-controller.service").read_text()
+    assert "Environment=IMAGECTL_DOCKER_HOST=unix://%t/docker.sock\n" in unit
+
+
+def test_a_command_of_another_installation_is_neither_replaced_nor_removed(host: Host) -> None:
+    command = host.folder / "home/.local/bin/imagectl"
+    command.parent.mkdir(parents=True)
+    command.symlink_to("/opt/pipx/venvs/edge-image-controller/bin/imagectl")
+    done = host.install("--user", "--wheelhouse", str(host.folder / "wheels"))
+    assert (done.returncode, f"{command} is of another installation" in done.stderr) == (1, True)
+    assert host.install("--user", "--uninstall", "--purge").returncode == 0
+    assert command.is_symlink()
+
+
+def test_drop_ins_of_the_administrator_are_settings(host: Host) -> None:
+    host.install_in_root("--engine", "podman")
+    own = host.units / "image-controller.service.d/own.conf"
+    own.write_text("[Service]\nEnvironment=IMAGECTL_PROTECT=team/*:*\n")
+    root = ("--root", str(host.folder / "root"))
+    assert "drop-ins, policies and the ledger were kept" in host.install("--uninstall", *root).stdout
+    assert [path for path in host.units.rglob("*") if not path.is_dir()] == [own]
+    assert "were removed too" in host.install("--uninstall", "--purge", *root).stdout
+    assert list(host.units.iterdir()) == []
+
+
+def test_the_service_can_read_what_a_root_with_a_strict_umask_installs(host: Host) -> None:
+    before = os.umask(0o077)
+    try:
+        host.install_in_root()
+    finally:
+        os.umask(before)
+    installed = [path for path in (host.folder / "root").rglob("*") if not path.is_symlink()]
+    assert [path for path in installed if path.stat().st_mode & 0o044 != 0o044] == []
+
+
+def test_a_python_that_is_named_without_its_folder_is_found_from_a_home_folder_too(host: Host) -> None:
+    (host.folder / "python").rename(host.folder / "stand-in-python")
+    host.install_in_root(PYTHON="stand-in-python")
+
+
+def test_a_home_folder_with_blanks_is_in_the_script_that_pip_wrote(host: Host) -> None:
+    (host.folder / "home").rename(host.folder / "a home")
+    done = host.install("--user", "--wheelhouse", str(host.folder / "wheels"), HOME=str(host.folder / "a home"))
+    assert done.returncode == 0, done.stderr
+    program = (host.folder / "a home/.local/bin/imagectl").read_text()
+    assert (
+        program == f'#!/bin/sh\nexec "{host.folder}/a home/.local/share/image-controller/bin/python"\n'
+    )  # As pip does.
 
 
 @pytest.mark.parametrize("script", ["systemd/install.sh", "wheelhouse.sh", "gitops/deliver.sh"])
