@@ -4,16 +4,21 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
 from controller.adapters.folder.folder import PolicyFolder
+from controller.adapters.ledger.ledger import Ledger
+from controller.adapters.ledger.report import ReportReader
 from controller.daemon.ports import Ports
 from controller.daemon.reconcile import PassOptions
+from controller.daemon.report import StatusReport
 from controller.daemon.status import Status
+from controller.plan.report.rows import DocumentRow
 from controller.plan.scope.in_force import DocumentState
+from controller.plan.verdict.judge import Terms
 from controller.policy.document.parse import FolderReading
 from tests.host import IN_MEMORY, Host
 
@@ -65,6 +70,14 @@ class Node(Host):
         was_woken = self.wake_up.wait()
         self.settle()
         return was_woken
+
+    def reported(self) -> list[DocumentRow]:
+        """The documents as commands read them from the ledger after the last pass was reported."""
+        assert isinstance(self.ledger, Ledger)
+        report = StatusReport(self.last, Terms())
+        self.ledger.report(report.summary, report.rows)
+        with closing(ReportReader(self.ledger_file)) as reader:
+            return reader.rows("document", DocumentRow)
 
     # ── results ───────────────────────────────────────────────────────────────────────────────────────────────────────
 

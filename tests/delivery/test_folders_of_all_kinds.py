@@ -264,14 +264,17 @@ def test_an_entry_that_is_not_a_file_in_the_folder_does_not_affect_the_others(no
     assert len({problem.file for problem in node.reading.problems}) == 7
 
 
-def test_names_that_are_not_utf8_can_be_shown(node: Node) -> None:
+def test_names_that_are_not_utf8_can_be_shown_and_stored(node: Node) -> None:
     for name in (b"\xff.yaml", b"new\nline.yaml", b"\xe2\x80\xae.yaml", b"\x1b[31m.yaml"):
         (node.policies / os.fsdecode(name)).write_text(a_policy(2))
     (node.policies / os.fsdecode(b"\xfe.yaml")).write_text("label: [")
     status = node.settle()
     assert len(node.in_force) == 5
-    for text in (*node.in_force, *map(str, node.reading.problems), *status.degraded):
+    files = [document.file for document in node.reading.documents]
+    for text in (*node.in_force, *files, *map(str, node.reading.problems), *status.degraded):
         assert text.encode().decode().isprintable()
+    stored = node.reported()
+    assert sorted(row.file for row in stored) == sorted(files)
 
 
 # --- Other entries ---

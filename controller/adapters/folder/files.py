@@ -14,6 +14,7 @@ from pathlib import Path
 
 from controller.policy.problem import Problem, Severity
 from controller.policy.text.source import MOST_BYTES
+from controller.printable import printable
 from controller.value import dataclass
 
 ENDINGS = (".yaml", ".yml", ".json")
@@ -29,7 +30,7 @@ class PolicyFile:
 
     path: Path
     shown: str
-    """The path that messages show."""
+    """The path that messages and the ledger show, in printable characters: a file name may be no UTF-8."""
     name: str
     """Name of a document without a name: the path in the folder, without the extension."""
     folder: Path | None = None
@@ -68,7 +69,7 @@ class FileContent:
 
 def named_policy_file(path: Path) -> PolicyFile:
     """A file that a person named; it may be in any folder."""
-    return PolicyFile(path, str(path), str(path.with_suffix("")))
+    return PolicyFile(path, printable(str(path)), str(path.with_suffix("")))
 
 
 def policy_files_below(folder: Path) -> FileListing:
@@ -169,7 +170,7 @@ class _FileScan:
                     self.lists.append(Path(entry.path))
 
     def _shown(self, path: Path) -> str:
-        return str(self.given / path.relative_to(self.root))
+        return printable(str(self.given / path.relative_to(self.root)))
 
     def _add(self, entry: os.DirEntry[str]) -> None:
         path = Path(entry.path)
@@ -178,8 +179,8 @@ class _FileScan:
         elif entry.is_symlink() and _is_link_to_folder(entry):
             self.links.append(path)
         elif entry.name.endswith(ENDINGS):
-            inside = path.relative_to(self.root)
-            self.files.append(PolicyFile(path, str(self.given / inside), str(inside.with_suffix("")), self.root))
+            name = str(path.relative_to(self.root).with_suffix(""))
+            self.files.append(PolicyFile(path, self._shown(path), name, self.root))
         elif entry.name.lower().endswith(ENDINGS):
             hint = f"rename it: names end with {', '.join(ENDINGS)}"
             self.problems.append(_problem(self._shown(path), "has another ending and is not read", "warning", hint))
