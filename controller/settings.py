@@ -41,6 +41,13 @@ def duration(text: str) -> float:
     return seconds
 
 
+def interval(text: str) -> float:
+    """Seconds, at least one: a pass at shorter intervals would use a whole core. Raises ValueError."""
+    if (seconds := duration(text)) < 1:
+        raise ValueError("write a duration of at least 1s")
+    return seconds
+
+
 def size(text: str) -> int:
     """Bytes, from `500MB`, `2GiB` or a plain number. Raises ValueError."""
     found = _SIZE.regex.fullmatch(text)
@@ -187,7 +194,7 @@ class Settings:
     settle: float = _setting(
         600.0, duration, "TIME", "Minimum time since an image was last pulled, used or built before it can be removed."
     )
-    resync: float = _setting(300.0, duration, "TIME", "Run a pass at least this often.")
+    resync: float = _setting(300.0, interval, "TIME", "Run a pass at least this often.")
     usage: str = _setting("any", Choice(("any", "agent")), "any|agent", "Which containers count as use.")
     protect: tuple[str, ...] = _setting((), str, "PATTERN", "Never remove these images. May be given several times.")
     protect_local: bool = _setting(
@@ -281,19 +288,22 @@ def _read_config(config: Path | None) -> Mapping[str, Any]:
     """The configuration file: TOML, a line for each setting. A missing file is an error only if it was named."""
     file = config or CONFIG_FILE
     try:
-        text = file.read_text()
+        text = file.read_text(encoding="utf-8-sig")
     except FileNotFoundError as error:
         if config is None:
             return {}
         raise InvalidSettings(f"{file}: no such file") from error
     except (OSError, UnicodeDecodeError) as error:
-        raise InvalidSettings(f"{file}: {error}") from error
+        why = getattr(error, "strerror", "it is not UTF-8")
+        raise InvalidSettings(f"{file}: cannot be read: {why}") from error
     import tomllib  # Not needed without a configuration file.
 
     try:
         read = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:
         raise InvalidSettings(f"{file}: {error}") from error
+    except RecursionError:
+        raise InvalidSettings(f"{file}: nested too deeply") from None
     for name in read.keys() - DECLARED.keys():
         raise InvalidSettings(f"{file}: unknown setting {name}{_did_you_mean(name, DECLARED)}")
     return read
@@ -310,4 +320,10 @@ def _state_folder(environment: Mapping[str, str]) -> Path:
         return Path(given)
     if os.geteuid() == 0:
         return Path("/var/lib/image-controller")
-    return Path(environment.get("XDG_STATE_HOME") or Path.home() / ".local/state") / "image-controller"
+    return Path(environment.get("XDG_STATE_HOME") or f"{_home()}/.local/state") / "image-controller"
+
+
+def _home() -> str:
+    """The home folder; one that does not exist for a user without one, as some containers have."""
+    home = os.path.expanduser("~")  # noqa: PTH111  Path.home() raises an error for such a user.
+    return home if home.startswith("/") else "/nonexistent"

@@ -6,6 +6,7 @@ Commands are imported when they are called: a command that only reads the ledger
 from __future__ import annotations
 
 import errno
+import io
 import os
 import sys
 from collections.abc import Callable
@@ -128,6 +129,8 @@ def imagectl() -> None:
 
 def main() -> None:
     """Run the command line, or complete it for a shell."""
+    if isinstance(sys.stdout, io.TextIOWrapper):  # None after `>&-`.
+        sys.stdout.reconfigure(errors="backslashreplace")  # A locale may lack characters of names, labels and files.
     if settings.COMPLETION_VARIABLE in settings.environment():
         from controller.cli.shells import register
 

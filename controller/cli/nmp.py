@@ -65,7 +65,7 @@ def new(name: str, file: Path | None) -> None:
         click.echo(new_document(name), nl=False)
         return
     try:
-        with file.open("x") as opened:
+        with file.open("x", encoding="utf-8") as opened:
             opened.write(new_document(name))
     except FileExistsError as error:
         raise InvalidSettings(f"{file}: already exists (choose another name, or remove it first)") from error

@@ -253,6 +253,8 @@ def _served(settings: Settings, vitals: Liveness, metrics: Metrics, overview: Ov
     from controller.daemon.http.server import HttpServer
 
     host, port = settings.listen
+    if settings.tls_key and not settings.tls_certificate:
+        raise InvalidSettings("--tls-key also needs --tls-certificate")
     tls = Certificate(settings.tls_certificate, settings.tls_key) if settings.tls_certificate else None
     if settings.basic_auth:
         read_passwords(settings.basic_auth)

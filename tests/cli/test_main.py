@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import subprocess
@@ -107,6 +108,27 @@ def test_a_textfile_that_node_exporter_would_not_read_is_refused(name: str) -> N
 def test_a_size_without_end_is_refused() -> None:
     with pytest.raises(InvalidSettings, match="write a size as 500MB, 2GiB or 1000000"):
         load({"max_bytes_per_hour": "9" * 400}, {})
+
+
+@pytest.mark.parametrize("time", ["0", "0s", "0.999s"])
+def test_passes_keep_a_distance_of_a_second(time: str) -> None:
+    with pytest.raises(InvalidSettings, match=r"--resync: '.*': write a duration of at least 1s"):
+        load({"resync": time}, {})
+    assert load({"resync": "1s"}, {}).resync == 1
+
+
+def test_a_user_without_a_home_folder_needs_to_name_the_ledger(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As in a container that runs as a number."""
+    monkeypatch.delenv("HOME", raising=False)
+    monkeypatch.setattr(os, "geteuid", lambda: 4_711)
+    monkeypatch.setattr(os, "getuid", lambda: 2**31 - 7)  # os.path.expanduser searches the home folder of this one.
+    assert load({}, {}).ledger == Path("/nonexistent/.local/state/image-controller/ledger.db")
+    assert load({"ledger": "here.db"}, {}).ledger == Path("here.db")
+
+
+def test_a_key_without_a_certificate_is_refused(imagectl: Imagectl, tmp_path: Path) -> None:
+    said = imagectl("run", "--tls-key", "key.pem", "--ledger", str(tmp_path / "l.db"), "--docker-host", "unix:///no")
+    assert (said.code, said.err.splitlines()[-1]) == (2, "imagectl: --tls-key also needs --tls-certificate")
 
 
 def test_a_duration_without_end_is_refused(imagectl: Imagectl) -> None:
@@ -302,6 +324,23 @@ def test_a_closed_standard_output_gives_no_traceback(node: Path) -> None:
     assert subprocess.run(["bash", "-c", script], capture_output=True, check=False, timeout=60).returncode == 0
 
 
+@pytest.mark.parametrize("encoding", ["latin-1", "utf-8:strict"])
+def test_characters_that_the_output_cannot_encode_are_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, encoding: str
+) -> None:
+    """Names of files and answers of others may have any characters, and a terminal another encoding."""
+    document = {"apiVersion": "openhorizon.org/v1", "kind": "NodeManagementPolicy", "metadata": {"name": "\u20ac"}}
+    policies = tmp_path / os.fsdecode(b"\xff")
+    policies.mkdir()
+    (policies / "p.json").write_text(json.dumps({**document, "spec": {"enabled": True}}))
+    monkeypatch.setenv("PYTHONIOENCODING", encoding)
+    for form in ("table", "json", "yaml"):
+        done = real("nmp", "match", str(policies), "-o", form, encoding=encoding.partition(":")[0])
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False)
+        assert "\u20ac" in done.stdout.replace("\\u20ac", "\u20ac")
+        assert form != "json" or json.loads(done.stdout)["documents"][0]["name"] == "\u20ac"
+
+
 def test_too_little_memory_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
     def exhausted(*arguments: object, **named: object) -> None:
         raise MemoryError
@@ -331,6 +370,24 @@ def test_the_option_version_prints_what_the_command_prints(capsys: pytest.Captur
 
 
 class TestConfigurationFile:
+    def test_it_is_utf8_with_or_without_a_byte_order_mark(self, tmp_path: Path) -> None:
+        (tmp_path / "c.toml").write_text('\ufeffpolicies = "r\u00e8gles"\n', encoding="utf-8")
+        assert load({}, {}, tmp_path / "c.toml").policies == Path("r\u00e8gles")
+
+    @pytest.mark.parametrize(
+        ("content", "why"),
+        [
+            (None, "cannot be read: Is a directory"),
+            (b"settle = '\xff'", "cannot be read: it is not UTF-8"),
+            (b"settle = " + b"[" * 9_999, "nested too deeply"),
+        ],
+    )
+    def test_one_that_cannot_be_read_is_one_line(self, tmp_path: Path, content: bytes | None, why: str) -> None:
+        file = tmp_path / "c.toml"
+        file.mkdir() if content is None else file.write_bytes(content)
+        with pytest.raises(InvalidSettings, match=f"c.toml: {why}$"):
+            load({}, {}, file)
+
     def test_the_environment_can_name_the_configuration_file(
         self, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
     ) -> None:

@@ -48,7 +48,7 @@ class Access:
         kept = self.passwords.get(user, "")
         given = _hash(password)
         right = kept.removeprefix(_HASHED) if kept.startswith(_HASHED) else _hash(kept)
-        return hmac.compare_digest(given, right.lower()) and user in self.passwords
+        return hmac.compare_digest(given.encode(), right.lower().encode()) and user in self.passwords
 
 
 def _credentials(authorization: str) -> tuple[str, str]:

@@ -9,11 +9,21 @@ import pytest
 from controller.adapters.host.password_file import read_passwords
 from controller.errors import InvalidSettings
 
+HASH = "0123456789abcdefABCDEF0123456789" * 2
+
 
 def test_each_line_has_a_user_and_a_password(tmp_path: Path) -> None:
     file = tmp_path / "users"
-    file.write_text("# users\n\nsre:s3:cret\nprometheus:sha256:abc\n")
-    assert read_passwords(file) == {"sre": "s3:cret", "prometheus": "sha256:abc"}
+    file.write_text(f"\ufeff# users\n\nsre:s3:cret\nprometheus:sha256:{HASH}\n")
+    assert read_passwords(file) == {"sre": "s3:cret", "prometheus": f"sha256:{HASH}"}
+
+
+@pytest.mark.parametrize("text", ["", "secret", HASH[:-1], f"{HASH}0", f"{HASH[:-1]}g", f"{HASH[:-1]}\u00e9"])
+def test_a_hash_that_no_password_can_have_is_an_error(tmp_path: Path, text: str) -> None:
+    file = tmp_path / "users"
+    file.write_text(f"sre:sha256:{text}\n", encoding="utf-8")
+    with pytest.raises(InvalidSettings, match=r"line 1: expected 64 hexadecimal digits after sha256:$"):
+        read_passwords(file)
 
 
 @pytest.mark.parametrize("text", ["sre", "sre:", ":secret", "good:one\nsecret-without-user"])

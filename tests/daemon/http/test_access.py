@@ -100,6 +100,12 @@ def test_an_empty_list_of_passwords_refuses_everyone() -> None:
     assert not Access(passwords={}).admits(basic("sre", ""))
 
 
+@pytest.mark.parametrize("known", ["s\u00e9cret", "sha256:\u00e9", ""])
+def test_any_text_is_compared(known: str) -> None:
+    assert not Access(passwords={"sre": known}).admits(basic("sre", "secret"))
+    assert not Access(passwords={"sre": known}).admits(basic("sre", "s\u00e8cret"))
+
+
 @given(st.text(max_size=40))
 def test_no_header_raises_an_error(header: str) -> None:
     assert not Access(passwords={"sre": "secret"}).admits(header)
