@@ -125,7 +125,7 @@ class _Call:
         """The JSON there. Raises AgentUnavailable."""
         try:
             body = b"".join(self._pieces(path, _LONGEST_DESCRIPTION))
-        except (OSError, HTTPException, UnicodeError, _TooLongError) as error:
+        except (OSError, HTTPException, ValueError, _TooLongError) as error:  # ValueError: a chunk of length -1
             raise AgentUnavailable(self._in_words(error, path)) from error
         try:
             return _read_json(body)
@@ -187,7 +187,7 @@ class _Call:
             return "is not reachable: connection refused (is the agent running?)"
         if isinstance(error, ConnectionError | IncompleteRead):
             return f"closed the connection during its answer at {path}"
-        if isinstance(error, HTTPException):
+        if isinstance(error, HTTPException) or type(error) is ValueError:
             return f"did not answer with HTTP at {path} (is this an agent?)"
         return f"is not reachable: {error.strerror if isinstance(error, OSError) and error.strerror else error}"
 
@@ -213,7 +213,8 @@ def _address(url: str) -> tuple[str, int, str]:
     try:
         parts = urlsplit(url)
         host, port = parts.hostname, parts.port or 80
-    except ValueError:
+        HTTPConnection(host or "", port)  # Refuses blanks in the name.
+    except (ValueError, HTTPException):
         host = None
     if not host or parts.scheme != "http" or "@" in parts.netloc or parts.query or parts.fragment:
         raise InvalidSettings("--agent-url: expected an address such as http://localhost:8510")

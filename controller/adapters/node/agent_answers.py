@@ -8,7 +8,7 @@ Upstream: anax api/path_node.go, path_node_policy.go, path_agreement.go, path_se
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from functools import lru_cache
 from typing import Any
 
@@ -43,24 +43,23 @@ class Registration:
 def read_registration(answer: object) -> Registration:
     """The answer of `GET /node`."""
     node = _mapping(answer, "/node")
-    state = _mapping(node.get("configstate") or {}, "/node: configstate").get("state")
+    state = _text(_mapping(node.get("configstate"), "/node: configstate").get("state"), "/node: state")
     if state != _CONFIGURED:
-        shown = f"its state is {printable(state[:40])}" if isinstance(state, str) else "it reports no state"
-        return Registration("", "", "", f"has no configured node: {shown}")
+        return Registration("", "", "", f"has no configured node: its state is {printable(state[:40])}")
     if node.get("nodeType") == _CLUSTER:
         return Registration("", "", "", "is a cluster agent; a cluster manages its images itself")
     return Registration(
         org=_text(node.get("organization"), "/node: organization"),
         id=_text(node.get("id"), "/node: id"),
-        pattern=_text(node.get("pattern") or "", "/node: pattern", may_be_empty=True),
+        pattern=_text_or_null(node.get("pattern", _MISSING), "/node: pattern"),
     )
 
 
 def read_node(registration: Registration, answer: object) -> Node:
     """The node with its policy, the answer of `GET /node/policy`, in which the built-in properties are already."""
     policy = _mapping(answer, "/node/policy")
-    if not policy.keys() & set(_LISTS):
-        raise AgentUnavailable("gave no node policy at /node/policy: no properties and no constraints")
+    if missing := [name for name in _LISTS if name not in policy]:
+        raise AgentUnavailable(f"gave an incomplete answer: /node/policy has no {' and no '.join(missing)}")
     for where, section in (("", policy), *((f"{name}.", _section(policy, name)) for name in _SECTIONS)):
         for prop in _list(section.get("properties"), f"/node/policy: {where}properties"):
             _text(_mapping(prop, f"/node/policy: {where}properties").get("name"), f"/node/policy: {where}properties")
@@ -135,7 +134,7 @@ class AgreementReader(RecordReader):
         self.active: list[Agreement] = []
 
     def _record(self, state: str, record: Json) -> None:
-        images = tuple(dict.fromkeys(_images(record)))
+        images = _images_of(record, state, _images)
         identity, made = record.get("current_agreement_id"), _day_of(record.get("agreement_creation_time"))
         if state == "active":
             self.active.append(Agreement(_text(identity, "/agreement: an active one"), images))
@@ -155,7 +154,7 @@ class ServiceReader(RecordReader):
 
     def _record(self, state: str, record: Json) -> None:
         is_active = state == "active"
-        images = _images_of_active(record) if is_active else _images_of_archived(record)
+        images = _images_of(record, state, _images_of_definition)
         if is_active:
             self.needed |= dict.fromkeys(images)
         words = " ".join(str(record[key])[:100] for key in ("specRef", "version") if record.get(key))
@@ -190,21 +189,31 @@ def agent_answer(agreements: AgreementReader, services: ServiceReader) -> AgentA
     )
 
 
+def _images_of(record: Json, state: str, read: Callable[[Json], Iterable[str]]) -> tuple[str, ...]:
+    """The images that a record names. An archived one is only evidence: if it is not valid, it names none."""
+    try:
+        return tuple(dict.fromkeys(read(record)))
+    except AgentUnavailable:
+        if state == "active":
+            raise
+        return ()
+
+
 def _images(agreement: Json) -> Iterator[str]:
     """The images of an agreement's deployment; none before its containers are created."""
     where = "/agreement: current_deployment"
-    for service in _mapping(agreement.get("current_deployment") or {}, where).values():
-        config = _mapping(_mapping(service, where).get("config") or {}, where)
-        if image := _text(config.get("Image") or "", where, may_be_empty=True):
+    for service in _mapping_or_null(agreement.get("current_deployment"), where).values():
+        config = _mapping_or_null(_mapping(service, where).get("config"), where)
+        if image := _text_or_null(config.get("Image"), where):
             yield image
 
 
-def _images_of_active(definition: Json) -> tuple[str, ...]:
-    """The images in the deployment (a JSON text) of an active service. Raises AgentUnavailable if it is not valid.
+def _images_of_definition(definition: Json) -> tuple[str, ...]:
+    """The images in the deployment (a JSON text) of a service. Raises AgentUnavailable if it is not valid.
 
     An unknown image cannot be kept. An empty deployment, as of a cluster service, names no image.
     """
-    text = _text(definition.get("deployment") or "", _OF_DEFINITION, may_be_empty=True)
+    text = _text_or_null(definition.get("deployment"), _OF_DEFINITION)
     return _images_in_short(text) if len(text) <= _SHORT_CHARACTERS else _images_in(text)
 
 
@@ -225,21 +234,28 @@ def _images_in(text: str) -> tuple[str, ...]:
         deployment = decoded(text or "{}")
     except ValueError:
         raise AgentUnavailable(f"gave an invalid answer: {where}: expected JSON") from None
-    services = _mapping(_mapping(deployment or {}, where).get("services") or {}, where)
-    images = (_text(_mapping(each, where).get("image") or "", where, may_be_empty=True) for each in services.values())
+    lists = (_mapping(each, where) for each in _fields(_mapping_or_null(deployment, where), "services"))
+    services = (_mapping(service, where) for each in lists for service in each.values())
+    images = (_text_or_null(image, where) for service in services for image in _fields(service, "image"))
     return tuple(image for image in images if image)
 
 
-def _images_of_archived(definition: Json) -> tuple[str, ...]:
-    """The same for an archived service; an invalid deployment names no image, because it is only evidence."""
-    try:
-        return _images_of_active(definition)
-    except AgentUnavailable:
-        return ()
+def _fields(record: Json, name: str) -> Iterator[object]:
+    """The values of a field in a text that a person wrote: Go, which reads it for the agent, ignores the case."""
+    return (value for key, value in record.items() if key.lower() == name and value is not None)
 
 
 def _section(policy: Json, name: str) -> Json:
-    return _mapping(policy.get(name) or {}, f"/node/policy: {name}")
+    return _mapping_or_null(policy.get(name), f"/node/policy: {name}")
+
+
+_MISSING = object()
+"""A field that every agent sends; unlike `null` it is no answer."""
+
+
+def _mapping_or_null(value: object, where: str) -> Json:
+    """Go writes an empty map as `null`. No other value counts as empty: `[]` or `false` is not an agent's answer."""
+    return {} if value is None else _mapping(value, where)
 
 
 def _mapping(value: object, where: str) -> Json:
@@ -257,6 +273,10 @@ def _list(value: object, where: str) -> list[Any]:
     return value
 
 
+def _text_or_null(value: object, where: str) -> str:
+    return "" if value is None else _text(value, where, may_be_empty=True)
+
+
 def _text(value: object, where: str, *, may_be_empty: bool = False) -> str:
     if not isinstance(value, str) or not (value or may_be_empty) or _has_half_characters(value):
         raise _misshapen(value, where, "a text")
@@ -270,5 +290,7 @@ def _has_half_characters(text: str) -> bool:
 
 def _misshapen(value: object, where: str, wanted: str) -> AgentUnavailable:
     """The message names the kind of a value, never the value, which may be secret."""
-    found = "nothing" if value in (None, "") else f"a {'list' if value is End.OF_LIST else type(value).__name__}"
+    found = (
+        "nothing" if value in (None, "", _MISSING) else f"a {'list' if value is End.OF_LIST else type(value).__name__}"
+    )
     return AgentUnavailable(f"gave an invalid answer: {where}: expected {wanted}, found {found}")

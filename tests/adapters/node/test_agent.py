@@ -146,8 +146,36 @@ def test_an_active_definition_without_a_deployment_names_no_image(agent: FakeAge
     assert answers(agent) == NO_AGENT
 
 
+@pytest.mark.parametrize(
+    ("deployment", "needed"),
+    [
+        ('{"Services": {"a": {"IMAGE": "web:1"}}}', {"web:1"}),
+        (
+            '{"services": {"a": {"image": "web:1", "Image": "web:2"}}, "SERVICES": {"b": {"image": "db:1"}}}',
+            {"web:1", "web:2", "db:1"},
+        ),
+    ],
+)
+def test_the_case_of_fields_in_a_deployment_does_not_matter_as_in_go(
+    agent: FakeAgent, deployment: str, needed: set[str]
+) -> None:
+    agent.definitions = [{"archived": False, "deployment": deployment}]
+    assert answers(agent).images_in_use == needed
+
+
 UNREADABLE = [
     7,
+    False,
+    0,
+    [],
+    "[]",
+    "false",
+    "0",
+    '{"services": []}',
+    '{"services": false}',
+    '{"services": {"a": null}}',
+    '{"services": {"a": {"image": []}}}',
+    '{"services": {"a": {"image": false}}}',
     "half {",
     "[" * 9999,
     '["x"]',
@@ -232,6 +260,18 @@ def test_an_answer_is_good_only_if_all_its_parts_are(
     assert why in answer.why
 
 
+def a_chunk_of_negative_length(handler: Handler) -> None:
+    """Python's client raises ValueError for it, not one of its own errors."""
+    handler.wfile.write(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n-5\r\n{}\r\n0\r\n\r\n")
+    handler.close_connection = True
+
+
+@pytest.mark.parametrize("path", PATHS)
+def test_an_invalid_chunk_is_no_answer(agent: FakeAgent, path: str) -> None:
+    agent.misbehaviours[path] = a_chunk_of_negative_length
+    assert_silent(ask(agent), agent)
+
+
 HALF_A_CHARACTER = "\ud83d"
 
 
@@ -248,6 +288,14 @@ def test_half_a_character_makes_the_answer_invalid(agent: FakeAgent, path: str, 
     assert_silent(ask(agent), agent)
 
 
+FALSE_IN_PYTHON: tuple[object, ...] = (False, 0, [], {})
+A_NODE = {"id": "n", "organization": "o", "pattern": "", "configstate": {"state": "configured"}}
+
+
+def an_agreement(deployment: object) -> dict[str, Any]:
+    return {"agreements": {"active": [{"current_agreement_id": "a", "current_deployment": deployment}], "archived": []}}
+
+
 @pytest.mark.parametrize(
     ("path", "said"),
     [
@@ -255,8 +303,17 @@ def test_half_a_character_makes_the_answer_invalid(agent: FakeAgent, path: str, 
         ("/node", {"id": 7, "organization": "o", "configstate": {"state": "configured"}}),
         ("/node", {"id": "n", "organization": "o", "pattern": ["p"], "configstate": {"state": "configured"}}),
         ("/node", {"configstate": "configured"}),
+        ("/node", {}),
+        ("/node", {"configstate": None}),
+        ("/node", {"configstate": {"state": 7}}),
+        *(("/node", {**A_NODE, "pattern": wrong}) for wrong in FALSE_IN_PYTHON),
+        ("/node", {name: value for name, value in A_NODE.items() if name != "pattern"}),
         ("/node/policy", {}),
         ("/node/policy", {"error": "x"}),
+        ("/node/policy", {"properties": []}),
+        ("/node/policy", {"constraints": []}),
+        ("/node/policy", {"properties": [], "constraints": False}),
+        ("/node/policy", {"properties": [], "constraints": [], "management": []}),
         ("/node/policy", {"properties": [], "constraints": "site == lyon"}),
         ("/node/policy", {"properties": [], "constraints": [7]}),
         ("/node/policy", {"properties": {"site": "lyon"}}),
@@ -268,6 +325,9 @@ def test_half_a_character_makes_the_answer_invalid(agent: FakeAgent, path: str, 
         ("/agreement", {"agreements": {"active": {}, "archived": []}}),
         ("/agreement", {"agreements": {"active": [{"current_deployment": {}}], "archived": []}}),
         ("/agreement", {"agreements": {"active": [{"current_agreement_id": "a", "current_deployment": [1]}]}}),
+        *(("/agreement", an_agreement(wrong)) for wrong in (*FALSE_IN_PYTHON[:3], "")),
+        *(("/agreement", an_agreement({"web": {"config": wrong}})) for wrong in (*FALSE_IN_PYTHON[:3], "")),
+        *(("/agreement", an_agreement({"web": {"config": {"Image": wrong}}})) for wrong in FALSE_IN_PYTHON),
         ("/service", {"definitions": {"active": []}}),
         ("/service", {"config": []}),
     ],
@@ -287,6 +347,13 @@ ARCHIVED = {
     "/agreement": b'{"current_deployment": {"web": {"config": {"Image": "web:1"}}}}, ',
     "/service": b'{"deployment": "{\\"services\\": {\\"web\\": {\\"image\\": \\"web:1\\"}}}"}, ',
 }
+
+
+def test_an_archived_agreement_that_cannot_be_read_is_no_evidence(agent: FakeAgent) -> None:
+    wrong: tuple[object, ...] = (7, [], {"web": []}, {"web": {"config": {"Image": 1}}})
+    archived = [{"current_deployment": each} for each in wrong]
+    agent.misbehaviours["/agreement"] = status(200, {"agreements": {"active": [], "archived": archived}})
+    assert answers(agent).named == {}
 
 
 @pytest.mark.parametrize("path", CUT_SHORT)
@@ -319,7 +386,9 @@ def test_an_active_record_decides_which_record_names_an_image_else_the_latest(ag
 
 
 def test_whole_characters_may_be_escaped(agent: FakeAgent) -> None:
-    agent.misbehaviours["/node/policy"] = body(rb'{"properties": [{"name": "mood", "value": "\uD83D\uDE00"}]}')
+    agent.misbehaviours["/node/policy"] = body(
+        rb'{"properties": [{"name": "mood", "value": "\uD83D\uDE00"}], "constraints": null}'
+    )
     answer = ask(agent)
     assert answer.node
     assert answer.node.properties == (Property("mood", "😀"),)
@@ -449,6 +518,7 @@ def test_the_environment_of_containers_is_neither_kept_nor_printed(
         "http://localhost:8510/?x",
         "http://localhost:8510/#x",
         "http://localhost:99999",
+        "http://local host:8510",
     ],
 )
 def test_an_invalid_address_of_an_agent_is_refused(url: str) -> None:
