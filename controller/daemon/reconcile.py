@@ -104,6 +104,7 @@ class Reconciler:
         state, trouble, change = self._state, None, ""
         batches, found_done, results = tuple[Batch, ...](), tuple[Removal, ...](), RemovalResults()
         try:
+            state = self._without_unwritten(state)
             state, batches = self._final_measurements(state)
             state, position = self._with_events(state)
             observation, position = self._observed(position)
@@ -151,8 +152,7 @@ class Reconciler:
         return self._ports.disk.measure(engine) if self._ports.disk else ImageDisk()
 
     def _final_measurements(self, state: PassState) -> tuple[PassState, tuple[Batch, ...]]:
-        """Measurements that are final now. Their removals are written first."""
-        state = self._without_unwritten(state)
+        """Measurements that are final now; their removals are in the ledger."""
         measurements = state.measurements.with_events(self._ports.events)
         batches = measurements.final(self._ports.clock.now().uptime_seconds)
         for batch in batches:
@@ -180,7 +180,6 @@ class Reconciler:
         """Resolve removals without an answer, of this controller or of one that was killed."""
         if not state.intents_may_be_open:
             return state, ()
-        state = self._without_unwritten(state)
         is_same = state.memory.seen is not None and is_same_engine(state.memory.seen, observation)
         done = tuple(resolved(self._ports.ledger.open_intents(), observation)) if is_same else ()
         # Charged before the intents are deleted: a crash in between can only charge them twice.

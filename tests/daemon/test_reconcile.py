@@ -796,6 +796,24 @@ def test_removals_that_could_not_be_written_are_written_before_the_figure_of_the
     assert recorded[:3] == ["removals", "removals", "figure"]
 
 
+def test_removals_that_were_written_late_are_in_the_history_once(measured: Host) -> None:
+    """Also if the next write, the figure of their batch, fails then."""
+    measured.engine.load("app:1", "one")
+    record = measured.ledger.record
+    writes = iter([False, True, False])
+
+    def written_sometimes(removals: Sequence[Removal], batch: Batch | None = None) -> None:
+        if not next(writes, True):
+            raise LedgerUnavailable("database or disk is full")
+        record(removals, batch)
+
+    measured.ledger.record = written_sometimes  # type: ignore[method-assign]
+    for _ in range(4):
+        measured.run_pass()
+        measured.clock.elapse(1.0)
+    assert history(measured) == [("app:1", "removed")]
+
+
 # ── runs with --once ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 ONCE_A_MINUTE = Conditions(Terms(settle_seconds=1.0), resync_seconds=60.0)

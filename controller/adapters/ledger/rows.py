@@ -10,14 +10,13 @@ import json
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import fields, replace
 from sys import intern
-from typing import Any, NamedTuple, get_args
+from typing import Any, NamedTuple, get_args, get_origin
 from zlib import crc32
 
 from controller.adapters.ledger.codec import UnknownValueError, decoded, encoded
 from controller.adapters.ledger.file import DamagedError, NewerError
 from controller.image.image import Image
 from controller.instant import Instant
-from controller.json_text import decoded as read_json
 from controller.plan.memory.ledger_clock import Anchor, LedgerClock
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.observation import Observation
@@ -27,6 +26,7 @@ from controller.value import dataclass, types_of
 _TYPES = types_of(Memory)
 _BY_ROW = ("records", "layers", "evidence", "attempts", "texts", "agreements", "away")
 """Mappings of the memory with one row for each entry."""
+_KEYED_BY_TEXTS = frozenset(name for name in _BY_ROW if get_origin(get_args(_TYPES[name])[0]) is tuple)
 _NOWHERE = Instant(0.0, "", 0.0)
 CLOCK = "clock"
 TIMELINE = "timeline"
@@ -118,7 +118,8 @@ def memory_from(rows: Iterable[tuple[Any, Any, Any, Any]], is_complete: Callable
         if found is None:
             damaged.append(row[0])
         elif found.part in PARTS:
-            values[found.part][_key(found)] = _value(found)
+            key, value = _entry(found)
+            values[found.part][key] = value
     is_doubtful = not is_complete(number, total) or any(_name(part) not in _PASSIVE for part in damaged)
     memory = _consistent(_assembled(values), CLOCK in damaged or not values[CLOCK])
     if is_doubtful and number:
@@ -142,14 +143,11 @@ def _name(part: object) -> str:
     return part.decode(errors="replace") if isinstance(part, bytes) else ""
 
 
-def _key(row: StoredRow) -> Any:
-    """The key; an ID is kept once, with the values that name it."""
-    return tuple(read_json(row.key)) if row.key.startswith("[") else intern(row.key)
-
-
-def _value(row: StoredRow) -> Any:
+def _entry(row: StoredRow) -> tuple[Any, Any]:
+    """Key and value; an ID is kept once, as key and in the values that name it."""
     try:
-        return decoded(PARTS[row.part].kind, row.value)
+        key = decoded(tuple[str, ...], row.key) if row.part in _KEYED_BY_TEXTS else intern(row.key)
+        return key, decoded(PARTS[row.part].kind, row.value)
     except UnknownValueError as error:
         raise NewerError(f"{row.part}: {error}") from error
     except (ValueError, TypeError) as error:

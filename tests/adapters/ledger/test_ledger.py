@@ -138,6 +138,17 @@ def test_every_part_of_a_memory_is_loaded_as_it_was_saved(ledger: Ledger, file: 
     assert reopened(file) == memory
 
 
+@pytest.mark.parametrize("name", ["[1]", "[half", ""])
+def test_others_may_choose_any_name(ledger: Ledger, file: Path, name: str) -> None:
+    """An agreement and an engine have IDs of their own; the keys that are JSON lists are of other parts."""
+    full = a_full_memory()
+    agreements, away = {name: full.agreements["agreement 1"]}, {name: full.away["another"]}
+    memory = replace(full, agreements=agreements, away=away)
+    ledger.save(memory)
+    ledger.close()
+    assert reopened(file) == memory
+
+
 def test_an_id_that_several_rows_name_is_kept_once(ledger: Ledger, file: Path) -> None:
     """Kept for each row, they were 4 MiB of a controller that started again with 5,000 images."""
     ledger.save(a_full_memory())
