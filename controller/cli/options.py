@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeVar
 
@@ -68,9 +70,18 @@ def settings_from(given: dict[str, Any]) -> Settings:
 def settings_silently_from(given: dict[str, Any]) -> Settings:
     """The same without warnings, for completion. Raises InvalidSettings."""
     config = given.pop("config", None)
-    return settings.load(
-        {name: value for name, value in given.items() if name in DECLARED}, settings.environment(), config
-    )
+    given = {name: value for name, value in given.items() if name in DECLARED}
+    found = settings.load(given, settings.environment(), config)
+    return replace(found, ledger=_without_link(found.ledger))
+
+
+def _without_link(ledger: Path) -> Path:
+    """The file that a link names. Its log and its lock are beside it: by another name it would have others."""
+    try:
+        ledger.readlink()
+    except OSError:
+        return ledger
+    return Path(os.path.realpath(ledger))
 
 
 _CONFIG_HELP = (

@@ -16,6 +16,7 @@ from controller.adapters.ledger.file import require_ours
 from controller.adapters.ledger.ledger import LedgerReader
 from controller.daemon.conditions import conditions_of
 from controller.plan.memory.disk import ImageDisk, PressureMarks
+from controller.plan.memory.idleness import with_every_record
 from controller.plan.memory.memory import Memory
 from controller.plan.memory.remember import News
 from controller.plan.node.agent import NodeAnswer
@@ -66,6 +67,7 @@ def last_view(settings: Settings) -> View:
     Raises LedgerUnavailable, InvalidSettings.
     """
     (memory, _), reading = _remembered(settings), named_folder(settings.policies).read()
+    memory = with_every_record(memory)
     decision = decide_again(Decision(memory=memory, node=_last_node(settings, memory)), reading, _conditions(settings))
     return View(decision, reading)
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import pytest
@@ -43,8 +43,8 @@ def seldom() -> Iterator[int]:
 
 @pytest.fixture(scope="session")
 def now() -> Instant:
-    """The time of all these tests: it does not pass, however long they take."""
-    return SystemClock().now()
+    """The time of all these tests: it does not pass, however long they take, and the date is that of the sample."""
+    return replace(SystemClock().now(), wall_seconds=sample_node.NOW.wall_seconds)
 
 
 @pytest.fixture(scope="session")

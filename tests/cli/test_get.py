@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import gc
 import json
+import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -162,6 +165,19 @@ class TestPolicies:
         where = ["--ledger", str(tmp_path / "ledger.db"), "--policies", str(node / "policies")]
         assert main.run(["get", "policies", *where, "-o", "name"]) == 0
         assert capsys.readouterr().out.split() == ["agent", "services", "site-lyon", "spring-cleaning", "toolbox"]
+
+    @pytest.mark.parametrize("change", ["DELETE FROM memory", "UPDATE memory SET value = 'x'"])
+    def test_a_damaged_ledger_without_a_report_shows_them_too(
+        self, imagectl: Imagectl, node: Path, tmp_path: Path, change: str
+    ) -> None:
+        """Records of images are lost until the controller starts again."""
+        ledger = Path(shutil.copy(node / "ledger.db", tmp_path))
+        with closing(sqlite3.connect(ledger)) as db:
+            db.execute("DELETE FROM report")
+            db.execute(f"{change} WHERE part = 'records'")
+            db.commit()
+        said = imagectl("get", "policies", "--ledger", str(ledger), "-o", "name")
+        assert (said.code, said.out.split()[0]) == (0, "agent")
 
     def test_live_shows_documents_that_the_controller_has_not_read_yet(
         self, imagectl: Imagectl, node: Path, tmp_path: Path

@@ -14,8 +14,10 @@ from typing import Any
 import click
 import pytest
 
+from controller.adapters.ledger.ledger import Ledger
 from controller.cli import main
 from controller.cli.main import COMMANDS, imagectl
+from controller.cli.options import settings_silently_from
 from controller.errors import InvalidSettings
 from controller.settings import load
 from tests.cli.conftest import Imagectl
@@ -405,6 +407,19 @@ class TestConfigurationFile:
         monkeypatch.setenv("IMAGECTL_CONFIG", str(tmp_path / "named-by-environment.toml"))
         assert main.run(["plan", "--config", str(tmp_path / "named.toml")]) == 2
         assert capsys.readouterr().err == f"imagectl: {tmp_path}/named.toml: no such file\n"
+
+
+@pytest.mark.parametrize("is_there", [True, False])
+def test_a_link_to_a_ledger_means_the_ledger_itself(tmp_path: Path, is_there: bool) -> None:
+    """With a lock and a log of its own, a second controller would use it, and readers would not see the last save."""
+    ledger, link = tmp_path / "data" / "ledger.db", tmp_path / "link.db"
+    ledger.parent.mkdir()
+    link.symlink_to(ledger)
+    if is_there:
+        Ledger(ledger).close()
+    assert settings_silently_from({"ledger": str(link)}).ledger == ledger
+    assert main.run(["record-download", "app:1", "--ledger", str(link)]) == 0
+    assert [each.name for each in tmp_path.glob("link.db*")] == ["link.db"]
 
 
 class TestRecordedDownload:

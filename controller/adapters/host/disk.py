@@ -97,9 +97,9 @@ def _is_system_containerd(address: str) -> bool:
 
 
 def _disk_of(path: str, measured: os.statvfs_result) -> ImageDisk:
-    if measured.f_blocks <= 0:
-        return ImageDisk(path, why_unknown=f"The file system with {path} reports no size (set --disk).")
     block = measured.f_frsize or measured.f_bsize
+    if measured.f_blocks * block <= 0:
+        return ImageDisk(path, why_unknown=f"The file system with {path} reports no size (set --disk).")
     has_files = measured.f_files > 0
     usage = DiskUsage(
         size_bytes=measured.f_blocks * block,

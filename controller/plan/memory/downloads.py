@@ -41,7 +41,7 @@ def from_events(events: Sequence[Event], names: Names, now: float) -> dict[Image
         for event in events
         if event.by_agent and event.is_creation and not event.is_replayed
         if renamed.isdisjoint(spellings(event.name))
-        if len(meant := names.images_of(event)) == 1
+        if len(meant := frozenset({event.image}) if event.image else names.images_named(event.name)) == 1
         for image in meant
     }
 

@@ -6,9 +6,11 @@ did. The build date is not used (design, section 5).
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import replace
 from enum import StrEnum
 
+from controller.image.reference import ImageId
 from controller.plan.memory.event import EventKind
 from controller.plan.memory.memory import IN_USE, Memory, Record
 from controller.value import dataclass
@@ -59,9 +61,21 @@ def with_origin(record: Record, found: EventKind | None) -> Record:
 
 
 def used_now(memory: Memory, gap: str) -> Memory:
-    """The memory in which every image counts as used now, because uses are unknown for the reason in `gap`."""
-    now = memory.clock.seconds
-    return replace(memory, gap=gap, records={image: _used(record, now) for image, record in memory.records.items()})
+    """The memory in which every image counts as used now, because uses are unknown for the reason in `gap`; those of an
+    engine that is away count as used when it returns.
+    """
+    away = {name: replace(each, records=_all_used(each.records, each.since)) for name, each in memory.away.items()}
+    return replace(memory, gap=gap, records=_all_used(memory.records, memory.clock.seconds), away=away)
+
+
+def with_every_record(memory: Memory) -> Memory:
+    """The memory in which images without a record are first seen now: a damaged ledger may have lost some."""
+    images = memory.seen.images if memory.seen else {}
+    return replace(memory, records={**dict.fromkeys(images, Record(memory.clock.seconds)), **memory.records})
+
+
+def _all_used(records: Mapping[ImageId, Record], now: float) -> dict[ImageId, Record]:
+    return {image: _used(record, now) for image, record in records.items()}
 
 
 def _used(record: Record, now: float) -> Record:

@@ -76,6 +76,8 @@ class LedgerClock:
         if self.last.boot != at.boot:
             return "the host was restarted"
         away = at.uptime_seconds - self.last.uptime_seconds
+        if away < 0:  # A snapshot of the machine, which was taken in this boot, was put back.
+            return "the uptime went back"
         return f"no pass for {seconds_in_words(away)}" if away > _A_GAP_IN_RESYNCS * resync_seconds else ""
 
     def stepped(self, at: Instant) -> bool:

@@ -9,6 +9,7 @@ from dataclasses import replace
 
 from controller.instant import ReadTimes
 from controller.plan.memory.disk import pressure_after
+from controller.plan.memory.engines import is_same_engine
 from controller.plan.memory.ledger_clock import LedgerClock
 from controller.plan.memory.memory import Memory, TextKey, TextRecord
 from controller.plan.memory.observation import Observation
@@ -93,7 +94,7 @@ def _settled_node(before: Decision, desired: DesiredState, conditions: Condition
 def _with_pressure(memory: Memory, before: Decision, news: News, conditions: Conditions) -> Memory:
     """The memory after the disk was measured; that of another engine, or at another path, is another one."""
     was, now = before.memory.seen, memory.seen
-    is_same = was is not None and now is not None and was.engine.identity == now.engine.identity
+    is_same = was is not None and now is not None and is_same_engine(was, now)
     if news.disk is None and is_same:
         return memory
     usage, path = (news.disk.usage, news.disk.path) if news.disk else (None, "")

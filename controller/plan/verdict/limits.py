@@ -10,7 +10,7 @@ from controller.image.reference import ImageId
 from controller.plan.memory.memory import Memory, Spending
 from controller.plan.memory.observation import Observation, Store
 from controller.plan.verdict.planner import Plan
-from controller.plan.verdict.reclaim import freed_in_turn
+from controller.plan.verdict.reclaim import freed_in_turn, last_removal_of_each
 from controller.plan.verdict.removal import Outcome, Removal
 from controller.plan.verdict.verdict import Reason, Verdict
 from controller.value import dataclass
@@ -57,9 +57,12 @@ def within(limits: Limits, plan: Plan, memory: Memory, removals_made: int = 0) -
 
 
 def charges_of(removals: Sequence[Verdict], memory: Memory) -> list[int | None]:
-    """Bytes that count against the hourly limit before the removal: exact, else the image's size (None: unknown)."""
+    """Bytes that count against the hourly limit before the removal: exact, else the image's size (None: unknown). A
+    removed name of an image with other names frees nothing.
+    """
+    last = {id(verdict) for verdict in last_removal_of_each(removals, memory).values()}
     return [
-        _charge(verdict, freed, memory)
+        _charge(verdict, freed, memory) if id(verdict) in last else 0
         for verdict, freed in zip(removals, freed_in_turn(removals, memory), strict=True)
     ]
 
@@ -73,7 +76,7 @@ def _charge(verdict: Verdict, freed: Reclaim, memory: Memory) -> int | None:
 
 def bytes_spent(removal: Removal) -> int:
     """Bytes that count against the hourly limit after the removal; the size of the image if the figure is unknown."""
-    if removal.outcome is not Outcome.REMOVED:
+    if removal.outcome not in (Outcome.REMOVED, Outcome.UNEXPECTED):
         return 0
     return (removal.intent.size_bytes or 0) if removal.freed.bytes is None else removal.freed.bytes
 

@@ -41,7 +41,11 @@ def test_the_image_root_of_each_kind_of_engine(engine: Engine, has_containerd: b
 
 
 def statvfs(
-    blocks: int = 100, files: int = 10, denied: tuple[str, ...] = (), missing: tuple[str, ...] = ()
+    blocks: int = 100,
+    files: int = 10,
+    denied: tuple[str, ...] = (),
+    missing: tuple[str, ...] = (),
+    block: int = 4096,
 ) -> tuple[Callable[[str], os.statvfs_result], list[str]]:
     """A `statvfs` of a file system with blocks of 4 kB, a quarter of them free, and the paths that it measured."""
     measured: list[str] = []
@@ -52,7 +56,8 @@ def statvfs(
         if path in missing:
             raise FileNotFoundError(2, "No such file or directory")
         measured.append(path)
-        return os.statvfs_result((4096, 4096, blocks, blocks // 2, blocks // 4, files, files // 2, files // 2, 0, 255))
+        of_blocks, of_files = (blocks, blocks // 2, blocks // 4), (files, files // 2, files // 2)
+        return os.statvfs_result((block, block, *of_blocks, *of_files, 0, 255))
 
     return call, measured
 
@@ -92,7 +97,8 @@ def test_a_folder_that_cannot_be_entered_is_measured_by_the_mount_that_holds_it(
 
 
 def test_a_folder_that_cannot_be_measured_at_all_is_unknown() -> None:
-    for call, _ in (statvfs(denied=("/var/lib/docker", "/")), statvfs(missing=("/var/lib/docker",)), statvfs(blocks=0)):
+    without = ({"denied": ("/var/lib/docker", "/")}, {"missing": ("/var/lib/docker",)}, {"blocks": 0}, {"block": 0})
+    for call, _ in (statvfs(**each) for each in without):
         disk = ImageRootDisk(statvfs=call, mounts=mounted("/")).measure(DOCKER)
         assert disk.usage is None
         assert "/var/lib/docker" in disk.why_unknown

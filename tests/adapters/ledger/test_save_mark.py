@@ -10,10 +10,11 @@ import pytest
 
 from controller.adapters.ledger.ledger import Ledger
 from controller.adapters.ledger.save_mark import SaveMark, run_folder
+from controller.plan.memory.engines import memory_of_engine
 from controller.plan.memory.idleness import Usage, idle_since
 from controller.plan.memory.ledger_clock import LedgerClock
-from controller.plan.memory.memory import Memory
-from tests.builders import DAY, a_memory, a_record, an_image, an_instant, an_observation
+from controller.plan.memory.memory import AwayEngine, Memory
+from tests.builders import DAY, a_memory, a_record, an_engine, an_image, an_instant, an_observation
 
 APP, BASE = an_image("app:1"), an_image("base:1")
 
@@ -60,6 +61,20 @@ def test_after_an_older_copy_was_put_back_all_images_count_as_used_now(tmp_path:
     again = opened(file)
     assert again.load().records == memory.records
     again.close()
+
+
+def test_images_of_an_engine_that_was_away_then_count_as_used_at_its_return(tmp_path: Path) -> None:
+    """Since the copy it may have been back, and its images used."""
+    file, other = tmp_path / "ledger.db", replace(an_engine(), identity="another engine")
+    away = AwayEngine(DAY, an_observation([APP], engine=other), {APP.id: a_record(5.0, last_used=6.0)})
+    saved(file, replace(memory_at(1_000.0), away={other.identity: away}))
+    copied(file, tmp_path / "backup")
+    saved(file, memory_at(1_060.0))
+    copied(tmp_path / "backup" / "ledger.db", tmp_path)
+    ledger = opened(file)
+    back = memory_of_engine(ledger.load(), an_observation([APP], engine=other), 3 * DAY)
+    ledger.close()
+    assert idle_since(back.records[APP.id], Usage.ANY) == 3 * DAY
 
 
 def test_the_last_ledger_is_none(tmp_path: Path) -> None:

@@ -76,6 +76,13 @@ def test_a_name_that_may_have_moved_is_no_evidence(event: Event) -> None:
     assert downloads.from_events([CREATED, event], names(APP), NOW) == {}
 
 
+def test_a_name_of_no_known_image_is_no_evidence_for_one_that_lost_a_name_meanwhile() -> None:
+    untagged = an_event(EventKind.UNTAGGED, image=APP)
+    created = an_event(name="other:1", by_agent=True, is_creation=True)
+    known = Names({APP.id: APP}, {APP.id: APP}, events=[untagged, created])
+    assert downloads.from_events([untagged, created], known, NOW) == {}
+
+
 def test_a_name_that_meant_two_images_is_no_evidence_for_either() -> None:
     assert downloads.from_events([CREATED], names(NEW, before=(OLD,)), NOW) == {}
 

@@ -73,6 +73,11 @@ def test_the_same_uptimes_under_another_wall_clock_give_the_same_times(moments: 
     assert clock.seconds == other.seconds
 
 
+def test_an_uptime_that_goes_back_is_a_gap() -> None:
+    """A snapshot of a virtual machine was put back: uses since then are not known."""
+    assert START.gap_before(later(-1.0), RESYNC) == "the uptime went back"
+
+
 # ── dates ─────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from typing import Any
 
 import pytest
 
+from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, PressureMarks
 from controller.plan.memory.event import ReceivedEvents
 from controller.plan.memory.remember import News
 from controller.plan.verdict.decision import Conditions, Decision, DesiredState, decide, decide_again
@@ -13,7 +15,7 @@ from controller.plan.verdict.limits import Limits
 from controller.plan.verdict.planner import Plan, make_plan
 from controller.plan.verdict.verdict import Reason
 from controller.policy.document.parse import FolderReading
-from tests.builders import HOUR, MINUTE, an_agreement, an_answer, an_image, an_instant, an_observation
+from tests.builders import HOUR, MINUTE, an_agreement, an_answer, an_engine, an_image, an_instant, an_observation
 from tests.fakes import FakeFolder, Plain, a_document, a_removal
 
 APP = an_image("app:1")
@@ -110,6 +112,19 @@ def test_rules_are_indexed_again_only_when_they_change() -> None:
     assert again.book is decision.book
     other = DesiredState(reading_of(a_removal("app:*", 7)), an_answer(source=""))
     assert looked(again, HOUR + 2 * MINUTE, desired=other).book is not decision.book
+
+
+@pytest.mark.parametrize("identity", ["this engine", "a new ID after a reboot"])
+def test_between_the_marks_the_pressure_lasts_also_if_the_engine_has_another_id(identity: str) -> None:
+    marks = PressureMarks(DiskMark(used_share=0.85), DiskMark(used_share=0.75))
+    conditions = replace(CONDITIONS, terms=replace(CONDITIONS.terms, pressure=marks))
+    desired, before = DesiredState(reading_of(), an_answer()), Decision()
+    for number, (engine_id, available) in enumerate([("this engine", 10), (identity, 20)]):
+        engine = replace(an_engine(identity=engine_id), machine="this machine")
+        seen = an_observation([an_image("app:1")], engine=engine, at=an_instant(1_000.0 + number))
+        disk = ImageDisk("/images", DiskUsage(100, available))
+        before = decide(before, desired, seen, News(ReceivedEvents(), disk=disk), conditions)
+    assert before.memory.pressure
 
 
 def test_deciding_again_without_an_observation_changes_nothing() -> None:

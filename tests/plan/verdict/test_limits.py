@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import replace
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -103,10 +104,13 @@ def test_a_parent_is_kept_with_a_child_that_is_held_back() -> None:
     }
 
 
-def test_a_name_of_an_image_with_other_names_costs_no_bytes() -> None:
-    memory = a_memory(an_observation([an_image("app:1", "app:2", size_bytes=900)]), now=NOW)
+@pytest.mark.parametrize(("store", "last"), [(Store.GRAPH_DRIVER, 0), (Store.CONTAINERD, 900), (Store.PODMAN, 900)])
+def test_a_name_of_an_image_with_other_names_costs_no_bytes(store: Store, last: int) -> None:
+    """The last name costs what it frees: nothing if the image has no layers, and its size where that is not known."""
+    memory = a_memory(an_observation([an_image("app:1", "app:2", size_bytes=900)], store=store), now=NOW)
     plan = make_plan(EVERYTHING, memory, Terms())
-    assert charges_of(plan.removals, memory) == [0, 0]
+    assert charges_of(plan.removals, memory) == [0, last]
+    assert going(limited(memory, bytes_per_hour=1_000)) == ["app:1", "app:2"]
 
 
 def test_an_unknown_figure_is_charged_as_the_size_of_the_image() -> None:
@@ -135,6 +139,7 @@ def test_after_a_removal_the_freed_bytes_are_charged_or_the_size_of_the_image() 
     assert bytes_spent(a_removal(Outcome.REMOVED, Freed(300, Exactness.EXACT))) == 300
     assert bytes_spent(a_removal(Outcome.REMOVED, UNKNOWN_BYTES)) == 900
     assert bytes_spent(a_removal(Outcome.REMOVED, FREED_IN_BATCH)) == 900
+    assert bytes_spent(a_removal(Outcome.UNEXPECTED, UNKNOWN_BYTES)) == 900
 
 
 def test_an_image_that_was_not_removed_costs_nothing() -> None:
