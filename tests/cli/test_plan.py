@@ -19,6 +19,7 @@ from controller.cli import plan as plan_command
 from controller.cli.view import View
 from controller.daemon.conditions import deciding_settings
 from controller.daemon.report import StatusReport
+from controller.instant import Instant
 from controller.plan.memory.disk import DiskMark, DiskUsage, ImageDisk, Pressure, PressureMarks
 from controller.plan.node.agent import NodeAnswer
 from controller.plan.verdict.judge import Terms
@@ -30,9 +31,9 @@ from tests.policy.drafts import a_draft, posted_forms
 
 
 @pytest.fixture(autouse=True)
-def observed(node: Path, monkeypatch: pytest.MonkeyPatch) -> View:
+def observed(node: Path, now: Instant, monkeypatch: pytest.MonkeyPatch) -> View:
     """The observation that every command of this file uses."""
-    memory = sample_node.memory_of(60, SystemClock().now())
+    memory = sample_node.memory_of(60, now)
     reading = PolicyFolder(node / "policies").read()
     seen = View(sample_node.decision_on(memory, node / "policies"), reading, "unix:///var/run/docker.sock")
     monkeypatch.setattr(plan_command, "live_view", lambda settings: seen)
