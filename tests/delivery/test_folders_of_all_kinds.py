@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import socket
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from tempfile import TemporaryDirectory
 
@@ -217,6 +217,62 @@ def test_the_second_one_counts_when_the_first_is_deleted_and_it_is_stable(polici
         node.clock.elapse(2.0)
         node.run_pass()
         assert (node.minutes, node.errors) == ({"p": 1, "sweep": 2}, [])
+
+
+DAMAGES: dict[str, Callable[[str], str]] = {
+    "unreadable": lambda text: f"{text}x: [\n",
+    "cut before its name": lambda text: text.partition("metadata")[0],
+    "with a misspelt name": lambda text: text.replace(" name:", " nam:", 1),
+    "empty": lambda _: "",
+    "too large": lambda text: f"{text}#{'x' * 2**20}",
+}
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+@pytest.mark.parametrize("is_restarted", [False, True])
+def test_a_refused_duplicate_does_not_come_into_force_when_the_first_document_is_damaged(
+    node: Node, policies: Path, damage: str, is_restarted: bool
+) -> None:
+    put(policies, {"a.yaml": named("web", 10_080), "b.yaml": named("web", 2)})
+    node.settle()
+    put(policies, {"a.yaml": DAMAGES[damage](named("web", 10_080))})
+    if is_restarted:
+        node.restart()
+    node.settle()
+    assert (node.minutes, node.states["web"]) == ({"p": 1}, "waiting")
+    why = next(document.why for document in node.last.decision.scope.documents if document.name == "web")
+    assert why == f"waiting until {policies}/a.yaml can be read or is removed: it had the document of this name"
+    put(policies, {"a.yaml": named("web", 10_080)})
+    node.run_pass()
+    assert node.minutes == {"p": 1, "web": 10_080}
+
+
+def test_it_does_not_when_the_file_of_the_first_one_is_a_link_without_a_target(node: Node, policies: Path) -> None:
+    put(policies, {"a.yaml": named("web", 10_080), "b.yaml": named("web", 2)})
+    node.settle()
+    (policies / "a.yaml").unlink()
+    (policies / "a.yaml").symlink_to("nowhere")
+    node.settle()
+    assert node.minutes == {"p": 1}
+
+
+def test_it_comes_into_force_when_the_file_of_the_first_one_is_removed(node: Node, policies: Path) -> None:
+    put(policies, {"a.yaml": named("web", 10_080), "b.yaml": named("web", 2)})
+    node.settle()
+    put(policies, {"a.yaml": "damaged: ["})
+    node.settle()
+    (policies / "a.yaml").unlink()
+    node.run_pass()
+    assert node.minutes == {"p": 1, "web": 2}
+
+
+def test_a_document_may_move_out_of_a_file_in_which_another_document_is_invalid(node: Node, policies: Path) -> None:
+    wrong = named("wrong", 5).replace("enabled", "enable")
+    put(policies, {"a.yaml": f"{named('web', 10_080)}---\n{wrong}"})
+    node.settle()
+    put(policies, {"a.yaml": wrong, "b.yaml": named("web", 2)})
+    node.settle()
+    assert (node.minutes, node.states["wrong"]) == ({"p": 1, "web": 2}, "invalid")
 
 
 # --- Invalid files among valid ones ---

@@ -147,6 +147,8 @@ class TextRecord:
     """When its start time had passed; for `start: now` equal to first seen; None before."""
     text: str
     """The document as JSON; the history of removals refers to it by its hash."""
+    file: str = ""
+    """The file that had it last."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import replace
+from dataclasses import field, replace
 from enum import StrEnum
 from math import ceil
 
@@ -21,7 +21,7 @@ from controller.plan.scope.stability import last_text_in_force
 from controller.plan.scope.window import expected_from, has_started, in_force_from, offset_seconds
 from controller.plan.verdict.verdict import Rule
 from controller.policy.document.document import ImageRemovalPolicy, NodeManagementPolicy, content_of
-from controller.policy.document.parse import Document, State
+from controller.policy.document.parse import Document, FolderReading, State
 from controller.policy.problem import Problem
 from controller.value import dataclass
 
@@ -86,6 +86,8 @@ def texts_after(
         text = after.get(key) or TextRecord(now, now, None, json.dumps(content_of(policy), sort_keys=True))
         if text.started_at is None and has_started(policy.start, clock):
             text = replace(text, started_at=now if policy.start else text.first_seen)
+        if text.file != policy.file:
+            text = replace(text, file=policy.file)
         is_back = last.get(policy.name) != policy.text_hash
         if is_back or now - text.last_present >= _PRESENCE_IS_NOTED_EVERY_SECONDS:
             text = replace(text, last_present=now)
@@ -103,6 +105,20 @@ class Circumstances:
     """Stable texts; any other text is too new to be trusted."""
     unstable: Collection[str] = ()
     """Documents whose files keep changing."""
+    held: Mapping[str, str] = field(default_factory=dict)
+    """Files that cannot be read and that may have the document of this name, see `held_names`."""
+
+
+def held_names(reading: FolderReading, texts: Mapping[TextKey, TextRecord]) -> Mapping[str, str]:
+    """The files that had the documents of these names last, if they may still have them and cannot be read.
+
+    A duplicate that was refused must not come into force because the file with the first one is damaged.
+    """
+    last = last_text_in_force(texts)
+    policies = (document.policy for document in reading.documents if document.policy)
+    changed = (policy for policy in policies if last.get(policy.name, policy.text_hash) != policy.text_hash)
+    files = {policy.name: (policy.file, texts[policy.name, last[policy.name]].file) for policy in changed}
+    return {name: was for name, (file, was) in files.items() if was != file and reading.may_hide_documents(was)}
 
 
 def decide_documents(documents: Iterable[Document], around: Circumstances) -> DocumentDecisions:
@@ -140,6 +156,9 @@ def _decide(document: Document, around: Circumstances) -> tuple[DocumentStatus, 
         return _status(document, DocumentState.NOT_APPLICABLE, matched.why), ()
     text = around.texts.get((policy.name, policy.text_hash))
     if text is None:
+        if file := around.held.get(policy.name):
+            why = f"waiting until {file} can be read or is removed: it had the document of this name"
+            return _status(document, DocumentState.WAITING, why), ()
         unstable = policy.name in around.unstable
         why = "the file keeps changing" if unstable else "waiting until the file has been stable for 2 s"
         return replace(_status(document, DocumentState.WAITING, why), is_unstable=unstable), ()

@@ -15,7 +15,7 @@ from controller.plan.memory.memory import Memory, TextKey, TextRecord
 from controller.plan.memory.observation import Observation
 from controller.plan.memory.remember import News, remember
 from controller.plan.node.agent import NodeAnswer, believed, without_new_text
-from controller.plan.scope.in_force import Circumstances, DocumentDecisions, decide_documents, texts_after
+from controller.plan.scope.in_force import Circumstances, DocumentDecisions, decide_documents, held_names, texts_after
 from controller.plan.scope.stability import TextStability
 from controller.plan.verdict.covering import RuleBook
 from controller.plan.verdict.information import information
@@ -110,10 +110,13 @@ def decide_again(before: Decision, reading: FolderReading, conditions: Condition
     policies = [document.policy for document in reading.documents if document.policy]
     read = _times(reading.read, before.memory)
     stability = before.stability.after(dict(map(_key, policies)), before.memory.texts, read)
-    settled = [policy for policy in policies if conditions.trust_new_texts or stability.trusts(policy.name)]
+    held = held_names(reading, before.memory.texts)
+    stable = [policy for policy in policies if conditions.trust_new_texts or stability.trusts(policy.name)]
+    settled = [policy for policy in stable if policy.name not in held]
     memory = replace(before.memory, texts=texts_after(before.memory.texts, settled, before.memory.clock))
     believed = {key: memory.texts[key] for key in map(_key, settled)}
-    scope = decide_documents(reading.documents, Circumstances(before.node, memory.clock, believed, stability.unstable))
+    around = Circumstances(before.node, memory.clock, believed, stability.unstable, held)
+    scope = decide_documents(reading.documents, around)
     book = before.book if before.book.rules == scope.rules else RuleBook(scope.rules)
     decision = replace(before, memory=memory, scope=scope, stability=stability, book=book)
     facts = (book, conditions, removals_made, *_facts(memory, before.node))

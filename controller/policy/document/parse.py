@@ -48,6 +48,8 @@ class Document:
     policy: NodeManagementPolicy | None
     """None: it is invalid."""
     problems: tuple[Problem, ...]
+    is_named: bool = True
+    """False if its own name could not be read: it may be any document."""
 
     @property
     def state(self) -> State:
@@ -113,7 +115,7 @@ def _read_root(
 ) -> tuple[list[Document], list[Problem]]:
     """The documents in one tree (an answer of the Exchange has many), and problems that belong to none of them."""
     if isinstance(root, Problem):
-        return [Document(name, file, root.line, None, (root,))], []
+        return [Document(name, file, root.line, None, (root,), is_named=False)], []
     if _has_any(root, fields.SIGNS_OF_AN_ANSWER):
         return _read_answer(root, name, file, allowance)
     if _is_list_of_hzn(root):
@@ -155,7 +157,7 @@ def _read_answer(root: Node, name: str, file: str, allowance: Allowance) -> tupl
     if not found.has_errors:
         return documents, found.problems
     if not documents:
-        return [Document(name, file, root.line, None, tuple(found.problems))], []
+        return [Document(name, file, root.line, None, tuple(found.problems), is_named=False)], []
     error = next(problem for problem in found.problems if problem.is_error)
     return [_invalidated(document, error) for document in documents], found.problems
 
@@ -169,14 +171,14 @@ def _read_entry(key: Scalar, node: Node, name: str, inside: str, found: Findings
     path = joined(inside, key.text)
     own_name = fields.NAME.shape.read(key._replace(value=key.text), path, found)
     check_keys(node, path, found)
-    return _read_document(node, key, own_name or name, path, found)
+    return replace(_read_document(node, key, own_name or name, path, found), is_named=own_name is not None)
 
 
 def _read_envelope(root: Node, name: str, found: Findings) -> Document:
     envelope = fields.ENVELOPE.read(root, "", found)
     metadata, spec = (envelope[fields.METADATA], envelope[fields.SPEC]) if envelope else (None, None)
     own_name = metadata[fields.NAME] if metadata else None
-    return _finish(spec, root, own_name or name, fields.SPEC.name, found)
+    return replace(_finish(spec, root, own_name or name, fields.SPEC.name, found), is_named=own_name is not None)
 
 
 def _finish(values: Values | None, at: SourcePosition, name: str, path: str, found: Findings) -> Document:
@@ -289,3 +291,12 @@ class FolderReading:
     """The folder was read and holds nothing, not even an entry that cannot be read."""
     delivered_at: float | None = None
     """Wall time of the last delivery that succeeded, whether or not it changed anything; None if none is recorded."""
+
+    def may_hide_documents(self, file: str) -> bool:
+        """True if the file is there, and may hold documents whose names could not be read."""
+        if found := [document for document in self.documents if document.file == file]:
+            return not all(document.is_named for document in found)
+        return any(
+            file == problem.file or (problem.is_error and file.startswith(f"{problem.file}/"))
+            for problem in self.problems
+        )

@@ -25,10 +25,12 @@ from controller.plan.scope.in_force import (
     DocumentState,
     DocumentStatus,
     decide_documents,
+    held_names,
     texts_after,
 )
 from controller.plan.scope.window import offset_seconds
-from controller.policy.document.parse import Document, parse_documents
+from controller.policy.document.parse import Document, FolderReading, parse_documents
+from controller.policy.problem import Problem, Severity
 from tests.policy.drafts import a_draft
 
 HOUR, DAY = 3600, 86_400
@@ -42,6 +44,30 @@ TEN_O_CLOCK = datetime(2027, 1, 31, 22, tzinfo=UTC).timestamp()
 def a_document(name: str = "sweep", /, **changes: object) -> Document:
     (document,) = parse_documents(json.dumps(a_draft(**changes)).encode(), f"{name}.json").documents
     return document
+
+
+@pytest.mark.parametrize(
+    ("place", "severity", "is_held"),
+    [
+        ("p/team/a.json", "error", True),
+        ("p/team/a.json", "warning", True),
+        ("p/team", "error", True),
+        ("p/team", "warning", False),
+        ("p/tea", "error", False),
+        ("p/team/a.yaml", "error", False),
+        ("", "error", False),
+    ],
+)
+def test_a_name_is_held_by_the_file_that_had_it_while_that_cannot_be_read(
+    place: str, severity: Severity, is_held: bool
+) -> None:
+    """A folder that cannot be listed is an error, one that others may write is a warning."""
+    document = a_document("sweep")
+    reading = FolderReading("p", (document,), (Problem(place, 1, 1, "", severity, "x"),))
+    texts = {("sweep", "another"): TextRecord(1.0, 2.0, 1.0, "{}", "p/team/a.json")}
+    assert held_names(reading, texts) == ({"sweep": "p/team/a.json"} if is_held else {})
+    assert document.policy
+    assert held_names(reading, {("sweep", document.policy.text_hash): TextRecord(1.0, 2.0, 1.0, "{}", place)}) == {}
 
 
 class Life:
