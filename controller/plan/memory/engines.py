@@ -109,7 +109,7 @@ def _returned(memory: Memory, back: AwayEngine, now: float) -> Memory:
         evidence=_evidence_later(back.evidence, away),
         mounted=back.mounted,
         arriving={image: replace(each, since=each.since + away) for image, each in back.arriving.items()},
-        swarm={image: at + away for image, at in back.swarm.items()},
+        swarm={image: at if at == IN_USE else at + away for image, at in back.swarm.items()},
         pulls=Pulls(back.pulls.first + away, back.pulls.last + away) if back.pulls else None,
         event_cursor=back.event_cursor,
         event_run=back.event_run,

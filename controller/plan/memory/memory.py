@@ -204,7 +204,9 @@ class Memory:
     arriving: Mapping[ImageId, Arrival] = field(default_factory=dict)
     """Arrivals that the next events complete."""
     swarm: Mapping[ImageId, float] = field(default_factory=dict)
-    """When a container of a swarm service last used an image: a swarm worker does not know the services."""
+    """When a container of a swarm service last used an image, 0 while one does: a swarm worker does not know the
+    services.
+    """
     pulls: Pulls | None = None
     spent: tuple[Spending, ...] = ()
     """Bytes freed in the last hour, for `--max-bytes-per-hour`."""

@@ -19,7 +19,17 @@ from controller.plan.memory.disk import ImageDisk
 from controller.plan.memory.engines import memory_of_engine
 from controller.plan.memory.event import Event, EventCursor, EventKind, ReceivedEvents
 from controller.plan.memory.idleness import NO_ACTIVITY, ImageActivity, first_record, updated, with_origin
-from controller.plan.memory.memory import Attempt, AttemptKey, Evidence, ExpectedDownload, Memory, Pulls, Record, Watch
+from controller.plan.memory.memory import (
+    IN_USE,
+    Attempt,
+    AttemptKey,
+    Evidence,
+    ExpectedDownload,
+    Memory,
+    Pulls,
+    Record,
+    Watch,
+)
 from controller.plan.memory.names import Names
 from controller.plan.memory.observation import Observation, Store, situation_of
 from controller.plan.node.agent import AgentAnswer, NodeAnswer, beginnings_after, kept_after
@@ -136,13 +146,13 @@ def _with_known_labels(seen: Observation, before: Mapping[ImageId, Image]) -> Ob
 
 
 def _swarm(inputs: _Inputs) -> Mapping[ImageId, float]:
-    """Images that swarm services used within the last 30 days."""
+    """Images that swarm services used within the last 30 days. Nothing changes, and is written, while they use them."""
     before, now = inputs.known.swarm, inputs.now
-    used = {container.image: now for container in inputs.seen.containers if container.swarm_service}
-    if not used and not before:
-        return before
-    recent = {image: at for image, at in before.items() if now - at < SWARM_IMAGES_ARE_KEPT_SECONDS}
-    return {**recent, **used}
+    used = [container.image for container in inputs.seen.containers if container.swarm_service]
+    last_used = {image: now if at == IN_USE else at for image, at in before.items()}
+    recent = {image: at for image, at in last_used.items() if now - at < SWARM_IMAGES_ARE_KEPT_SECONDS}
+    after = {**recent, **dict.fromkeys(used, IN_USE)}
+    return before if after == before else after
 
 
 def _pinned(inputs: _Inputs) -> dict[ImageId, set[str]]:

@@ -75,10 +75,10 @@ def test_after_its_return_an_image_is_as_idle_as_it_was(away: float) -> None:
 
 
 def test_an_image_that_was_in_use_counts_as_used_until_the_return() -> None:
-    memory = replace(known(), records={APP.id: a_record(5.0, last_used=0.0)})
+    memory = replace(known(), records={APP.id: a_record(5.0, last_used=0.0)}, swarm={APP.id: 0.0})
     left = remember(memory, seen(OTHER, uptime=1_100.0), News(), NodeAnswer(), 300.0)
     back = remember(left, seen(HERE, "app:1", uptime=1_200.0), News(), NodeAnswer(), 300.0)
-    assert back.records[APP.id].last_used == back.clock.seconds
+    assert back.records[APP.id].last_used == back.swarm[APP.id] == back.clock.seconds
     assert (back.watch.since, back.watch.gap[:20]) == (back.clock.seconds, "this engine was away")
 
 

@@ -760,10 +760,18 @@ def test_a_keep_label_that_the_engine_no_longer_shows_is_remembered() -> None:
 
 def test_images_of_swarm_services_are_remembered_for_30_days() -> None:
     service = replace(a_container(APP), swarm_service=True)
-    memory = after(Memory(), [APP], [service], seconds=RESYNC)
-    assert after(memory, [APP], seconds=RESYNC).swarm == {APP.id: memory.clock.seconds}
+    in_use = after(Memory(), [APP], [service], seconds=RESYNC)
+    memory = after(in_use, [APP], seconds=RESYNC)
+    assert memory.swarm == {APP.id: memory.clock.seconds}
+    assert after(memory, [APP], seconds=RESYNC).swarm == memory.swarm
     later = replace(memory, clock=replace(memory.clock, seconds=memory.clock.seconds + 30 * DAY))
     assert after(later, [APP]).swarm == {}
+
+
+def test_while_a_swarm_service_uses_an_image_nothing_is_written() -> None:
+    service = replace(a_container(APP), swarm_service=True)
+    memory = after(Memory(), [APP], [service], seconds=RESYNC)
+    assert after(memory, [APP], [service], seconds=RESYNC).swarm is memory.swarm
 
 
 def test_an_engine_that_refuses_its_events_is_the_reason_for_the_gap() -> None:
