@@ -39,7 +39,7 @@ tools:
 roots:
 	@deploy/local/root.sh python python314 compose systemd >/dev/null
 
-run: environment ## see it work: three sample images, the shipped policies, and why each image is removed or kept
+run: environment ## see it work: three sample images, the policy for them, and why each image is removed or kept
 	@deploy/local/run.sh
 
 unit: environment ## the tests that need neither root nor an engine, a browser or other programs; in parallel

@@ -6,7 +6,7 @@
 # Times inside are those of SOURCE_DATE_EPOCH, or a fixed date without it.
 set -euo pipefail
 out=$(realpath -m "${1:?usage: build.sh FOLDER}")
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT
 "${PYTHON:-python3}" -m venv "$work/venv"

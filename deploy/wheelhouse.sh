@@ -16,9 +16,9 @@ set -euo pipefail
 }
 folder=$(realpath -m "$1")
 shift
-cd "$(dirname "$0")/.."
+CDPATH='' cd "$(dirname "$0")/.."
 mkdir -p "$folder"
-deploy/build.sh "$folder"
+bash deploy/build.sh "$folder"
 rm -f "$folder"/*.tar.gz
 work=$(mktemp -d)
 trap 'rm -rf "$work"' EXIT

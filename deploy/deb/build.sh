@@ -7,7 +7,7 @@
 # Needs dpkg-deb and a package index that pip can reach. Times inside are those of SOURCE_DATE_EPOCH, or a fixed date.
 set -euo pipefail
 out=$(realpath -m "${1:?usage: build.sh FOLDER}")
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 export LC_ALL=C.UTF-8 TZ=UTC SOURCE_DATE_EPOCH=${SOURCE_DATE_EPOCH:-1580601600} PYTHONDONTWRITEBYTECODE=1
 umask 022
 work=$(mktemp -d)
@@ -25,7 +25,7 @@ collect_wheels() { # pure ones where possible; PyYAML and others exist only with
         { print > file }' deploy/requirements.lock
     "${pip[@]}" --implementation py --abi none --requirement "$work/pure.lock"
     "${pip[@]}" --implementation cp --abi cp311 --requirement "$work/mixed.lock"
-    deploy/build.sh "$work/wheels"
+    bash deploy/build.sh "$work/wheels"
     rm -f "$work"/wheels/*.tar.gz
 }
 

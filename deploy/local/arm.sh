@@ -7,7 +7,7 @@
 # Installs qemu-user-static and binfmt-support, and makes a root file system of Debian bookworm for that architecture,
 # once; `engine.sh clean` drops it. The tests run in it on a copy of this tree. Needs root and Debian.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 source=$(dirname "$(dirname "$here")")
 # shellcheck source=deploy/local/packages.sh
 source "$here/packages.sh"

@@ -7,7 +7,7 @@
 # Of this machine it takes the network, the name servers, the certificates that it trusts and the settings of apt and
 # pip. The file system is removed afterwards, unless KEEP is set. Needs root and Debian.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 source_tree=$(dirname "$(dirname "$here")")
 # shellcheck source=deploy/local/packages.sh
 source "$here/packages.sh"

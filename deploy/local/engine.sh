@@ -21,7 +21,7 @@
 # With --owner an engine ends, data and all, when that process ends, however it ends.
 # Everything is under IMAGECTL_ENGINES_HOME (default: the state folder of the user). Needs root and Debian.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/local/packages.sh
 source "$here/packages.sh"
 # shellcheck source=deploy/local/services.sh

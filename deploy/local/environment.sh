@@ -6,7 +6,7 @@
 # Takes uv where it is installed and plain venv and pip where not. Packages come from the package index that pip is set
 # up for, each checked by its hash. Where a Debian lacks the venv module and this is root, its package is installed.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 # shellcheck source=deploy/local/packages.sh
 source deploy/local/packages.sh
 venv=$PWD/.venv

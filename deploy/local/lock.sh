@@ -5,7 +5,7 @@
 #   lock.sh              keeps the versions that are locked already
 #   lock.sh --upgrade    takes the newest that fit
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 # shellcheck source=deploy/local/packages.sh
 source deploy/local/packages.sh
 

@@ -7,7 +7,7 @@
 # Docker takes a registry on 127.0.0.1 without TLS by itself; for Podman see `engine.sh up --insecure-registry`.
 # With --owner it ends, data and all, when that process ends. Needs root and Debian.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/local/packages.sh
 source "$here/packages.sh"
 # shellcheck source=deploy/local/services.sh

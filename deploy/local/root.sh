@@ -8,7 +8,7 @@
 #
 # They are kept where engine.sh keeps its own, and `engine.sh clean` drops them too. Needs root and Debian.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/local/packages.sh
 source "$here/packages.sh"
 # shellcheck source=deploy/local/services.sh

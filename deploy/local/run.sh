@@ -1,10 +1,11 @@
 #!/usr/bin/env bash
-# A demonstration: makes three sample images, then runs the controller on them with the shipped policies until Ctrl-C.
+# A demonstration: makes three sample images, then runs the controller on them with policies/samples.yaml until Ctrl-C.
 #
 # The engine is that of DOCKER_HOST, else the one on the local socket, else a private one made for this run. On an
-# engine of yours only the sample images are touched, and they are gone again at the end.
+# engine of yours only the sample images are touched, and they are gone again at the end: policies beside samples.yaml
+# are not read.
 set -euo pipefail
-cd "$(dirname "$0")/../.."
+CDPATH='' cd "$(dirname "$0")/../.."
 # shellcheck source=deploy/local/packages.sh
 source deploy/local/packages.sh
 local_socket=unix:///var/run/docker.sock
@@ -91,10 +92,11 @@ run_controller() { # OPTION...: until it ends; a signal is passed to it and ends
 trap finish EXIT
 choose_engine
 rm -rf "$trial"
-mkdir -p "$trial"
+mkdir -p "$trial/policies"
+cp policies/samples.yaml "$trial/policies"
 samples create
 made=yes
-looking=(--policies policies --docker-host "$DOCKER_HOST" --settle "$settle")
+looking=(--policies "$trial/policies" --docker-host "$DOCKER_HOST" --settle "$settle")
 say "three sample images exist; the plan before anything is removed (imagectl plan):"
 imagectl plan "${looking[@]}"
 echo

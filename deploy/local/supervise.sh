@@ -5,7 +5,7 @@
 # of the command does. TERM ends the command in good order, USR1 at once.
 # OWNER is a process or `none`: when that process ends, the command ends at once and FOLDER is removed.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 dir=$1 owner=$2
 shift 2
 

@@ -2,7 +2,7 @@
 # Installs Chromium, Prometheus and node_exporter from Debian for the tests of the page, the metrics and the manifests.
 # None is started here, nor at boot. Does nothing when they are already installed.
 set -euo pipefail
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 # shellcheck source=deploy/local/packages.sh
 source "$here/packages.sh"
 # shellcheck source=deploy/local/services.sh

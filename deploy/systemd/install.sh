@@ -22,11 +22,12 @@
 # its venv module, and a package index that pip can reach or a wheelhouse.
 set -euo pipefail
 umask 022 # the service runs as another user
-here=$(cd "$(dirname "$0")" && pwd)
+here=$(CDPATH='' cd "$(dirname "$0")" && pwd)
 source=$(dirname "$(dirname "$here")")
 from_git=/var/lib/image-controller-policies/current
 root='' wheel='' wheelhouse='' mode='' engine='' gitops='' uninstall='' purge='' for_user='' is_asked='' work=''
 program=/opt/image-controller
+metrics=/var/lib/prometheus/node-exporter/image-controller.prom # without a writer, an alert never ends
 manager=(systemctl)
 found=() # units of an earlier installation
 units=(image-controller.service image-controller-once.service image-controller-once.timer
@@ -160,6 +161,7 @@ start() {
     [[ -z $gitops ]] || systemd-sysusers /etc/sysusers.d/image-controller-policies.conf
     systemctl daemon-reload
     systemctl disable --quiet --now "$other"
+    [[ $mode == timer ]] || rm -f "$metrics"
     [[ -z $gitops ]] || run_unit "$delivery"
     run_unit "$unit"
     warn_of_timer
@@ -179,7 +181,7 @@ uninstall() {
         [[ ! -d $to/$unit.d ]] || rmdir --ignore-fail-on-non-empty "$to/$unit.d"
     done
     ! is_of_this_installation "$root/usr/local/bin/imagectl" || rm -f "$root/usr/local/bin/imagectl"
-    rm -rf "$root$program"{,.new,.old} "$root/usr/local/lib/image-controller" \
+    rm -rf "$root$program"{,.new,.old} "$root/usr/local/lib/image-controller" "$root$metrics" \
         "$root/etc/sysusers.d/image-controller-policies.conf"
     ! is_running_system || systemctl daemon-reload
     if [[ -n $purge ]]; then

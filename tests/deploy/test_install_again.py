@@ -57,6 +57,17 @@ def test_an_update_of_a_timer_that_was_disabled_starts_no_service_in_its_place(h
     assert running(host) == []
 
 
+@pytest.mark.parametrize("option", ["--service", "--uninstall"])
+def test_the_metrics_of_the_timer_end_with_it(host: Root, option: str) -> None:
+    """Else node_exporter serves the last ones, and the alert of a controller without passes never ends."""
+    file = "/var/lib/prometheus/node-exporter/image-controller.prom"
+    host.sh(f"{INSTALL} --once; mkdir -p $(dirname {file}); touch {file}")
+    host.sh(INSTALL)
+    host.sh(f"ls {file}")
+    host.sh(f"{INSTALL} {option}")
+    assert host.tried(f"ls {file}").returncode != 0
+
+
 def test_an_uninstallation_is_refused_where_the_deb_uses_the_same_settings(host: Root) -> None:
     host.sh(INSTALL)
     host.sh("mkdir -p /usr/lib/image-controller; touch /usr/lib/image-controller/take-over")

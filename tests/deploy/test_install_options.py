@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -166,6 +167,20 @@ def test_a_home_folder_with_blanks_is_in_the_script_that_pip_wrote(host: Host) -
     assert (
         program == f'#!/bin/sh\nexec "{host.folder}/a home/.local/share/image-controller/bin/python"\n'
     )  # As pip does.
+
+
+def test_a_script_finds_its_tree_also_with_a_cdpath(tmp_path: Path) -> None:
+    """`cd` prints where it goes then, and may go to a folder of the same name elsewhere."""
+    shutil.copytree(SOURCE / "deploy", tmp_path / "deploy", ignore=shutil.ignore_patterns("gitops.conf"))
+    done = subprocess.run(
+        ["deploy/wheelhouse.sh", tmp_path / "wheels"],
+        env={"PATH": "/usr/bin:/bin", "CDPATH": str(tmp_path), "PYTHON": "false"},
+        cwd=SOURCE,
+        check=False,
+        capture_output=True,
+        text=True,
+    )
+    assert (done.returncode, done.stdout) == (1, "")
 
 
 @pytest.mark.parametrize("script", ["systemd/install.sh", "wheelhouse.sh", "gitops/deliver.sh"])

@@ -1,4 +1,4 @@
-"""deploy/local/run.sh (`make run`) ends well on Ctrl-C, with stand-ins for the environment and the controller."""
+"""deploy/local/run.sh (`make run`), with stand-ins for the environment and the controller."""
 
 from __future__ import annotations
 
@@ -17,6 +17,7 @@ _HANDLES_SIGNALS = """import signal
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(print("stopped", file=sys.stderr)))"""
 _IMAGECTL = """#!/usr/bin/env python3
 import sys, time
+open("calls", "a").write(" ".join(sys.argv[1:]) + "\\n")
 if sys.argv[1] == "run":
     {handles}
     open("started", "w").close()
@@ -27,15 +28,16 @@ if sys.argv[1] == "run":
 @pytest.fixture
 def tree(tmp_path: Path) -> Path:
     """The scripts, and programs that do nothing."""
-    shutil.copytree(SOURCE / "deploy/local", tmp_path / "deploy/local")
+    for folder in ("deploy/local", "policies"):
+        shutil.copytree(SOURCE / folder, tmp_path / folder)
     (tmp_path / ".venv/bin").mkdir(parents=True)
     (tmp_path / ".venv/bin/python").write_text("#!/bin/sh\n")
     (tmp_path / ".venv/bin/python").chmod(0o755)
     return tmp_path
 
 
-@pytest.mark.parametrize("handles", [_HANDLES_SIGNALS, "pass"], ids=["runs", "starts"])
-def test_ctrl_c_is_a_good_end_also_while_the_controller_starts(tree: Path, handles: str) -> None:
+def run(tree: Path, handles: str, *, at_work: str) -> int:
+    """The exit code after Ctrl-C."""
     program = tree / ".venv/bin/imagectl"
     program.write_text(_IMAGECTL.format(handles=handles))
     program.chmod(0o755)
@@ -45,11 +47,26 @@ def test_ctrl_c_is_a_good_end_also_while_the_controller_starts(tree: Path, handl
     running = subprocess.Popen(command, cwd=tree, env=environment, start_new_session=True, stderr=subprocess.PIPE)
     try:
         eventually(lambda: (tree / "started").exists())
+        subprocess.run(["bash", "-c", at_work], cwd=tree, check=True)
         os.killpg(running.pid, signal.SIGINT)
         running.communicate(timeout=60)
     finally:
         if running.poll() is None:
             os.killpg(running.pid, signal.SIGKILL)
             running.wait()
-    assert running.returncode == 0
+    return running.returncode
+
+
+@pytest.mark.parametrize("handles", [_HANDLES_SIGNALS, "pass"], ids=["runs", "starts"])
+def test_ctrl_c_is_a_good_end_also_while_the_controller_starts(tree: Path, handles: str) -> None:
+    assert run(tree, handles, at_work="true") == 0
     assert not (tree / ".trial").exists()
+
+
+def test_only_the_policy_of_the_samples_is_in_force(tree: Path) -> None:
+    """The README has a reader write policies of their own into the same folder."""
+    shutil.copy(tree / "policies/samples.yaml", tree / "policies/own.yaml")
+    run(tree, _HANDLES_SIGNALS, at_work="ls .trial/policies >in-force")
+    assert (tree / "in-force").read_text() == "samples.yaml\n"
+    calls = (tree / "calls").read_text().splitlines()
+    assert [call for call in calls if f"--policies {tree}/.trial/policies" not in call and "get" not in call] == []

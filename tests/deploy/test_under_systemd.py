@@ -6,11 +6,14 @@ The tests are one story and build on each other.
 from __future__ import annotations
 
 import json
+import re
+import textwrap
 from collections.abc import Iterator
 
 import docker
 import pytest
 
+from tests.deploy.conftest import SOURCE
 from tests.deploy.node import Node, booted, import_base, this_tree
 from tests.deploy.waiting import eventually
 from tests.with_docker import images
@@ -72,6 +75,21 @@ def test_a_failed_delivery_is_shown_and_removes_no_policy(node: Node) -> None:
 def test_a_reload_ends_when_everything_was_read_again(node: Node) -> None:
     node.sh("systemctl reload image-controller")
     eventually(lambda: node.shown("image-controller", "ActiveState") == "active")
+
+
+def test_the_service_writes_for_node_exporter_with_the_settings_of_the_page(node: Node) -> None:
+    folder = "/var/lib/prometheus/node-exporter"
+    (settings,) = re.findall(
+        r"^    \[Service\]\n(?:    .+\n)+", (SOURCE / "manifests/README.md").read_text(), re.MULTILINE
+    )
+    drop_in = "/etc/systemd/system/image-controller.service.d/textfile.conf"
+    node.sh(
+        f"groupadd prometheus; mkdir -p {folder} $(dirname {drop_in}); chgrp prometheus {folder}; chmod g+w {folder}"
+    )
+    node.sh(f"cat >{drop_in} <<'END'\n{textwrap.dedent(settings)}END\nsystemctl daemon-reload")
+    node.sh("systemctl restart image-controller")
+    assert node.sh(f"stat --format %a {folder}/image-controller.prom") == "644"
+    node.sh(f"rm {drop_in}; systemctl daemon-reload; systemctl restart image-controller")
 
 
 def test_it_stops_with_exit_code_0(node: Node) -> None:
