@@ -51,7 +51,7 @@ def sync() -> None:
 
 
 def _organisation(context: click.Context, parameter: click.Parameter, value: str) -> str:
-    if not value.strip(".") or "/" in value:
+    if not value.strip(".") or "/" in value or not value.isprintable():
         raise click.BadParameter("expected an organisation ID such as myorg")
     return value
 

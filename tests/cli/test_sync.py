@@ -306,6 +306,8 @@ def test_credentials_come_from_a_file_before_the_environment(run: Run, tmp_path:
         (["--org", "a/b"], CREDENTIALS, "expected an organisation ID"),
         (["--org", ".."], CREDENTIALS, "expected an organisation ID"),
         (["--org", ""], CREDENTIALS, "expected an organisation ID"),
+        (["--org", "\udcff"], CREDENTIALS, "expected an organisation ID"),
+        ([], f"org/id:{SECRETS[0]}\udcff", "invalid credentials: the text is not UTF-8"),
         (["--into", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--ca", "/nowhere"], CREDENTIALS, "'/nowhere' does not exist"),
         (["--ca", __file__], CREDENTIALS, "not a file of PEM certificates"),

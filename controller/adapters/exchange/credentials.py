@@ -40,6 +40,8 @@ def _mistake(text: str) -> str:
     """The error in the form of the text, with a hint; empty if it is valid."""
     if text.startswith("\ufeff"):
         return "the text starts with a byte order mark (save it as UTF-8 without one)"
+    if any("\ud800" <= character <= "\udfff" for character in text):
+        return "the text is not UTF-8"  # Of an environment variable.
     start = text.lstrip()
     if _VARIABLE in start.partition(":")[0]:
         return f"expected only the value, without {_VARIABLE}"
