@@ -67,8 +67,8 @@ def disk_mark(text: str) -> tuple[str, float]:
 
 
 def path(text: str) -> Path:
-    """A path. Raises ValueError if it is empty: `Path("")` is the current folder."""
-    if not text:
+    """A path. Raises ValueError if it is empty, because `Path("")` is the current folder, or has a NUL character."""
+    if not text or "\0" in text:
         raise ValueError("write a path")
     return Path(text)
 
@@ -278,10 +278,19 @@ def _parsed(name: str, where: str, given: Any) -> Any:
     parse = DECLARED[name].metadata["parse"]
     try:
         if name in REPEATABLE:
-            return tuple(parse(text) for text in (given.split() if isinstance(given, str) else map(str, given)))
+            return tuple(map(parse, _texts_in(given)))
         return parse(str(given).lower() if isinstance(given, bool) else str(given))
     except ValueError as error:
         raise InvalidSettings(f"{where}: {str(given)!r}: {error}") from error
+
+
+def _texts_in(given: Any) -> Iterable[str]:
+    """The words of a text, or the items of a list. Raises ValueError."""
+    if isinstance(given, str):
+        return given.split()
+    if not isinstance(given, (list, tuple)):
+        raise ValueError("write a list of texts")
+    return map(str, given)
 
 
 def _read_config(config: Path | None) -> Mapping[str, Any]:

@@ -382,6 +382,10 @@ class TestConfigurationFile:
             (None, "cannot be read: Is a directory"),
             (b"settle = '\xff'", "cannot be read: it is not UTF-8"),
             (b"settle = " + b"[" * 9_999, "nested too deeply"),
+            (b"protect = true", "protect: 'True': write a list of texts"),
+            (b"protect = {a = 1}", "protect: .*: write a list of texts"),
+            (b"allow_host = 2027-01-31", "allow_host: '2027-01-31': write a list of texts"),
+            (b'node = "a\\u0000b"', "node: .*: write a path"),
         ],
     )
     def test_one_that_cannot_be_read_is_one_line(self, tmp_path: Path, content: bytes | None, why: str) -> None:

@@ -113,7 +113,10 @@ def _values(text: str) -> Iterator[Any]:
 def _plan(values: Mapping[str, Any]) -> PlanOfNode:
     node = values.get("node") or {}
     candidates = tuple(_candidate(row) for row in values["references"] if row["verdict"] != Reason.PROTECTED)
-    return PlanOfNode(node.get("org") or "", node.get("id") or "", candidates)
+    org, node_id = node.get("org") or "", node.get("id") or ""
+    if not isinstance(org, str) or not isinstance(node_id, str):
+        raise TypeError
+    return PlanOfNode(org, node_id, candidates)
 
 
 def _candidate(row: Mapping[str, Any]) -> Candidate:

@@ -161,6 +161,8 @@ def test_a_plan_need_not_name_its_node(tmp_path: Path) -> None:
         a_plan({}, {**a_row("a"), "reference": 7}),
         a_plan({}, a_row("a", names_remembered=[7])),
         a_plan({})[:-1],
+        a_plan({"org": ["o"], "id": "n"}),
+        a_plan({"org": "o", "id": 7}),
     ],
 )
 def test_anything_else_is_refused(tmp_path: Path, text: str) -> None:
