@@ -239,13 +239,22 @@ def load(flags: Mapping[str, Any], environment: Mapping[str, str], config: Path 
             (f"{_PREFIX}{name.upper()}", environment.get(f"{_PREFIX}{name.upper()}")),
             (f"{config or CONFIG_FILE}: {name}", file.get(name)),
         )
-        given = next(((where, value) for where, value in sources if value not in (None, (), [])), None)
+        given = next(((where, value) for where, value in sources if _is_given(name, value)), None)
         if given is not None:
             chosen[name] = _parsed(name, *given)
     if environment.get("DOCKER_TLS_VERIFY"):
         chosen.setdefault("docker_certificates", environment.get("DOCKER_CERT_PATH") or docker_folder(environment))
     chosen.setdefault("ledger", default_ledger(environment))
     return Settings(**chosen)
+
+
+def _is_given(name: str, value: Any) -> bool:
+    """False also for an empty text that would be valid, as `VARIABLE: ${VARIABLE:-}` of Compose passes it: it must not
+    hide protections, `dry_run` or the agent of another source. Where it is not valid, it is an error.
+    """
+    if isinstance(value, str) and DECLARED[name].default in ("", (), False):
+        return bool(value.strip())
+    return value is not None and not (name in REPEATABLE and value in ((), []))
 
 
 def docker_folder(environment: Mapping[str, str]) -> str:

@@ -372,6 +372,23 @@ def test_the_option_version_prints_what_the_command_prints(capsys: pytest.Captur
 
 
 class TestConfigurationFile:
+    @pytest.mark.parametrize("empty", ["", " "])
+    def test_an_empty_variable_does_not_hide_its_protections_switches_and_addresses(
+        self, tmp_path: Path, empty: str
+    ) -> None:
+        """Compose passes a variable that is not set as an empty one."""
+        (tmp_path / "c.toml").write_text(
+            'protect = ["app:*"]\nallow_host = ["a"]\nprotect_local = true\ndry_run = true\n'
+            'agent_url = "http://a:1"\ndocker_host = "unix:///s"\ndocker_certificates = "/c"\n'
+        )
+        names = ["PROTECT", "ALLOW_HOST", "PROTECT_LOCAL", "DRY_RUN", "ONCE"]
+        names += ["AGENT_URL", "DOCKER_HOST", "DOCKER_CERTIFICATES"]
+        found = load({}, {f"IMAGECTL_{name}": empty for name in names}, tmp_path / "c.toml")
+        assert (found.protect, found.allow_host) == (("app:*",), ("a",))
+        assert (found.protect_local, found.dry_run, found.once) == (True, True, False)
+        assert (found.agent_url, found.docker_host, found.docker_certificates) == ("http://a:1", "unix:///s", "/c")
+        assert not load({}, {"IMAGECTL_DRY_RUN": "false"}, tmp_path / "c.toml").dry_run
+
     def test_it_is_utf8_with_or_without_a_byte_order_mark(self, tmp_path: Path) -> None:
         (tmp_path / "c.toml").write_text('\ufeffpolicies = "r\u00e8gles"\n', encoding="utf-8")
         assert load({}, {}, tmp_path / "c.toml").policies == Path("r\u00e8gles")
