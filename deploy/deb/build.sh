@@ -48,8 +48,7 @@ install_units() { # those of deploy/systemd, with the places and the user of a p
 
 install_settings_and_samples() {
     mkdir -p "$root/etc/image-controller/policies" "$share"/{grafana,prometheus}
-    install -m 644 deploy/systemd/config.toml "$root/etc/image-controller"
-    install -m 644 deploy/systemd/podman.conf deploy/gitops/gitops.conf manifests/nmp.schema.json "$share"
+    install -m 644 deploy/systemd/config.toml deploy/systemd/podman.conf deploy/gitops/gitops.conf manifests/nmp.schema.json "$share"
     install -m 644 manifests/grafana/*.json "$share/grafana"
     install -m 644 manifests/prometheus/*.yaml "$share/prometheus"
     cp -r manifests/policies "$share/policies"
@@ -78,8 +77,7 @@ write_control() {
     mkdir -p "$root/DEBIAN"
     size=$(du --apparent-size -sk "$root" | cut -f 1)
     sed -e "s/@VERSION@/$version/; s/@SIZE@/$((size / 100 * 100))/" deploy/deb/control >"$root/DEBIAN/control"
-    install -m 755 deploy/deb/preinst deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm "$root/DEBIAN"
-    echo /etc/image-controller/config.toml >"$root/DEBIAN/conffiles"
+    install -m 755 deploy/deb/postinst deploy/deb/prerm deploy/deb/postrm "$root/DEBIAN"
     (cd "$root" && find usr -type f -print0 | sort -z | xargs -0 md5sum) >"$root/DEBIAN/md5sums"
 }
 

@@ -75,7 +75,7 @@ def test_everything_in_it_belongs_to_root_and_only_root_may_write(package: Path)
 def test_it_holds_every_file_that_an_installation_needs(package: Path) -> None:
     names = {member.name for member, _ in content_of(package)}
     assert names >= {
-        "./etc/image-controller/config.toml",
+        "./usr/share/image-controller/config.toml",
         "./etc/image-controller/policies",
         "./usr/bin/imagectl",
         "./usr/lib/systemd/system/image-controller.service",
@@ -170,6 +170,19 @@ def test_policies_that_exist_already_are_not_put_in_force_and_settings_are_kept(
     assert root.sh("cat /etc/image-controller/config.toml; ls /etc/image-controller") == (
         'settle = "1h"\nconfig.toml\npolicies'
     )
+
+
+def test_settings_that_are_here_are_in_force_at_every_moment(root: Root, package: Path) -> None:
+    """An installation by install.sh uses them meanwhile, and images may be protected there."""
+    config = "/etc/image-controller/config.toml"
+    root.sh(f"mkdir -p /etc/image-controller; echo 'protect = [\"app:*\"]' | tee {config} >/root/before")
+    for step in (
+        f"dpkg --unpack {root.put(package)}",
+        "dpkg --configure image-controller",
+        "dpkg --remove image-controller",
+    ):
+        root.sh(step)
+        assert root.sh(f"cmp {config} /root/before; ls /etc/image-controller | grep config") == "config.toml"
 
 
 def test_an_installation_by_install_sh_is_named_and_left_alone(root: Root, package: Path) -> None:
