@@ -44,11 +44,12 @@ class LastReport:
         return [row.shown(self.clock) for row in self.reader.rows("reference", ReferenceRow)]
 
     def explanations(self, of: Iterable[IdentityRow]) -> list[ShownExplanation]:
-        """The explanations of these references, as of now."""
+        """The explanations of these references, as of now, without those whose other row is lost."""
         keys = [key_of(row.reference, row.image) for row in of]
         rows = {(row.reference, row.image): row for row in self.reader.rows("reference", ReferenceRow, keys)}
         found = self.reader.rows("explanation", ExplanationRow, keys)
-        return [each.shown(rows[each.reference, each.image], self.clock) for each in found]
+        pairs = ((each, rows.get((each.reference, each.image))) for each in found)
+        return [each.shown(row, self.clock) for each, row in pairs if row]
 
     def documents(self) -> list[ShownDocument]:
         """Every document, as of now."""
@@ -56,8 +57,7 @@ class LastReport:
 
     def summary(self) -> SummaryRow:
         """The summary."""
-        (summary,) = self.reader.rows("summary", SummaryRow)
-        return summary
+        return self.reader.only_row("summary", SummaryRow)
 
     def notes(self) -> list[str]:
         """The lines below a table."""

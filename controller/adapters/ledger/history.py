@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import sqlite3
 from collections.abc import Iterable, Iterator, Sequence
+from math import isfinite
 from pathlib import Path
 from typing import Any
 
@@ -132,7 +133,7 @@ def _totals(db: sqlite3.Connection) -> tuple[Total, ...]:
 
 def _require(row: Sequence[Any], types: Sequence[Any]) -> None:
     for value, kind in zip(row, types, strict=True):
-        if not isinstance(value, kind):
+        if not isinstance(value, kind) or (isinstance(value, float) and not isfinite(value)):
             raise DamagedError(f"{value!r:.80} in the history")
 
 

@@ -109,6 +109,12 @@ class ReportReader:
         with self._parsing():
             return [row_from(row_type, each) for each in read_json(f"[{','.join(values)}]")]
 
+    def only_row(self, kind: str, row_type: type[T]) -> T:
+        """The row of a kind that has one."""
+        with self._parsing():
+            (row,) = self.rows(kind, row_type)
+            return row
+
     def keys(self, kind: str) -> list[str]:
         """The keys of all rows of a kind."""
         return self._select("SELECT key FROM report WHERE kind = ? ORDER BY key", kind)

@@ -404,6 +404,19 @@ def test_a_damaged_page_never_makes_an_image_older(ledger: Ledger, file: Path) -
         again.close()
 
 
+@pytest.mark.parametrize("column", ["idle_seconds", "wall_seconds"])
+def test_an_infinite_time_in_the_history_is_damage(ledger: Ledger, file: Path, column: str) -> None:
+    """One flipped bit can make one; commands could not show it."""
+    ledger.record([a_removal()])
+    ledger.close()
+    _execute(file, f"UPDATE removals SET {column} = 9e999")
+    with pytest.raises(LedgerUnavailable, match="is damaged"):
+        history(file)
+    again = Ledger(file)
+    assert again.resets == 1
+    again.close()
+
+
 def require_not_older(memory: Memory, than: Memory) -> None:
     """No image is older; if something is lost that keeps images, all images are new and there is a gap."""
     assert memory.clock.seconds <= than.clock.seconds

@@ -111,6 +111,22 @@ def test_a_report_that_cannot_be_read_is_one_line(ledger: Ledger, reader: Report
         reader.rows("reference", Row)
 
 
+@pytest.mark.parametrize("change", ["DELETE FROM report", "UPDATE report SET value = ''"])
+def test_a_report_without_its_summary_is_one_line(
+    ledger: Ledger, reader: ReportReader, tmp_path: Path, change: str
+) -> None:
+    ledger.report(Row(), lambda: ROWS)
+    assert reader.only_row("summary", Row) == Row()
+    reader.close()
+    with sqlite3.connect(tmp_path / "ledger.db") as other:
+        other.execute(f"{change} WHERE kind = 'summary'")
+    other.close()
+    damaged = ReportReader(tmp_path / "ledger.db")
+    with pytest.raises(LedgerUnavailable, match="the report cannot be read"):
+        damaged.only_row("summary", Row)
+    damaged.close()
+
+
 def test_a_file_that_is_not_a_ledger_is_one_line(tmp_path: Path) -> None:
     (tmp_path / "x.db").write_bytes(b"nonsense" * 1_000)
     with pytest.raises(InvalidSettings, match=r"--ledger .*x\.db: not a ledger of this program; it was not changed"):
