@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from controller.adapters.engine.transport import ANSWER_WITHIN_SECONDS
-from controller.settings import DECLARED
+from controller.settings import CONFIG_FILE, DECLARED
 from tests.deploy.conftest import SOURCE
 
 UNITS = sorted(path for ending in ("service", "timer") for path in (SOURCE / "deploy").glob(f"*/*.{ending}"))
@@ -110,6 +110,13 @@ def test_the_timer_and_the_idle_time_that_counts_between_two_passes_agree() -> N
         .split(" --textfile ")[0]
         .endswith(f"run --once --resync {period}")
     )
+
+
+@pytest.mark.parametrize("unit", ["image-controller", "image-controller-once"])
+def test_a_service_without_its_configuration_does_not_start(unit: str) -> None:
+    """Images may be protected there. A missing file is an error only if it is named."""
+    environment = section(SOURCE / f"deploy/systemd/{unit}.service")["Environment"]
+    assert environment == f"IMAGECTL_CONFIG={CONFIG_FILE}"
 
 
 def test_the_settings_that_are_installed_are_settings() -> None:
