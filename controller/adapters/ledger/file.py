@@ -99,7 +99,7 @@ def require_ours(file: Path) -> None:
     only at the default path or beside our lock file.
     """
     try:
-        with file.open("rb") as opened:
+        with open(file, "rb", opener=_without_waiting) as opened:
             if not stat.S_ISREG(os.fstat(opened.fileno()).st_mode):
                 raise InvalidSettings(f"--ledger {file}: not a file")
             header = opened.read(100)
@@ -112,6 +112,11 @@ def require_ours(file: Path) -> None:
         raise _unavailable(f"cannot open the ledger {file}", error) from error
     if header and not (_is_database_of_ours(file, header) or _is_where_ours_is(file)):
         raise InvalidSettings(f"--ledger {file}: not a ledger of this program; it was not changed (use another path)")
+
+
+def _without_waiting(file: str, flags: int) -> int:
+    """Opens a FIFO at once, which otherwise waits for a writer."""
+    return os.open(file, flags | os.O_NONBLOCK)
 
 
 def _require_folder(file: Path) -> None:
