@@ -37,14 +37,16 @@ class Doubt:
 
 
 def doubts(text: str) -> list[Doubt]:
-    """The doubts about a constraint, in its order, at most 20; none if it cannot be parsed."""
+    """The doubts about a constraint, in its order, at most 20, errors before warnings; none if it cannot be parsed."""
     try:
         _, end = parse_whole(text)  # cached
     except InvalidConstraint:
         return []
     tokens = list(_tokens(text, end))
     found = [*_about_emptiness(tokens), *_about_comparisons(tokens), *_about_the_rest(text, end)]
-    return sorted(found, key=lambda doubt: doubt.position)[:_MOST]
+    # Warnings alone would leave a constraint valid that matches more than it seems to.
+    reported = sorted(found, key=lambda doubt: (doubt.severity != "error", doubt.position))[:_MOST]
+    return sorted(reported, key=lambda doubt: doubt.position)
 
 
 def _tokens(text: str, end: int) -> Iterator[Token]:

@@ -91,6 +91,15 @@ def test_thousands_of_doubts_are_cut_and_take_steps_in_proportion() -> None:
     assert grows_linearly(lambda count: doubts(" && ".join(["()"] * count)), 500)
 
 
+@pytest.mark.parametrize("end", [" || ", " && ()", ") && (b == 1"])
+def test_an_error_after_many_warnings_is_reported(end: str) -> None:
+    """Else a constraint that is always true, or that lost its end, would be valid."""
+    found = doubts(f"{' && '.join(['n => 5'] * 30)}{end}")
+    assert len(found) == 20
+    assert [doubt.severity for doubt in found].count("error") >= 1
+    assert [doubt.position for doubt in found] == sorted(doubt.position for doubt in found)
+
+
 @given(pieces)
 def test_a_doubt_points_into_the_text(text: str) -> None:
     assert all(0 <= doubt.position <= len(text) and doubt.message and doubt.hint for doubt in doubts(text))
