@@ -170,7 +170,14 @@ UPGRADE = Field(
 )
 LABEL = Field("label", Text(), "a short name for people", if_missing="warning", examples=("unused images",))
 DESCRIPTION = Field("description", Text(), "a long description", examples=("",))
-ENABLED = Field("enabled", Flag(), "whether the policy is enabled", if_missing="error", examples=(False, True))
+ENABLED = Field(
+    "enabled",
+    Flag(),
+    "whether the policy is enabled",
+    if_missing="error",
+    narrows=True,  # Beside the right one, upstream reads `Enabled: false` too, and the last one counts.
+    examples=(False, True),
+)
 PROPERTIES = Field(
     "properties",
     Listed(ReadProperty(MappingShape("a property", (PROPERTY_NAME, PROPERTY_VALUE, PROPERTY_TYPE), strays=NARROWING))),

@@ -308,7 +308,7 @@ STRICTER = {
     "patterns": ("patterns",),
     "agentImagePolicy": ("agentImagePolicy",),
     "both-jobs": ("agentImagePolicy", "agentUpgradePolicy"),
-    "key-case": ("START", "enabled"),
+    "key-case": ("START", "enabled", "Enabled"),
     "base": ("enabled",),
     "constraints-and-patterns": ("patterns",),
 }
