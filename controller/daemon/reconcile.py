@@ -160,7 +160,9 @@ class Reconciler:
         return replace(state, measurements=measurements.without(batches)), batches
 
     def _without_unwritten(self, state: PassState) -> PassState:
+        """Write the results of a former pass. Their cost is saved first: a kill in between only charges it twice."""
         if state.unwritten:
+            self._ports.ledger.save(state.memory)
             self._ports.ledger.record(state.unwritten)
         return replace(state, unwritten=())
 
@@ -296,7 +298,8 @@ class Reconciler:
         state = replace(state, decision=decision, unwritten=results.news)
         try:
             self._ports.ledger.save(state.memory)
-            state = self._without_unwritten(state)
+            self._ports.ledger.record(state.unwritten)
+            state = replace(state, unwritten=())
             self._ports.ledger.drop_intents(but=results.in_flight)
         except LedgerUnavailable as error:
             return state, replace(results, trouble=results.trouble or error)

@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from itertools import count
+from typing import Any
 
 import pytest
 
@@ -503,6 +504,34 @@ def test_a_removal_that_is_resolved_after_a_kill_counts_against_the_hour() -> No
         host.restart()
         host.engine.load("app:2", "layer 2")
         host.run_pass()
+        assert host.reason("app:2") is Reason.HELD_BACK
+
+
+def test_a_removal_that_is_written_late_counts_against_the_hour_after_a_kill_too() -> None:
+    conditions = replace(AT_ONCE, limits=Limits(bytes_per_hour=1_500_000))
+    with a_host(conditions=conditions) as host:
+        host.rules(a_removal())
+        host.engine.load("app:1", "layer 1")
+        save, saves = host.ledger.save, count()
+
+        def full_after_the_removal(*arguments: Any) -> None:
+            if next(saves) == 1:
+                raise LedgerUnavailable("database or disk is full")
+            save(*arguments)
+
+        def killed(_: str) -> None:
+            raise KilledError
+
+        host.ledger.save = full_after_the_removal  # type: ignore[method-assign]
+        assert len(host.run_pass().removals) == 1
+        host.engine.on_call = killed
+        with suppress(KilledError):
+            host.run_pass()
+        host.engine.on_call = lambda _: None
+        host.restart()
+        host.engine.load("app:2", "layer 2")
+        host.run_pass()
+        assert history(host) == [("app:1", "removed")]
         assert host.reason("app:2") is Reason.HELD_BACK
 
 
