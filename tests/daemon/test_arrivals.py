@@ -133,3 +133,25 @@ def test_a_failed_pass_loses_no_arrival() -> None:
         host.engine.is_down = False
         host.live(HOUR)
         assert host.engine.names == ["tool:1"]
+
+
+@KINDS
+@pytest.mark.parametrize("is_stopped", [False, True])
+def test_a_tag_from_before_an_image_was_gone_is_no_lost_tag(kind: Kind, is_stopped: bool) -> None:
+    """For `lost_tag_only`: a person pulled it by a tag and removed it, and the agent pulls it by its digest."""
+    with a_host(kind) as host:
+        image = host.engine.pull("service:1", content="a")
+        host.rules(a_removal("*", 10, lost_tag_only=True))
+        if is_stopped:
+            host.stop()
+        host.engine.rmi("service:1")
+        assert host.engine.pull("service@a") == image
+        if is_stopped:
+            host.start()
+        host.live(HOUR)
+        assert host.engine.has(image)
+        host.engine.tag(image, "service:2")
+        host.run_pass()
+        host.engine.pull("service:2", content="b")
+        host.live(HOUR)
+        assert not host.engine.has(image)

@@ -514,10 +514,10 @@ def test_a_removal_that_is_written_late_counts_against_the_hour_after_a_kill_too
         host.engine.load("app:1", "layer 1")
         save, saves = host.ledger.save, count()
 
-        def full_after_the_removal(*arguments: Any) -> None:
+        def full_after_the_removal(*arguments: Any, **options: Any) -> None:
             if next(saves) == 1:
                 raise LedgerUnavailable("database or disk is full")
-            save(*arguments)
+            save(*arguments, **options)
 
         def killed(_: str) -> None:
             raise KilledError

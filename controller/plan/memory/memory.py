@@ -42,6 +42,8 @@ class Record:
     """Canonical names: its tags and digests. If it lost all tags (or all digests), the last ones are kept."""
     tip: ChainId | None = None
     """The chain ID of its top layer; None until it was inspected, empty if it has no layers."""
+    has_returned_bare: bool = False
+    """It was gone and returned without a tag: the tags among its names are from before; no newer image took them."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -214,7 +214,9 @@ def _records(inputs: _Inputs, mounted: Mapping[str, tuple[ImageId, ...]]) -> Map
         record = inputs.known.records.get(image_id)
         activity = activities.get(image_id, NO_ACTIVITY)
         if record is None or arrivals.is_before(record, image_id):
+            is_back_bare = record is not None and not image.tags
             record = first_record(activity, arrivals.origins.get(image_id), inputs.now, record)
+            record = replace(record, has_returned_bare=True) if is_back_bare else record
         else:
             record = with_origin(updated(record, activity, inputs.now), arrivals.origins.get(image_id))
         if images_before.get(image_id) is not image or image_id in pinned:
@@ -237,6 +239,8 @@ def _named(record: Record, image: Image, pinned: set[str]) -> Record:
     digests = image.digests or [name for name in before if name.is_digest]
     pinned = pinned | {name.canonical for name in before if name.tag and name.digest}
     names = (*(name.canonical for name in (*tags, *digests)), *sorted(pinned))
+    if image.tags and record.has_returned_bare:
+        record = replace(record, has_returned_bare=False)
     return replace(record, names=names) if names != record.names else record
 
 

@@ -31,8 +31,8 @@ class RuleBook:
 
 
 def has_lost_tag(image: Image, record: Record) -> bool:
-    """True if the image had a tag before and has none now; false if it only ever had a digest."""
-    return not image.tags and any("@" not in name for name in record.names)
+    """True if the image had a tag before and has none now; false if it only ever had a digest since it is here."""
+    return not image.tags and not record.has_returned_bare and any("@" not in name for name in record.names)
 
 
 def names_of(image: Image, record: Record) -> tuple[Reference, ...]:
