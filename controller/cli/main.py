@@ -116,7 +116,7 @@ def imagectl() -> None:
       0  good
       1  removals failed, or something that was checked is wrong
       2  invalid settings or usage
-      3  cannot work now: engine, ledger, policy folder or node file not available
+      3  cannot work now: engine, its events, ledger, policy folder or node file not available
 
     \b
     Examples:

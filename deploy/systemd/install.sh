@@ -47,7 +47,7 @@ is_running_system() { [[ -z $root && -d /run/systemd/system ]]; }
 
 keep_choices() {
     local to=$root/etc/systemd/system unit
-    for unit in "${units[@]}"; do [[ ! -e $to/$unit ]] || found+=("$unit"); done
+    for unit in "${units[@]}"; do [[ ! -f $to/$unit ]] || found+=("$unit"); done # the .deb may leave a link
     is_asked=$mode
     if [[ -z $mode ]]; then
         mode=service
@@ -244,7 +244,7 @@ while (($#)); do
             ;;
         --root)
             [[ -d ${2:?} ]] || fail "--root $2: not a directory (create it or choose another)"
-            root=$(realpath "$2") && shift
+            root=$(realpath "$2") && root=${root%/} && shift # / is the running system
             ;;
         --user) for_user=yes ;;
         --uninstall) uninstall=yes ;;

@@ -38,6 +38,18 @@ def test_an_update_restarts_what_runs(host: Root) -> None:
     assert running(host) == ["image-controller", "image-controller-policies.timer"]
 
 
+def test_what_a_removed_deb_has_masked_is_a_new_installation(host: Root) -> None:
+    host.sh("ln -s /dev/null /etc/systemd/system/image-controller.service")
+    host.sh(INSTALL)
+    assert running(host) == ["image-controller"]
+
+
+def test_the_root_of_the_running_system_is_no_other_file_system(host: Root) -> None:
+    assert "installed and started" in host.sh(f"{INSTALL} --root /")
+    host.sh(f"{INSTALL} --uninstall --root /")
+    assert running(host) == []
+
+
 @pytest.mark.parametrize("stop", ["stop", "disable --now"])
 def test_an_update_does_not_start_what_was_stopped(host: Root, stop: str) -> None:
     host.sh(f"{INSTALL} --gitops; systemctl {stop} image-controller image-controller-policies.timer")
