@@ -222,6 +222,7 @@ def test_the_second_one_counts_when_the_first_is_deleted_and_it_is_stable(polici
 DAMAGES: dict[str, Callable[[str], str]] = {
     "unreadable": lambda text: f"{text}x: [\n",
     "cut before its name": lambda text: text.partition("metadata")[0],
+    "cut in its name": lambda text: text.partition("web")[0] + "we\n",
     "with a misspelt name": lambda text: text.replace(" name:", " nam:", 1),
     "empty": lambda _: "",
     "too large": lambda text: f"{text}#{'x' * 2**20}",
@@ -241,7 +242,7 @@ def test_a_refused_duplicate_does_not_come_into_force_when_the_first_document_is
     node.settle()
     assert (node.minutes, node.states["web"]) == ({"p": 1}, "waiting")
     why = next(document.why for document in node.last.decision.scope.documents if document.name == "web")
-    assert why == f"waiting until {policies}/a.yaml can be read or is removed: it had the document of this name"
+    assert why == f"waiting until {policies}/a.yaml is valid or is removed: it had the document of this name"
     put(policies, {"a.yaml": named("web", 10_080)})
     node.run_pass()
     assert node.minutes == {"p": 1, "web": 10_080}
@@ -266,13 +267,19 @@ def test_it_comes_into_force_when_the_file_of_the_first_one_is_removed(node: Nod
     assert node.minutes == {"p": 1, "web": 2}
 
 
-def test_a_document_may_move_out_of_a_file_in_which_another_document_is_invalid(node: Node, policies: Path) -> None:
+def test_a_document_that_moves_out_of_a_file_waits_while_another_document_there_is_invalid(
+    node: Node, policies: Path
+) -> None:
+    """Its invalid document may be the one that moved, with a name that was cut."""
     wrong = named("wrong", 5).replace("enabled", "enable")
     put(policies, {"a.yaml": f"{named('web', 10_080)}---\n{wrong}"})
     node.settle()
     put(policies, {"a.yaml": wrong, "b.yaml": named("web", 2)})
     node.settle()
-    assert (node.minutes, node.states["wrong"]) == ({"p": 1, "web": 2}, "invalid")
+    assert (node.minutes, node.states["wrong"], node.states["web"]) == ({"p": 1}, "invalid", "waiting")
+    put(policies, {"a.yaml": wrong.replace("enable", "enabled")})
+    node.settle()
+    assert node.minutes == {"p": 1, "web": 2, "wrong": 5}
 
 
 # --- Invalid files among valid ones ---

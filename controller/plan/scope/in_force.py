@@ -106,11 +106,11 @@ class Circumstances:
     unstable: Collection[str] = ()
     """Documents whose files keep changing."""
     held: Mapping[str, str] = field(default_factory=dict)
-    """Files that cannot be read and that may have the document of this name, see `held_names`."""
+    """Damaged files that may have the document of this name, see `held_names`."""
 
 
 def held_names(reading: FolderReading, texts: Mapping[TextKey, TextRecord]) -> Mapping[str, str]:
-    """The files that had the documents of these names last, if they may still have them and cannot be read.
+    """The files that had the documents of these names last, if they are damaged and may still have them.
 
     A duplicate that was refused must not come into force because the file with the first one is damaged.
     """
@@ -157,7 +157,7 @@ def _decide(document: Document, around: Circumstances) -> tuple[DocumentStatus, 
     text = around.texts.get((policy.name, policy.text_hash))
     if text is None:
         if file := around.held.get(policy.name):
-            why = f"waiting until {file} can be read or is removed: it had the document of this name"
+            why = f"waiting until {file} is valid or is removed: it had the document of this name"
             return _status(document, DocumentState.WAITING, why), ()
         unstable = policy.name in around.unstable
         why = "the file keeps changing" if unstable else "waiting until the file has been stable for 2 s"

@@ -48,8 +48,6 @@ class Document:
     policy: NodeManagementPolicy | None
     """None: it is invalid."""
     problems: tuple[Problem, ...]
-    is_named: bool = True
-    """False if its own name could not be read: it may be any document."""
 
     @property
     def state(self) -> State:
@@ -115,7 +113,7 @@ def _read_root(
 ) -> tuple[list[Document], list[Problem]]:
     """The documents in one tree (an answer of the Exchange has many), and problems that belong to none of them."""
     if isinstance(root, Problem):
-        return [Document(name, file, root.line, None, (root,), is_named=False)], []
+        return [Document(name, file, root.line, None, (root,))], []
     if _has_any(root, fields.SIGNS_OF_AN_ANSWER):
         return _read_answer(root, name, file, allowance)
     if _is_list_of_hzn(root):
@@ -157,7 +155,7 @@ def _read_answer(root: Node, name: str, file: str, allowance: Allowance) -> tupl
     if not found.has_errors:
         return documents, found.problems
     if not documents:
-        return [Document(name, file, root.line, None, tuple(found.problems), is_named=False)], []
+        return [Document(name, file, root.line, None, tuple(found.problems))], []
     error = next(problem for problem in found.problems if problem.is_error)
     return [_invalidated(document, error) for document in documents], found.problems
 
@@ -171,14 +169,14 @@ def _read_entry(key: Scalar, node: Node, name: str, inside: str, found: Findings
     path = joined(inside, key.text)
     own_name = fields.NAME.shape.read(key._replace(value=key.text), path, found)
     check_keys(node, path, found)
-    return replace(_read_document(node, key, own_name or name, path, found), is_named=own_name is not None)
+    return _read_document(node, key, own_name or name, path, found)
 
 
 def _read_envelope(root: Node, name: str, found: Findings) -> Document:
     envelope = fields.ENVELOPE.read(root, "", found)
     metadata, spec = (envelope[fields.METADATA], envelope[fields.SPEC]) if envelope else (None, None)
     own_name = metadata[fields.NAME] if metadata else None
-    return replace(_finish(spec, root, own_name or name, fields.SPEC.name, found), is_named=own_name is not None)
+    return _finish(spec, root, own_name or name, fields.SPEC.name, found)
 
 
 def _finish(values: Values | None, at: SourcePosition, name: str, path: str, found: Findings) -> Document:
@@ -293,9 +291,9 @@ class FolderReading:
     """Wall time of the last delivery that succeeded, whether or not it changed anything; None if none is recorded."""
 
     def may_hide_documents(self, file: str) -> bool:
-        """True if the file is there, and may hold documents whose names could not be read."""
+        """True if the file is there and is damaged: it may hold any document, also one whose name was cut."""
         if found := [document for document in self.documents if document.file == file]:
-            return not all(document.is_named for document in found)
+            return not all(document.policy for document in found)
         return any(
             file == problem.file or (problem.is_error and file.startswith(f"{problem.file}/"))
             for problem in self.problems
