@@ -74,6 +74,14 @@ def test_a_profile_adds_its_services(compose: Compose, profile: str, services: s
     assert set(compose.configuration(profile)["services"]) == {"controller"} | services
 
 
+@pytest.mark.parametrize(("shell", "passed"), [({}, (None, None)), ({"IMAGECTL_SETTLE": "1d"}, ("1d", None))])
+def test_a_setting_that_the_shell_does_not_set_hides_nothing_in_a_configuration_file(
+    program: Path, shell: Mapping[str, str], passed: tuple[str | None, ...]
+) -> None:
+    controller = Compose(program, {"DOCKER_GID": "999", **shell}).configuration()["services"]["controller"]
+    assert tuple(controller["environment"].get(name) for name in ("IMAGECTL_SETTLE", "IMAGECTL_PROTECT")) == passed
+
+
 def test_without_the_group_of_the_socket_one_line_says_what_to_do(program: Path) -> None:
     done = Compose(program, {})("config")
     assert done.returncode != 0
