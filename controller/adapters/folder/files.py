@@ -6,6 +6,7 @@ behind a link out of the folder must not appear in a message. `policy` parses th
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from dataclasses import replace
@@ -22,6 +23,9 @@ STOP_FILE = "STOP"
 """An entry of this name in the policy folder, or in a folder below, stops all removals."""
 LIST = ".imagectl-sync.json"
 """`imagectl sync` keeps it in each folder that it delivers into."""
+
+MOST_FILES = 10_000
+"""In one folder, with those below it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -76,11 +80,11 @@ def policy_files_below(folder: Path) -> FileListing:
     """All `*.yaml *.yml *.json`, recursively and through links, each folder once; hidden names are skipped.
 
     The folder is resolved once, so that a link to it that is swapped during the scan does not mix two versions.
-    Raises OSError if the folder itself cannot be listed.
+    Raises OSError if the folder itself cannot be listed, TooLargeError if it has too many files or folders.
     """
     scan = _FileScan(folder)
     scan.list_folder(scan.root)
-    while scan.folders or scan.links:
+    while scan.has_more():
         # Folders before links: a file is named by its path without links if it has one.
         scan.list_subfolder(scan.folders.pop() if scan.folders else scan.links.pop())
     files = tuple(sorted(scan.files, key=lambda file: file.path))
@@ -127,6 +131,13 @@ def _require_regular(file: Path, status: os.stat_result) -> None:
         raise FileNotFoundError(file)
 
 
+class TooLargeError(OSError):
+    """The folder has more than any folder of policies: probably another folder was named."""
+
+    def __init__(self, why: str) -> None:
+        super().__init__(errno.EFBIG, f"{why} (is it the folder of the policies?)")
+
+
 class _FileScan:
     """The folders that are still to be listed, and what was found so far."""
 
@@ -141,6 +152,12 @@ class _FileScan:
         self.listed: list[Path] = []
         self.has_changed_meanwhile = False
         self._seen: set[tuple[int, int]] = set()
+
+    def has_more(self) -> bool:
+        """True if folders are left to list. Raises TooLargeError."""
+        if max(len(self.files), len(self.listed)) > MOST_FILES:
+            raise TooLargeError(f"more than {MOST_FILES} files or folders")
+        return bool(self.folders or self.links)
 
     def list_subfolder(self, folder: Path) -> None:
         shown = self._shown(folder)

@@ -7,13 +7,20 @@ two deliveries do not mix.
 from __future__ import annotations
 
 import stat
-from collections.abc import Callable, Iterable
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from controller.adapters.folder.files import STOP_FILE, FileContent, policy_files_below, read_policy_file, read_regular
+from controller.adapters.folder.files import (
+    STOP_FILE,
+    FileContent,
+    PolicyFile,
+    TooLargeError,
+    policy_files_below,
+    read_policy_file,
+    read_regular,
+)
 from controller.adapters.folder.mounts import Mount, mount_of, mounts
 from controller.adapters.folder.revision import Delivery, date_of, delivery_of
 from controller.errors import InvalidSettings
@@ -27,6 +34,8 @@ if TYPE_CHECKING:
 
 _SCANS = 5
 """Number of scans of a folder that changes while it is read. The last result counts, unless it is of two deliveries."""
+_MOST_BYTES = 16 * 2**20
+"""Of all files."""
 _REPLACED = "is a mount of its own whose source was deleted or replaced"
 _MOUNTED = "is a mount of its own: an update that replaces the file does not arrive here"
 _HINT = "mount the folder that holds it"
@@ -174,10 +183,14 @@ def _watch(folder: Path, on_change: Callable[[], None]) -> PolicyWatch:
 def _scan(folder: Path) -> _FolderScan:
     """Raises OSError if the folder cannot be listed."""
     for _ in range(_SCANS - 1):
-        with suppress(OSError):
+        try:
             scan = _scan_once(folder)
-            if scan.is_one_delivery and scan.is_complete:
-                return scan
+        except TooLargeError:
+            raise
+        except OSError:
+            continue
+        if scan.is_one_delivery and scan.is_complete:
+            return scan
     return _scan_once(folder)
 
 
@@ -185,7 +198,7 @@ def _scan_once(folder: Path) -> _FolderScan:
     delivery, table = delivery_of(folder), mounts()
     listing = policy_files_below(folder)
     mounted = {mount.point: mount for mount in table}
-    read = [_checked(read_policy_file(file), mounted.get(file.path)) for file in listing.files]
+    read = [_checked(content, mounted.get(content.file.path)) for content in _contents(listing.files)]
     contents = tuple(content for content, _ in read)
     is_gone = listing.has_changed_meanwhile or any(content.is_gone for content in contents)
     on = mount_of(delivery.trail.end, table)
@@ -199,6 +212,17 @@ def _scan_once(folder: Path) -> _FolderScan:
         is_one_delivery=delivery_of(folder) == delivery,
         is_complete=not is_gone,
     )
+
+
+def _contents(files: Iterable[PolicyFile]) -> Iterator[FileContent]:
+    """The contents of all files. Raises TooLargeError."""
+    total = 0
+    for file in files:
+        content = read_policy_file(file)
+        total += len(content.data or b"")
+        if total > _MOST_BYTES:
+            raise TooLargeError(f"larger than {_MOST_BYTES // 2**20} MiB")
+        yield content
 
 
 def _names_no_file(file: Path) -> bool:

@@ -6,11 +6,12 @@ import errno
 import os
 from collections.abc import Callable
 from pathlib import Path
-from types import SimpleNamespace
+from types import ModuleType, SimpleNamespace
 
 import pytest
 
 from controller.adapters.exchange.written_files import deliver
+from controller.adapters.folder import files
 from controller.adapters.folder import folder as policy_folder
 from controller.adapters.folder.files import (
     LIST,
@@ -83,6 +84,36 @@ def test_a_folder_with_nothing_to_read_is_lost(tmp_path: Path, files: dict[str, 
 def test_a_folder_with_one_invalid_document_is_not_lost(tmp_path: Path) -> None:
     put(tmp_path, {"a.yaml": "label: ["})
     assert PolicyFolder(tmp_path).read().lost == ""
+
+
+@pytest.mark.parametrize(
+    ("module", "limit", "most", "why"),
+    [
+        (files, "MOST_FILES", 2, "more than 2 files or folders"),
+        (policy_folder, "_MOST_BYTES", 2 * 2**20, "larger than 2 MiB"),
+    ],
+)
+def test_a_folder_that_is_too_large_for_policies_is_lost(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, module: ModuleType, limit: str, most: int, why: str
+) -> None:
+    """`--policies /` must not fill the memory."""
+    monkeypatch.setattr(module, limit, most)
+    large = f"{a_policy(1)}#{'x' * (2**20 - 1_000)}"
+    put(tmp_path, {"a.yaml": large, "b/b.yaml": large})
+    assert names(PolicyFolder(tmp_path).read()) == ["a", "b/b"]
+    put(tmp_path, {"b/c.yaml": large})
+    reading = PolicyFolder(tmp_path).read()
+    assert reading.documents == ()
+    assert reading.lost == f"{tmp_path} cannot be read: {why} (is it the folder of the policies?)"
+
+
+@pytest.mark.parametrize("names", [("b/text", "c/text"), ("b.yaml", "c.yaml")])
+def test_many_folders_without_a_policy_and_many_files_in_one_folder_are_too_many(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, names: tuple[str, ...]
+) -> None:
+    monkeypatch.setattr(files, "MOST_FILES", 2)
+    put(tmp_path, {"a.yaml": a_policy(1), **dict.fromkeys(names, "")})
+    assert "more than 2 files or folders" in PolicyFolder(tmp_path).read().lost
 
 
 def test_a_folder_on_a_mount_of_something_deleted_says_so(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
