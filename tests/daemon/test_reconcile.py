@@ -556,6 +556,13 @@ def two_batches_ahead(measured: Host) -> None:
     measured.clock.elapse(2.0)
 
 
+def one_image_in_two_batches_ahead(measured: Host) -> None:
+    """Each of two documents has one name of an image to remove."""
+    two_batches_ahead(measured)
+    measured.engine.rmi("b:1")
+    measured.engine.tag("a:1", "b:1")
+
+
 def test_a_batch_has_its_figure_a_quiet_second_later(measured: Host) -> None:
     image = measured.engine.load("app:1", "one")
     size = measured.engine.images_now()[image].size_bytes
@@ -574,6 +581,21 @@ def test_the_removals_of_each_document_are_one_batch(measured: Host) -> None:
     batches = measured.run_pass().batches
     assert sorted(batch.document for batch in batches) == ["doc", "other"]
     assert sum(batch.freed.bytes or 0 for batch in batches) == before - measured.engine.store_bytes()
+
+
+def test_the_last_name_is_removed_by_the_image_id_also_if_another_document_removed_the_first(measured: Host) -> None:
+    one_image_in_two_batches_ahead(measured)
+    image = measured.engine.id_of("a:1")
+    measured.run_pass()
+    assert measured.engine.targets[-1] == image
+    assert outcomes(measured) == {"a:1": "untagged", "b:1": "removed"}
+
+
+def test_a_name_is_not_the_last_one_if_another_document_failed_to_remove_the_first(measured: Host) -> None:
+    one_image_in_two_batches_ahead(measured)
+    measured.engine.troubles["a:1"] = deque([RemovalFailed("500: busy")])
+    measured.run_pass()
+    assert outcomes(measured) == {"a:1": "failed", "b:1": "untagged"}
 
 
 def test_the_total_after_a_batch_is_the_one_before_the_next(measured: Host) -> None:

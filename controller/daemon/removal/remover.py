@@ -5,6 +5,7 @@ Intents are written to the ledger before the first request. Then the batches run
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Collection, Sequence
 from dataclasses import replace
 
@@ -89,10 +90,11 @@ class Remover:
         measurements = measurements.before_pass()
         sizes = {chain: layer.size_bytes for chain, layer in memory.layers.items()}
         own_layers = own_top_layers(memory)
-        results, has_failed = RemovalResults(is_requested=True), False
+        results, has_failed, names_removed = RemovalResults(is_requested=True), False, Counter[ImageId]()
         for batch, due in self._batches(intents, observation):
             checks = Checks(self.context.engine, self.context.events, observation, position, memory.lost_names)
-            execution = Execution(self.context, checks, Expectation(observation, sizes, own_layers), has_failed)
+            expectation = Expectation(observation, sizes, own_layers)
+            execution = Execution(self.context, checks, expectation, has_failed, names_removed)
             has_figure, measurements = self._run(execution, due, batch, measurements)
             has_failed = execution.has_failed_under_pressure
             results = self._with(results, execution, batch if has_figure else "")

@@ -8,6 +8,7 @@ that was judged is removed even if its name moves to another image in the same m
 from __future__ import annotations
 
 import threading
+from collections import Counter
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from dataclasses import field
@@ -91,6 +92,8 @@ class Execution:
     expectation: Expectation
     has_failed_under_pressure: bool = False
     """Without free inodes an engine cannot remove, but may take the name of each image: the next pass continues."""
+    names_removed: Counter[ImageId] = field(default_factory=Counter)
+    """Names of each image that this pass removed, in earlier batches too: rules of several documents may cover it."""
     in_flight: set[Intent] = field(default_factory=set)
     """Sent and not answered yet; each leaves this set only after its answer is among `answers`."""
     answers: list[RemovalAnswer] = field(default_factory=list)
@@ -151,15 +154,16 @@ class Execution:
 
     def _remove_image(self, task: Task) -> None:
         """Every name of one image that is due, as long as the checks permit it."""
-        names_left = len(self.expectation.observation.images[task.image].removable_references)
+        names = len(self.expectation.observation.images[task.image].removable_references)
         for intent in task.intents:
             if self._must_stop() or not task.removed_before <= self._removed:
                 return
+            is_last_name = names - self.names_removed[task.image] <= 1
             is_containerd = self.expectation.observation.engine.store is Store.CONTAINERD
-            answer = self._answer(RemovalRequest(intent, names_left <= 1, is_compare_and_swap=is_containerd))
-            names_left -= 1
+            answer = self._answer(RemovalRequest(intent, is_last_name, is_compare_and_swap=is_containerd))
             if answer is None or not answer.outcome.is_success:
                 return
+            self.names_removed[task.image] += 1
             if answer.outcome is Outcome.REMOVED:
                 self._removed.add(task.image)
 
