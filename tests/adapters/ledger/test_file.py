@@ -87,7 +87,6 @@ def test_a_start_that_was_interrupted_before_the_first_table_is_continued(tmp_pa
     ledger.close()
 
 
-@pytest.mark.needs_root
 @pytest.mark.parametrize("opened", OPENED_BY)
 def test_a_fifo_is_refused_without_waiting_for_its_writer(tmp_path: Path, opened: Callable[[Path], object]) -> None:
     os.mkfifo(tmp_path / "l.db")
@@ -95,6 +94,7 @@ def test_a_fifo_is_refused_without_waiting_for_its_writer(tmp_path: Path, opened
         opened(tmp_path / "l.db")
 
 
+@pytest.mark.needs_root
 def test_a_ledger_that_root_creates_belongs_to_the_owner_of_its_folder(tmp_path: Path) -> None:
     os.chown(tmp_path, 65_532, 65_533)
     record_downloads(tmp_path / "ledger.db", ["app:1"])
