@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import time
 from collections.abc import Callable, Iterable, Sequence
 from contextlib import suppress
@@ -13,7 +12,7 @@ import click
 
 from controller.adapters.host import heap
 from controller.cli.completion import names_of
-from controller.cli.output.render import FORMATS, TABLES, Column, Sheet, dumped, output_option
+from controller.cli.output.render import FORMATS, TABLES, Column, Sheet, as_json, dumped, output_option
 from controller.cli.output.selection import Fields, listed, nearest, parse_selection
 from controller.errors import ControllerError, InvalidSettings, NotFound
 from controller.plan.report.rows import as_values
@@ -152,7 +151,7 @@ class Listing(Generic[R]):
     def _dumped(self, row: object) -> str:
         """One row for programs: a line of JSON, or a document of YAML."""
         if self.form == "json":
-            return json.dumps(row, ensure_ascii=False, default=as_values)
+            return as_json(row)
         return f"---\n{dumped(row, self.form)}"
 
     def _name(self, row: R) -> str:

@@ -118,9 +118,19 @@ def has_colours() -> bool:
 
 def dumped(values: Any, form: str) -> str:
     """JSON or YAML."""
-    text = json.dumps(values, indent=2, ensure_ascii=False, default=as_values)
+    text = as_json(values, indent=2)
     if form == "json":
         return text
     import yaml
 
-    return yaml.safe_dump(decoded(text), sort_keys=False, allow_unicode=True, width=120).rstrip()
+    return yaml.safe_dump(decoded(text), sort_keys=False, allow_unicode=_is_unicode(), width=120).rstrip()
+
+
+def as_json(values: Any, indent: int | None = None) -> str:
+    """JSON, on one line without `indent`."""
+    return json.dumps(values, indent=indent, ensure_ascii=not _is_unicode(), default=as_values)
+
+
+def _is_unicode() -> bool:
+    """False if standard output lacks characters: Python's escapes of them are not valid in JSON and YAML."""
+    return bool(sys.stdout) and sys.stdout.encoding.lower().startswith("utf")  # None after `>&-`.
