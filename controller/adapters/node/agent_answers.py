@@ -56,10 +56,13 @@ def read_registration(answer: object) -> Registration:
 
 
 def read_node(registration: Registration, answer: object) -> Node:
-    """The node with its policy, the answer of `GET /node/policy`, in which the built-in properties are already."""
+    """The node with its policy, the answer of `GET /node/policy`, in which the built-in properties are already.
+
+    Agents of before October 2021 leave out an empty list. An answer with neither is not of an agent.
+    """
     policy = _mapping(answer, "/node/policy")
-    if missing := [name for name in _LISTS if name not in policy]:
-        raise AgentUnavailable(f"gave an incomplete answer: /node/policy has no {' and no '.join(missing)}")
+    if policy.keys().isdisjoint(_LISTS):
+        raise AgentUnavailable("gave no node policy at /node/policy: no properties and no constraints")
     for where, section in (("", policy), *((f"{name}.", _section(policy, name)) for name in _SECTIONS)):
         for prop in _list(section.get("properties"), f"/node/policy: {where}properties"):
             _text(_mapping(prop, f"/node/policy: {where}properties").get("name"), f"/node/policy: {where}properties")

@@ -163,6 +163,16 @@ def test_the_case_of_fields_in_a_deployment_does_not_matter_as_in_go(
     assert answers(agent).images_in_use == needed
 
 
+@pytest.mark.parametrize("left_out", ["properties", "constraints"])
+def test_an_agent_of_before_october_2021_leaves_out_an_empty_list(agent: FakeAgent, left_out: str) -> None:
+    lists = {"properties": [{"name": "site", "value": "lyon"}], "constraints": ["purpose == sweep"]}
+    del lists[left_out]
+    agent.misbehaviours["/node/policy"] = status(200, lists)
+    node = ask(agent).node
+    assert node is not None
+    assert (len(node.properties), len(node.constraints)) == (left_out != "properties", left_out != "constraints")
+
+
 UNREADABLE = [
     7,
     False,
@@ -310,8 +320,6 @@ def an_agreement(deployment: object) -> dict[str, Any]:
         ("/node", {name: value for name, value in A_NODE.items() if name != "pattern"}),
         ("/node/policy", {}),
         ("/node/policy", {"error": "x"}),
-        ("/node/policy", {"properties": []}),
-        ("/node/policy", {"constraints": []}),
         ("/node/policy", {"properties": [], "constraints": False}),
         ("/node/policy", {"properties": [], "constraints": [], "management": []}),
         ("/node/policy", {"properties": [], "constraints": "site == lyon"}),
@@ -386,9 +394,7 @@ def test_an_active_record_decides_which_record_names_an_image_else_the_latest(ag
 
 
 def test_whole_characters_may_be_escaped(agent: FakeAgent) -> None:
-    agent.misbehaviours["/node/policy"] = body(
-        rb'{"properties": [{"name": "mood", "value": "\uD83D\uDE00"}], "constraints": null}'
-    )
+    agent.misbehaviours["/node/policy"] = body(rb'{"properties": [{"name": "mood", "value": "\uD83D\uDE00"}]}')
     answer = ask(agent)
     assert answer.node
     assert answer.node.properties == (Property("mood", "😀"),)
