@@ -22,6 +22,10 @@ class Image:
     """Has the label `image-controller.keep`, with any value but an explicit false."""
     created: float = 0.0
     """Build date in Unix time, as the engine reports it; 0 if it does not. It makes no image older."""
+    named_digests: tuple[Reference, ...] = ()
+    """Those of `digests` that are names of the image, where the engine lists them among the names. Podman combines each
+    name with each digest of the image: its own one, and that of the manifest list that was pulled.
+    """
     held: str = ""
     """Why the engine's store needs it, for display: Podman does not list that with the images. Empty: it does not."""
 
@@ -30,10 +34,16 @@ class Image:
         """The names by which the image can be removed: sorted tags, then sorted digests; none means by its ID.
 
         A digest beside a tag of the same repository is not included: on the containerd store and Podman a delete by
-        that digest also removes the tags, and on a graph driver the last tag removes the digest.
+        that digest also removes the tags, and on a graph driver the last tag removes the digest. Nor is a digest beside
+        one that is a name: a delete by it removes that name.
         """
         tagged = {reference.repository for reference in self.tags}
-        digests = (reference for reference in self.digests if reference.repository not in tagged)
+        named = tagged.union(reference.repository for reference in self.named_digests)
+        digests = (
+            reference
+            for reference in self.digests
+            if reference.repository not in (tagged if reference in self.named_digests else named)
+        )
         return (*sorted(self.tags), *sorted(digests))
 
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import pytest
 
 from controller.image.image import Image
@@ -10,7 +12,7 @@ from controller.image.reference import image_id, reference_from_engine
 A, B = ("sha256:" + digit * 64 for digit in "ab")
 
 
-def an_image(tags: list[str], digests: list[str]) -> Image:
+def an_image(tags: list[str], digests: list[str], named_digests: Sequence[str] = ()) -> Image:
     return Image(
         id=image_id(A),
         tags=tuple(map(reference_from_engine, tags)),
@@ -18,6 +20,7 @@ def an_image(tags: list[str], digests: list[str]) -> Image:
         parent=None,
         size_bytes=1,
         keep=False,
+        named_digests=tuple(map(reference_from_engine, named_digests)),
     )
 
 
@@ -36,3 +39,18 @@ def test_an_image_is_removed_by_its_tags_and_by_digests_of_repositories_without_
     tags: list[str], digests: list[str], removable: list[str]
 ) -> None:
     assert [reference.text for reference in an_image(tags, digests).removable_references] == removable
+
+
+@pytest.mark.parametrize(
+    ("tags", "digests", "named", "removable"),
+    [
+        ([], [f"a@{A}", f"a@{B}"], [f"a@{B}"], [f"a@{B}"]),
+        ([], [f"a@{A}", f"a@{B}", f"b@{A}"], [f"a@{B}"], [f"a@{B}", f"b@{A}"]),
+        (["a:1"], [f"a@{A}", f"a@{B}"], [f"a@{B}"], ["a:1"]),
+    ],
+)
+def test_a_digest_beside_one_that_is_a_name_is_no_name(
+    tags: list[str], digests: list[str], named: list[str], removable: list[str]
+) -> None:
+    """Podman shows an image of a manifest list with the digest of the list and with its own."""
+    assert [reference.text for reference in an_image(tags, digests, named).removable_references] == removable

@@ -108,12 +108,14 @@ def image_from(row: Row) -> Image:
     names = [name for name in fields.texts(row, "RepoTags") if name not in _NO_NAME]
     # The containerd store, and Podman, list names by digest among the tags.
     tags = tuple(_named(name, "RepoTags") for name in names if "@" not in name)
-    by_digest = (name for name in (*names, *fields.texts(row, "RepoDigests")) if "@" in name and name not in _NO_NAME)
+    named_digests = tuple(_named(name, "RepoTags") for name in names if "@" in name)
+    listed_digests = (name for name in fields.texts(row, "RepoDigests") if "@" in name and name not in _NO_NAME)
     parent = fields.text(row, "ParentId")
     return Image(
         id=fields.as_id(fields.text(row, "Id"), "Id"),
         tags=tags,
-        digests=tuple(dict.fromkeys(_named(name, "RepoDigests") for name in by_digest)),
+        digests=tuple(dict.fromkeys((*named_digests, *(_named(name, "RepoDigests") for name in listed_digests)))),
+        named_digests=named_digests,
         parent=fields.as_id(parent, "ParentId") if parent else None,
         size_bytes=fields.size(row),
         keep=_keeps(fields.mapping(row, "Labels")),
@@ -143,6 +145,7 @@ def _merged(one: Image, other: Image) -> Image:
         one,
         tags=tuple(dict.fromkeys((*one.tags, *other.tags))),
         digests=tuple(dict.fromkeys((*one.digests, *other.digests))),
+        named_digests=tuple(dict.fromkeys((*one.named_digests, *other.named_digests))),
         parent=one.parent or other.parent,
         size_bytes=one.size_bytes if one.size_bytes == other.size_bytes else None,
         keep=one.keep or other.keep,

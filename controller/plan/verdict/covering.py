@@ -55,12 +55,14 @@ def _pinned_names(record: Record) -> tuple[Reference, ...]:
 def names_for_rules(image: Image, record: Record, reference: Reference | None) -> tuple[Reference | None, ...]:
     """The names by which rules find one reference of an image.
 
-    A tag is found by itself only. After the last tag has moved on, a digest is also found by the last tags of its
-    repository, and an image without any name by all its last names.
+    A tag is found by itself only. A digest is also found by the digests beside it that are no references. After the
+    last tag has moved on, it is found by the last tags of its repository too, and an image without any name by all its
+    last names.
     """
     if reference is None:
         return (None, *names_of(image, record))
     if reference.tag is not None:
         return (reference,)
+    beside = set(image.digests).difference(image.removable_references) if image.named_digests else ()
     last = (*([] if image.tags else _last_names(record, is_digest=False)), *_pinned_names(record))
-    return (reference, *(name for name in last if name.repository == reference.repository))
+    return (reference, *(name for name in (*beside, *last) if name.repository == reference.repository))

@@ -105,6 +105,15 @@ def test_a_name_by_digest_among_the_tags_is_not_a_tag(engine: DockerEngine, http
     assert (image.tags, [digest.text for digest in image.removable_references]) == ((), [name])
 
 
+def test_an_image_of_a_manifest_list_has_one_name_on_podman(engine: DockerEngine, http: Http) -> None:
+    """A delete by its other digest removes that name, and so the image."""
+    of_list, own = ("app@sha256:" + digit * 64 for digit in "de")
+    http.get(f"{API}/images/json", json=[{**ROW, "RepoTags": [of_list], "RepoDigests": [own, of_list]}])
+    image = engine.images()[ID]
+    assert [digest.text for digest in image.removable_references] == [of_list]
+    assert {digest.text for digest in image.digests} == {of_list, own}
+
+
 def test_containers_of_every_state_are_listed(engine: DockerEngine, http: Http) -> None:
     row = {"Id": "c" * 64, "Names": ["/one"], "Image": "app:1", "ImageID": ID, "State": "created", "Labels": {}}
     http.get(

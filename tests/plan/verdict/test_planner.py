@@ -37,7 +37,7 @@ from tests.builders import (
 
 NOW = 10 * DAY
 SETTLE = 10 * MINUTE
-DIGEST = "sha256:" + "d" * 64
+DIGEST, OTHER_DIGEST = ("sha256:" + digit * 64 for digit in "de")
 APP = an_image("app:1")
 EVERYTHING = a_rule("*")
 
@@ -272,6 +272,14 @@ def test_a_rule_for_a_digest_acts_only_on_an_image_without_a_tag_there() -> None
     tagged, pinned = an_image("app:1", digests=[f"app@{DIGEST}"]), an_image(id="pinned", digests=[f"app@{DIGEST}"])
     assert verdict_on(memory_of(tagged), a_rule(f"app@{DIGEST}")).reason is Reason.NO_RULE
     assert verdict_on(memory_of(pinned), a_rule(f"app@{DIGEST}")).reason is Reason.DUE
+
+
+@pytest.mark.parametrize("digest", [DIGEST, OTHER_DIGEST])
+def test_both_digests_of_an_image_of_a_manifest_list_mean_it_and_it_is_one_reference(digest: str) -> None:
+    image = an_image(id="pinned", digests=[f"app@{OTHER_DIGEST}", f"app@{DIGEST}"])
+    memory = memory_of(replace(image, named_digests=image.digests[1:]), store=Store.PODMAN)
+    assert reasons(memory, a_rule(f"app@{digest}")) == {f"app@{DIGEST}": Reason.DUE}
+    assert verdict_on(memory, EVERYTHING, protected=(parse_selector(f"app@{digest}"),)).reason is Reason.PROTECTED
 
 
 def test_a_rule_for_all_tags_covers_an_image_known_by_digest_only() -> None:
