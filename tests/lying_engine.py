@@ -377,6 +377,12 @@ LIES: tuple[Lie, ...] = (
     Lie("ImageID and Image are null", _CONTAINERS, row_with(a_container(), ImageID=None, Image=None)),
     Lie("ImageID and Image are empty", _CONTAINERS, row_with(a_container(), ImageID="", Image="")),
     Lie("ImageID is empty", _CONTAINERS, row_with(a_container(), ImageID=""), Effect.NOTHING),
+    Lie(
+        "a container without an image, as of podman run --rootfs",
+        _CONTAINERS,
+        says(json.dumps([a_container(), a_container(Id="e" * 64, ImageID="sha256:", Image="")])),
+        Effect.NOTHING,
+    ),
     Lie("Image is null", _CONTAINERS, row_with(a_container(), Image=None), Effect.NOTHING),
     Lie("Image is a number", _CONTAINERS, row_with(a_container(), Image=5)),
     Lie("Image has half a character", _CONTAINERS, row_with(a_container(), Image=HALF)),

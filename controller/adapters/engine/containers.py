@@ -13,6 +13,8 @@ from controller.image.reference import ImageId
 AGENT_SERVICE_LABEL = "openhorizon.anax.service_name"
 AGENT_DEV_LABEL = "openhorizon.anax.dev_service"
 """Labels that the agent sets on its containers (anax container/container.go)."""
+_NO_ID = "sha256:"
+"""The ImageID of a container without an image on Podman: one of `podman run --rootfs`."""
 _DEV_LABELS = "openhorizon.hzn-dev."
 """Labels of what `hzn dev` starts beside services, such as its object store, start like this."""
 SWARM_SERVICE_LABEL = "com.docker.swarm.service.id"
@@ -32,7 +34,8 @@ def container_from(row: Row) -> Container:
     if not (made_from or created_from):
         raise ValueError("neither Image nor ImageID says which image the container uses")
     # Without an ID the image is protected by its name, as a mounted image is.
-    by_name = () if made_from else (created_from,)
+    made_from = "" if made_from == _NO_ID else made_from
+    by_name = (created_from,) if created_from and not made_from else ()
     return Container(
         id=identity,
         name=next(iter(fields.texts(row, "Names")), identity[:12]).removeprefix("/"),

@@ -127,6 +127,13 @@ def test_a_container_without_the_id_of_its_image_uses_what_its_name_means() -> N
     assert (container.image, container.mounted_images) == ("", ("app:1",))
 
 
+@pytest.mark.parametrize(("name", "used"), [("", ()), ("app:1", ("app:1",))])
+def test_podmans_empty_id_of_an_image_is_none(name: str, used: tuple[str, ...]) -> None:
+    """A container of `podman run --rootfs` has neither an image nor a name of one."""
+    container = container_from({"Id": "c" * 64, "ImageID": "sha256:", "Image": name})
+    assert (container.image, container.mounted_images) == ("", used)
+
+
 @pytest.mark.parametrize("image", ["sha256:" + "1" * 12, "sha256:" + "A" * 64, "app:1"])
 def test_a_container_whose_image_is_no_id_fails_the_pass(image: str) -> None:
     with pytest.raises(ValueError, match="ImageID is not an ID"):
