@@ -17,7 +17,7 @@ def own_container_id(mounts: Path = _MOUNTS) -> str:
     it, also where control groups and the host name do not.
     """
     try:
-        lines = mounts.read_text().splitlines()
+        lines = mounts.read_text(encoding="utf-8", errors="replace").splitlines()  # Paths may be any bytes.
     except OSError:
         return ""
     for line in lines:
