@@ -7,6 +7,12 @@ import time
 from collections.abc import Mapping
 from contextlib import suppress
 
+from controller.printable import printable
+
+
+_LONGEST_STATUS_BYTES = 4_000
+"""systemd ignores a notification of more than 4,096 bytes, with its `READY=1`."""
+
 
 class ServiceManager:
     """The systemd that started this process, if any. Notifications never raise."""
@@ -18,7 +24,7 @@ class ServiceManager:
 
     def ready(self, status: str) -> None:
         """A pass has ended; `status` is the line that `systemctl status` shows."""
-        self._notify("READY=1", f"STATUS={' '.join(status.split())}")
+        self._notify("READY=1", f"STATUS={_fitting(printable(' '.join(status.split())))}")
 
     def alive(self) -> None:
         """The loop runs. Only the loop calls this: another thread would run on while the loop is stuck."""
@@ -38,3 +44,7 @@ class ServiceManager:
             return
         with suppress(OSError), socket.socket(socket.AF_UNIX, socket.SOCK_DGRAM | socket.SOCK_CLOEXEC) as notices:
             notices.sendto("\n".join(lines).encode(), self._address)
+
+
+def _fitting(text: str) -> str:
+    return text.encode()[:_LONGEST_STATUS_BYTES].decode(errors="ignore")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 import socket
 from collections.abc import Iterator
@@ -26,12 +27,28 @@ def manager(notices: socket.socket, **environment: str) -> ServiceManager:
 
 
 def received(notices: socket.socket) -> list[str]:
-    return notices.recv(4096).decode().split("\n")
+    return notices.recv(8192).decode().split("\n")
 
 
 def test_ready_carries_the_status_in_one_line(notices: socket.socket) -> None:
     manager(notices).ready("all\nis well")
     assert received(notices) == ["READY=1", "STATUS=all is well"]
+
+
+def test_a_status_with_the_name_of_a_folder_that_is_not_utf_8_is_sent(notices: socket.socket) -> None:
+    manager(notices).ready(f"no policies: {os.fsdecode(bytes([0xFF]))}")
+    assert received(notices) == ["READY=1", "STATUS=no policies: \\udcff"]
+
+
+@pytest.mark.parametrize("character", ["x", "ü", "🂡"])
+def test_a_long_status_is_cut_because_systemd_ignores_a_long_notification(
+    notices: socket.socket, character: str
+) -> None:
+    manager(notices).ready(character * 5_000)
+    ready, status = received(notices)
+    assert ready == "READY=1"
+    assert set(status.removeprefix("STATUS=")) == {character}
+    assert len(f"{ready}\n{status}".encode()) <= 4_096
 
 
 def test_alive_is_sent_with_a_watchdog(notices: socket.socket) -> None:
