@@ -9,7 +9,6 @@ from contextlib import suppress
 
 from controller.printable import printable
 
-
 _LONGEST_STATUS_BYTES = 4_000
 """systemd ignores a notification of more than 4,096 bytes, with its `READY=1`."""
 
