@@ -31,7 +31,7 @@ class RuleBook:
 
 
 def has_lost_tag(image: Image, record: Record) -> bool:
-    """True if the image had a tag before and has none now; false if it only ever had a digest since it is here."""
+    """True if the image has no tag now and had one since it arrived; false if it has only had digests since then."""
     return not image.tags and not record.has_returned_bare and any("@" not in name for name in record.names)
 
 
