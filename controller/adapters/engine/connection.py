@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import socket
+import ssl
 import threading
 import time
 from collections.abc import Callable, Iterator
@@ -14,7 +15,7 @@ from http.client import HTTPException
 from typing import TypeVar
 
 import requests
-from urllib3.exceptions import HTTPError, ReadTimeoutError
+from urllib3.exceptions import HTTPError, NewConnectionError, ReadTimeoutError
 
 from controller.adapters.engine.address import Address
 from controller.adapters.engine.client import Client, ErrorAnswer, client_of
@@ -23,6 +24,7 @@ from controller.adapters.engine.transport import (
     LONGEST_ANSWER_BYTES,
     REACHED_WITHIN_SECONDS,
     AnswerTooLong,
+    NotConnected,
 )
 from controller.adapters.folder.mounts import mounts
 from controller.errors import EngineUnavailable, EngineUnreachable
@@ -147,10 +149,24 @@ _TROUBLES = (OSError, HTTPError, HTTPException)
 def _why_unreachable(error: Exception, address: Address) -> str:
     """Why no request was sent, with what to do; empty if one may have been."""
     text = next((_UNREACHABLE[type(cause)] for cause in _causes(error) if type(cause) in _UNREACHABLE), "")
+    if not text:
+        return next(map(_why_not_connected, filter(_is_before_request, _causes(error))), "")
     is_podman = "podman" in address.socket_path
     of_user = " --user" if address.socket_path.startswith("/run/user/") else ""
     rights = "run as root, or name the socket of your own Podman" if is_podman else _GROUP_OF_DOCKER
     return text.format(unit=f"systemctl{of_user} status {'podman.socket' if is_podman else 'docker'}", rights=rights)
+
+
+def _is_before_request(error: BaseException) -> bool:
+    """True if there was no connection. A client's certificate is refused later, with another error."""
+    return isinstance(error, (NotConnected, NewConnectionError, ssl.SSLCertVerificationError))
+
+
+def _why_not_connected(error: BaseException) -> str:
+    if isinstance(error, ssl.SSLCertVerificationError):
+        return f"its certificate is not valid: {printable(error.verify_message)}"
+    cause = error.__cause__
+    return (cause.strerror if isinstance(cause, OSError) else None) or str(cause or error)
 
 
 def _is_stale_mount(path: str) -> bool:

@@ -36,6 +36,10 @@ class AnswerTooLong(OSError):
     """An answer that exceeds its size limit."""
 
 
+class NotConnected(OSError):
+    """No connection to the socket, so no request was sent; the cause says why."""
+
+
 def adapter_for(address: Address) -> HTTPAdapter:
     """Sends requests to this address."""
     if path := address.socket_path:
@@ -98,13 +102,17 @@ class _SocketConnection(UnixHTTPConnection):
 
 
 def _opened(path: str, timeout: float) -> socket.socket:
-    opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    """A connection to the socket. Raises NotConnected."""
     try:
-        opened.settimeout(timeout)
-        opened.connect(path)
-    except BaseException:
-        opened.close()
-        raise
+        opened = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        try:
+            opened.settimeout(timeout)
+            opened.connect(path)
+        except BaseException:
+            opened.close()
+            raise
+    except OSError as error:
+        raise NotConnected(str(error)) from error
     return opened
 
 

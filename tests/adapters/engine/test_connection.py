@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import errno
+import os
 import re
 import socket
+import ssl
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 import requests
 import responses
-from urllib3.exceptions import ProtocolError
+import urllib3
+from urllib3.exceptions import MaxRetryError, ProtocolError
 
 from controller.adapters.engine.address import Address
 from controller.adapters.engine.client import Client, ErrorAnswer
@@ -74,6 +79,34 @@ def test_a_port_without_a_listener_is_one_line() -> None:
 def test_an_unknown_host_is_one_line() -> None:
     with pytest.raises(EngineUnreachable, match="unknown host name"):
         Connection(Address("tcp://no-such-host.invalid:2375")).request("ping", ask)
+
+
+@pytest.mark.parametrize(("below", "why"), [("file/s", "Not a directory"), ("x" * 200, "AF_UNIX path too long")])
+def test_any_error_of_a_socket_before_the_request_is_one_line(tmp_path: Path, below: str, why: str) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(EngineUnreachable, match=rf"^cannot connect to the engine at unix://{tmp_path}/{below}: {why}$"):
+        Connection(Address(f"unix://{tmp_path}/{below}")).request("ping", ask)
+
+
+@pytest.mark.parametrize("code", [errno.EHOSTUNREACH, errno.ENETUNREACH, errno.EMFILE])
+def test_any_error_of_a_host_before_the_request_is_one_line(monkeypatch: pytest.MonkeyPatch, code: int) -> None:
+    def create_connection(*_: object, **__: object) -> None:
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr("urllib3.util.connection.create_connection", create_connection)
+    said = f"cannot connect to the engine at tcp://far:2375: {os.strerror(code)}"
+    with pytest.raises(EngineUnreachable, match=f"^{said}$"):
+        Connection(Address("tcp://far:2375")).request("ping", ask)
+
+
+def test_a_certificate_that_is_not_valid_is_one_line(http: responses.RequestsMock) -> None:
+    error = ssl.SSLCertVerificationError(1, "[SSL: CERTIFICATE_VERIFY_FAILED] certificate verify failed")
+    error.verify_message = "certificate has expired"
+    pool: Any = None
+    cause = MaxRetryError(pool, "/_ping", urllib3.exceptions.SSLError(error))
+    http.get("https://far:2376/v1.41/_ping", body=requests.exceptions.SSLError(cause))
+    with pytest.raises(EngineUnreachable, match=r"far:2376: its certificate is not valid: certificate has expired$"):
+        Connection(Address("https://far:2376"), api_version="1.41").request("ping", ask)
 
 
 def test_a_missing_permission_is_one_line_with_a_hint(http: responses.RequestsMock) -> None:
