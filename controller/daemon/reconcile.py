@@ -157,7 +157,7 @@ class Reconciler:
         batches = measurements.final(self._ports.clock.now().uptime_seconds)
         for batch in batches:
             self._ports.ledger.record((), batch)
-        return replace(state, measurements=measurements.without(batches)), batches
+        return replace(state, measurements=measurements.without([batch.name for batch in batches])), batches
 
     def _without_unwritten(self, state: PassState) -> PassState:
         """Write the results of a former pass. Their cost is saved first: a kill in between only charges it twice."""
@@ -270,13 +270,14 @@ class Reconciler:
             if closing.engine.identity != observation.engine.identity:
                 raise EngineUnavailable(_ANOTHER_ENGINE)
         except EngineUnavailable as error:
-            state = replace(state, measurements=state.measurements.invalidated())
-            return state, replace(results.without_unanswered(), trouble=results.trouble or error)
-        measurements = state.measurements.compared(closing.images.keys())
+            known = results.without_unanswered()
+            measurements = state.measurements.without(results.batches - known.batches).invalidated()
+            return replace(state, measurements=measurements), replace(known, trouble=results.trouble or error)
         disk = self._measured(closing.engine)
         decision = decide(state.decision, desired, closing, News(disk=disk), self._options.conditions)
-        state = replace(state, decision=decision, measurements=measurements, disk=disk)
-        return state, results.confirmed_by(closing, self._active_since(position, observation))
+        known = results.confirmed_by(closing, self._active_since(position, observation))
+        measurements = state.measurements.without(results.batches - known.batches).compared(closing.images.keys())
+        return replace(state, decision=decision, measurements=measurements, disk=disk), known
 
     def _active_since(self, position: Position, observation: Observation) -> set[ImageId]:
         """Images with activity in the event stream since that position."""

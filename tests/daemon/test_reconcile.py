@@ -16,7 +16,14 @@ from controller.adapters.ledger.history import HistoryReader
 from controller.adapters.ledger.ledger import Ledger, LedgerReader
 from controller.daemon.reconcile import PassOptions
 from controller.daemon.status import PassResult
-from controller.errors import EngineUnavailable, EngineUnreachable, LedgerUnavailable, RemovalFailed, RemovalRefused
+from controller.errors import (
+    EngineUnavailable,
+    EngineUnreachable,
+    ImageGone,
+    LedgerUnavailable,
+    RemovalFailed,
+    RemovalRefused,
+)
 from controller.log_events import LogEvent
 from controller.plan.memory.disk import DiskMark, PressureMarks
 from controller.plan.report.report import reclaimable
@@ -24,7 +31,17 @@ from controller.plan.verdict.backoff import LONGEST_SECONDS
 from controller.plan.verdict.decision import Conditions
 from controller.plan.verdict.judge import Terms
 from controller.plan.verdict.limits import Limits
-from controller.plan.verdict.removal import Batch, Exactness, Freed, Intent, Outcome, Removal
+from controller.plan.verdict.removal import (
+    FREED_IN_BATCH,
+    NOTHING_FREED,
+    UNKNOWN_BYTES,
+    Batch,
+    Exactness,
+    Freed,
+    Intent,
+    Outcome,
+    Removal,
+)
 from controller.plan.verdict.verdict import Reason
 from tests.fake_engine import Kind
 from tests.fakes import a_document, a_removal
@@ -196,6 +213,15 @@ def test_a_reference_that_is_still_there_after_200_has_failed(host: Host) -> Non
     assert host.reason("app:1") is Reason.BACKING_OFF
 
 
+def test_a_reference_that_is_still_there_after_404_has_failed_with_the_words_of_the_engine(host: Host) -> None:
+    host.engine.load("app:1")
+    host.engine.troubles["app:1"] = deque([ImageGone("No such image: app:1")])
+    host.run_pass()
+    (removal,) = host.last.removals
+    assert removal.outcome is Outcome.FAILED
+    assert removal.message.endswith("still there: No such image: app:1")
+
+
 def test_a_refused_removal_keeps_the_words_of_the_engine_and_its_bytes_are_not_due(host: Host) -> None:
     """Podman does not list a container of `podman build`; only the refusal shows that it holds the image."""
     words = "409: image used by 6f1b2c3d4e5f: image is in use by a container: consider listing external containers"
@@ -231,6 +257,15 @@ def test_a_failure_after_which_the_reference_is_gone_is_a_success(host: Host) ->
     host.run_pass()
     (removal,) = host.last.removals
     assert (removal.outcome, removal.freed.exactness) == (Outcome.REMOVED, Exactness.UNKNOWN)
+
+
+def test_a_failure_after_which_only_the_name_is_gone_freed_nothing(host: Host) -> None:
+    host.engine.load("app:1")
+    host.engine.tag("app:1", "app:2")
+    when(host, "remove app:1", lambda: host.engine.rmi("app:1"))
+    host.engine.troubles["app:1"] = deque([RemovalFailed("500: a timeout")])
+    host.run_pass()
+    assert {(each.outcome, each.freed) for each in host.last.removals} == {(Outcome.UNTAGGED, NOTHING_FREED)}
 
 
 @pytest.mark.parametrize("did_it", [True, False])
@@ -629,6 +664,48 @@ def test_what_a_container_writes_makes_only_its_own_batch_unknown(call: str, unk
         batches = host.run_pass().batches
         assert [batch.document for batch in batches if batch.freed.exactness is Exactness.UNKNOWN] == [unknown]
         assert len(batches) == 2
+
+
+def test_a_batch_whose_only_removal_has_failed_has_no_figure(measured: Host) -> None:
+    measured.engine.load("app:1", "one")
+    measured.engine.troubles["app:1"] = deque([EngineUnavailable("no answer in 600 s")])
+    (removal,) = measured.run_pass().removals
+    assert (removal.outcome, removal.batch, removal.freed) == (Outcome.FAILED, "", NOTHING_FREED)
+    measured.clock.elapse(1.0)
+    assert measured.run_pass().batches == ()
+
+
+def test_a_removal_that_is_resolved_later_is_unknown_once(measured: Host) -> None:
+    measured.engine.load("app:1", "one")
+    measured.engine.troubles["app:1"] = deque([EngineUnavailable("the connection broke")])
+
+    def go_away(what: str) -> None:
+        if what == "remove app:1":
+            measured.engine.rmi("app:1")
+        if what == "images" and "remove app:1" in measured.engine.calls:
+            raise EngineUnreachable("no engine")
+
+    measured.engine.on_call = go_away
+    assert measured.run_pass().removals == ()
+    measured.engine.on_call = lambda _: None
+    measured.clock.elapse(1.0)
+    status = measured.run_pass()
+    assert [(each.outcome, each.freed) for each in status.removals] == [(Outcome.REMOVED, UNKNOWN_BYTES)]
+    assert status.batches == ()
+
+
+def test_an_unexpected_deletion_is_unknown_once(measured: Host) -> None:
+    """Its bytes are in the figure of its batch; the history, the metrics and the page count the same."""
+    measured.engine.load("app:1", "one")
+    other = measured.engine.load("used:1", "two")
+    measured.engine.run("used:1")
+    remove = measured.engine.remove
+    measured.engine.remove = lambda target: (*remove(target), other)  # type: ignore[method-assign]
+    measured.run_pass()
+    (removal,) = measured.last.removals
+    assert (removal.outcome, removal.freed) == (Outcome.UNEXPECTED, FREED_IN_BATCH)
+    measured.clock.elapse(1.0)
+    assert len(measured.run_pass().batches) == 1
 
 
 def test_a_batch_after_one_whose_removal_ends_late_is_unknown_too(measured: Host) -> None:

@@ -6,7 +6,7 @@ a second observation.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import field, replace
 
 from controller.errors import EngineUnavailable, EngineUnreachable, ImageGone, RemovalFailed, RemovalRefused
@@ -89,7 +89,9 @@ class Expectation:
     def checked(self, request: RemovalRequest, deleted: Sequence[str]) -> RemovalAnswer:
         """The result of a request; the engine reported these images and layers as deleted."""
         if unexpected := self.unexpected(request, deleted):
-            return RemovalAnswer(request.intent, Outcome.UNEXPECTED, UNKNOWN_BYTES, _in_words(unexpected))
+            is_measured = self.observation.engine.store is not Store.GRAPH_DRIVER
+            freed = FREED_IN_BATCH if is_measured else UNKNOWN_BYTES
+            return RemovalAnswer(request.intent, Outcome.UNEXPECTED, freed, _in_words(unexpected))
         # Podman removes a parent with the last of its names and answers only that it was untagged.
         is_podman = self.observation.engine.store is Store.PODMAN
         is_gone = request.intent.image in deleted or (request.is_last_name and is_podman)
@@ -133,7 +135,18 @@ def confirmed(
     removals: Sequence[Removal], unanswered: Collection[Intent], closing: Observation, active: Collection[ImageId]
 ) -> tuple[Removal, ...]:
     """The results of removals according to a second observation, regardless of the engine's answers."""
-    return tuple(_confirmed(removal, removal.intent in unanswered, closing, active) for removal in removals)
+    return in_batches(_confirmed(removal, removal.intent in unanswered, closing, active) for removal in removals)
+
+
+def in_batches(removals: Iterable[Removal]) -> tuple[Removal, ...]:
+    """The removals, without the batches in which no image was removed after all: these need no figure."""
+    removals = tuple(removals)
+    with_figure = {each.batch for each in removals if each.outcome in (Outcome.REMOVED, Outcome.UNEXPECTED)}
+    return tuple(each if each.batch in with_figure else _without_batch(each) for each in removals)
+
+
+def _without_batch(removal: Removal) -> Removal:
+    return replace(removal, batch="", freed=NOTHING_FREED if removal.freed == FREED_IN_BATCH else removal.freed)
 
 
 def _confirmed(removal: Removal, is_unanswered: bool, closing: Observation, active: Collection[ImageId]) -> Removal:
@@ -145,6 +158,8 @@ def _confirmed(removal: Removal, is_unanswered: bool, closing: Observation, acti
     if removal.outcome is Outcome.UNEXPECTED:
         return removal
     became = what_became_of(removal.intent, closing)
+    if removal.outcome is Outcome.FAILED and became is Outcome.UNTAGGED:
+        return replace(removal, outcome=became, freed=NOTHING_FREED)
     if removal.outcome is Outcome.FAILED and became is not None:
         return replace(removal, outcome=became, freed=FREED_IN_BATCH if removal.batch else UNKNOWN_BYTES)
     if is_unanswered:
@@ -152,7 +167,8 @@ def _confirmed(removal: Removal, is_unanswered: bool, closing: Observation, acti
     if not removal.outcome.is_success or removal.intent.image in active:
         return removal
     if became is None:
-        return replace(removal, outcome=Outcome.FAILED, freed=NOTHING_FREED, message=_STILL_THERE)
+        answer = f": {removal.message}" if removal.outcome is Outcome.GONE else ""
+        return replace(removal, outcome=Outcome.FAILED, freed=NOTHING_FREED, message=_STILL_THERE + answer)
     # An engine may keep a parent, without a name, for its children.
     is_kept = removal.outcome is Outcome.REMOVED and became is Outcome.UNTAGGED
     return replace(removal, outcome=became) if is_kept else removal

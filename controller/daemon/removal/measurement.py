@@ -182,9 +182,8 @@ class Measurements:
         """Batches whose figures are final at this uptime."""
         return tuple(each.batch for each in self.pending if each.final_at <= now or each.is_hopeless)
 
-    def without(self, batches: Iterable[Batch]) -> Measurements:
-        """The same once these figures are in the ledger."""
-        names = {batch.name for batch in batches}
+    def without(self, names: Collection[str]) -> Measurements:
+        """The same without the batches of these names."""
         return replace(self, pending=tuple(each for each in self.pending if each.name not in names))
 
     @property

@@ -10,7 +10,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import replace
 
 from controller.daemon.ports import LedgerPort
-from controller.daemon.removal.answers import Expectation, RemovalAnswer, confirmed
+from controller.daemon.removal.answers import Expectation, RemovalAnswer, confirmed, in_batches
 from controller.daemon.removal.checks import Checks, Position
 from controller.daemon.removal.measurement import (
     QUIET_FOR_SECONDS,
@@ -57,9 +57,14 @@ class RemovalResults:
     is_requested: bool = False
     """True if a removal was due."""
 
+    @property
+    def batches(self) -> frozenset[str]:
+        """The batches whose bytes are measured."""
+        return frozenset(removal.batch for removal in self.removals)
+
     def without_unanswered(self) -> RemovalResults:
         """The same without a second observation: unanswered removals are treated as still in flight."""
-        answered = tuple(removal for removal in self.removals if removal.intent not in self.unanswered)
+        answered = in_batches(removal for removal in self.removals if removal.intent not in self.unanswered)
         return replace(self, removals=answered, unanswered=frozenset(), in_flight=(*self.in_flight, *self.unanswered))
 
     def confirmed_by(self, closing: Observation, active: Collection[ImageId]) -> RemovalResults:

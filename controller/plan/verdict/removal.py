@@ -52,6 +52,8 @@ class Freed:
     exactness: Exactness
 
 
+_NO_ANSWER = "found removed: the engine's answer was not recorded"
+"""The process was killed, or the connection broke and no observation followed in that pass."""
 NOTHING_FREED = Freed(0, Exactness.EXACT)
 UNKNOWN_BYTES = Freed(None, Exactness.UNKNOWN)
 FREED_IN_BATCH = Freed(None, Exactness.IN_BATCH)
@@ -128,7 +130,7 @@ def intent_of(verdict: Verdict, idle_seconds: float, size_bytes: int | None) -> 
 
 
 def resolved(intents: Sequence[Intent], seen: Observation) -> list[Removal]:
-    """The results of intents of a killed controller: an absent reference was removed, and the bytes are unknown.
+    """The results of intents without a recorded answer: an absent reference was removed, and the bytes are unknown.
 
     An image that is gone with several names was removed once, with the last of them. A reference that still exists has
     no result.
@@ -141,7 +143,7 @@ def resolved(intents: Sequence[Intent], seen: Observation) -> list[Removal]:
             outcome = Outcome.UNTAGGED
         if outcome is not None:
             freed = UNKNOWN_BYTES if outcome is Outcome.REMOVED else NOTHING_FREED
-            removals.append(Removal(intent, outcome, freed, seen.at.wall_seconds, "found removed after a restart"))
+            removals.append(Removal(intent, outcome, freed, seen.at.wall_seconds, _NO_ANSWER))
     return removals
 
 
