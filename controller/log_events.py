@@ -19,6 +19,8 @@ class LogEvent(StrEnum):
     REMOVAL_FAILED = "removal_failed"
     UNEXPECTED_DELETION = "unexpected_deletion"
     """The engine deleted more than was requested."""
+    REMOVALS_INTERRUPTED = "removals_interrupted"
+    """The rest of the removals waits for the next pass: events or an answer of the engine may be missing."""
     REMOVAL_SKIPPED_DRY_RUN = "removal_skipped_dry_run"
     BYTES_MEASURED = "bytes_measured"
     """The measurement of several removals is final."""

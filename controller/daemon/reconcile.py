@@ -18,7 +18,7 @@ from controller.daemon.removal.measurement import Measurements
 from controller.daemon.removal.remover import RemovalResults, Remover
 from controller.daemon.removal.requests import RemovalContext
 from controller.daemon.status import PassResult, Status
-from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable
+from controller.errors import ControllerError, EngineUnavailable, LedgerUnavailable, ObservationOutdated
 from controller.image.reference import ImageId
 from controller.instant import Instant, ReadTimes
 from controller.plan.memory.disk import ImageDisk, calls_for_pass, paused, pressure_after
@@ -344,6 +344,7 @@ class Reconciler:
             last_success=state.last_success,
             dry_run=self._options.dry_run,
             engine_is_up=not isinstance(trouble, EngineUnavailable),
+            is_interrupted=isinstance(trouble, ObservationOutdated),
             ledger_resets=self._ports.ledger.resets,
             event_stream_is_up=self._ports.events.is_up,
             event_refusal=self._ports.events.refusal,

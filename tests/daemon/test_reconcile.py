@@ -183,6 +183,18 @@ def test_a_dry_run_removes_nothing(host: Host) -> None:
     assert host.engine.names == ["app:1"]
 
 
+def test_removals_that_are_interrupted_are_no_trouble_of_the_ledger(host: Host) -> None:
+    host.engine.load("app:1")
+    host.engine.load("app:2")
+
+    def interrupt() -> None:
+        host.events.generation += 1
+
+    when(host, "remove app:1", interrupt)
+    status = host.run_pass()
+    assert [each.event for each in status.degradations] == [LogEvent.REMOVALS_INTERRUPTED]
+
+
 def test_nothing_is_removed_from_another_engine_than_the_observed_one(host: Host) -> None:
     host.engine.load("app:1")
     when(host, "containers", lambda: setattr(host.engine, "identity", "another"))

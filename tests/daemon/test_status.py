@@ -152,6 +152,7 @@ def test_a_node_that_gave_no_answer_is_3_unless_a_former_answer_is_used(
     [
         ({"trouble": "in words", "engine_is_up": False}, LogEvent.ENGINE_UNREACHABLE),
         ({"trouble": "in words"}, LogEvent.LEDGER_UNAVAILABLE),
+        ({"trouble": "in words", "is_interrupted": True}, LogEvent.REMOVALS_INTERRUPTED),
         ({"event_stream_is_up": False}, LogEvent.ENGINE_EVENTS_DOWN),
         ({"watcher_is_up": False}, LogEvent.POLICY_FOLDER_NOT_WATCHED),
         ({"ledger_resets": 1}, LogEvent.LEDGER_RESET),
