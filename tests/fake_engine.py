@@ -222,7 +222,9 @@ class FakeEngine:
             digests = list(dict.fromkeys([*digests, *map(reference_from_engine, own)]))
         parent = stored.parent if stored.parent in self._images else None
         keep = stored.labels.get("image-controller.keep") == "true"
-        return Image(stored.id, tuple(stored.tags), tuple(digests), parent, stored.size_bytes, keep)
+        named = () if self.kind.store is Store.GRAPH_DRIVER else tuple(stored.digests)
+        tags = tuple(stored.tags)
+        return Image(stored.id, tags, tuple(digests), parent, stored.size_bytes, keep, named_digests=named)
 
     # ── actions of others ─────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -457,6 +459,8 @@ class FakeEngine:
     def _delete_by_id(self, stored: _Stored) -> list[Row]:
         if self._has_children(stored):
             raise RemovalRefused(f"conflict: unable to delete {stored.id[7:19]} - image has dependent child images")
+        if self.kind is Kind.PODMAN and len(stored.names) > 1:
+            raise RemovalRefused(f"unable to delete image {stored.id[7:]!r} by digest with more than one tag")
         repositories = {name.repository for name in stored.names}
         if len(stored.tags) > 1 or len(repositories) > 1:
             raise RemovalRefused(f"conflict: unable to delete {stored.id[7:19]} - referenced in multiple repositories")

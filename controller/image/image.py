@@ -46,6 +46,13 @@ class Image:
         )
         return (*sorted(self.tags), *sorted(digests))
 
+    @property
+    def names_on_podman(self) -> int:
+        """The number of names as Podman counts them; with several it refuses a removal by ID. A digest that is a name
+        counts also beside a tag of its repository.
+        """
+        return max(len(self.tags) + len(self.named_digests), len(self.removable_references))
+
 
 @dataclass(frozen=True, slots=True)
 class Container:

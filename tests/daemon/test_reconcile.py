@@ -99,6 +99,22 @@ def test_what_is_due_is_removed(host: Host) -> None:
     assert history(host) == [("app:1", "removed")]
 
 
+@pytest.mark.parametrize("kind", [Kind.DEBIAN, Kind.D28_C8D, Kind.PODMAN])
+def test_an_image_that_was_pulled_by_digest_and_tagged_is_removed(kind: Kind) -> None:
+    """Podman counts the tag and the digest as two names, and refuses a removal by the image ID."""
+    with a_host(kind, conditions=AT_ONCE) as host:
+        host.rules(a_removal())
+        image = host.engine.pull("app@content")
+        host.engine.tag(image, "app:1")
+        for _ in range(2):
+            assert host.run_pass().result is PassResult.REMOVED
+            host.clock.elapse(1.0)
+            if not host.engine.has(image):
+                break
+        assert not host.engine.has(image)
+        assert history(host)[-1][1] == "removed"
+
+
 def test_a_pass_in_which_nothing_changed_sends_two_requests(host: Host) -> None:
     host.engine.load("used:1")
     host.engine.run("used:1")

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import suppress
 
 import docker
 import pytest
 
-from controller.errors import ImageGone, RemovalRefused
+from controller.errors import ImageGone, RemovalFailed, RemovalRefused
 from controller.image.reference import ImageId
 from controller.plan.memory.event import Event, EventKind
 from controller.plan.memory.observation import Store
@@ -307,6 +308,18 @@ def test_the_removal_of_the_last_tag_removes_a_digest_that_was_pulled_except_on_
     world.port.remove(f"{world.hub}/app:1")
 
     assert (image in world.port.images()) is (world.kind is Kind.PODMAN)
+
+
+def test_the_id_removes_a_tag_and_the_digest_that_was_pulled_except_on_podman(world: World) -> None:
+    image = world.pull(f"{world.hub}/app@content")
+    world.tag(world.port.images()[image].digests[0].text, f"{world.hub}/app:1")
+    seen = world.port.images()[image]
+
+    with suppress(RemovalRefused, RemovalFailed):
+        world.port.remove(image)
+
+    assert (image in world.port.images()) is (world.kind is Kind.PODMAN)
+    assert seen.names_on_podman == 2 or world.kind is not Kind.PODMAN
 
 
 def test_the_removal_of_a_digest_removes_the_tags_except_on_a_graph_driver(world: World) -> None:

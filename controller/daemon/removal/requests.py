@@ -154,12 +154,13 @@ class Execution:
 
     def _remove_image(self, task: Task) -> None:
         """Every name of one image that is due, as long as the checks permit it."""
-        names = len(self.expectation.observation.images[task.image].removable_references)
+        image, store = self.expectation.observation.images[task.image], self.expectation.observation.engine.store
+        names = image.names_on_podman if store is Store.PODMAN else len(image.removable_references)
         for intent in task.intents:
             if self._must_stop() or not task.removed_before <= self._removed:
                 return
             is_last_name = names - self.names_removed[task.image] <= 1
-            is_containerd = self.expectation.observation.engine.store is Store.CONTAINERD
+            is_containerd = store is Store.CONTAINERD
             answer = self._answer(RemovalRequest(intent, is_last_name, is_compare_and_swap=is_containerd))
             if answer is None or not answer.outcome.is_success:
                 return
