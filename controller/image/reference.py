@@ -202,9 +202,13 @@ def check_digest(digest: str) -> None:
         raise InvalidReference(f'{quoted(digest)} is not a digest: expected "sha256:" and 64 of 0-9 a-f')
 
 
+_MOST_QUOTED = 102
+
+
 def quoted(text: str) -> str:
-    """Text for a message: in double quotes, on one line, in ASCII, shortened."""
-    return json.dumps(text if len(text) <= 100 else f"{text[:97]}...")
+    """Text for a message: in double quotes, on one line, in ASCII, at most 102 characters with its escapes."""
+    escaped = json.dumps(text[:_MOST_QUOTED])
+    return escaped if len(escaped) <= _MOST_QUOTED else f'{escaped[: _MOST_QUOTED - 4]}..."'
 
 
 def looks_like_registry(component: str) -> bool:

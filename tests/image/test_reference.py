@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from hypothesis import HealthCheck, assume, example, given, reject, settings
 from hypothesis import strategies as st
 
 from controller.errors import InvalidReference
-from controller.image.reference import Reference, image_id, is_image_id, parse_reference, reference_from_engine
+from controller.image.reference import Reference, image_id, is_image_id, parse_reference, quoted, reference_from_engine
 
 HEX = "0123456789abcdef" * 4
 DIGEST = f"sha256:{HEX}"
@@ -235,3 +237,11 @@ def test_an_id_has_one_form_on_every_engine() -> None:
 
 def test_references_are_small() -> None:
     assert not hasattr(Reference("docker.io", "library/a", None, None, text="a"), "__dict__")
+
+
+@pytest.mark.parametrize("character", ["a", '"', "\n", "\u00e9", "\U0001f600", "\ud800"])
+def test_a_text_in_a_message_is_short_also_if_each_character_is_escaped(character: str) -> None:
+    assert quoted(character * 8) == json.dumps(character * 8)
+    long = quoted(character * 101)
+    assert (len(long), long[0], long[-4:]) == (102, '"', '..."')
+    assert long.isascii()
