@@ -14,7 +14,7 @@ from tests import campaigns
 
 def main() -> int:
     """Run each module's `main`, which returns an exit code."""
-    names = [each.name for each in pkgutil.iter_modules(campaigns.__path__) if each.name != "__main__"]
+    names = [each.name for each in pkgutil.iter_modules(campaigns.__path__) if not each.name.startswith("_")]
     named, sys.argv[1:] = sys.argv[1:2], sys.argv[2:]
     if unknown := set(named) - set(names):
         print(f"no campaign {unknown.pop()}; there are {', '.join(names)}", file=sys.stderr)

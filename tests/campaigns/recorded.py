@@ -24,7 +24,7 @@ from controller.constraint.property import read_property
 from controller.errors import ExchangeUnavailable
 from controller.plan.node.matching import match
 from controller.plan.node.node import Node
-from tests.campaigns.played import played
+from tests.campaigns._played import played
 from tests.conformance import Policy
 from tests.openhorizon import recorded
 

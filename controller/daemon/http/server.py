@@ -19,6 +19,7 @@ from typing import Any
 from waitress import wasyncore
 from waitress.adjustments import Adjustments
 from waitress.channel import HTTPChannel
+from waitress.parser import HTTPRequestParser, ParsingError
 from waitress.server import TcpWSGIServer
 from waitress.task import ThreadedTaskDispatcher
 
@@ -98,8 +99,24 @@ class HttpServer:
         wasyncore.close_all(self._server._map)
 
 
+class _Request(HTTPRequestParser):
+    """A request whose mistakes are the client's, and no error in the log."""
+
+    path = ""
+    """Waitress logs it if the client is gone before the answer, also of a request that it could not parse."""
+
+    def parse_header(self, header_plus: bytes) -> None:
+        """Raises ParsingError, which is answered with 400; urlsplit raises ValueError for `http://[`."""
+        try:
+            super().parse_header(header_plus)
+        except ValueError:
+            raise ParsingError("Invalid URI") from None
+
+
 class _Channel(HTTPChannel):
     """A connection that keeps of an answer only what is not sent yet."""
+
+    parser_class = _Request
 
     def write_soon(self, data: Any) -> int:
         """Send a piece of an answer. Waitress keeps sent pieces until the answer ends: 3 MiB at 5,000 images."""

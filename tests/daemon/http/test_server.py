@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import http.client
 import json
+import logging
 import resource
 import socket
 import ssl
@@ -18,7 +19,7 @@ from typing import Any
 
 import pytest
 from waitress.adjustments import Adjustments
-from waitress.channel import HTTPChannel
+from waitress.channel import ClientDisconnected, HTTPChannel
 
 from controller.daemon.http import server as http_server
 from controller.daemon.http.certificate import Certificate
@@ -258,6 +259,24 @@ def test_a_client_that_leaves_during_an_answer_is_no_error(monkeypatch: pytest.M
     with client:
         channel = http_server._Channel(server, end, ("client", 1), Adjustments(), map={})
         assert channel.write_soon(bytes(100_000)) == 100_000
+
+
+def test_a_uri_that_python_cannot_divide_is_a_bad_request(site: Site) -> None:
+    with serving(site) as port:
+        assert answer_to(port, b"GET http://[ HTTP/1.1\r\n\r\n").startswith(b"HTTP/1.1 400 Bad Request")
+
+
+@pytest.mark.parametrize("mistake", [b"\0", b"GET /metrics HTTP/1.1\r\nContent-Length: x", b"GET http://[ HTTP/1.1"])
+def test_a_client_that_is_gone_before_its_mistake_is_answered_is_no_error_in_the_log(
+    site: Site, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture, mistake: bytes
+) -> None:
+    def lose_the_client(*_: object) -> int:
+        raise ClientDisconnected
+
+    monkeypatch.setattr(HTTPChannel, "write_soon", lose_the_client)
+    with serving(site) as port:
+        assert answer_to(port, mistake + b"\r\n\r\n") == b""
+    assert [record.getMessage() for record in caplog.records if record.levelno >= logging.ERROR] == []
 
 
 class TestTls:
