@@ -12,10 +12,12 @@ import click
 from controller.adapters.folder.files import (
     FileContent,
     PolicyFile,
+    TooLargeError,
     named_policy_file,
     policy_files_below,
     read_policy_file,
 )
+from controller.adapters.folder.folder import contents_of
 from controller.cli.match import match
 from controller.cli.nmp_export import export
 from controller.errors import InvalidSettings
@@ -145,8 +147,11 @@ def _parse_folder(folder: Path, problems: list[Problem]) -> Iterator[Parsed]:
         problems.append(
             Problem(str(folder), 1, 1, "", "warning", "no policy files (.yaml, .yml, .json) in this folder")
         )
-    for file in listing.files:
-        yield from _parse(read_policy_file(file), problems)
+    try:
+        for content in contents_of(listing.files):
+            yield from _parse(content, problems)
+    except TooLargeError as error:
+        problems.append(Problem(str(folder), 1, 1, "", "error", f"cannot be read: {error.strerror}"))
 
 
 def _read_named(path: Path) -> FileContent:

@@ -145,8 +145,8 @@ class Status:
         broken = [problem for problem in reading.problems if problem.is_error]
         unstable = [document.name for document in self.decision.scope.documents if document.is_unstable]
         event, errors = LogEvent, f"{len(broken)} error{'s' * (len(broken) > 1)} in policy documents"
-        of_engine = event.REMOVALS_INTERRUPTED if self.is_interrupted else event.LEDGER_UNAVAILABLE
-        of_trouble = of_engine if self.engine_is_up else event.ENGINE_UNREACHABLE
+        while_up = event.REMOVALS_INTERRUPTED if self.is_interrupted else event.LEDGER_UNAVAILABLE
+        of_trouble = while_up if self.engine_is_up else event.ENGINE_UNREACHABLE
         no_watch = "the policy folder is not watched; changes are noticed at each resync"
         reset = "the ledger was damaged and recreated: all images count as first seen now"
         pressure_unknown = disk_pressure_unknown(self.disk, self.pressure_marks) if self.last_success else ""

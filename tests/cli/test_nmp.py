@@ -10,6 +10,7 @@ import jsonschema
 import pytest
 from click.testing import CliRunner, Result
 
+from controller.adapters.folder import folder as policy_folder
 from controller.cli.main import imagectl
 from controller.cli.main import run as run_imagectl
 
@@ -114,6 +115,17 @@ def test_files_that_are_named_are_compared_with_each_other_and_read_once(tmp_pat
     assert run("validate", one, other, one).stderr == "2 files, 2 documents: 0 errors, 0 warnings\n"
     same = [a_file(tmp_path, f"{number}.yaml", NAMED) for number in range(2)]
     assert f", first in {same[0]}:1" in run("validate", *same).stdout
+
+
+def test_a_folder_that_the_controller_would_not_read_is_an_error(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(policy_folder, "_MOST_BYTES", 2**20)
+    for name in ("a.yaml", "b.yaml"):
+        a_file(tmp_path, name, f"#{'x' * (2**20 - 10)}")
+    result = run("validate", tmp_path)
+    assert result.exit_code == 1
+    assert f"{tmp_path}:1:1: error: cannot be read: larger than 1 MiB (is it" in result.stdout
 
 
 def test_a_folder_without_documents_is_a_warning(tmp_path: Path) -> None:

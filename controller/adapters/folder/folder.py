@@ -198,7 +198,7 @@ def _scan_once(folder: Path) -> _FolderScan:
     delivery, table = delivery_of(folder), mounts()
     listing = policy_files_below(folder)
     mounted = {mount.point: mount for mount in table}
-    read = [_checked(content, mounted.get(content.file.path)) for content in _contents(listing.files)]
+    read = [_checked(content, mounted.get(content.file.path)) for content in contents_of(listing.files)]
     contents = tuple(content for content, _ in read)
     is_gone = listing.has_changed_meanwhile or any(content.is_gone for content in contents)
     on = mount_of(delivery.trail.end, table)
@@ -214,8 +214,8 @@ def _scan_once(folder: Path) -> _FolderScan:
     )
 
 
-def _contents(files: Iterable[PolicyFile]) -> Iterator[FileContent]:
-    """The contents of all files. Raises TooLargeError."""
+def contents_of(files: Iterable[PolicyFile]) -> Iterator[FileContent]:
+    """The contents of all files of one folder. Raises TooLargeError."""
     total = 0
     for file in files:
         content = read_policy_file(file)
